@@ -1,0 +1,55 @@
+/** Errors with a stable `code`. What a client did wrong is a ProtocolError; what an operator did wrong a ConfigError. */
+
+/** Why a connection was closed: the label of a log line and of a counter, never a free text. */
+export const CloseReason = {
+  clientDisconnected: 'client-disconnected',
+  connectionLost: 'connection-lost',
+  malformedPacket: 'malformed-packet',
+  protocolViolation: 'protocol-violation',
+  packetTooLarge: 'packet-too-large',
+  connectRefused: 'connect-refused',
+  connectTimeout: 'connect-timeout',
+  keepAliveTimeout: 'keep-alive-timeout',
+  takenOver: 'taken-over',
+  kicked: 'kicked',
+  unresponsive: 'unresponsive',
+  serverShutdown: 'server-shutdown',
+} as const;
+export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
+
+/** A client broke the specification: its connection is closed, nobody else notices. */
+export class ProtocolError extends Error {
+  readonly code = 'SURGEMQ_PROTOCOL';
+  /** The normative statement broken, such as `MQTT-3.1.0-2`, or a section such as `3.3.1`. */
+  readonly clause: string;
+  readonly reason: CloseReason;
+  constructor(clause: string, message: string, reason: CloseReason = CloseReason.malformedPacket) {
+    super(message);
+    this.name = 'ProtocolError';
+    this.clause = clause;
+    this.reason = reason;
+  }
+}
+
+/** A CONNECT that gets a CONNACK with a non-zero return code and then the close [MQTT-3.2.2-5]. */
+export class ConnectRefusedError extends Error {
+  readonly code = 'SURGEMQ_CONNECT_REFUSED';
+  /** CONNACK return code, 1 to 5 (MQTT 3.1.1, table 3.1). */
+  readonly returnCode: number;
+  constructor(returnCode: number, message: string) {
+    super(message);
+    this.name = 'ConnectRefusedError';
+    this.returnCode = returnCode;
+  }
+}
+
+/** One or more settings are wrong. `faults` has a line for each, all found in one pass. */
+export class ConfigError extends Error {
+  readonly code = 'SURGEMQ_CONFIG';
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}

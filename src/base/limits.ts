@@ -1,0 +1,74 @@
+/**
+ * Every bound in one place, with the reason for its value. Settings that an operator may change have
+ * their defaults here too; `config.ts` reads them. Relations between bounds are checked at load.
+ */
+import { invariant } from './assert.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+// ---- protocol: fixed by MQTT 3.1.1 -------------------------------------------------------------
+/** Largest remaining length that four length bytes can say [MQTT 3.1.1, 2.2.3]. */
+export const REMAINING_LENGTH_MAX = 268_435_455;
+/** Longest UTF-8 string: a two-byte length precedes it [MQTT 3.1.1, 1.5.3]. */
+export const STRING_BYTES_MAX = 65_535;
+/** Packet identifiers run from 1 to this; 0 is forbidden [MQTT-2.3.1-1]. */
+export const PACKET_ID_MAX = 65_535;
+
+// ---- threads -----------------------------------------------------------------------------------
+/** Shards that one interest mask (a 32-bit word) can name. */
+export const SHARDS_MAX = 32;
+/** Deaths of shards within SHARD_DEATH_WINDOW_MS after which the server gives up: it is not getting better. */
+export const SHARD_DEATHS_MAX = 5;
+export const SHARD_DEATH_WINDOW_MS = 60_000;
+/** Waiting connections the kernel keeps for us. One that overflows costs a client a full second of SYN retry. */
+export const LISTEN_BACKLOG = 4_096;
+
+// ---- reading -----------------------------------------------------------------------------------
+/** The one buffer all sockets of a shard read into: 256 KiB holds thousands of small packets a system call. */
+export const READ_BUFFER_BYTES = 256 * KIB;
+/** Room before the read buffer for the unfinished packet of the last read; a longer one is gathered apart. */
+export const READ_HEADROOM_BYTES = 64 * KIB;
+/** Runs of one turn are laid here until flushed. Above TURN_FLUSH_BYTES they are flushed before the turn ends. */
+export const TURN_ARENA_BYTES = 1 * MIB;
+export const TURN_FLUSH_BYTES = 256 * KIB;
+
+// ---- router ------------------------------------------------------------------------------------
+/** A record larger than this part of the ring goes in fragments, so that one packet never needs the whole ring. */
+export const RING_FRAGMENT_DIVISOR = 4;
+export const RING_BYTES_MIN = 64 * KIB;
+export const RING_BYTES_MAX = 1024 * MIB;
+
+// ---- topics ------------------------------------------------------------------------------------
+/** Routes kept a generation; two generations are kept, so at most twice as many. */
+export const ROUTE_CACHE_ENTRIES = 65_536;
+/** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
+export const TOPIC_LEVELS_MAX = 200;
+
+// ---- settings: defaults and what is allowed ------------------------------------------------------
+/** A setting that is a whole number: its default and the range allowed. */
+export interface NumberSetting {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** Defaults and ranges of the numeric settings, by their name in the configuration; units in the names. */
+export const SETTINGS = {
+  keepAliveSeconds: { default: 300, min: 1, max: 65_535 },
+  connectTimeoutMs: { default: 2_000, min: 100, max: 600_000 },
+  ackTimeoutMs: { default: 20_000, min: 100, max: 3_600_000 },
+  timeoutRetries: { default: 3, min: 0, max: 100 },
+  maxPacketBytes: { default: 1 * MIB, min: 128, max: REMAINING_LENGTH_MAX },
+  maxInflight: { default: 1_024, min: 1, max: PACKET_ID_MAX },
+  maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
+  maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  /** Bytes waiting for one socket above which the publishers that feed it are paused. */
+  outboxBytes: { default: 1 * MIB, min: 16 * KIB, max: 1024 * MIB },
+  /** A subscriber that reads nothing for this long loses QoS 0 messages instead of pausing publishers. */
+  slowConsumerTimeoutMs: { default: 1_000, min: 10, max: 3_600_000 },
+  ringBytes: { default: 8 * MIB, min: RING_BYTES_MIN, max: RING_BYTES_MAX },
+  maxConnections: { default: 1_000_000, min: 1, max: 10_000_000 },
+} as const satisfies Record<string, NumberSetting>;
+
+invariant(TURN_FLUSH_BYTES + READ_BUFFER_BYTES <= TURN_ARENA_BYTES, 'a read fits the arena before a flush');
+invariant(READ_HEADROOM_BYTES < READ_BUFFER_BYTES, 'headroom is the smaller part of the read buffer');

@@ -1,0 +1,104 @@
+/**
+ * What the primary and a shard say to each other over the shard's MessagePort, and the task data a shard
+ * starts with. This file is the only place that knows these messages; it holds types and no logic.
+ */
+import type { Socket } from 'node:net';
+import type { MessagePort } from 'node:worker_threads';
+import type { Config } from '../base/config.js';
+
+/** Task data of one shard, given to `workers/shard.ts` through Piscina. */
+export interface ShardStart {
+  readonly shardIndex: number;
+  readonly shardCount: number;
+  readonly config: Config;
+  /** This shard's end of its channel to the primary. */
+  readonly port: MessagePort;
+  /** Ring i is written by shard i and read by all others. */
+  readonly rings: readonly SharedArrayBuffer[];
+  /** The pipe that wakes this shard: it owns the read end. */
+  readonly doorbellReadFd: number;
+  /** Write ends by shard; the primary owns them. */
+  readonly doorbellWriteFds: readonly number[];
+  /** This shard's counters (base/counters.ts): it writes, the primary reads. */
+  readonly counters: SharedArrayBuffer;
+  /** True for a shard that replaces one that died: its peers announce their filters to it again. */
+  readonly isReplacement: boolean;
+}
+
+/** A publication by the program that embeds the server. */
+export interface InjectedMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+}
+
+/** Primary to shard. */
+export type ToShard =
+  /** A socket by its duplicated descriptor: the shard is its one owner from here on. */
+  | { readonly kind: 'descriptor'; readonly fd: number; readonly listener: string }
+  /** A socket moved by the runtime itself (Node 26 and newer). */
+  | { readonly kind: 'socket'; readonly socket: Socket; readonly listener: string }
+  /** Answer to a claim: the client id is this shard's now. `from` is the shard that still holds a session of it, -1 if none. */
+  | { readonly kind: 'granted'; readonly claim: number; readonly from: number }
+  /**
+   * Shard `to` has claimed this client id: close its connection, and either discard the session or hand it
+   * over through the ring. The holder's own `claim` number names what it must let go of.
+   */
+  | {
+      readonly kind: 'release';
+      readonly clientId: string;
+      readonly to: number;
+      readonly newClaim: number;
+      readonly discard: boolean;
+    }
+  /** A shard has died: forget its interest, read its ring no more, abandon hand-overs with it. */
+  | { readonly kind: 'peer-dead'; readonly shardIndex: number }
+  /** Its successor: read its new ring, announce every local filter to it, then say `peer-welcomed`. */
+  | {
+      readonly kind: 'peer-new';
+      readonly shardIndex: number;
+      readonly ring: SharedArrayBuffer;
+      readonly doorbellWriteFd: number;
+    }
+  | { readonly kind: 'publish'; readonly id: number; readonly message: InjectedMessage }
+  /** Close the connection of this client, with its will. */
+  | { readonly kind: 'kick'; readonly clientId: string }
+  /** First step of a stop: read no more from clients, put everything read on the rings, say `quiesced`. */
+  | { readonly kind: 'quiesce' }
+  /** Second step, when every shard has quiesced: drain the rings, flush the outboxes, close, end the task. */
+  | { readonly kind: 'stop'; readonly deadlineMs: number };
+
+/** Shard to primary. */
+export type ToPrimary =
+  /** The shard reads its port, its doorbell and its rings. */
+  | { readonly kind: 'ready' }
+  /** Client ids wanted, batched per turn. */
+  | { readonly kind: 'claims'; readonly claims: readonly Claim[] }
+  /**
+   * The claim is settled: the session (new or handed over) is in place and connected here. A later claim on
+   * the same id may be answered now.
+   */
+  | { readonly kind: 'settled'; readonly claims: readonly number[] }
+  /** These claims' sessions are gone; the directory forgets them if they are still the newest of their client id. */
+  | { readonly kind: 'dropped'; readonly claims: readonly number[] }
+  | { readonly kind: 'peer-welcomed'; readonly shardIndex: number }
+  | { readonly kind: 'published'; readonly id: number; readonly error?: string }
+  | { readonly kind: 'quiesced' }
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly fields: Readonly<Record<string, unknown>>;
+      readonly message: string;
+    }
+  /** Clients that came and went, batched, only while the server has listeners for these events. */
+  | { readonly kind: 'event'; readonly name: 'connected' | 'disconnected'; readonly clientId: string; readonly reason?: string };
+
+/** One CONNECT's wish for its client id. */
+export interface Claim {
+  /** Unique among all shards: shardIndex + SHARDS_MAX * a number that grows. */
+  readonly claim: number;
+  readonly clientId: string;
+  /** Clean session: an older session is discarded instead of handed over [MQTT-3.1.2-6]. */
+  readonly discard: boolean;
+}
