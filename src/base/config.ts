@@ -1,0 +1,120 @@
+/**
+ * The configuration: the only reader of `process.env`. What can be set stands in settings-table.ts; this
+ * file says what the rest of the code and the users of the library see of it.
+ */
+import { ConfigError } from './errors.js';
+import { CONFIG_SETTINGS, CONFIG_RELATIONS } from './settings-table.js';
+import { loadSettings } from './settings.js';
+
+/** All settings, checked: frozen plain data, which a structured clone takes to every shard. */
+export interface Config {
+  /** Addresses to listen on, as `tcp://host:port`; an empty host means all. See listen-uri.ts. */
+  readonly listen: readonly string[];
+  /** Number of shards, 1 to SHARDS_MAX. */
+  readonly workers: number;
+  /** Silence of a client without keep alive after which TCP keep-alive probes it, in seconds. */
+  readonly keepAliveSeconds: number;
+  /** From accept to a whole CONNECT, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** A QoS 1/2 delivery not acknowledged for this long is counted, in milliseconds. */
+  readonly ackTimeoutMs: number;
+  /** Ack time-outs in a row after which a client counts as unresponsive. */
+  readonly timeoutRetries: number;
+  /** Whether an unresponsive client is closed. */
+  readonly closeUnresponsive: boolean;
+  /** Authenticator: a shipped name or the URL of a module. */
+  readonly auth: string;
+  /** Sessions provider: a shipped name or the URL of a module. */
+  readonly sessions: string;
+  /** Topics provider: a shipped name or the URL of a module. */
+  readonly topics: string;
+  /** Largest packet taken from a client, whole frame, in bytes. */
+  readonly maxPacketBytes: number;
+  /** QoS 1/2 deliveries sent and not acknowledged, per client. */
+  readonly maxInflight: number;
+  /** Messages waiting for an absent or slow client. */
+  readonly maxQueuedMessages: number;
+  /** Bytes of those messages. */
+  readonly maxQueuedBytes: number;
+  /** Bytes waiting for one socket above which the publishers that feed it are paused. */
+  readonly outboxBytes: number;
+  /** A subscriber that reads nothing for this long loses QoS 0 messages, in milliseconds. */
+  readonly slowConsumerTimeoutMs: number;
+  /** Size of each shard's ring in bytes, a power of two. */
+  readonly ringBytes: number;
+  /** Connections of all shards together. */
+  readonly maxConnections: number;
+  /** One of LOG_LEVELS. */
+  readonly logLevel: string;
+}
+
+/** Options of the library's `Server`, under SurgeMQ's names. Durations are in seconds, fractions allowed. */
+export interface ServerOptions {
+  /** Addresses for `listenAndServe()` without an argument, e.g. `tcp://127.0.0.1:1883`. */
+  readonly listen?: string | readonly string[];
+  /** Worker threads, 1 to 32, or `'auto'`: one for each core. */
+  readonly workers?: number | 'auto';
+  /** Seconds of silence after which a client that asked for no keep alive is probed by TCP. */
+  readonly keepAlive?: number;
+  /** Seconds from accept to a whole CONNECT. */
+  readonly connectTimeout?: number;
+  /** Seconds after which an unacknowledged QoS 1/2 delivery is counted. */
+  readonly ackTimeout?: number;
+  /** Ack time-outs in a row after which a client counts as unresponsive. */
+  readonly timeoutRetries?: number;
+  /** Close unresponsive clients. */
+  readonly closeUnresponsive?: boolean;
+  /** `mockSuccess`, `mockFailure`, or a module that the shards load. */
+  readonly authenticator?: string;
+  /** `mem`, or a module that the shards load. */
+  readonly sessionsProvider?: string;
+  /** `mem`, or a module that the shards load. */
+  readonly topicsProvider?: string;
+  readonly maxPacketBytes?: number;
+  readonly maxInflight?: number;
+  readonly maxQueuedMessages?: number;
+  readonly maxQueuedBytes?: number;
+  readonly outboxBytes?: number;
+  /** Seconds without reading after which a subscriber loses QoS 0 messages. */
+  readonly slowConsumerTimeout?: number;
+  /** Rounded up to a power of two. */
+  readonly ringBytes?: number;
+  readonly maxConnections?: number;
+  /** trace, debug, info, warn, error, fatal or silent. */
+  readonly logLevel?: string;
+}
+
+/** A configuration and what is worth a warning about how it came to be, a line each. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: string[];
+}
+
+/** The environment of this process, for those who load settings of their own (the bench suites). */
+export function processEnvironment(): NodeJS.ProcessEnv {
+  return process.env;
+}
+
+/**
+ * Reads all settings: defaults < environment < command-line flags < library options.
+ * @param flags by flag name without dashes (`max-packet-bytes`), as text.
+ * @throws ConfigError with a line for every fault.
+ */
+export function loadConfig(
+  options: ServerOptions = {},
+  flags: Readonly<Record<string, string>> = {},
+  environment: NodeJS.ProcessEnv = processEnvironment(),
+): LoadedConfig {
+  const { values, faults, warnings } = loadSettings<Config>(
+    CONFIG_SETTINGS,
+    { environment, flags, options },
+    {
+      prefix: 'SURGEMQ_',
+      foreignPrefixes: ['SURGEMQ_BENCH_'],
+      foreignOptions: ['logger'],
+      relations: CONFIG_RELATIONS,
+    },
+  );
+  if (faults.length > 0) throw new ConfigError(faults);
+  return { config: values, warnings };
+}
