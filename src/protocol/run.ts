@@ -1,0 +1,16 @@
+/** What is routed: consecutive PUBLISH frames that can be handled as one. */
+
+/**
+ * Consecutive whole PUBLISH frames with the same header byte (DUP apart) and the same topic bytes.
+ * Its bytes are never changed once it exists; who needs other packet ids makes a copy.
+ */
+export interface Run {
+  /** The frames, one after the other, each with its packet id when QoS > 0. */
+  readonly bytes: Buffer;
+  /** Fixed-header byte without DUP: 0x30 | qos << 1 | retain. */
+  readonly header: number;
+  /** Bytes of the Topic Name in each frame, 1 to 65,535. */
+  readonly topicLength: number;
+  /** Number of frames, 1 to 65,536. */
+  readonly count: number;
+}
