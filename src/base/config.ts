@@ -3,8 +3,8 @@
  * file says what the rest of the code and the users of the library see of it.
  */
 import { ConfigError } from './errors.js';
-import { CONFIG_SETTINGS, CONFIG_RELATIONS } from './settings-table.js';
 import { loadSettings } from './settings.js';
+import { CONFIG_RELATIONS, CONFIG_SETTINGS } from './settings-table.js';
 
 /** All settings, checked: frozen plain data, which a structured clone takes to every shard. */
 export interface Config {

@@ -21,6 +21,19 @@ export const SHARDS_MAX = 32;
 /** Deaths of shards within SHARD_DEATH_WINDOW_MS after which the server gives up: it is not getting better. */
 export const SHARD_DEATHS_MAX = 5;
 export const SHARD_DEATH_WINDOW_MS = 60_000;
+/** A shard that is not ready by then is taken for dead. A provider may have a large store to open. */
+export const SHARD_START_TIMEOUT_MS = 30_000;
+/** How long the primary waits for a dead shard's thread to be gone; one that stays keeps its descriptors. */
+export const THREAD_EXIT_TIMEOUT_MS = 5_000;
+/** Stop, first step: putting what was read on the rings takes a turn, and more only if a peer's ring is full. */
+export const QUIESCE_TIMEOUT_MS = 3_000;
+/** Stop, second step: outboxes are flushed to clients that read; those that do not are cut off. */
+export const STOP_TIMEOUT_MS = 5_000;
+/**
+ * Claims that may wait for one client id to settle. Each will be taken over by the next; many clients that
+ * share an id by mistake and reconnect at once must not grow a queue.
+ */
+export const CLAIMS_WAITING_MAX = 16;
 /** Waiting connections the kernel keeps for us. One that overflows costs a client a full second of SYN retry. */
 export const LISTEN_BACKLOG = 4_096;
 
@@ -37,6 +50,12 @@ export const TURN_FLUSH_BYTES = 256 * KIB;
 /** A record larger than this part of the ring goes in fragments, so that one packet never needs the whole ring. */
 export const RING_FRAGMENT_DIVISOR = 4;
 export const RING_BYTES_MIN = 64 * KIB;
+/** A record is at most the largest PUBLISH and this much more, for what its kind puts beside the packet. */
+export const RING_RECORD_OVERHEAD_BYTES = 64 * KIB;
+/** Records that wait for room in the ring are copied into chunks of this size; a larger one gets its own. */
+export const RING_BACKLOG_CHUNK_BYTES = 256 * KIB;
+/** Most that is read from one peer's ring before the next peer has its turn. */
+export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
 
 // ---- topics ------------------------------------------------------------------------------------
@@ -70,5 +89,11 @@ export const SETTINGS = {
   maxConnections: { default: 1_000_000, min: 1, max: 10_000_000 },
 } as const satisfies Record<string, NumberSetting>;
 
-invariant(TURN_FLUSH_BYTES + READ_BUFFER_BYTES <= TURN_ARENA_BYTES, 'a read fits the arena before a flush');
-invariant(READ_HEADROOM_BYTES < READ_BUFFER_BYTES, 'headroom is the smaller part of the read buffer');
+invariant(
+  TURN_FLUSH_BYTES + READ_BUFFER_BYTES <= TURN_ARENA_BYTES,
+  'a read fits the arena before a flush',
+);
+invariant(
+  READ_HEADROOM_BYTES < READ_BUFFER_BYTES,
+  'headroom is the smaller part of the read buffer',
+);

@@ -1,0 +1,236 @@
+/**
+ * The broker's settings, one table: the environment, the command line, the library's options, `--help` and
+ * the README's table all come from here. Ranges and numeric defaults, with their reasons, are in limits.ts.
+ */
+import { availableParallelism, totalmem } from 'node:os';
+import type { Config, ServerOptions } from './config.js';
+import { SETTINGS, SHARDS_MAX } from './limits.js';
+import { formatListenUri, LISTEN_URI_ALLOWED, parseListenUri } from './listen-uri.js';
+import { LOG_LEVELS } from './log.js';
+import { providerName } from './provider-name.js';
+import type { Relation, Setting } from './settings.js';
+import type { ValueType } from './value-type.js';
+import * as type from './value-type.js';
+
+/** A setting of the broker: its option is one of the library's. */
+interface ServerSetting<T> extends Setting<T> {
+  readonly option: keyof ServerOptions & string;
+}
+
+/** Listen URIs, by commas or in a list; kept in one spelling. */
+const listenUris: ValueType<readonly string[]> = {
+  allowed: `one or more, by commas, of ${LISTEN_URI_ALLOWED}`,
+  placeholder: 'uri,…',
+  read(given) {
+    const list: unknown = typeof given === 'string' ? given.split(',') : given;
+    if (!Array.isArray(list) || list.length === 0) return undefined;
+    const uris: string[] = [];
+    for (const item of list) {
+      const address = typeof item === 'string' ? parseListenUri(item.trim()) : undefined;
+      if (address === undefined) return undefined;
+      uris.push(formatListenUri(address));
+    }
+    return uris;
+  },
+  show: (uris) => uris.join(','),
+};
+
+/** Number of shards; `auto` is one for each core this process may use. */
+const workerCount: ValueType<number> = {
+  allowed: `auto, or a whole number from 1 to ${SHARDS_MAX}`,
+  placeholder: 'number',
+  read: (given) =>
+    given === 'auto'
+      ? Math.min(availableParallelism(), SHARDS_MAX)
+      : type.wholeNumber({ min: 1, max: SHARDS_MAX }).read(given),
+  show: String,
+};
+
+/** Every setting of the broker, by its name in the configuration. */
+export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Config[K]> } = {
+  listen: {
+    environment: 'SURGEMQ_LISTEN',
+    flag: 'listen',
+    option: 'listen',
+    type: listenUris,
+    default: 'tcp://127.0.0.1:1883',
+    summary: 'Addresses to listen on.',
+  },
+  workers: {
+    environment: 'SURGEMQ_WORKERS',
+    flag: 'workers',
+    option: 'workers',
+    type: workerCount,
+    default: 'auto',
+    summary: 'Worker threads that serve clients; `auto` is one for each core.',
+  },
+  keepAliveSeconds: {
+    environment: 'SURGEMQ_KEEP_ALIVE',
+    flag: 'keep-alive',
+    option: 'keepAlive',
+    type: type.duration(SETTINGS.keepAliveSeconds, 1_000),
+    default: type.showDuration(SETTINGS.keepAliveSeconds.default * 1_000),
+    summary: 'Silence after which TCP probes a client that asked for no keep alive.',
+  },
+  connectTimeoutMs: {
+    environment: 'SURGEMQ_CONNECT_TIMEOUT',
+    flag: 'connect-timeout',
+    option: 'connectTimeout',
+    type: type.duration(SETTINGS.connectTimeoutMs, 1),
+    default: type.showDuration(SETTINGS.connectTimeoutMs.default),
+    summary: 'Time a new connection has for its whole CONNECT packet.',
+  },
+  ackTimeoutMs: {
+    environment: 'SURGEMQ_ACK_TIMEOUT',
+    flag: 'ack-timeout',
+    option: 'ackTimeout',
+    type: type.duration(SETTINGS.ackTimeoutMs, 1),
+    default: type.showDuration(SETTINGS.ackTimeoutMs.default),
+    summary: 'Time after which a QoS 1/2 delivery without acknowledgement is counted.',
+  },
+  timeoutRetries: {
+    environment: 'SURGEMQ_TIMEOUT_RETRIES',
+    flag: 'timeout-retries',
+    option: 'timeoutRetries',
+    type: type.wholeNumber(SETTINGS.timeoutRetries),
+    default: String(SETTINGS.timeoutRetries.default),
+    summary: 'Such time-outs in a row after which a client counts as unresponsive.',
+  },
+  closeUnresponsive: {
+    environment: 'SURGEMQ_CLOSE_UNRESPONSIVE',
+    flag: 'close-unresponsive',
+    option: 'closeUnresponsive',
+    type: type.trueOrFalse(),
+    default: 'false',
+    summary: 'Close unresponsive clients instead of only counting and logging them.',
+  },
+  auth: {
+    environment: 'SURGEMQ_AUTH',
+    flag: 'auth',
+    option: 'authenticator',
+    type: providerName(['mockSuccess', 'mockFailure']),
+    default: 'mockSuccess',
+    summary: 'Authenticator: who may connect.',
+  },
+  sessions: {
+    environment: 'SURGEMQ_SESSIONS',
+    flag: 'sessions',
+    option: 'sessionsProvider',
+    type: providerName(['mem']),
+    default: 'mem',
+    summary: 'Sessions provider: where sessions are kept.',
+  },
+  topics: {
+    environment: 'SURGEMQ_TOPICS',
+    flag: 'topics',
+    option: 'topicsProvider',
+    type: providerName(['mem']),
+    default: 'mem',
+    summary: 'Topics provider: where subscriptions and retained messages are kept.',
+  },
+  maxPacketBytes: {
+    environment: 'SURGEMQ_MAX_PACKET_BYTES',
+    flag: 'max-packet-bytes',
+    option: 'maxPacketBytes',
+    type: type.bytes(SETTINGS.maxPacketBytes),
+    default: type.showBytes(SETTINGS.maxPacketBytes.default),
+    summary: 'Largest packet; a client that begins a larger one is closed.',
+  },
+  maxInflight: {
+    environment: 'SURGEMQ_MAX_INFLIGHT',
+    flag: 'max-inflight',
+    option: 'maxInflight',
+    type: type.wholeNumber(SETTINGS.maxInflight),
+    default: String(SETTINGS.maxInflight.default),
+    summary: 'QoS 1/2 messages sent to a client and not yet acknowledged.',
+  },
+  maxQueuedMessages: {
+    environment: 'SURGEMQ_MAX_QUEUED_MESSAGES',
+    flag: 'max-queued-messages',
+    option: 'maxQueuedMessages',
+    type: type.wholeNumber(SETTINGS.maxQueuedMessages),
+    default: String(SETTINGS.maxQueuedMessages.default),
+    summary: 'Messages that wait for one absent or slow client.',
+  },
+  maxQueuedBytes: {
+    environment: 'SURGEMQ_MAX_QUEUED_BYTES',
+    flag: 'max-queued-bytes',
+    option: 'maxQueuedBytes',
+    type: type.bytes(SETTINGS.maxQueuedBytes),
+    default: type.showBytes(SETTINGS.maxQueuedBytes.default),
+    summary: 'Bytes that wait for one absent or slow client.',
+  },
+  outboxBytes: {
+    environment: 'SURGEMQ_OUTBOX_BYTES',
+    flag: 'outbox-bytes',
+    option: 'outboxBytes',
+    type: type.bytes(SETTINGS.outboxBytes),
+    default: type.showBytes(SETTINGS.outboxBytes.default),
+    summary: 'Bytes waiting for one socket above which its publishers are paused.',
+  },
+  slowConsumerTimeoutMs: {
+    environment: 'SURGEMQ_SLOW_CONSUMER_TIMEOUT',
+    flag: 'slow-consumer-timeout',
+    option: 'slowConsumerTimeout',
+    type: type.duration(SETTINGS.slowConsumerTimeoutMs, 1),
+    default: type.showDuration(SETTINGS.slowConsumerTimeoutMs.default),
+    summary: 'Time without reading after which a subscriber loses QoS 0 messages.',
+  },
+  ringBytes: {
+    environment: 'SURGEMQ_RING_BYTES',
+    flag: 'ring-bytes',
+    option: 'ringBytes',
+    type: type.powerOfTwoBytes(SETTINGS.ringBytes),
+    default: type.showBytes(SETTINGS.ringBytes.default),
+    summary: 'Shared memory through which one worker passes messages to the others.',
+  },
+  maxConnections: {
+    environment: 'SURGEMQ_MAX_CONNECTIONS',
+    flag: 'max-connections',
+    option: 'maxConnections',
+    type: type.wholeNumber(SETTINGS.maxConnections),
+    default: String(SETTINGS.maxConnections.default),
+    summary: 'Connections of all workers together; more are refused.',
+  },
+  logLevel: {
+    environment: 'SURGEMQ_LOG_LEVEL',
+    flag: 'log-level',
+    option: 'logLevel',
+    type: type.oneOf(LOG_LEVELS),
+    default: 'info',
+    summary: 'Least important log lines that are still written.',
+  },
+};
+
+/** The first address listened on twice, port 0 (a new port each time) apart. */
+function twiceListened(uris: readonly string[]): string | undefined {
+  return uris.find((uri, index) => !uri.endsWith(':0') && uris.indexOf(uri) !== index);
+}
+
+/** What must hold between settings that are each allowed by themselves. */
+export const CONFIG_RELATIONS: readonly Relation<Config>[] = [
+  {
+    settings: ['listen'],
+    severity: 'fault',
+    check({ listen }) {
+      const twice = twiceListened(listen);
+      return twice === undefined ? undefined : `${twice} is named twice; each address once`;
+    },
+  },
+  {
+    settings: ['maxQueuedBytes', 'maxPacketBytes'],
+    severity: 'warning',
+    check: ({ maxQueuedBytes, maxPacketBytes, maxQueuedMessages }) =>
+      maxQueuedMessages > 0 && maxQueuedBytes < maxPacketBytes
+        ? 'messages larger than the queue will be dropped for absent clients'
+        : undefined,
+  },
+  {
+    settings: ['workers', 'ringBytes'],
+    severity: 'fault',
+    check: ({ workers, ringBytes }) =>
+      workers > 1 && workers * ringBytes > totalmem()
+        ? 'a ring for each worker needs more than the memory of this machine'
+        : undefined,
+  },
+];

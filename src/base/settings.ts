@@ -1,0 +1,175 @@
+/**
+ * Reads the settings of a table from defaults < environment < command-line flags < library options, and
+ * reports every fault in one pass. Knows no setting of its own: the broker's table stands in
+ * settings-table.ts, and the bench suites bring theirs.
+ */
+import { didYouMean } from './nearest.js';
+import type { ValueType } from './value-type.js';
+
+/** One setting: where it is set, what it may be, what it is for. */
+export interface Setting<T> {
+  /** Environment name. */
+  readonly environment: string;
+  /** Command-line flag without its dashes. */
+  readonly flag: string;
+  /** Name among the library's options. */
+  readonly option: string;
+  readonly type: ValueType<T>;
+  /** Default, as an operator would write it. */
+  readonly default: string;
+  /** What it does, in one sentence for `--help` and the README. */
+  readonly summary: string;
+}
+
+/** Settings by their name in the configuration `C`: the compiler sees to it that none is missing. */
+export type SettingsTable<C> = { readonly [K in keyof C]-?: Setting<C[K]> };
+
+/** What must hold between sound settings. */
+export interface Relation<C> {
+  /** The settings it speaks of: checked only when each of them is allowed by itself. */
+  readonly settings: readonly (keyof C & string)[];
+  readonly severity: 'fault' | 'warning';
+  /** What is wrong, to be read after the names and values; undefined when nothing is. */
+  check(values: C): string | undefined;
+}
+
+/** Where values come from, the weakest first. Undefined and (in the environment) empty means not set. */
+export interface SettingsSources {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly flags?: Readonly<Record<string, string>>;
+  readonly options?: object;
+}
+
+/** What else is to be known of a table. */
+export interface SettingsRules<C> {
+  /** Environment names that begin so are ours: an unknown one gets a warning. */
+  readonly prefix: string;
+  /** Beginnings of environment names that belong to somebody else after all. */
+  readonly foreignPrefixes?: readonly string[];
+  /** Library options that are no settings. */
+  readonly foreignOptions?: readonly string[];
+  readonly relations?: readonly Relation<C>[];
+}
+
+/** Outcome of a load. `values` is frozen, and only to be used when there is no fault. */
+export interface LoadedSettings<C> {
+  readonly values: C;
+  readonly faults: string[];
+  readonly warnings: string[];
+}
+
+/** A value given for a setting: the name its user knows it by, and what was given. */
+interface Given {
+  readonly name: string;
+  readonly value: unknown;
+}
+
+/** What was given for one setting, the weakest source first. */
+function givenFor(setting: Setting<unknown>, sources: SettingsSources): Given[] {
+  const { environment = {}, flags = {}, options = {} } = sources;
+  const given: Given[] = [];
+  const fromEnvironment = environment[setting.environment];
+  if (fromEnvironment !== undefined && fromEnvironment.trim() !== '') {
+    given.push({ name: setting.environment, value: fromEnvironment });
+  }
+  const fromFlag = Object.hasOwn(flags, setting.flag) ? flags[setting.flag] : undefined;
+  if (fromFlag !== undefined) given.push({ name: `--${setting.flag}`, value: fromFlag });
+  const fromOption: unknown = Reflect.get(options, setting.option);
+  if (fromOption !== undefined) {
+    given.push({ name: `option ${setting.option}`, value: fromOption });
+  }
+  return given;
+}
+
+/** A given value as a fault shows it: short, on one line, quoted as text is. */
+function shown(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+  } catch {
+    // Circular: its type has to do.
+  }
+  text ??= typeof value;
+  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+}
+
+/** Freezes a value and all it holds. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const held of Object.values(value)) deepFreeze(held);
+  }
+  return value;
+}
+
+/** Warnings for names that look like settings and are none. */
+function unknownNames<C>(
+  settings: readonly Setting<unknown>[],
+  sources: SettingsSources,
+  rules: SettingsRules<C>,
+): string[] {
+  const warnings: string[] = [];
+  const names = new Set(settings.map((setting) => setting.environment));
+  const foreign = rules.foreignPrefixes ?? [];
+  for (const name of Object.keys(sources.environment ?? {})) {
+    if (!name.startsWith(rules.prefix) || names.has(name)) continue;
+    if (foreign.some((prefix) => name.startsWith(prefix))) continue;
+    warnings.push(`${name} is no setting and has no effect${didYouMean(name, names)}`);
+  }
+  const options = new Set([...settings.map((s) => s.option), ...(rules.foreignOptions ?? [])]);
+  for (const name of Object.keys(sources.options ?? {})) {
+    if (options.has(name)) continue;
+    warnings.push(`option ${name} is no setting and has no effect${didYouMean(name, options)}`);
+  }
+  return warnings;
+}
+
+/**
+ * Reads every setting of `table`. A value that is not allowed is a fault even where a stronger source
+ * overrides it: it would bite on the day the stronger one goes.
+ */
+export function loadSettings<C extends object>(
+  table: SettingsTable<C>,
+  sources: SettingsSources,
+  rules: SettingsRules<C>,
+): LoadedSettings<C> {
+  const settings = Object.entries(table) as [keyof C & string, Setting<unknown>][];
+  const values: Record<string, unknown> = {};
+  const names: Record<string, string> = {};
+  const unsound = new Set<string>();
+  const faults: string[] = [];
+  for (const [key, setting] of settings) {
+    values[key] = setting.type.read(setting.default);
+    names[key] = setting.environment;
+    for (const { name, value } of givenFor(setting, sources)) {
+      const read = setting.type.read(value);
+      if (read === undefined) {
+        unsound.add(key);
+        faults.push(`${name} is ${shown(value)}; allowed: ${setting.type.allowed}`);
+      } else {
+        values[key] = read;
+        names[key] = name;
+      }
+    }
+  }
+  const loaded = deepFreeze(values) as C;
+  const warnings = unknownNames(
+    settings.map(([, setting]) => setting),
+    sources,
+    rules,
+  );
+  for (const relation of rules.relations ?? []) {
+    if (relation.settings.some((key) => unsound.has(key))) continue;
+    const problem = relation.check(loaded);
+    if (problem === undefined) continue;
+    const subject = relation.settings
+      .map((key) => `${names[key]} is ${shownValue(table[key], loaded[key])}`)
+      .join(', ');
+    (relation.severity === 'fault' ? faults : warnings).push(`${subject}; ${problem}`);
+  }
+  return { values: loaded, faults, warnings };
+}
+
+function shownValue<T>(setting: Setting<T>, value: T): string {
+  return setting.type.show(value);
+}
