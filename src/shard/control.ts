@@ -48,10 +48,17 @@ export type ToShard =
   | {
       readonly kind: 'release';
       readonly clientId: string;
+      /** The holder's own claim, which ends with this: a later `dropped` of it has no effect. */
+      readonly claim: number;
       readonly to: number;
       readonly newClaim: number;
       readonly discard: boolean;
     }
+  /**
+   * The claim is not taken: CLAIMS_WAITING_MAX others wait for the same client id. Answer return code 3,
+   * server unavailable, and close; the directory knows nothing of the claim.
+   */
+  | { readonly kind: 'refused'; readonly claim: number }
   /** A shard has died: forget its interest, read its ring no more, abandon hand-overs with it. */
   | { readonly kind: 'peer-dead'; readonly shardIndex: number }
   /** Its successor: read its new ring, announce every local filter to it, then say `peer-welcomed`. */
@@ -62,11 +69,16 @@ export type ToShard =
       readonly doorbellWriteFd: number;
     }
   | { readonly kind: 'publish'; readonly id: number; readonly message: InjectedMessage }
+  /** Whether somebody listens to `event`; off until said. */
+  | { readonly kind: 'watch-clients'; readonly enabled: boolean }
   /** Close the connection of this client, with its will. */
   | { readonly kind: 'kick'; readonly clientId: string }
   /** First step of a stop: read no more from clients, put everything read on the rings, say `quiesced`. */
   | { readonly kind: 'quiesce' }
-  /** Second step, when every shard has quiesced: drain the rings, flush the outboxes, close, end the task. */
+  /**
+   * Second step, when every shard has quiesced: drain the rings, flush the outboxes, close, end the task.
+   * After `deadlineMs` milliseconds from here the thread is ended with whatever it still holds.
+   */
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
 /** Shard to primary. */
@@ -76,12 +88,17 @@ export type ToPrimary =
   /** Client ids wanted, batched per turn. */
   | { readonly kind: 'claims'; readonly claims: readonly Claim[] }
   /**
-   * The claim is settled: the session (new or handed over) is in place and connected here. A later claim on
-   * the same id may be answered now.
+   * The claim is settled: the session (new or handed over) is in place here. A later claim on the same id
+   * may be answered now. Every granted claim is settled or dropped, in the end, by the shard it was granted to.
    */
   | { readonly kind: 'settled'; readonly claims: readonly number[] }
-  /** These claims' sessions are gone; the directory forgets them if they are still the newest of their client id. */
+  /**
+   * These claims' sessions are gone, or their connections went while they waited; the directory forgets them
+   * if they are still the newest of their client id. A claim granted `from` another shard is not dropped
+   * before the hand-over has come, or the session would be lost: settle it, then drop it.
+   */
   | { readonly kind: 'dropped'; readonly claims: readonly number[] }
+  /** The answer to `peer-new`, once for each, in order. The former doorbell of that peer is not written again. */
   | { readonly kind: 'peer-welcomed'; readonly shardIndex: number }
   | { readonly kind: 'published'; readonly id: number; readonly error?: string }
   | { readonly kind: 'quiesced' }
@@ -92,7 +109,12 @@ export type ToPrimary =
       readonly message: string;
     }
   /** Clients that came and went, batched, only while the server has listeners for these events. */
-  | { readonly kind: 'event'; readonly name: 'connected' | 'disconnected'; readonly clientId: string; readonly reason?: string };
+  | {
+      readonly kind: 'event';
+      readonly name: 'connected' | 'disconnected';
+      readonly clientId: string;
+      readonly reason?: string;
+    };
 
 /** One CONNECT's wish for its client id. */
 export interface Claim {

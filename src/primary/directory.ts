@@ -1,0 +1,183 @@
+/**
+ * The directory of client ids: which shard holds the session of which client, and who waits for it. Only
+ * the primary has it, so that two connections with one id on two shards cannot both win [MQTT-3.1.4-2].
+ *
+ * Each client id has one entry, with the newest granted claim: its shard is the *holder*. Until the holder
+ * says that the claim is settled (the old session has arrived, or there was none), later claims for the id
+ * wait in order; so a session moves one step at a time and is never asked of a shard that awaits it itself.
+ *
+ * Pure data: answers go to a DirectoryOutput, nothing here knows of ports or threads.
+ */
+import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../base/limits.js';
+import type { Claim } from '../shard/control.js';
+
+/** Where the directory's answers go. They are called while the directory changes: they must not call it back. */
+export interface DirectoryOutput {
+  /** The client id is this claim's now; `from` holds the former session, -1 when there is none to wait for. */
+  grant(shardIndex: number, claim: number, from: number): void;
+  /** Too many claims wait for this client id: the claim is not remembered. */
+  refuse(shardIndex: number, claim: number): void;
+  /** The holder lets go of `claim`: it discards the session or hands it to shard `to`. */
+  release(
+    shardIndex: number,
+    clientId: string,
+    claim: number,
+    to: number,
+    newClaim: number,
+    discard: boolean,
+  ): void;
+}
+
+interface Entry {
+  readonly clientId: string;
+  /** The newest granted claim. */
+  claim: number;
+  /** False from the grant until the holder has said `settled`. */
+  isSettled: boolean;
+  /** Claims in order of arrival, at most CLAIMS_WAITING_MAX; null while there is none, as nearly always. */
+  waiting: Claim[] | null;
+}
+
+/** The shard that made a claim: claims are numbered shardIndex + SHARDS_MAX * n. */
+export function shardOfClaim(claim: number): number {
+  return claim % SHARDS_MAX;
+}
+
+export class Directory {
+  readonly #output: DirectoryOutput;
+  readonly #byClientId = new Map<string, Entry>();
+  /** Granted and waiting claims: `settled` and `dropped` name nothing else. */
+  readonly #byClaim = new Map<number, Entry>();
+
+  constructor(output: DirectoryOutput) {
+    this.#output = output;
+  }
+
+  /** Client ids with a session, or about to have one. */
+  get size(): number {
+    return this.#byClientId.size;
+  }
+
+  /** Claims known, granted or waiting; for tests that nothing is left behind. */
+  get claimCount(): number {
+    return this.#byClaim.size;
+  }
+
+  /** The shard that holds this client id, -1 if none does. */
+  holderOf(clientId: string): number {
+    const entry = this.#byClientId.get(clientId);
+    return entry === undefined ? -1 : shardOfClaim(entry.claim);
+  }
+
+  /** CONNECTs want these client ids, in this order. */
+  claim(claims: readonly Claim[]): void {
+    for (const claim of claims) this.#claimOne(claim);
+  }
+
+  /** The holder has these sessions in place: whoever waits next may have them. */
+  settle(claims: readonly number[]): void {
+    for (const claim of claims) {
+      const entry = this.#byClaim.get(claim);
+      // A claim that is no longer the newest was released meanwhile: the new holder settles the entry.
+      if (entry === undefined || entry.claim !== claim) continue;
+      entry.isSettled = true;
+      const next = takeFirst(entry);
+      if (next !== undefined) this.#handOver(entry, next);
+    }
+  }
+
+  /** These sessions are gone, or the connections that waited for them are. */
+  drop(claims: readonly number[]): void {
+    for (const claim of claims) {
+      const entry = this.#byClaim.get(claim);
+      if (entry === undefined) continue;
+      this.#byClaim.delete(claim);
+      if (entry.claim === claim) this.#vacate(entry);
+      else keepWaiting(entry, (waiting) => waiting.claim !== claim);
+    }
+  }
+
+  /**
+   * A shard has died with its sessions. Who waited for it to settle proceeds without a former session. Who
+   * was granted a session `from` it is told by `peer-dead` that none will come, and settles by itself.
+   */
+  shardDied(shardIndex: number): void {
+    for (const entry of this.#byClientId.values()) {
+      if (entry.waiting !== null) {
+        keepWaiting(entry, (waiting) => {
+          if (shardOfClaim(waiting.claim) !== shardIndex) return true;
+          this.#byClaim.delete(waiting.claim);
+          return false;
+        });
+      }
+      if (shardOfClaim(entry.claim) === shardIndex) {
+        this.#byClaim.delete(entry.claim);
+        this.#vacate(entry);
+      }
+    }
+  }
+
+  #claimOne(claim: Claim): void {
+    const entry = this.#byClientId.get(claim.clientId);
+    if (entry === undefined) {
+      const { clientId, claim: number } = claim;
+      const created = { clientId, claim: number, isSettled: false, waiting: null };
+      this.#byClientId.set(clientId, created);
+      this.#byClaim.set(number, created);
+      this.#output.grant(shardOfClaim(number), number, -1);
+    } else if (entry.isSettled) {
+      this.#byClaim.set(claim.claim, entry);
+      this.#handOver(entry, claim);
+    } else if (entry.waiting !== null && entry.waiting.length >= CLAIMS_WAITING_MAX) {
+      // The newest is refused, not the oldest: those that wait keep their order, and whether one of them
+      // discards the session [MQTT-3.1.2-6] still takes effect.
+      this.#output.refuse(shardOfClaim(claim.claim), claim.claim);
+    } else {
+      this.#byClaim.set(claim.claim, entry);
+      if (entry.waiting === null) entry.waiting = [claim];
+      else entry.waiting.push(claim);
+    }
+  }
+
+  /** Gives a settled entry to the next claim, whose number is in #byClaim already. */
+  #handOver(entry: Entry, next: Claim): void {
+    const former = entry.claim;
+    const holder = shardOfClaim(former);
+    const to = shardOfClaim(next.claim);
+    this.#byClaim.delete(former);
+    entry.claim = next.claim;
+    entry.isSettled = false;
+    if (holder === to) {
+      this.#output.grant(to, next.claim, holder);
+      return;
+    }
+    this.#output.release(holder, entry.clientId, former, to, next.claim, next.discard);
+    this.#output.grant(to, next.claim, next.discard ? -1 : holder);
+  }
+
+  /** The holder's session is gone and its claim forgotten: the next in line starts anew. */
+  #vacate(entry: Entry): void {
+    const next = takeFirst(entry);
+    if (next === undefined) {
+      this.#byClientId.delete(entry.clientId);
+      return;
+    }
+    entry.claim = next.claim;
+    entry.isSettled = false;
+    this.#output.grant(shardOfClaim(next.claim), next.claim, -1);
+  }
+}
+
+/** Removes and returns the claim that waits longest. */
+function takeFirst(entry: Entry): Claim | undefined {
+  const first = entry.waiting?.shift();
+  if (entry.waiting?.length === 0) entry.waiting = null;
+  return first;
+}
+
+/** Keeps the waiting claims that `isKept` accepts, in their order. */
+function keepWaiting(entry: Entry, isKept: (claim: Claim) => boolean): void {
+  if (entry.waiting === null) return;
+  const kept = entry.waiting.filter(isKept);
+  entry.waiting = kept.length === 0 ? null : kept;
+}
