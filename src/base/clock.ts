@@ -1,0 +1,50 @@
+/** Coarse time: one timer a thread serves every time-out in it, and a `now` that costs a property read. */
+
+/** A monotonic clock in whole milliseconds since the process began; never goes back, unlike the date. */
+export function monotonicMs(): number {
+  return Math.floor(performance.now());
+}
+
+/** Called at every tick with the time of the tick, in milliseconds of the monotonic clock. */
+export type TickCallback = (now: number) => void;
+
+/**
+ * One interval timer for all time-outs of a thread. A connection keeps a deadline (a number) and compares
+ * it with `now` at a tick: a timer object each would cost more memory than the rest of an idle connection.
+ */
+export class Ticker {
+  /** Time of the last tick, in milliseconds of the monotonic clock; up to `intervalMs` old, more under load. */
+  now: number = monotonicMs();
+  readonly intervalMs: number;
+  readonly #callbacks: TickCallback[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param intervalMs milliseconds between ticks, and so the coarseness of `now`. */
+  constructor(intervalMs: number) {
+    this.intervalMs = intervalMs;
+  }
+
+  /** Calls `callback` at every tick from now on, in the order they were added. */
+  add(callback: TickCallback): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** Starts ticking; does nothing when it ticks already. Keeps the thread alive until stopped. */
+  start(): void {
+    if (this.#timer !== undefined) return;
+    this.now = monotonicMs();
+    this.#timer = setInterval(() => this.tick(), this.intervalMs);
+  }
+
+  /** Stops ticking; `start` begins again. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One tick at once: what the timer calls; tests call it with a time of their own. */
+  tick(now: number = monotonicMs()): void {
+    this.now = now;
+    for (const callback of this.#callbacks) callback(now);
+  }
+}

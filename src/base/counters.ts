@@ -1,0 +1,117 @@
+/**
+ * Counters of the shards: 64-bit words in shared memory, a block a shard. A shard alone writes its block,
+ * the primary reads them all. An add is a load and a store of an aligned double, which no 64-bit machine
+ * tears; a reader may see it a moment late, and nothing is decided by it.
+ */
+import { CloseReason } from './errors.js';
+
+/** Index of every counter that has a name of its own. Below GAUGES_FROM they only grow. */
+export const Counter = {
+  connectionsOpened: 0,
+  connectRefused: 1,
+  messagesReceived: 2,
+  messagesDelivered: 3,
+  bytesReceived: 4,
+  bytesSent: 5,
+  publishReceivedQos0: 6,
+  publishReceivedQos1: 7,
+  publishReceivedQos2: 8,
+  /** QoS 0 messages not sent to a subscriber that does not read. */
+  droppedSlowConsumer: 9,
+  /** Messages not queued for a client whose queue is full. */
+  droppedQueueFull: 10,
+  /** Messages larger than what may be queued or sent. */
+  droppedOversize: 11,
+  /** Deliveries not acknowledged in time. */
+  ackTimeouts: 12,
+  /** Clients that let the retries go by too. */
+  unresponsiveClients: 13,
+  connectionsOpen: 14,
+  sessions: 15,
+  subscriptions: 16,
+  retainedMessages: 17,
+  retainedBytes: 18,
+  inflightMessages: 19,
+  queuedMessages: 20,
+} as const;
+export type CounterName = keyof typeof Counter;
+
+/** From here to CLOSED_FROM a counter says what is there now; it goes when its shard goes. */
+const GAUGES_FROM = Counter.connectionsOpen;
+/** From here on, one counter for each reason to close a connection. */
+const CLOSED_FROM = Counter.queuedMessages + 1;
+const CLOSE_REASONS = Object.values(CloseReason);
+const COUNTERS = CLOSED_FROM + CLOSE_REASONS.length;
+/** Whole cache lines, so that no two shards write to one. */
+const BLOCK_BYTES = Math.ceil((COUNTERS * Float64Array.BYTES_PER_ELEMENT) / 128) * 128;
+const COUNTER_NAMES = Object.entries(Counter) as [CounterName, number][];
+const CLOSED_INDEX = new Map(CLOSE_REASONS.map((reason, at) => [reason, CLOSED_FROM + at]));
+
+/** The counters of one or more shards under their names, and the closed connections by reason. */
+export type CounterTotals = { [name in CounterName]: number } & {
+  closed: { [reason in CloseReason]: number };
+};
+
+/** Makes the block of one shard, all zero. */
+export function createCounterBlock(): SharedArrayBuffer {
+  return new SharedArrayBuffer(BLOCK_BYTES);
+}
+
+/** A shard's own counters: the one writer of its block. */
+export class Counters {
+  readonly #words: Float64Array;
+
+  /** @param block from `createCounterBlock`. */
+  constructor(block: SharedArrayBuffer = createCounterBlock()) {
+    this.#words = new Float64Array(block);
+  }
+
+  /** Adds `amount` (negative for a gauge that falls) to the counter at `index`, one of Counter. */
+  add(index: number, amount: number): void {
+    this.#words[index] += amount;
+  }
+
+  set(index: number, value: number): void {
+    this.#words[index] = value;
+  }
+
+  get(index: number): number {
+    return this.#words[index];
+  }
+
+  /** Counts a closed connection. */
+  addClosed(reason: CloseReason): void {
+    this.add(CLOSED_INDEX.get(reason)!, 1);
+  }
+}
+
+/** The sums of all blocks, by name. Reads while the shards write: each word is right, all together nearly. */
+export function sumCounters(blocks: Iterable<SharedArrayBuffer>): CounterTotals {
+  const sums = new Float64Array(COUNTERS);
+  for (const block of blocks) {
+    const words = new Float64Array(block);
+    for (let index = 0; index < COUNTERS; index++) sums[index] += words[index];
+  }
+  return {
+    ...(Object.fromEntries(COUNTER_NAMES.map(([name, at]) => [name, sums[at]])) as {
+      [name in CounterName]: number;
+    }),
+    closed: Object.fromEntries(
+      CLOSE_REASONS.map((reason, at) => [reason, sums[CLOSED_FROM + at]]),
+    ) as { [reason in CloseReason]: number },
+  };
+}
+
+/**
+ * Adds what a dead shard had counted to `heir`, a block that nobody writes: totals must not fall because a
+ * shard died. Its gauges go with it; the connections it had count as lost.
+ */
+export function retireCounters(dead: SharedArrayBuffer, heir: SharedArrayBuffer): void {
+  const from = new Float64Array(dead);
+  const to = new Float64Array(heir);
+  for (let index = 0; index < COUNTERS; index++) {
+    if (index < GAUGES_FROM || index >= CLOSED_FROM) to[index] += from[index];
+  }
+  const lost = CLOSED_INDEX.get(CloseReason.connectionLost)!;
+  to[lost] += from[Counter.connectionsOpen];
+}
