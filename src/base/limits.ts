@@ -46,6 +46,14 @@ export const READ_HEADROOM_BYTES = 64 * KIB;
 export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
 
+// ---- writing -----------------------------------------------------------------------------------
+/** Where a flush gathers several stretches of the arena and the window's frames for one system call. */
+export const SCRATCH_BYTES = 256 * KIB;
+/** Unsent bytes are kept in pieces of this size at least, so that many small ones do not cost a buffer each. */
+export const OUTBOX_CHUNK_BYTES = 64 * KIB;
+/** A closed socket may still hold a last reply; a client that does not close its side by then is cut. */
+export const LINGER_MS = 1_000;
+
 // ---- router ------------------------------------------------------------------------------------
 /** A record larger than this part of the ring goes in fragments, so that one packet never needs the whole ring. */
 export const RING_FRAGMENT_DIVISOR = 4;
@@ -84,7 +92,7 @@ export const SETTINGS = {
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   outboxBytes: { default: 1 * MIB, min: 16 * KIB, max: 1024 * MIB },
   /** A subscriber that reads nothing for this long loses QoS 0 messages instead of pausing publishers. */
-  slowConsumerTimeoutMs: { default: 1_000, min: 10, max: 3_600_000 },
+  slowConsumerTimeoutMs: { default: 2_000, min: 10, max: 3_600_000 },
   ringBytes: { default: 8 * MIB, min: RING_BYTES_MIN, max: RING_BYTES_MAX },
   maxConnections: { default: 1_000_000, min: 1, max: 10_000_000 },
 } as const satisfies Record<string, NumberSetting>;

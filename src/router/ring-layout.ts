@@ -1,0 +1,43 @@
+/**
+ * Where each word of a ring sits. Constants only: `ring.ts` holds the logic.
+ *
+ * One SharedArrayBuffer a shard: a header of cache lines, then the data area (a power of two of bytes).
+ *
+ * ```
+ *   line 0         head position      written by the ring's writer, once a flush; read by all readers
+ *   line 1         want-room flag     set by the writer that waits for room; taken by a reader that made some
+ *   line 2         welcome words      word w: written by shard w, read by this ring's writer alone (see below)
+ *   line 3 .. 34   tail of reader r   written by reader r; read by the writer when the ring looks full
+ *   line 35 .. 66  sleep of reader r  set by reader r, taken (compareExchange) by the writer that rings it
+ *   then           data               written by the writer, whole records, visible up to the head
+ * ```
+ *
+ * Every word that one thread writes while another reads has a line of its own, so that a store to one
+ * never takes the other out of somebody's cache. A line is 128 bytes: x86 fetches lines of 64 in pairs,
+ * and Apple's cores have lines of 128.
+ *
+ * Positions are 32-bit counters that grow and wrap; they are compared by their difference, `(a - b) | 0`,
+ * which is right as long as no two of them are 2 GiB or more apart. A ring holds at most 1 GiB.
+ *
+ * Welcome words. Shard `w` stores 1 in word `w` of shard `r`'s ring when `r` may read `w`'s ring from
+ * `r`'s tail there. A shard that starts welcomes everyone: its own ring is new, and every tail in it is 0.
+ * A shard that learns of a successor first moves that reader's tail to its own head, then welcomes it.
+ * Until then the successor leaves the ring alone: the dead reader's tail may point at overwritten bytes.
+ */
+
+/** Bytes between two words that different threads write. */
+export const RING_LINE_BYTES = 128;
+/** 32-bit words in a line. */
+export const RING_LINE_WORDS = RING_LINE_BYTES / 4;
+/** Word index of the head position. */
+export const HEAD_WORD = 0;
+/** Word index of the flag by which the writer asks to be rung when there is room. */
+export const WANT_ROOM_WORD = RING_LINE_WORDS;
+/** Word index of shard 0's welcome word; the others follow, one word each. */
+export const WELCOME_WORD = 2 * RING_LINE_WORDS;
+/** Word index of reader 0's tail; the others follow, one line each. */
+export const TAIL_WORD = 3 * RING_LINE_WORDS;
+/** Word index of reader 0's sleep flag; the others follow, one line each. */
+export const SLEEP_WORD = TAIL_WORD + 32 * RING_LINE_WORDS;
+/** Bytes before the data area. A multiple of 8, so that records stay aligned. */
+export const RING_HEADER_BYTES = (SLEEP_WORD + 32 * RING_LINE_WORDS) * 4;
