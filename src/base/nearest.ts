@@ -1,8 +1,5 @@
 /** "Did you mean": the nearest of some known names. */
 
-/** Edits further than this share of a name's length apart are no likely misspelling. */
-const EDITS_SHARE_MAX = 0.4;
-
 /** Single-character insertions, removals and replacements that make `from` into `to`. */
 export function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
@@ -17,10 +14,10 @@ export function editDistance(from: string, to: string): number {
   return previous[to.length];
 }
 
-/** The name of `known` that `name` most likely means; undefined if none is near. */
+/** The name of `known` (the first of several) that fewest edits make of `name`; undefined if there is none. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
-  let fewest = Math.floor(name.length * EDITS_SHARE_MAX) + 1;
+  let fewest = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
     const edits = editDistance(name, candidate);
     if (edits < fewest) {
@@ -29,10 +26,4 @@ export function nearestName(name: string, known: Iterable<string>): string | und
     }
   }
   return nearest;
-}
-
-/** `; did you mean X?`, or nothing where no known name is near. */
-export function didYouMean(name: string, known: Iterable<string>): string {
-  const nearest = nearestName(name, known);
-  return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }

@@ -3,7 +3,7 @@
  * reports every fault in one pass. Knows no setting of its own: the broker's table stands in
  * settings-table.ts, and the bench suites bring theirs.
  */
-import { didYouMean } from './nearest.js';
+import { nearestName } from './nearest.js';
 import type { ValueType } from './value-type.js';
 
 /** One setting: where it is set, what it may be, what it is for. */
@@ -102,6 +102,11 @@ export function deepFreeze<T>(value: T): T {
   return value;
 }
 
+function noSetting(name: string, known: Iterable<string>, label = ''): string {
+  const nearest = nearestName(name, known);
+  return `${label}${name} is no setting and has no effect; the nearest is ${nearest}`;
+}
+
 /** Warnings for names that look like settings and are none. */
 function unknownNames<C>(
   settings: readonly Setting<unknown>[],
@@ -114,12 +119,12 @@ function unknownNames<C>(
   for (const name of Object.keys(sources.environment ?? {})) {
     if (!name.startsWith(rules.prefix) || names.has(name)) continue;
     if (foreign.some((prefix) => name.startsWith(prefix))) continue;
-    warnings.push(`${name} is no setting and has no effect${didYouMean(name, names)}`);
+    warnings.push(noSetting(name, names));
   }
-  const options = new Set([...settings.map((s) => s.option), ...(rules.foreignOptions ?? [])]);
+  const options = new Set(settings.map((setting) => setting.option));
   for (const name of Object.keys(sources.options ?? {})) {
-    if (options.has(name)) continue;
-    warnings.push(`option ${name} is no setting and has no effect${didYouMean(name, options)}`);
+    if (options.has(name) || rules.foreignOptions?.includes(name)) continue;
+    warnings.push(noSetting(name, options, 'option '));
   }
   return warnings;
 }

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { monotonicMs, Ticker } from '../../../src/base/clock.js';
+
+test('a tick sets now and calls every callback with it, in the order they were added', () => {
+  const ticker = new Ticker(10);
+  const calls: string[] = [];
+  ticker.add((now) => calls.push(`first ${now}`));
+  ticker.add((now) => calls.push(`second ${now} ${ticker.now}`));
+  ticker.tick(123);
+  assert.deepEqual(calls, ['first 123', 'second 123 123']);
+});
+
+test('a started ticker ticks until it is stopped, and can be started again', async () => {
+  const ticker = new Ticker(1);
+  for (let round = 0; round < 2; round++) {
+    const before = monotonicMs();
+    await new Promise<void>((done) => {
+      ticker.add(() => done());
+      ticker.start();
+      ticker.start();
+    });
+    ticker.stop();
+    assert.ok(ticker.now >= before);
+  }
+});

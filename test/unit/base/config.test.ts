@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
+import { test } from 'node:test';
+import { loadConfig, type ServerOptions } from '../../../src/base/config.js';
+import { ConfigError } from '../../../src/base/errors.js';
+import { SETTINGS, SHARDS_MAX } from '../../../src/base/limits.js';
+import { CONFIG_SETTINGS } from '../../../src/base/settings-table.js';
+
+type Flags = Record<string, string>;
+
+function faultsOf(options: object, flags: Flags, environment: Flags): readonly string[] {
+  try {
+    loadConfig(options, flags, environment);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.faults;
+  }
+  return [];
+}
+
+test('without any setting the defaults of limits.ts hold', () => {
+  const { config, warnings } = loadConfig({}, {}, {});
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.listen, ['tcp://127.0.0.1:1883']);
+  assert.equal(config.workers, Math.min(availableParallelism(), SHARDS_MAX));
+  assert.equal(config.auth, 'mockSuccess');
+  assert.equal(config.closeUnresponsive, false);
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    assert.equal(Reflect.get(config, name), setting.default, name);
+  }
+});
+
+test('every setting has an environment name, a flag and an option of its own, and a sentence', () => {
+  const settings = Object.values(CONFIG_SETTINGS);
+  for (const key of ['environment', 'flag', 'option'] as const) {
+    assert.equal(new Set(settings.map((setting) => setting[key])).size, settings.length, key);
+  }
+  for (const { environment, flag, summary } of settings) {
+    assert.match(environment, /^SURGEMQ_[A-Z_]+$/);
+    assert.equal(flag, environment.slice('SURGEMQ_'.length).toLowerCase().replaceAll('_', '-'));
+    assert.match(summary, /^[A-Z].*\.$/);
+  }
+});
+
+test('options of the library win over flags, flags over the environment, and that over defaults', () => {
+  const environment = { SURGEMQ_MAX_INFLIGHT: '1', SURGEMQ_TIMEOUT_RETRIES: '1' };
+  const flags = { 'max-inflight': '2', 'timeout-retries': '2' };
+  assert.equal(loadConfig({}, {}, environment).config.maxInflight, 1);
+  assert.equal(loadConfig({}, flags, environment).config.maxInflight, 2);
+  const all = loadConfig({ maxInflight: 3 }, flags, environment).config;
+  assert.equal(all.maxInflight, 3);
+  assert.equal(all.timeoutRetries, 2);
+});
+
+test('every fault is reported at once, with the name its user knows, the value and what is allowed', () => {
+  const faults = faultsOf(
+    { maxInflight: -1 },
+    { 'max-packet-bytes': '1MB' },
+    { SURGEMQ_WORKERS: '0', SURGEMQ_LISTEN: 'tcp://:70000' },
+  );
+  assert.equal(faults.length, 4);
+  const expected = [
+    /^SURGEMQ_LISTEN is "tcp:\/\/:70000"; allowed: .*tcp:\/\/host:port/,
+    /^SURGEMQ_WORKERS is "0"; allowed: auto, or a whole number from 1 to 32$/,
+    /^--max-packet-bytes is "1MB"; allowed: bytes, .* from 128 to 268435455$/,
+    /^option maxInflight is -1; allowed: a whole number from 1 to 65,535$/,
+  ];
+  for (const line of expected) {
+    assert.ok(
+      faults.some((fault) => line.test(fault)),
+      `${line} in ${faults.join('\n')}`,
+    );
+  }
+});
+
+test('a value that is not allowed is a fault even where a stronger source overrides it', () => {
+  assert.equal(faultsOf({ maxInflight: 10 }, {}, { SURGEMQ_MAX_INFLIGHT: 'ten' }).length, 1);
+});
+
+test('an empty name in the environment is as good as none', () => {
+  const { config } = loadConfig({}, {}, { SURGEMQ_WORKERS: '', SURGEMQ_LISTEN: ' ' });
+  assert.deepEqual(config, loadConfig({}, {}, {}).config);
+});
+
+test('an unknown SURGEMQ_ name is a warning with the nearest known one', () => {
+  const { warnings } = loadConfig(
+    {},
+    {},
+    { SURGEMQ_WORKER: '2', SURGEMQ_LOGLEVEL: '1', OTHER: '1' },
+  );
+  assert.deepEqual(warnings, [
+    'SURGEMQ_WORKER is no setting and has no effect; the nearest is SURGEMQ_WORKERS',
+    'SURGEMQ_LOGLEVEL is no setting and has no effect; the nearest is SURGEMQ_LOG_LEVEL',
+  ]);
+});
+
+test('the names of the bench suites and the logger of an embedded server get no warning', () => {
+  const options = { logger: {} } as ServerOptions;
+  assert.deepEqual(loadConfig(options, {}, { SURGEMQ_BENCH_CLIENTS: '1' }).warnings, []);
+});
+
+test('an unknown option of the library is a warning too', () => {
+  const options = { keepalive: 1 } as ServerOptions;
+  assert.deepEqual(loadConfig(options, {}, {}).warnings, [
+    'option keepalive is no setting and has no effect; the nearest is keepAlive',
+  ]);
+});
+
+test('the configuration is frozen in depth and survives a structured clone', () => {
+  const { config } = loadConfig({ listen: ['tcp://:0', 'tcp://[::1]:0'] }, {}, {});
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen));
+  assert.deepEqual(structuredClone(config), config);
+});
+
+test('durations are seconds when plain, wherever they come from', () => {
+  assert.equal(loadConfig({ connectTimeout: 0.25 }, {}, {}).config.connectTimeoutMs, 250);
+  assert.equal(loadConfig({}, { 'connect-timeout': '0.29' }, {}).config.connectTimeoutMs, 290);
+  const environment = { SURGEMQ_KEEP_ALIVE: '2m', SURGEMQ_ACK_TIMEOUT: '1500ms' };
+  const { config } = loadConfig({}, {}, environment);
+  assert.equal(config.keepAliveSeconds, 120);
+  assert.equal(config.ackTimeoutMs, 1500);
+});
+
+test('ring bytes are rounded up to a power of two', () => {
+  assert.equal(loadConfig({ ringBytes: 5_000_000 }, {}, {}).config.ringBytes, 8_388_608);
+  assert.equal(loadConfig({ ringBytes: 65_536 }, {}, {}).config.ringBytes, 65_536);
+  assert.match(faultsOf({ ringBytes: 65_535 }, {}, {})[0], /rounded up to a power of two/);
+});
+
+test('listen takes URIs by commas or as a list, and keeps them in one spelling', () => {
+  const environment = { SURGEMQ_LISTEN: 'tcp://:1883/, tcp://[::1]:1884' };
+  assert.deepEqual(loadConfig({}, {}, environment).config.listen, [
+    'tcp://:1883',
+    'tcp://[::1]:1884',
+  ]);
+  assert.deepEqual(loadConfig({ listen: 'tcp://a:1' }, {}, {}).config.listen, ['tcp://a:1']);
+  assert.equal(faultsOf({ listen: [] }, {}, {}).length, 1);
+});
+
+test('an address named twice is a fault, port 0 named twice is none', () => {
+  const [fault] = faultsOf({}, { listen: 'tcp://a:1,tcp://b:1,tcp://a:1/' }, {});
+  assert.match(fault, /^--listen is tcp:.*; tcp:\/\/a:1 is named twice/);
+  assert.equal(faultsOf({}, { listen: 'tcp://a:0,tcp://a:0' }, {}).length, 0);
+});
+
+test('a queue too small for the largest packet is a warning that names both settings', () => {
+  const { warnings } = loadConfig({ maxQueuedBytes: 1024 }, {}, {});
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^option maxQueuedBytes is 1KiB, SURGEMQ_MAX_PACKET_BYTES is 1MiB; /);
+  assert.deepEqual(loadConfig({ maxQueuedBytes: 0, maxQueuedMessages: 0 }, {}, {}).warnings, []);
+});
+
+test('the widest packet the protocol knows is allowed, and no wider one', () => {
+  const { config } = loadConfig({}, {}, { SURGEMQ_MAX_PACKET_BYTES: '268435455' });
+  assert.equal(config.maxPacketBytes, 268_435_455);
+  assert.equal(faultsOf({}, {}, { SURGEMQ_MAX_PACKET_BYTES: '256MiB' }).length, 1);
+});
+
+test('a provider is a shipped name or a module that exists, given to the shards as a URL', () => {
+  const here = import.meta.url;
+  assert.equal(loadConfig({ authenticator: here }, {}, {}).config.auth, here);
+  assert.equal(loadConfig({ authenticator: new URL(here).pathname }, {}, {}).config.auth, here);
+  assert.match(loadConfig({ authenticator: 'pino' }, {}, {}).config.auth, /^file:.*\/pino\//);
+  for (const name of ['mockSucess', './no/such.js', 'file:///no/such.js', 'node:fs', '', 7]) {
+    assert.equal(faultsOf({ authenticator: name }, {}, {}).length, 1, String(name));
+  }
+});

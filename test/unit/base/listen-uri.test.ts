@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatListenUri, parseListenUri } from '../../../src/base/listen-uri.js';
+
+test('host and port are taken from the URI, an empty host means all addresses', () => {
+  const cases = [
+    ['tcp://127.0.0.1:1883', '127.0.0.1', 1883],
+    ['tcp://localhost:0', 'localhost', 0],
+    ['tcp://:65535', '', 65_535],
+    ['tcp://[::1]:1883', '::1', 1883],
+    ['tcp://[fe80::1%eth0]:1883', 'fe80::1%eth0', 1883],
+  ] as const;
+  for (const [uri, host, port] of cases) {
+    assert.deepEqual(parseListenUri(uri), { host, port }, uri);
+    assert.equal(formatListenUri({ host, port }), uri);
+  }
+  assert.deepEqual(parseListenUri('tcp://host:1/'), { host: 'host', port: 1 });
+});
+
+test('what is not tcp://host:port is none', () => {
+  for (const uri of [
+    '',
+    '1883',
+    'host:1883',
+    'mqtt://host:1883',
+    'tcp://host',
+    'tcp://host:',
+    'tcp://host:65536',
+    'tcp://host:-1',
+    'tcp://host:1883/path',
+    'tcp://user@host:1883',
+    'tcp://::1:1883',
+    'tcp://[127.0.0.1]:1883',
+    'tcp://[]:1883',
+    'tcp://a b:1883',
+    'tcp://host:1883\n',
+  ]) {
+    assert.equal(parseListenUri(uri), undefined, uri);
+  }
+});

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { editDistance, nearestName } from '../../../src/base/nearest.js';
+
+test('the distance is the least number of insertions, removals and replacements', () => {
+  assert.equal(editDistance('', ''), 0);
+  assert.equal(editDistance('', 'abc'), 3);
+  assert.equal(editDistance('kitten', 'sitting'), 3);
+  assert.equal(editDistance('listen', 'listn'), 1);
+  assert.equal(editDistance('sitting', 'kitten'), 3);
+});
+
+test('the nearest name is the one that fewest edits make', () => {
+  const known = ['workers', 'listen'];
+  assert.equal(nearestName('wrokers', known), 'workers');
+  assert.equal(nearestName('listening', known), 'listen');
+  assert.equal(nearestName('listening', []), undefined);
+});
