@@ -1,0 +1,418 @@
+/**
+ * What one receiver gets at QoS 1 and 2: a queue of runs, a window of it in flight, and the order in
+ * which both are written. Bytes and packet ids in, bytes out; sockets and timers are the caller's.
+ */
+import { invariant } from '../base/assert.js';
+import { writeAck } from '../protocol/ack-frame.js';
+import { DUP, PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
+import { PacketType } from '../protocol/packet.js';
+import { copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
+import type { Run } from '../protocol/run.js';
+import {
+  AGAIN,
+  AWAITING_PUBACK,
+  AWAITING_PUBCOMP,
+  AWAITING_PUBREC,
+  FREE,
+  Inflight,
+  STATE_MASK,
+  stampBits,
+} from './inflight.js';
+import { RunQueue } from './run-queue.js';
+
+/** Bytes of a PUBREL. */
+const PUBREL_BYTES = 4;
+
+/** Bounds of one receiver's window. */
+export interface WindowLimits {
+  /** Messages sent and not yet acknowledged, 1 to 65,535. */
+  readonly maxInflight: number;
+  /** Messages waiting to be sent. */
+  readonly maxQueuedMessages: number;
+  /** Their bytes, as frames. */
+  readonly maxQueuedBytes: number;
+}
+
+/** A run of a WindowSnapshot: only the messages that are still needed. */
+export interface RunSnapshot {
+  /** Whole frames, as in Run. */
+  readonly bytes: Uint8Array;
+  /** Header byte of the frames. */
+  readonly header: number;
+  /** Header byte to deliver with. */
+  readonly deliveryHeader: number;
+  readonly topicLength: number;
+  readonly count: number;
+}
+
+/** An OutgoingWindow as plain data. */
+export interface WindowSnapshot {
+  /** Packet id of the first message of `runs`. */
+  readonly oldestId: number;
+  /** State (of inflight.ts) of each message sent; the first messages of `runs` are those sent. */
+  readonly states: Uint8Array;
+  readonly runs: readonly RunSnapshot[];
+}
+
+/** The delivery state of one session at QoS 1 and 2 [MQTT 3.1.1, 4.3.2, 4.3.3, 4.4, 4.6]. */
+export class OutgoingWindow {
+  /** Messages waiting to be sent for the first time. */
+  queuedMessages = 0;
+  /** Bytes of the frames waiting to be sent for the first time. */
+  queuedBytes = 0;
+  readonly #limits: WindowLimits;
+  readonly #inflight = new Inflight();
+  /** Sent runs that are not acknowledged in full, then waiting ones. */
+  readonly #runs = new RunQueue();
+  /** Messages of entry 0 that have left the window. */
+  #frontDone = 0;
+  /** The next message to be sent for the first time: its entry, index in it, and byte position. */
+  #sendEntry = 0;
+  #sendIndex = 0;
+  #sendPosition = 0;
+  /** The next message to be looked at for sending again: place in the span, and as above. */
+  #againOffset = 0;
+  #againEntry = 0;
+  #againIndex = 0;
+  #againPosition = 0;
+  /** Stamp bits of the last time the caller told. */
+  #lastStamp = 0;
+  /** Stamp bits of the last `expire`, 0 before the first. */
+  #lastExpire = 0;
+
+  constructor(limits: WindowLimits) {
+    this.#limits = limits;
+  }
+
+  /** Messages sent and not acknowledged in full (PUBACK or PUBCOMP), at most maxInflight. */
+  get inflight(): number {
+    return this.#inflight.unacknowledged;
+  }
+
+  /** Whether `fill` has anything to write now. */
+  get sendable(): boolean {
+    return (
+      this.#inflight.marked > 0 ||
+      (this.queuedMessages > 0 && this.#inflight.span < this.#limits.maxInflight)
+    );
+  }
+
+  /** Expiries of the delivery that is longest without an acknowledgement, at the last `expire`. */
+  get expiriesMax(): number {
+    return this.#inflight.expiriesMax;
+  }
+
+  /**
+   * Appends a run of QoS 1 or 2 frames for delivery at QoS `qos`, which is not above the run's. The run
+   * is kept, not copied: its bytes must never change.
+   * @param isConnected whether the receiver is there to be sent to: the room in the in-flight window then
+   *   adds to maxQueuedMessages, and one message is taken whatever its size when none waits.
+   * @returns how many of its messages were dropped because of a bound: the newest; 0 normally.
+   */
+  enqueue(run: Run, qos: 1 | 2, retain: boolean, isConnected = false): number {
+    invariant((run.header & QOS_MASK) !== 0, 'a run for a window has packet ids');
+    const limits = this.#limits;
+    const room = isConnected ? Math.max(0, limits.maxInflight - this.#inflight.span) : 0;
+    const allowed = limits.maxQueuedMessages + room - this.queuedMessages;
+    let count = run.count;
+    let bytes = run.bytes.length;
+    if (count > allowed || this.queuedBytes + bytes > limits.maxQueuedBytes) {
+      count = 0;
+      bytes = 0;
+      while (count < run.count && count < allowed) {
+        const next = frameEnd(run.bytes, bytes);
+        const isFirst = isConnected && this.queuedMessages === 0 && count === 0;
+        if (this.queuedBytes + next > limits.maxQueuedBytes && !isFirst) break;
+        bytes = next;
+        count++;
+      }
+      if (count === 0) return run.count;
+    }
+    this.#runs.push(run, PUBLISH | (qos << 1) | (retain ? 1 : 0), count);
+    this.queuedMessages += count;
+    this.queuedBytes += bytes;
+    return run.count - count;
+  }
+
+  /**
+   * Writes as many whole frames as the in-flight window and target[at, end) allow: first what is to be
+   * sent again, in the original order [MQTT-4.6.0-1], then new messages with the following packet ids.
+   * @param nowMs any clock that does not go back; the deliveries are stamped with it.
+   * @returns the position behind the last frame written, `at` when there was none.
+   */
+  fill(target: Buffer, at: number, end: number, nowMs: number): number {
+    const stamp = stampBits(nowMs);
+    this.#lastStamp = stamp;
+    let out = at;
+    if (this.#inflight.marked > 0) {
+      out = this.#fillAgain(target, out, end, stamp);
+      if (this.#inflight.marked > 0) return out;
+    }
+    return this.#fillNew(target, out, end, stamp);
+  }
+
+  /** Bytes of the next frame that `fill` would write, 0 when it would write none. */
+  nextFrameBytes(): number {
+    if (!this.sendable) return 0;
+    if (this.#inflight.marked === 0) {
+      const { bytes } = this.#runs.runAt(this.#sendEntry);
+      return frameEnd(bytes, this.#sendPosition) - this.#sendPosition;
+    }
+    if (this.#seekAgain() === AWAITING_PUBCOMP) return PUBREL_BYTES;
+    const { bytes } = this.#runs.runAt(this.#againEntry);
+    return frameEnd(bytes, this.#againPosition) - this.#againPosition;
+  }
+
+  /** PUBACK: ends a QoS 1 delivery. @returns false for an id that waits for none; nothing happens then. */
+  onPuback(packetId: number): boolean {
+    return this.#end(packetId, AWAITING_PUBACK);
+  }
+
+  /**
+   * PUBREC: the receiver owns the message; only PUBREL is sent from now on, also when PUBREC comes again.
+   * @returns true when the caller must answer PUBREL [MQTT-4.3.3-1], at once and so in the order of the
+   *   PUBRECs [MQTT-4.6.0-4]; false for an id that is not of a QoS 2 delivery.
+   */
+  onPubrec(packetId: number): boolean {
+    const inflight = this.#inflight;
+    const offset = inflight.offsetOf(packetId);
+    if (offset < 0) return false;
+    const state = inflight.wordAt(offset) & STATE_MASK;
+    if (state !== AWAITING_PUBREC && state !== AWAITING_PUBCOMP) return false;
+    inflight.setWord(offset, AWAITING_PUBCOMP | this.#lastStamp);
+    return true;
+  }
+
+  /** PUBCOMP: ends a QoS 2 delivery. @returns false for an id that waits for none. */
+  onPubcomp(packetId: number): boolean {
+    return this.#end(packetId, AWAITING_PUBCOMP);
+  }
+
+  /**
+   * After the reconnect of a session: everything not acknowledged is written again before anything new,
+   * in the original order and with the original ids [MQTT-4.4.0-1, MQTT-4.6.0-1]: PUBLISH with DUP
+   * [MQTT-3.3.1-1], or PUBREL where PUBREC had come.
+   */
+  beginResend(): void {
+    this.#inflight.markAll();
+    this.#rewindAgain();
+  }
+
+  /**
+   * Counts deliveries that passed another multiple of `timeoutMs` since they were sent without an
+   * acknowledgement, each once a multiple; `expiriesMax` says how far the worst one is. To be called now
+   * and then while something is in flight; gives the memory of an empty window back.
+   * @param resend also has `fill` write those again: PUBLISH with DUP. For MQTT 3.1 clients only, since a
+   *   live 3.1.1 connection is never sent a message twice [MQTT-4.4.0-1].
+   */
+  expire(nowMs: number, timeoutMs: number, resend = false): number {
+    const now = stampBits(nowMs);
+    const found = this.#inflight.expire(now, this.#lastExpire, timeoutMs, resend);
+    this.#lastStamp = now;
+    this.#lastExpire = now;
+    if (resend && found > 0) this.#rewindAgain();
+    this.release();
+    return found;
+  }
+
+  /** Gives the memory of an empty window back. Does nothing to any other. */
+  release(): void {
+    if (this.#runs.length > 0) return;
+    this.#runs.release();
+    this.#inflight.release();
+  }
+
+  /** Everything not acknowledged, as plain data that msgpackr can carry; the window stays as it is. */
+  snapshot(): WindowSnapshot {
+    const inflight = this.#inflight;
+    const states = new Uint8Array(inflight.span);
+    for (let offset = 0; offset < states.length; offset++) {
+      states[offset] = inflight.wordAt(offset) & STATE_MASK;
+    }
+    const runs: RunSnapshot[] = [];
+    for (let entry = 0; entry < this.#runs.length; entry++) {
+      const run = this.#runs.runAt(entry);
+      const done = entry === 0 ? this.#frontDone : 0;
+      const count = this.#runs.countAt(entry) - done;
+      const start = framesEnd(run.bytes, 0, done);
+      const isWhole = done + count === run.count;
+      const end = isWhole ? run.bytes.length : framesEnd(run.bytes, start, count);
+      runs.push({
+        bytes: run.bytes.subarray(start, end),
+        header: run.header,
+        deliveryHeader: this.#runs.headerAt(entry),
+        topicLength: run.topicLength,
+        count,
+      });
+    }
+    return { oldestId: inflight.oldestId, states, runs };
+  }
+
+  /**
+   * The window that a snapshot was taken of; all of it is kept whatever `limits` say. What was in flight
+   * counts as sent and is written again once `beginResend` is called.
+   */
+  static restore(snapshot: WindowSnapshot, limits: WindowLimits): OutgoingWindow {
+    const window = new OutgoingWindow(limits);
+    for (const { bytes, header, deliveryHeader, topicLength, count } of snapshot.runs) {
+      const run = { bytes: asBuffer(bytes), header, topicLength, count };
+      window.#runs.push(run, deliveryHeader, count);
+      window.queuedMessages += count;
+      window.queuedBytes += bytes.length;
+    }
+    window.#restoreInflight(snapshot);
+    return window;
+  }
+
+  #restoreInflight(snapshot: WindowSnapshot): void {
+    const { states, oldestId } = snapshot;
+    invariant(states.length <= this.queuedMessages, 'a message is kept until it is acknowledged');
+    const inflight = this.#inflight;
+    inflight.oldestId = oldestId;
+    let left = states.length;
+    while (left > 0) {
+      const sent = Math.min(left, this.#runs.countAt(this.#sendEntry));
+      const { bytes } = this.#runs.runAt(this.#sendEntry);
+      this.#passSent(sent, framesEnd(bytes, 0, sent));
+      left -= sent;
+    }
+    inflight.open(states.length, AWAITING_PUBACK);
+    for (let offset = states.length - 1; offset >= 0; offset--) {
+      if (states[offset] !== FREE) inflight.setWord(offset, states[offset]);
+      else this.#leave(inflight.close(offset));
+    }
+  }
+
+  /** Moves the first-time cursor over `count` messages of its entry, up to byte position `position`. */
+  #passSent(count: number, position: number): void {
+    this.queuedMessages -= count;
+    this.queuedBytes -= position - this.#sendPosition;
+    this.#sendIndex += count;
+    this.#sendPosition = position;
+    if (this.#sendIndex < this.#runs.countAt(this.#sendEntry)) return;
+    this.#sendEntry++;
+    this.#sendIndex = 0;
+    this.#sendPosition = 0;
+  }
+
+  #fillNew(target: Buffer, at: number, end: number, stamp: number): number {
+    const inflight = this.#inflight;
+    const runs = this.#runs;
+    let out = at;
+    while (this.queuedMessages > 0) {
+      const room = this.#limits.maxInflight - inflight.span;
+      if (room <= 0) break;
+      const { bytes } = runs.runAt(this.#sendEntry);
+      const header = runs.headerAt(this.#sendEntry);
+      const from = this.#sendPosition;
+      let count = Math.min(room, runs.countAt(this.#sendEntry) - this.#sendIndex);
+      if (bytes.length - from > end - out) count = framesWithin(bytes, from, count, end - out);
+      if (count === 0) break;
+      const id = inflight.nextId;
+      const to = copyRunWithIds(bytes, from, bytes.length, count, target, out, header, id);
+      inflight.open(count, ((header & 0x02) !== 0 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
+      this.#passSent(count, to);
+      out += to - from;
+    }
+    return out;
+  }
+
+  #fillAgain(target: Buffer, at: number, end: number, stamp: number): number {
+    const inflight = this.#inflight;
+    const runs = this.#runs;
+    let out = at;
+    while (inflight.marked > 0) {
+      const state = this.#seekAgain();
+      const id = inflight.idAt(this.#againOffset);
+      if (state === AWAITING_PUBCOMP) {
+        if (end - out < PUBREL_BYTES) break;
+        out = writeAck(target, out, PacketType.pubrel, id);
+      } else {
+        const { bytes } = runs.runAt(this.#againEntry);
+        const from = this.#againPosition;
+        const to = frameEnd(bytes, from);
+        if (to - from > end - out) break;
+        const header = runs.headerAt(this.#againEntry) | DUP;
+        copyRunWithIds(bytes, from, to, 1, target, out, header, id);
+        out += to - from;
+      }
+      // One marked by expire() keeps the time of its first sending, by which its expiries are counted.
+      const sent = inflight.wordAt(this.#againOffset) & ~(STATE_MASK | AGAIN);
+      inflight.setWord(this.#againOffset, state | (sent === 0 ? stamp : sent));
+    }
+    return out;
+  }
+
+  /** Moves the again-cursor on to the next marked message, of which there must be one. @returns its state. */
+  #seekAgain(): number {
+    const inflight = this.#inflight;
+    for (;;) {
+      if (this.#againOffset >= 0) {
+        const word = inflight.wordAt(this.#againOffset);
+        if ((word & AGAIN) !== 0) return word & STATE_MASK;
+      }
+      this.#againPosition = frameEnd(this.#runs.runAt(this.#againEntry).bytes, this.#againPosition);
+      this.#againOffset++;
+      this.#againIndex++;
+      if (this.#againIndex === this.#runs.countAt(this.#againEntry)) {
+        this.#againEntry++;
+        this.#againIndex = 0;
+        this.#againPosition = 0;
+      }
+    }
+  }
+
+  #rewindAgain(): void {
+    this.#againOffset = -this.#frontDone;
+    this.#againEntry = 0;
+    this.#againIndex = 0;
+    this.#againPosition = 0;
+  }
+
+  #end(packetId: number, state: number): boolean {
+    const inflight = this.#inflight;
+    const offset = inflight.offsetOf(packetId);
+    if (offset < 0 || (inflight.wordAt(offset) & STATE_MASK) !== state) return false;
+    const advanced = inflight.close(offset);
+    if (advanced > 0) this.#leave(advanced);
+    return true;
+  }
+
+  /** The oldest `count` messages have left the span: so do the runs that consist of such only. */
+  #leave(count: number): void {
+    const runs = this.#runs;
+    this.#againOffset -= count;
+    this.#frontDone += count;
+    while (this.#sendEntry > 0 && this.#frontDone >= runs.countAt(0)) {
+      this.#frontDone -= runs.countAt(0);
+      runs.shift();
+      this.#sendEntry--;
+      this.#againEntry--;
+    }
+    if (this.#againEntry < 0) this.#rewindAgain();
+  }
+}
+
+/** The end of `count` frames that begin at `position`. */
+function framesEnd(bytes: Buffer, position: number, count: number): number {
+  let end = position;
+  for (let left = count; left > 0; left--) end = frameEnd(bytes, end);
+  return end;
+}
+
+/** How many of the `count` frames at `position` fit `room` bytes. */
+function framesWithin(bytes: Buffer, position: number, count: number, room: number): number {
+  const limit = position + room;
+  let end = position;
+  for (let frames = 0; frames < count; frames++) {
+    end = frameEnd(bytes, end);
+    if (end > limit) return frames;
+  }
+  return count;
+}
+
+/** msgpackr gives a Buffer for a Buffer; a structured clone gives a Uint8Array. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
