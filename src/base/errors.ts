@@ -53,3 +53,69 @@ export class ConfigError extends Error {
     this.faults = faults;
   }
 }
+
+/** The server could not be reached, or did not answer CONNECT in time. `cause` says why. */
+export class ConnectFailedError extends Error {
+  readonly code = 'SURGEMQ_CONNECT_FAILED';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ConnectFailedError';
+  }
+}
+
+/** The connection ended before what was asked for was done, and is not coming back. */
+export class ConnectionLostError extends Error {
+  readonly code = 'SURGEMQ_CONNECTION_LOST';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ConnectionLostError';
+  }
+}
+
+/** What was asked for was not done in the time allowed for it. */
+export class TimeoutError extends Error {
+  readonly code = 'SURGEMQ_TIMEOUT';
+  constructor(message: string) {
+    super(message);
+    this.name = 'TimeoutError';
+  }
+}
+
+/** A bounded queue or buffer is full: nothing of what was asked for was done. */
+export class CapacityError extends Error {
+  readonly code = 'SURGEMQ_CAPACITY';
+  constructor(message: string) {
+    super(message);
+    this.name = 'CapacityError';
+  }
+}
+
+/** Asked of a client or server after its user had closed it, or closed while it was being done. */
+export class ClosedError extends Error {
+  readonly code = 'SURGEMQ_CLOSED';
+  constructor(message: string) {
+    super(message);
+    this.name = 'ClosedError';
+  }
+}
+
+/** The server refused Topic Filters of a SUBSCRIBE (return code 0x80); the others of it stand. */
+export class SubscribeRefusedError extends Error {
+  readonly code = 'SURGEMQ_SUBSCRIBE_REFUSED';
+  /** The refused filters, in the order they were asked for. */
+  readonly filters: readonly string[];
+  constructor(filters: readonly string[]) {
+    super(`the server refused to subscribe to ${filters.map((f) => `'${f}'`).join(', ')}`);
+    this.name = 'SubscribeRefusedError';
+    this.filters = filters;
+  }
+}
+
+/** An argument that cannot be used: a fault of the calling program, found before anything was done. */
+export class ArgumentError extends TypeError {
+  readonly code = 'SURGEMQ_ARGUMENT';
+  constructor(message: string) {
+    super(message);
+    this.name = 'ArgumentError';
+  }
+}

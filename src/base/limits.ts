@@ -72,6 +72,48 @@ export const ROUTE_CACHE_ENTRIES = 65_536;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 200;
 
+// ---- client library ----------------------------------------------------------------------------
+/** Frames of one turn go out in one write; a batch that reaches this is written before the turn ends. */
+export const CLIENT_BATCH_BYTES = 64 * KIB;
+/** First size of a client's batch buffer: a quiet client, one of thousands, never needs more. */
+export const CLIENT_BATCH_BYTES_MIN = 4 * KIB;
+/**
+ * Bytes a publisher may put out in one turn before its promises wait for the end of the turn: a loop that
+ * awaits each publish would otherwise never let the event loop read acks and pings.
+ */
+export const CLIENT_TURN_BYTES = 256 * KIB;
+/** Bytes waiting for the socket above which QoS 0 promises wait: the backpressure of `await publish()`. */
+export const CLIENT_WRITE_HIGH_MARK = 256 * KIB;
+/** Topics a client remembers with their encoding, and topics with their handlers. */
+export const CLIENT_TOPICS_CACHED = 1_024;
+/** Payloads handed to handlers are views of copies of this size: what is kept pins no more than that. */
+export const CLIENT_MESSAGE_SLICE_BYTES = 8 * KIB;
+/** Handlers' promises not settled above which reading pauses. */
+export const CLIENT_HANDLERS_PENDING_MAX = 1_024;
+/**
+ * Reading must go on while a call waits for an answer that may stand behind the messages. Queues that are
+ * full then grow to this many times their bound, and QoS 0 messages beyond are dropped and counted.
+ */
+export const CLIENT_OVERFLOW_FACTOR = 16;
+/** How long a client that sent DISCONNECT waits for the server to close, before it destroys the socket. */
+export const CLIENT_LINGER_MS = 2_000;
+/** Filters in one SUBSCRIBE when subscriptions are made again: some servers limit the packet to 64 KiB. */
+export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
+/** Defaults and ranges of the client's numeric options. */
+export const CLIENT_SETTINGS = {
+  keepAliveSeconds: { default: 60, min: 0, max: 65_535 },
+  connectTimeoutMs: { default: 10_000, min: 1, max: 600_000 },
+  ackTimeoutMs: { default: 20_000, min: 1, max: 3_600_000 },
+  /** Larger than a server's default: a client may be sent whatever others were allowed to publish. */
+  maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
+  maxInflight: { default: 1_024, min: 1, max: 32_768 },
+  maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
+  maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  highWaterMark: { default: 1_024, min: 1, max: 1_000_000 },
+  reconnectMinDelayMs: { default: 250, min: 1, max: 3_600_000 },
+  reconnectMaxDelayMs: { default: 30_000, min: 1, max: 3_600_000 },
+} as const satisfies Record<string, NumberSetting>;
+
 // ---- settings: defaults and what is allowed ------------------------------------------------------
 /** A setting that is a whole number: its default and the range allowed. */
 export interface NumberSetting {
@@ -104,4 +146,8 @@ invariant(
 invariant(
   READ_HEADROOM_BYTES < READ_BUFFER_BYTES,
   'headroom is the smaller part of the read buffer',
+);
+invariant(
+  CLIENT_BATCH_BYTES <= CLIENT_TURN_BYTES,
+  'a publisher may fill a batch before it has to wait',
 );
