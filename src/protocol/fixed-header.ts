@@ -72,3 +72,16 @@ export function headerError(header: number): ProtocolError {
       return new ProtocolError('MQTT-2.2.2-2', `reserved flags are set (header ${hex})`);
   }
 }
+
+/** The error for a remaining length that goes on behind its fourth byte. */
+export function lengthTooLong(): ProtocolError {
+  return new ProtocolError('2.2.3', 'remaining length of more than 4 bytes');
+}
+
+/**
+ * The error for a remaining length in more bytes than table 2.4 gives it. Frames go on to subscribers as
+ * they came, and clients exist that close on such a length: it must not get that far.
+ */
+export function lengthNotShortest(): ProtocolError {
+  return new ProtocolError('2.2.3', 'remaining length is not in its shortest form');
+}

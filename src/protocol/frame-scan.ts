@@ -11,6 +11,8 @@ import {
   HEADER_ALLOWED_IN_31,
   HEADER_RULES,
   headerError,
+  lengthNotShortest,
+  lengthTooLong,
   QOS_MASK,
 } from './fixed-header.js';
 import { PacketType, type ProtocolVersion } from './packet.js';
@@ -109,11 +111,11 @@ export class FrameScan {
       const byte = buffer[at++];
       length |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        if (byte === 0 && shift > 0) throw notShortest();
+        if (byte === 0 && shift > 0) throw lengthNotShortest();
         break;
       }
       shift += 7;
-      if (shift > 21) throw new ProtocolError('2.2.3', 'remaining length of more than 4 bytes');
+      if (shift > 21) throw lengthTooLong();
     }
     const frameEnd = at + length;
     if (frameEnd - position > this.#maxPacketBytes) {
@@ -199,9 +201,6 @@ function ackPacketId(buffer: Buffer, bodyStart: number, end: number, type: numbe
   return packetId;
 }
 
-function notShortest(): ProtocolError {
-  return new ProtocolError('2.2.3', 'remaining length is not in its shortest form');
-}
 function tooLarge(bytes: number, bytesMax: number): ProtocolError {
   return new ProtocolError(
     '2.2.3',

@@ -1,0 +1,297 @@
+/**
+ * What MQTT 3.1 and 3.1.1 demand of a packet by itself, checked on its bytes. mqtt-packet leaves much of
+ * it to its user: UTF-8, packet id 0, bytes too many or too few, fields that the flags do not announce.
+ */
+import { isUtf8 } from 'node:buffer';
+import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
+import {
+  DUP,
+  HEADER_ALLOWED,
+  HEADER_ALLOWED_IN_31,
+  HEADER_RULES,
+  headerError,
+  lengthNotShortest,
+  lengthTooLong,
+  QOS_MASK,
+} from './fixed-header.js';
+import { PacketType, type ProtocolVersion } from './packet.js';
+import { ConnackCode, SUBACK_FAILURE } from './return-code.js';
+
+/** Bits of the connect flags byte [MQTT 3.1.1, figure 3.4]. */
+const ConnectFlag = {
+  reserved: 0x01,
+  cleanSession: 0x02,
+  will: 0x04,
+  willQos: 0x18,
+  willRetain: 0x20,
+  password: 0x40,
+  userName: 0x80,
+} as const;
+
+const PLUS_SIGN = 0x2b;
+const NUMBER_SIGN = 0x23;
+
+/** Reads the fields of one packet in order; each read checks that the packet has that many bytes left. */
+class FieldReader {
+  readonly frame: Buffer;
+  position: number;
+
+  constructor(frame: Buffer, position: number) {
+    this.frame = frame;
+    this.position = position;
+  }
+
+  get isAtEnd(): boolean {
+    return this.position === this.frame.length;
+  }
+
+  byte(clause: string, what: string): number {
+    if (this.position + 1 > this.frame.length)
+      throw new ProtocolError(clause, `${what} is missing`);
+    return this.frame[this.position++];
+  }
+
+  uint16(clause: string, what: string): number {
+    if (this.position + 2 > this.frame.length)
+      throw new ProtocolError(clause, `${what} is missing`);
+    const value = this.frame.readUInt16BE(this.position);
+    this.position += 2;
+    return value;
+  }
+
+  /** A field of two length bytes and so many bytes. @returns a view of the latter. */
+  binary(clause: string, what: string): Buffer {
+    const length = this.uint16(clause, what);
+    const start = this.position;
+    if (start + length > this.frame.length) {
+      throw new ProtocolError(clause, `${what} is longer than the packet`);
+    }
+    this.position += length;
+    return this.frame.subarray(start, start + length);
+  }
+
+  /** A binary field that is a UTF-8 encoded string [MQTT 3.1.1, 1.5.3]. */
+  text(clause: string, what: string): Buffer {
+    const bytes = this.binary(clause, what);
+    // Without surrogates and overlong forms, as isUtf8 has it.
+    if (!isUtf8(bytes)) throw new ProtocolError('MQTT-1.5.3-1', `${what} is not valid UTF-8`);
+    if (bytes.includes(0)) throw new ProtocolError('MQTT-1.5.3-2', `${what} contains U+0000`);
+    return bytes;
+  }
+
+  packetId(): number {
+    const packetId = this.uint16('2.3.1', 'packet id');
+    if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
+    return packetId;
+  }
+
+  atEnd(clause: string): void {
+    if (!this.isAtEnd) {
+      throw new ProtocolError(
+        clause,
+        `${this.frame.length - this.position} bytes too many in the packet`,
+      );
+    }
+  }
+}
+
+/**
+ * Checks one whole frame of any type, [start, end) of `buffer`.
+ * @returns the frame as mqtt-packet understands it: a view, or a copy without the liberties of MQTT 3.1
+ *   that mqtt-packet does not know.
+ * @throws ProtocolError for a packet that may not be, ConnectRefusedError for a CONNECT that is
+ *   answered with a return code: another protocol level (1), an empty client id (2).
+ */
+export function checkFrame(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): Buffer {
+  const frame = buffer.subarray(start, end);
+  const body = checkFixedHeader(frame, version);
+  const header = frame[0];
+  const reader = new FieldReader(frame, body);
+  switch (header >> 4) {
+    case PacketType.connect:
+      return checkConnect(reader);
+    case PacketType.connack:
+      checkConnack(reader);
+      break;
+    case PacketType.publish:
+      checkPublish(reader, header);
+      break;
+    case PacketType.subscribe:
+      checkSubscribe(reader);
+      break;
+    case PacketType.suback:
+      checkSuback(reader);
+      break;
+    case PacketType.unsubscribe:
+      checkUnsubscribe(reader);
+      break;
+    case PacketType.pingreq:
+    case PacketType.pingresp:
+    case PacketType.disconnect:
+      break;
+    default: // PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK
+      reader.packetId();
+  }
+  reader.atEnd('2.2.3');
+  return HEADER_RULES[header] === HEADER_ALLOWED ? frame : withByte(frame, 0, header & ~DUP);
+}
+
+/** A copy of `frame` with one byte replaced. */
+function withByte(frame: Buffer, index: number, byte: number): Buffer {
+  const copy = Buffer.from(frame);
+  copy[index] = byte;
+  return copy;
+}
+
+/** First byte and remaining length. @returns the position of the body. */
+function checkFixedHeader(frame: Buffer, version: ProtocolVersion): number {
+  const reader = new FieldReader(frame, 0);
+  const header = reader.byte('2.2', 'fixed header');
+  const rule = HEADER_RULES[header];
+  if (rule !== HEADER_ALLOWED && !(rule === HEADER_ALLOWED_IN_31 && version === 3)) {
+    throw headerError(header);
+  }
+  let length = 0;
+  for (let shift = 0; ; shift += 7) {
+    if (shift > 21) throw lengthTooLong();
+    const byte = reader.byte('2.2.3', 'remaining length');
+    length |= (byte & 0x7f) << shift;
+    if (byte === 0 && shift > 0) throw lengthNotShortest();
+    if (byte < 0x80) break;
+  }
+  const found = frame.length - reader.position;
+  if (length !== found) {
+    throw new ProtocolError('2.2.3', `remaining length ${length}, but ${found} bytes`);
+  }
+  return reader.position;
+}
+
+/** CONNECT. @returns the frame, its flags naming only what is there. */
+function checkConnect(reader: FieldReader): Buffer {
+  const version = checkProtocol(reader);
+  const flagsAt = reader.position;
+  const flags = reader.byte('3.1.2.3', 'connect flags');
+  checkConnectFlags(flags);
+  reader.uint16('3.1.2.10', 'keep alive');
+  const clientId = reader.text('MQTT-3.1.3-3', 'client id');
+  if ((flags & ConnectFlag.will) !== 0) {
+    checkTopicName(reader.text('MQTT-3.1.2-9', 'will topic'), 'MQTT-4.7.1-1', 'will topic');
+    reader.binary('MQTT-3.1.2-9', 'will message');
+  }
+  // "The Remaining Length field from the fixed header takes precedence over the User Name flag", and
+  // over the password's: MQTT 3.1 lets both be announced and missing.
+  let present = flags;
+  if ((present & ConnectFlag.userName) !== 0) {
+    if (version === 3 && reader.isAtEnd) present &= ~ConnectFlag.userName & ~ConnectFlag.password;
+    else reader.text('MQTT-3.1.2-19', 'user name');
+  }
+  if ((present & ConnectFlag.password) !== 0) {
+    if (version === 3 && reader.isAtEnd) present &= ~ConnectFlag.password;
+    else reader.binary('MQTT-3.1.2-21', 'password');
+  }
+  reader.atEnd('MQTT-3.1.3-1');
+  checkEmptyClientId(clientId, flags, version);
+  return present === flags ? reader.frame : withByte(reader.frame, flagsAt, present);
+}
+
+/** Protocol name and level. An unknown level is answered before anything behind it is looked at. */
+function checkProtocol(reader: FieldReader): ProtocolVersion {
+  const name = reader.binary('MQTT-3.1.2-1', 'protocol name').toString('latin1');
+  if (name !== 'MQTT' && name !== 'MQIsdp') {
+    throw new ProtocolError('MQTT-3.1.2-1', 'protocol name is neither MQTT nor MQIsdp');
+  }
+  const level = reader.byte('3.1.2.2', 'protocol level');
+  const version = name === 'MQTT' ? 4 : 3;
+  if (level !== version) {
+    throw new ConnectRefusedError(
+      ConnackCode.unacceptableProtocolVersion,
+      `protocol ${name} level ${level} [MQTT-3.1.2-2]`,
+    );
+  }
+  return version;
+}
+
+function checkConnectFlags(flags: number): void {
+  if ((flags & ConnectFlag.reserved) !== 0) {
+    throw new ProtocolError('MQTT-3.1.2-3', 'reserved connect flag is set');
+  }
+  if ((flags & ConnectFlag.will) === 0) {
+    if ((flags & ConnectFlag.willQos) !== 0) {
+      throw new ProtocolError('MQTT-3.1.2-13', 'will QoS without a will');
+    }
+    if ((flags & ConnectFlag.willRetain) !== 0) {
+      throw new ProtocolError('MQTT-3.1.2-15', 'will retain without a will');
+    }
+  }
+  if ((flags & ConnectFlag.willQos) === ConnectFlag.willQos) {
+    throw new ProtocolError('MQTT-3.1.2-14', 'will QoS 3');
+  }
+  if ((flags & ConnectFlag.password) !== 0 && (flags & ConnectFlag.userName) === 0) {
+    throw new ProtocolError('MQTT-3.1.2-22', 'password without a user name');
+  }
+}
+
+function checkEmptyClientId(clientId: Buffer, flags: number, version: ProtocolVersion): void {
+  if (clientId.length !== 0) return;
+  if (version === 4 && (flags & ConnectFlag.cleanSession) !== 0) return;
+  const rule = version === 3 ? 'in MQTT 3.1' : 'with clean session 0 [MQTT-3.1.3-8]';
+  throw new ConnectRefusedError(ConnackCode.identifierRejected, `empty client id ${rule}`);
+}
+
+function checkConnack(reader: FieldReader): void {
+  const flags = reader.byte('3.2.2', 'connect acknowledge flags');
+  const returnCode = reader.byte('3.2.2', 'return code');
+  if (flags > 1) throw new ProtocolError('3.2.2.1', 'reserved acknowledge flags are set');
+  if (returnCode > ConnackCode.notAuthorized) {
+    throw new ProtocolError('3.2.2.3', `return code ${returnCode} is reserved`);
+  }
+  if (flags === 1 && returnCode !== ConnackCode.accepted) {
+    throw new ProtocolError('MQTT-3.2.2-4', 'session present in a refusal');
+  }
+}
+
+function checkPublish(reader: FieldReader, header: number): void {
+  checkTopicName(reader.text('MQTT-3.3.2-1', 'topic'), 'MQTT-3.3.2-2', 'topic');
+  if ((header & QOS_MASK) !== 0) reader.packetId();
+  reader.position = reader.frame.length;
+}
+
+/** At least one byte, no wildcard. */
+function checkTopicName(topic: Buffer, wildcardClause: string, what: string): void {
+  if (topic.length === 0) throw new ProtocolError('MQTT-4.7.3-1', `${what} is empty`);
+  if (topic.includes(PLUS_SIGN) || topic.includes(NUMBER_SIGN)) {
+    throw new ProtocolError(wildcardClause, `${what} contains a wildcard`);
+  }
+}
+
+function checkSubscribe(reader: FieldReader): void {
+  reader.packetId();
+  if (reader.isAtEnd) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
+  while (!reader.isAtEnd) {
+    reader.text('MQTT-3.8.3-1', 'topic filter');
+    const qos = reader.byte('3.8.3', 'requested QoS');
+    if (qos > 2) throw new ProtocolError('MQTT-3-8.3-4', `requested QoS byte ${qos}`);
+  }
+}
+
+function checkSuback(reader: FieldReader): void {
+  reader.packetId();
+  if (reader.isAtEnd) throw new ProtocolError('MQTT-3.9.3-1', 'SUBACK without a return code');
+  while (!reader.isAtEnd) {
+    const code = reader.byte('3.9.3', 'return code');
+    if (code > 2 && code !== SUBACK_FAILURE) {
+      throw new ProtocolError('MQTT-3.9.3-2', `return code ${code} is reserved`);
+    }
+  }
+}
+
+function checkUnsubscribe(reader: FieldReader): void {
+  reader.packetId();
+  if (reader.isAtEnd) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
+  while (!reader.isAtEnd) reader.text('MQTT-3.10.3-1', 'topic filter');
+}
