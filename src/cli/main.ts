@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+/** `surgemq`: finds the subcommand, runs it, says what went wrong in a line each. */
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../base/errors.js';
+import { nearestName } from '../base/nearest.js';
+import { UsageError } from './args.js';
+import type { Command } from './command.js';
+
+/** Subcommands by name; loaded only when run, so that `pub` does not load the broker. */
+const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
+  serve: { summary: 'Runs the broker.', load: () => import('./serve.js') },
+  pub: { summary: 'Publishes messages.', load: () => import('./pub.js') },
+  sub: { summary: 'Subscribes and prints messages.', load: () => import('./sub.js') },
+  bench: { summary: 'Measures a broker.', load: () => import('./bench.js') },
+};
+
+const HELP = `Usage: surgemq <command> [flags]
+
+Commands:
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(8)}${summary}`)
+  .join('\n')}
+
+Without a command: this text. Each command explains its flags: surgemq <command> --help
+  --help     Shows this text.
+  --version  Shows the version.
+`;
+
+/** Version of the package this file is part of. */
+function version(): string {
+  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** Runs the command line `args`. @returns exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (name === '--version') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    const nearest = nearestName(name, Object.keys(COMMANDS));
+    throw new UsageError([`${name} is no command; the nearest is ${nearest}`]);
+  }
+  return (await command.load()).run(rest);
+}
+
+/**
+ * What an error says to the user, a line each; undefined for a fault of this program, which deserves its
+ * stack. The system's own errors (port in use, no such host) name the call and the address.
+ */
+function linesFor(error: unknown): readonly string[] | undefined {
+  if (error instanceof ConfigError || error instanceof UsageError) return error.faults;
+  if (error instanceof Error && 'syscall' in error) return [error.message];
+  return undefined;
+}
+
+// `surgemq sub | head` closes our output: nothing is left to do, and it is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  const lines = linesFor(error);
+  if (lines === undefined) throw error;
+  process.stderr.write(lines.map((line) => `surgemq: ${line}\n`).join(''));
+  process.exit(1);
+}

@@ -1,0 +1,120 @@
+/** `surgemq serve`: runs the broker until a signal stops it. */
+import { type Config, loadConfig, type ServerOptions } from '../base/config.js';
+import { ConfigError } from '../base/errors.js';
+import { createLogger, type Logger } from '../base/log.js';
+import { CONFIG_SETTINGS } from '../base/settings-table.js';
+import { showBytes } from '../base/value-type.js';
+import { Server } from '../primary/server.js';
+import { type Flag, flagsHelp, splitArgs } from './args.js';
+
+const SETTINGS = Object.values(CONFIG_SETTINGS);
+
+/** Exit codes of a process that a signal ended: 128 and its number. */
+const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+type StopSignal = keyof typeof SIGNAL_EXIT_CODES;
+
+/** One flag for each setting, described by the setting. */
+const SERVE_FLAGS: readonly Flag[] = [
+  ...SETTINGS.map(({ flag, type, environment, summary, default: fallback }) => ({
+    name: flag,
+    ...(type.placeholder === '' ? {} : { placeholder: type.placeholder }),
+    isRepeatable: flag === CONFIG_SETTINGS.listen.flag,
+    summary: `${summary} Allowed: ${type.allowed}. [${environment}, default ${fallback}]`,
+  })),
+  { name: 'help', summary: 'Shows this text.' },
+];
+
+const HELP = `Usage: surgemq serve [flags]
+
+Runs the broker until SIGTERM or SIGINT; a second signal ends it at once.
+Settings come from the environment and, stronger, from flags:
+
+${flagsHelp(SERVE_FLAGS)}
+`;
+
+/** Flags as loadConfig takes them: each address of a repeated --listen counts. */
+function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<string, string> {
+  return Object.fromEntries([...values].map(([name, given]) => [name, given.join(',')]));
+}
+
+/**
+ * Checks flags and environment together, so that every fault is said at once under the name its user gave it.
+ * @throws ConfigError
+ */
+function checkedConfig(args: readonly string[], flags: Record<string, string>): Config {
+  const { faults, positionals } = splitArgs(SERVE_FLAGS, args);
+  const all = [...faults, ...positionals.map((word) => `${word} is no flag of serve`)];
+  try {
+    const { config } = loadConfig({}, flags);
+    if (all.length === 0) return config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    all.push(...error.faults);
+  }
+  throw new ConfigError(all);
+}
+
+/** The options of a Server that say what these flags say; a setting reads text wherever it comes from. */
+function serverOptions(flags: Record<string, string>): ServerOptions {
+  const options: Record<string, string> = {};
+  for (const { flag, option } of SETTINGS) {
+    if (flags[flag] !== undefined) options[option] = flags[flag];
+  }
+  return options as ServerOptions;
+}
+
+/** One line that says what this broker is and where its limits are. */
+function logStart(logger: Logger, server: Server, config: Config): void {
+  const fields = {
+    listeners: server.addresses.map(({ uri }) => uri),
+    workers: config.workers,
+    maxConnections: config.maxConnections,
+    maxPacket: showBytes(config.maxPacketBytes),
+    maxInflight: config.maxInflight,
+    maxQueuedMessages: config.maxQueuedMessages,
+    maxQueued: showBytes(config.maxQueuedBytes),
+    outbox: showBytes(config.outboxBytes),
+    ring: showBytes(config.ringBytes),
+  };
+  logger.info(fields, 'broker is listening');
+}
+
+/** Resolves at the first stop signal; the second ends the process where it stands. */
+function stopSignal(): Promise<StopSignal> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    for (const signal of Object.keys(SIGNAL_EXIT_CODES) as StopSignal[]) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(SIGNAL_EXIT_CODES[signal]);
+        isStopping = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** Runs the broker. @throws ConfigError, or the system's error when an address cannot be listened on. */
+export async function run(args: readonly string[]): Promise<number> {
+  const { values } = splitArgs(SERVE_FLAGS, args);
+  if (values.has('help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const flags = settingFlags(values);
+  const config = checkedConfig(args, flags);
+  const logger = createLogger(config.logLevel);
+  const stopped = stopSignal();
+  const server = new Server({ ...serverOptions(flags), logger });
+  const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
+  await server.listenAndServe();
+  logStart(logger, server, config);
+  const outcome = await Promise.race([stopped, failed]);
+  if (outcome instanceof Error) {
+    process.stderr.write(`surgemq: the broker gave up: ${outcome.message}\n`);
+    return 1;
+  }
+  logger.info({ signal: outcome }, 'broker is stopping');
+  await server.close();
+  logger.info({}, 'broker has stopped');
+  return 0;
+}
