@@ -41,7 +41,7 @@ export function stampBits(milliseconds: number): number {
   return (stamp === 0 ? 1 : stamp) << STAMP_SHIFT;
 }
 
-/** The state of a word with no stamp and no flag. */
+/** The stamp in a word or in stamp bits; 0: not sent yet. */
 function stampOf(bits: number): number {
   return bits >>> STAMP_SHIFT;
 }
@@ -56,6 +56,8 @@ export class Inflight {
   unacknowledged = 0;
   /** Messages of the span that are marked AGAIN. */
   marked = 0;
+  /** Multiples of the time-out that the longest unacknowledged message had passed at the last `expire`. */
+  expiriesMax = 0;
   #words: Int32Array = NO_WORDS;
   #head = 0;
   #mask = -1;
@@ -164,8 +166,6 @@ export class Inflight {
     }
     return found;
   }
-  /** Multiples of the time-out that the longest unacknowledged message had passed at the last `expire`. */
-  expiriesMax = 0;
 
   /** Gives the memory of an empty ring back; packet ids go on where they were. */
   release(): void {

@@ -3,7 +3,7 @@
  * which both are written. Bytes and packet ids in, bytes out; sockets and timers are the caller's.
  */
 import { invariant } from '../base/assert.js';
-import { writeAck } from '../protocol/ack-frame.js';
+import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { DUP, PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
 import { copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
@@ -19,9 +19,6 @@ import {
   stampBits,
 } from './inflight.js';
 import { RunQueue } from './run-queue.js';
-
-/** Bytes of a PUBREL. */
-const PUBREL_BYTES = 4;
 
 /** Bounds of one receiver's window. */
 export interface WindowLimits {
@@ -158,7 +155,7 @@ export class OutgoingWindow {
       const { bytes } = this.#runs.runAt(this.#sendEntry);
       return frameEnd(bytes, this.#sendPosition) - this.#sendPosition;
     }
-    if (this.#seekAgain() === AWAITING_PUBCOMP) return PUBREL_BYTES;
+    if (this.#seekAgain() === AWAITING_PUBCOMP) return ACK_BYTES;
     const { bytes } = this.#runs.runAt(this.#againEntry);
     return frameEnd(bytes, this.#againPosition) - this.#againPosition;
   }
@@ -325,7 +322,7 @@ export class OutgoingWindow {
       const state = this.#seekAgain();
       const id = inflight.idAt(this.#againOffset);
       if (state === AWAITING_PUBCOMP) {
-        if (end - out < PUBREL_BYTES) break;
+        if (end - out < ACK_BYTES) break;
         out = writeAck(target, out, PacketType.pubrel, id);
       } else {
         const { bytes } = runs.runAt(this.#againEntry);

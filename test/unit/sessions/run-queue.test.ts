@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Run } from '../../../src/protocol/run.js';
+import { RunQueue } from '../../../src/sessions/run-queue.js';
+import { numberedRun } from './frames.js';
+
+test('entries come out in the order they went in, with what was said of them', () => {
+  const queue = new RunQueue();
+  const runs = [numberedRun(0, 1), numberedRun(1, 2)];
+  queue.push(runs[0], 0x32, 1);
+  queue.push(runs[1], 0x35, 65_536);
+  assert.equal(queue.length, 2);
+  assert.equal(queue.runAt(0), runs[0]);
+  assert.deepEqual([queue.headerAt(0), queue.countAt(0)], [0x32, 1]);
+  queue.shift();
+  assert.equal(queue.runAt(0), runs[1]);
+  assert.deepEqual([queue.headerAt(0), queue.countAt(0)], [0x35, 65_536]);
+});
+
+test('it is an array with push and shift, however it grows and shrinks', () => {
+  const property = fc.property(
+    fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 200 })), { maxLength: 40 }),
+    (steps) => {
+      const queue = new RunQueue();
+      const model: { run: Run; header: number; count: number }[] = [];
+      for (const [isPush, times] of steps) {
+        for (let n = 0; n < times; n++) {
+          if (isPush) {
+            const entry = { run: numberedRun(0, 1), header: 0x30 + (n & 7), count: n + 1 };
+            model.push(entry);
+            queue.push(entry.run, entry.header, entry.count);
+          } else if (model.length > 0) {
+            model.shift();
+            queue.shift();
+          }
+        }
+        if (times % 5 === 0) queue.release();
+        assert.equal(queue.length, model.length);
+        for (const [index, entry] of model.entries()) {
+          assert.equal(queue.runAt(index), entry.run);
+          assert.equal(queue.headerAt(index), entry.header);
+          assert.equal(queue.countAt(index), entry.count);
+        }
+      }
+    },
+  );
+  fc.assert(property, { numRuns: 100 });
+});
