@@ -1,0 +1,44 @@
+/**
+ * `npm test`: runs the compiled tests beside this file with node's own runner, whose closing lines
+ * say how many ran, passed and failed. Node 20's runner has no globs and no time-out per file, so
+ * both are here. An argument filters by path: `npm test -- unit/base`.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A file that takes longer hangs: the slowest take a few seconds. */
+const FILE_TIMEOUT_MS = 120_000;
+/**
+ * Test files at a time. Broker tests have threads of their own, and wait a good part of their time.
+ */
+const CONCURRENCY = Math.max(2, Math.min(4, availableParallelism()));
+
+const tests = fileURLToPath(new URL('../test', import.meta.url));
+const filters = process.argv.slice(2);
+const files = readdirSync(tests, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
+  .sort()
+  .map((name) => join(tests, name));
+if (files.length === 0) {
+  console.error(`no test matches ${filters.join(' ')}`);
+  process.exit(1);
+}
+const runner = spawn(
+  process.execPath,
+  [
+    '--test',
+    `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+    `--test-concurrency=${CONCURRENCY}`,
+    `--test-timeout=${FILE_TIMEOUT_MS}`,
+    ...files,
+  ],
+  { stdio: 'inherit' },
+);
+runner.on('exit', (code, signal) => {
+  if (signal !== null) console.error(`the test runner was ended by ${signal}`);
+  process.exitCode = code ?? 1;
+});
