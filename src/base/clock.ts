@@ -1,6 +1,12 @@
-/** Coarse time: one timer a thread serves every time-out in it, and a `now` that costs a property read. */
+/**
+ * Coarse time: one timer a thread serves every time-out in it, and a `now` that costs a property
+ * read.
+ */
 
-/** A monotonic clock in whole milliseconds since the process began; never goes back, unlike the date. */
+/**
+ * A monotonic clock in whole milliseconds since the process began; never goes back, unlike the
+ * date.
+ */
 export function monotonicMs(): number {
   return Math.floor(performance.now());
 }
@@ -9,11 +15,15 @@ export function monotonicMs(): number {
 export type TickCallback = (now: number) => void;
 
 /**
- * One interval timer for all time-outs of a thread. A connection keeps a deadline (a number) and compares
- * it with `now` at a tick: a timer object each would cost more memory than the rest of an idle connection.
+ * One interval timer for all time-outs of a thread. A connection keeps a deadline (a number) and
+ * compares it with `now` at a tick: a timer object each would cost more memory than the rest of an
+ * idle connection.
  */
 export class Ticker {
-  /** Time of the last tick, in milliseconds of the monotonic clock; up to `intervalMs` old, more under load. */
+  /**
+   * Time of the last tick, in milliseconds of the monotonic clock; up to `intervalMs` old, more
+   * under load.
+   */
   now: number = monotonicMs();
   readonly intervalMs: number;
   readonly #callbacks: TickCallback[] = [];

@@ -1,6 +1,6 @@
 /**
- * The configuration: the only reader of `process.env`. What can be set stands in settings-table.ts; this
- * file says what the rest of the code and the users of the library see of it.
+ * The configuration: the only reader of `process.env`. What can be set stands in settings-table.ts;
+ * this file says what the rest of the code and the users of the library see of it.
  */
 import { ConfigError } from './errors.js';
 import { loadSettings } from './settings.js';
@@ -48,7 +48,10 @@ export interface Config {
   readonly logLevel: string;
 }
 
-/** Options of the library's `Server`, under SurgeMQ's names. Durations are in seconds, fractions allowed. */
+/**
+ * Options of the library's `Server`, under SurgeMQ's names. Durations are in seconds, fractions
+ * allowed.
+ */
 export interface ServerOptions {
   /** Addresses for `listenAndServe()` without an argument, e.g. `tcp://127.0.0.1:1883`. */
   readonly listen?: string | readonly string[];

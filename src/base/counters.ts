@@ -1,7 +1,7 @@
 /**
- * Counters of the shards: 64-bit words in shared memory, a block a shard. A shard alone writes its block,
- * the primary reads them all. An add is a load and a store of an aligned double, which no 64-bit machine
- * tears; a reader may see it a moment late, and nothing is decided by it.
+ * Counters of the shards: 64-bit words in shared memory, a block a shard. A shard alone writes its
+ * block, the primary reads them all. An add is a load and a store of an aligned double, which no
+ * 64-bit machine tears; a reader may see it a moment late, and nothing is decided by it.
  */
 import { CloseReason } from './errors.js';
 
@@ -85,7 +85,10 @@ export class Counters {
   }
 }
 
-/** The sums of all blocks, by name. Reads while the shards write: each word is right, all together nearly. */
+/**
+ * The sums of all blocks, by name. Reads while the shards write: each word is right, all together
+ * nearly.
+ */
 export function sumCounters(blocks: Iterable<SharedArrayBuffer>): CounterTotals {
   const sums = new Float64Array(COUNTERS);
   for (const block of blocks) {
@@ -103,8 +106,8 @@ export function sumCounters(blocks: Iterable<SharedArrayBuffer>): CounterTotals 
 }
 
 /**
- * Adds what a dead shard had counted to `heir`, a block that nobody writes: totals must not fall because a
- * shard died. Its gauges go with it; the connections it had count as lost.
+ * Adds what a dead shard had counted to `heir`, a block that nobody writes: totals must not fall
+ * because a shard died. Its gauges go with it; the connections it had count as lost.
  */
 export function retireCounters(dead: SharedArrayBuffer, heir: SharedArrayBuffer): void {
   const from = new Float64Array(dead);

@@ -1,8 +1,13 @@
-/** Logging. Off the hot path, code says what happened through a Logger; pino is one, a test's array another. */
+/**
+ * Logging. Off the hot path, code says what happened through a Logger; pino is one, a test's array
+ * another.
+ */
 import { type DestinationStream, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 
-/** What the code needs of a logger: fields first, then a message that is the same text every time. */
+/**
+ * What the code needs of a logger: fields first, then a message that is the same text every time.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -13,7 +18,10 @@ export interface Logger {
 /** Levels from most to least said; `silent` says nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-/** Where log lines go. On a terminal (`isTTY`) they are made for people, elsewhere one JSON object a line. */
+/**
+ * Where log lines go. On a terminal (`isTTY`) they are made for people, elsewhere one JSON object a
+ * line.
+ */
 export interface LogDestination extends DestinationStream {
   readonly isTTY?: boolean;
 }

@@ -14,7 +14,10 @@ export function editDistance(from: string, to: string): number {
   return previous[to.length];
 }
 
-/** The name of `known` (the first of several) that fewest edits make of `name`; undefined if there is none. */
+/**
+ * The name of `known` (the first of several) that fewest edits make of `name`; undefined if there
+ * is none.
+ */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
   let fewest = Number.POSITIVE_INFINITY;

@@ -25,8 +25,8 @@ function resolveModule(specifier: string): string | undefined {
 }
 
 /**
- * A provider: one of the shipped names, or a module found from the working directory. It is resolved
- * here, once: a name misspelt is a fault at start and not the death of a shard.
+ * A provider: one of the shipped names, or a module found from the working directory. It is
+ * resolved here, once: a name misspelt is a fault at start and not the death of a shard.
  */
 export function providerName(shipped: readonly string[]): ValueType<string> {
   return {

@@ -1,6 +1,7 @@
 /**
- * The broker's settings, one table: the environment, the command line, the library's options, `--help` and
- * the README's table all come from here. Ranges and numeric defaults, with their reasons, are in limits.ts.
+ * The broker's settings, one table: the environment, the command line, the library's options,
+ * `--help` and the README's table all come from here. Ranges and numeric defaults, with their
+ * reasons, are in limits.ts.
  */
 import { availableParallelism, totalmem } from 'node:os';
 import type { Config, ServerOptions } from './config.js';

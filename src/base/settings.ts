@@ -1,6 +1,6 @@
 /**
- * Reads the settings of a table from defaults < environment < command-line flags < library options, and
- * reports every fault in one pass. Knows no setting of its own: the broker's table stands in
+ * Reads the settings of a table from defaults < environment < command-line flags < library options,
+ * and reports every fault in one pass. Knows no setting of its own: the broker's table stands in
  * settings-table.ts, and the bench suites bring theirs.
  */
 import { nearestName } from './nearest.js';
@@ -21,7 +21,9 @@ export interface Setting<T> {
   readonly summary: string;
 }
 
-/** Settings by their name in the configuration `C`: the compiler sees to it that none is missing. */
+/**
+ * Settings by their name in the configuration `C`: the compiler sees to it that none is missing.
+ */
 export type SettingsTable<C> = { readonly [K in keyof C]-?: Setting<C[K]> };
 
 /** What must hold between sound settings. */
@@ -33,7 +35,10 @@ export interface Relation<C> {
   check(values: C): string | undefined;
 }
 
-/** Where values come from, the weakest first. Undefined and (in the environment) empty means not set. */
+/**
+ * Where values come from, the weakest first. Undefined and (in the environment) empty means not
+ * set.
+ */
 export interface SettingsSources {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly flags?: Readonly<Record<string, string>>;
@@ -130,8 +135,8 @@ function unknownNames<C>(
 }
 
 /**
- * Reads every setting of `table`. A value that is not allowed is a fault even where a stronger source
- * overrides it: it would bite on the day the stronger one goes.
+ * Reads every setting of `table`. A value that is not allowed is a fault even where a stronger
+ * source overrides it: it would bite on the day the stronger one goes.
  */
 export function loadSettings<C extends object>(
   table: SettingsTable<C>,

@@ -6,7 +6,9 @@ export interface ValueType<T> {
   readonly allowed: string;
   /** Stands for the value in `--help`; empty for a switch, whose flag may stand alone. */
   readonly placeholder: string;
-  /** Reads text (environment, flags) or a program's value (library options); undefined: not allowed. */
+  /**
+   * Reads text (environment, flags) or a program's value (library options); undefined: not allowed.
+   */
   read(given: unknown): T | undefined;
   /** The value as an operator would write it. */
   show(value: T): string;
@@ -109,7 +111,8 @@ export function showDuration(milliseconds: number): string {
 
 /**
  * A time. Plain numbers are seconds, wherever they come from.
- * @param unitMs what the value counts: 1 for milliseconds, 1,000 for seconds; the range is in it too.
+ * @param unitMs what the value counts: 1 for milliseconds, 1,000 for seconds; the range is in it
+ * too.
  */
 export function duration({ min, max }: Range, unitMs: 1 | 1_000): ValueType<number> {
   const show = (value: number): string => showDuration(value * unitMs);
@@ -122,7 +125,8 @@ export function duration({ min, max }: Range, unitMs: 1 | 1_000): ValueType<numb
     placeholder: 'time',
     read(given) {
       const milliseconds = readWithUnit(given, DURATION_UNITS);
-      // A decimal such as 0.29 s is 290 ms and a rounding error; a thousandth of that is not a value.
+      // A decimal such as 0.29 s is 290 ms and a rounding error; a thousandth of that is not a
+      // value.
       const value = milliseconds === undefined ? Number.NaN : milliseconds / unitMs;
       const nearest = Math.round(value);
       return wholeWithin(Math.abs(value - nearest) < 1e-6 ? nearest : value, min, max);

@@ -1,7 +1,8 @@
 /**
- * Command-line flags by table. `parseArgs` of node:util does the splitting (long and short flags, values
- * after a space or `=`, `--`): it is well kept, and a library would add a dependency and no more. It is
- * used leniently and its tokens are checked here, because its strict mode stops at the first fault.
+ * Command-line flags by table. `parseArgs` of node:util does the splitting (long and short flags,
+ * values after a space or `=`, `--`): it is well kept, and a library would add a dependency and no
+ * more. It is used leniently and its tokens are checked here, because its strict mode stops at the
+ * first fault.
  */
 import { parseArgs } from 'node:util';
 import { nearestName } from '../base/nearest.js';
@@ -42,7 +43,10 @@ export class UsageError extends Error {
 const LINE_WIDTH_MAX = 100;
 const HELP_INDENT = 6;
 
-/** Splits `args` by the flags of a command. Never throws; the caller adds its own faults and decides. */
+/**
+ * Splits `args` by the flags of a command. Never throws; the caller adds its own faults and
+ * decides.
+ */
 export function splitArgs(flags: readonly Flag[], args: readonly string[]): ParsedArgs {
   const options = Object.fromEntries(
     flags.map(({ name, short, placeholder }) => [

@@ -6,7 +6,8 @@ export interface Command {
    * Runs the command to its end.
    * @param args what stands behind the command's name.
    * @returns exit code of the process.
-   * @throws UsageError, ConfigError, or an error of the system: main.ts says each in one line, exit code 1.
+   * @throws UsageError, ConfigError, or an error of the system: main.ts says each in one line, exit
+   * code 1.
    */
   run(args: readonly string[]): Promise<number>;
 }

@@ -52,13 +52,15 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /**
- * What an error says to the user, a line each; undefined for a fault of this program, which deserves its
- * stack. The system's own errors (port in use, no such host) name the call and the address.
+ * What an error says to the user, a line each; undefined for a fault of this program, which
+ * deserves its stack. The system's own errors (port in use, no such host) name the call and the
+ * address; those of the broker and the client library carry a code.
  */
 function linesFor(error: unknown): readonly string[] | undefined {
   if (error instanceof ConfigError || error instanceof UsageError) return error.faults;
-  if (error instanceof Error && 'syscall' in error) return [error.message];
-  return undefined;
+  if (!(error instanceof Error)) return undefined;
+  const isOurs = 'code' in error && String(error.code).startsWith('SURGEMQ_');
+  return isOurs || 'syscall' in error ? [error.message] : undefined;
 }
 
 // `surgemq sub | head` closes our output: nothing is left to do, and it is no fault.

@@ -38,7 +38,8 @@ function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<st
 }
 
 /**
- * Checks flags and environment together, so that every fault is said at once under the name its user gave it.
+ * Checks flags and environment together, so that every fault is said at once under the name its
+ * user gave it.
  * @throws ConfigError
  */
 function checkedConfig(args: readonly string[], flags: Record<string, string>): Config {
@@ -54,7 +55,10 @@ function checkedConfig(args: readonly string[], flags: Record<string, string>): 
   throw new ConfigError(all);
 }
 
-/** The options of a Server that say what these flags say; a setting reads text wherever it comes from. */
+/**
+ * The options of a Server that say what these flags say; a setting reads text wherever it comes
+ * from.
+ */
 function serverOptions(flags: Record<string, string>): ServerOptions {
   const options: Record<string, string> = {};
   for (const { flag, option } of SETTINGS) {
@@ -93,7 +97,10 @@ function stopSignal(): Promise<StopSignal> {
   });
 }
 
-/** Runs the broker. @throws ConfigError, or the system's error when an address cannot be listened on. */
+/**
+ * Runs the broker. @throws ConfigError, or the system's error when an address cannot be listened
+ * on.
+ */
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = splitArgs(SERVE_FLAGS, args);
   if (values.has('help')) {
