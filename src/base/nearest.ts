@@ -30,3 +30,9 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   }
   return nearest;
 }
+
+/** `; did you mean X?` with the nearest name, to end a sentence about a name that is not known. */
+export function didYouMean(name: string, known: Iterable<string>): string {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? '' : `; did you mean ${nearest}?`;
+}

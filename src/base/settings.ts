@@ -3,7 +3,7 @@
  * and reports every fault in one pass. Knows no setting of its own: the broker's table stands in
  * settings-table.ts, and the bench suites bring theirs.
  */
-import { nearestName } from './nearest.js';
+import { didYouMean } from './nearest.js';
 import type { ValueType } from './value-type.js';
 
 /** One setting: where it is set, what it may be, what it is for. */
@@ -107,11 +107,6 @@ export function deepFreeze<T>(value: T): T {
   return value;
 }
 
-function noSetting(name: string, known: Iterable<string>, label = ''): string {
-  const nearest = nearestName(name, known);
-  return `${label}${name} is no setting and has no effect; the nearest is ${nearest}`;
-}
-
 /** Warnings for names that look like settings and are none. */
 function unknownNames<C>(
   settings: readonly Setting<unknown>[],
@@ -124,12 +119,12 @@ function unknownNames<C>(
   for (const name of Object.keys(sources.environment ?? {})) {
     if (!name.startsWith(rules.prefix) || names.has(name)) continue;
     if (foreign.some((prefix) => name.startsWith(prefix))) continue;
-    warnings.push(noSetting(name, names));
+    warnings.push(`${name} is no setting and has no effect${didYouMean(name, names)}`);
   }
   const options = new Set(settings.map((setting) => setting.option));
   for (const name of Object.keys(sources.options ?? {})) {
     if (options.has(name) || rules.foreignOptions?.includes(name)) continue;
-    warnings.push(noSetting(name, options, 'option '));
+    warnings.push(`option ${name} is no setting and has no effect${didYouMean(name, options)}`);
   }
   return warnings;
 }

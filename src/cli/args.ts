@@ -5,7 +5,7 @@
  * first fault.
  */
 import { parseArgs } from 'node:util';
-import { nearestName } from '../base/nearest.js';
+import { didYouMean } from '../base/nearest.js';
 
 /** One flag of a command. */
 export interface Flag {
@@ -71,8 +71,8 @@ export function splitArgs(flags: readonly Flag[], args: readonly string[]): Pars
     if (token.kind !== 'option') continue;
     const flag = known.get(token.name);
     if (flag === undefined) {
-      const nearest = nearestName(token.name, known.keys());
-      faults.push(`${token.rawName} is no flag; the nearest is --${nearest}`);
+      const names = flags.map(({ name }) => `--${name}`);
+      faults.push(`${token.rawName} is no flag${didYouMean(`--${token.name}`, names)}`);
     } else if (flag.placeholder !== undefined && token.value === undefined) {
       faults.push(`${token.rawName} needs a value: <${flag.placeholder}>`);
     } else {

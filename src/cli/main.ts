@@ -2,7 +2,7 @@
 /** `surgemq`: finds the subcommand, runs it, says what went wrong in a line each. */
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../base/errors.js';
-import { nearestName } from '../base/nearest.js';
+import { didYouMean } from '../base/nearest.js';
 import { UsageError } from './args.js';
 import type { Command } from './command.js';
 
@@ -45,8 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    const nearest = nearestName(name, Object.keys(COMMANDS));
-    throw new UsageError([`${name} is no command; the nearest is ${nearest}`]);
+    throw new UsageError([`${name} is no command${didYouMean(name, Object.keys(COMMANDS))}`]);
   }
   return (await command.load()).run(rest);
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../base/errors.js';
 import { createLogger, type Logger } from '../base/log.js';
 import { CONFIG_SETTINGS } from '../base/settings-table.js';
 import { showBytes } from '../base/value-type.js';
-import { Server } from '../primary/server.js';
+import type { Server } from '../primary/server.js';
 import { type Flag, flagsHelp, splitArgs } from './args.js';
 
 const SETTINGS = Object.values(CONFIG_SETTINGS);
@@ -111,6 +111,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const config = checkedConfig(args, flags);
   const logger = createLogger(config.logLevel);
   const stopped = stopSignal();
+  // Only now: help and faults need no broker.
+  const { Server } = await import('../primary/server.js');
   const server = new Server({ ...serverOptions(flags), logger });
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
   await server.listenAndServe();

@@ -89,8 +89,8 @@ test('an unknown SURGEMQ_ name is a warning with the nearest known one', () => {
     { SURGEMQ_WORKER: '2', SURGEMQ_LOGLEVEL: '1', OTHER: '1' },
   );
   assert.deepEqual(warnings, [
-    'SURGEMQ_WORKER is no setting and has no effect; the nearest is SURGEMQ_WORKERS',
-    'SURGEMQ_LOGLEVEL is no setting and has no effect; the nearest is SURGEMQ_LOG_LEVEL',
+    'SURGEMQ_WORKER is no setting and has no effect; did you mean SURGEMQ_WORKERS?',
+    'SURGEMQ_LOGLEVEL is no setting and has no effect; did you mean SURGEMQ_LOG_LEVEL?',
   ]);
 });
 
@@ -102,7 +102,7 @@ test('the names of the bench suites and the logger of an embedded server get no 
 test('an unknown option of the library is a warning too', () => {
   const options = { keepalive: 1 } as ServerOptions;
   assert.deepEqual(loadConfig(options, {}, {}).warnings, [
-    'option keepalive is no setting and has no effect; the nearest is keepAlive',
+    'option keepalive is no setting and has no effect; did you mean keepAlive?',
   ]);
 });
 

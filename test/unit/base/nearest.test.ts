@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { editDistance, nearestName } from '../../../src/base/nearest.js';
+import { didYouMean, editDistance, nearestName } from '../../../src/base/nearest.js';
 
 test('the distance is the least number of insertions, removals and replacements', () => {
   assert.equal(editDistance('', ''), 0);
@@ -15,4 +15,9 @@ test('the nearest name is the one that fewest edits make', () => {
   assert.equal(nearestName('wrokers', known), 'workers');
   assert.equal(nearestName('listening', known), 'listen');
   assert.equal(nearestName('listening', []), undefined);
+});
+
+test('the question is asked only when there is a name to ask about', () => {
+  assert.equal(didYouMean('listn', ['listen']), '; did you mean listen?');
+  assert.equal(didYouMean('listn', []), '');
 });
