@@ -1,0 +1,73 @@
+/** Which shard gets a new connection: the one with the fewest, ties in turn. */
+
+/** What the shards say of themselves, through their shared counters; both may lag behind. */
+export interface ShardLoads {
+  /** Sockets that the shard has taken since it started. */
+  taken(shardIndex: number): number;
+  /** Connections that it has open now. */
+  open(shardIndex: number): number;
+}
+
+export class Placement {
+  readonly #loads: ShardLoads;
+  /** By shard: may it be given connections. */
+  readonly #isLive: boolean[];
+  /** By shard: connections given to it since it became live. */
+  readonly #placed: number[];
+  /** Where the search begins, so that equals take turns. */
+  #next = 0;
+
+  /** No shard is live at first. */
+  constructor(shardCount: number, loads: ShardLoads) {
+    this.#loads = loads;
+    this.#isLive = new Array<boolean>(shardCount).fill(false);
+    this.#placed = new Array<number>(shardCount).fill(0);
+  }
+
+  /** A shard that becomes live has taken nothing yet; one that died gets nothing more. */
+  setLive(shardIndex: number, isLive: boolean): void {
+    this.#isLive[shardIndex] = isLive;
+    this.#placed[shardIndex] = 0;
+  }
+
+  /** Chooses a live shard and counts the connection as its own. @returns -1 when none is live. */
+  place(): number {
+    const shardCount = this.#isLive.length;
+    let chosen = -1;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (let step = 0; step < shardCount; step++) {
+      const shardIndex = (this.#next + step) % shardCount;
+      if (!this.#isLive[shardIndex]) continue;
+      const load = this.load(shardIndex);
+      if (load < fewest) {
+        fewest = load;
+        chosen = shardIndex;
+      }
+    }
+    if (chosen >= 0) {
+      this.#next = (chosen + 1) % shardCount;
+      this.#placed[chosen]++;
+    }
+    return chosen;
+  }
+
+  /** The connection just placed has not reached the shard. */
+  takeBack(shardIndex: number): void {
+    if (this.#placed[shardIndex] > 0) this.#placed[shardIndex]--;
+  }
+
+  /** Connections of a shard: those it has open, and those on their way to it. */
+  load(shardIndex: number): number {
+    const onTheirWay = this.#placed[shardIndex] - this.#loads.taken(shardIndex);
+    return this.#loads.open(shardIndex) + Math.max(0, onTheirWay);
+  }
+
+  /** Connections of all live shards. */
+  totalLoad(): number {
+    let total = 0;
+    for (let shardIndex = 0; shardIndex < this.#isLive.length; shardIndex++) {
+      if (this.#isLive[shardIndex]) total += this.load(shardIndex);
+    }
+    return total;
+  }
+}

@@ -1,0 +1,77 @@
+/** One shard from its start to its end: its task in the pool and the primary's end of its channel. */
+import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
+import type { ShardStart, ToPrimary, ToShard } from '../shard/control.js';
+import type { ShardPool } from './shard-pool.js';
+
+/** Who runs the task. Called from event handlers: they must not throw. */
+export interface ShardTaskOwner {
+  onMessage(task: ShardTask, message: ToPrimary): void;
+  /**
+   * The task is over, and everything it said has been delivered. `cause` is null when it ended by itself
+   * and without a fault. Its thread may still be on its way out.
+   */
+  onEnd(task: ShardTask, cause: Error | null): void;
+}
+
+export class ShardTask {
+  readonly shardIndex: number;
+  readonly #owner: ShardTaskOwner;
+  readonly #channel = new MessageChannel();
+  readonly #abort = new AbortController();
+  readonly #startTimer: NodeJS.Timeout;
+  #hasEnded = false;
+
+  /**
+   * Starts the shard in a thread of the pool.
+   * @param startTimeoutMs the thread is ended if the shard has not said `ready` by then.
+   */
+  constructor(
+    owner: ShardTaskOwner,
+    pool: ShardPool,
+    start: Omit<ShardStart, 'port'>,
+    startTimeoutMs: number,
+  ) {
+    this.shardIndex = start.shardIndex;
+    this.#owner = owner;
+    const { port1, port2 } = this.#channel;
+    port1.on('message', (message: ToPrimary) => this.#deliver(message));
+    this.#startTimer = setTimeout(() => {
+      this.#abort.abort(new Error(`it was not ready within ${startTimeoutMs} ms`));
+    }, startTimeoutMs);
+    pool.run({ ...start, port: port2 }, this.#abort.signal).then(
+      () => this.#end(null),
+      (error: unknown) => this.#end(this.#causeOf(error)),
+    );
+  }
+
+  /** Sends a message; it is lost if the shard has ended. */
+  post(message: ToShard, transfer?: readonly Transferable[]): void {
+    if (!this.#hasEnded) this.#channel.port1.postMessage(message, transfer);
+  }
+
+  #deliver(message: ToPrimary): void {
+    if (message.kind === 'ready') clearTimeout(this.#startTimer);
+    this.#owner.onMessage(this, message);
+  }
+
+  /** What the shard said before its end counts: a publication it confirmed, and the log line that says why. */
+  #end(cause: Error | null): void {
+    clearTimeout(this.#startTimer);
+    const { port1 } = this.#channel;
+    port1.removeAllListeners('message');
+    for (;;) {
+      const last = receiveMessageOnPort(port1);
+      if (last === undefined) break;
+      this.#owner.onMessage(this, last.message as ToPrimary);
+    }
+    this.#hasEnded = true;
+    port1.close();
+    this.#owner.onEnd(this, cause);
+  }
+
+  #causeOf(error: unknown): Error {
+    // The pool says of an ended thread only that it was ended; why stands in the signal.
+    if (this.#abort.signal.aborted) return this.#abort.signal.reason as Error;
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

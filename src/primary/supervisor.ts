@@ -1,0 +1,353 @@
+/**
+ * Starts the shards, watches them, replaces those that die, and stops them. It carries messages both ways
+ * and knows those about a shard's life; what the others mean is its owner's affair (server.ts).
+ *
+ * A shard is down, starting, ready, then live once all its peers have welcomed it. Only a live shard is
+ * given connections: before, a publication of its clients could miss a subscriber on a peer.
+ */
+import type { Transferable } from 'node:worker_threads';
+import { monotonicMs } from '../base/clock.js';
+import type { Config } from '../base/config.js';
+import {
+  QUIESCE_TIMEOUT_MS,
+  SHARD_DEATH_WINDOW_MS,
+  SHARD_DEATHS_MAX,
+  SHARD_START_TIMEOUT_MS,
+  STOP_TIMEOUT_MS,
+  THREAD_EXIT_TIMEOUT_MS,
+} from '../base/limits.js';
+import type { Logger } from '../base/log.js';
+import type { ToPrimary, ToShard } from '../shard/control.js';
+import { ShardPool } from './shard-pool.js';
+import { ShardTask } from './shard-task.js';
+import { Topology } from './topology.js';
+
+/** What the supervisor tells its owner. Called from event handlers: they must not throw. */
+export interface SupervisorEvents {
+  /** A message that is not about the shard's life. */
+  onMessage(shardIndex: number, message: ToPrimary): void;
+  /** The shard is there and may be sent messages; nothing has reached it yet. */
+  onLaunched(shardIndex: number): void;
+  /** The shard may be given connections. */
+  onLive(shardIndex: number): void;
+  /** The shard is no more; its peers have been told. Not called for shards that end when asked to. */
+  onDead(shardIndex: number, cause: Error): void;
+  /** The thread of a dead shard is gone: nothing of it uses a descriptor any longer. */
+  onThreadGone(shardIndex: number): void;
+  /** Too many deaths: no shard is replaced any more. The owner should stop everything. */
+  onFailed(error: Error): void;
+}
+
+/** Time limits in milliseconds; tests shorten them. */
+export interface SupervisorTimeouts {
+  readonly startMs: number;
+  readonly threadExitMs: number;
+  readonly quiesceMs: number;
+  readonly stopMs: number;
+}
+
+const DEFAULT_TIMEOUTS: SupervisorTimeouts = {
+  startMs: SHARD_START_TIMEOUT_MS,
+  threadExitMs: THREAD_EXIT_TIMEOUT_MS,
+  quiesceMs: QUIESCE_TIMEOUT_MS,
+  stopMs: STOP_TIMEOUT_MS,
+};
+
+/** After its deadline a shard has this long to end its task, in milliseconds. */
+const STOP_GRACE_MS = 500;
+
+export interface SupervisorOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly events: SupervisorEvents;
+  /** Default: `workers/shard.js`. */
+  readonly workerUrl?: URL | undefined;
+  readonly timeouts?: Partial<SupervisorTimeouts> | undefined;
+}
+
+/** One shard as the primary sees it, through all its successors. */
+interface Shard {
+  readonly index: number;
+  /** Null while it is down. */
+  task: ShardTask | null;
+  isReady: boolean;
+  isLive: boolean;
+  /** False from its death until its thread is gone. */
+  isThreadGone: boolean;
+  /** By peer: how many `peer-new` of this shard that peer has still to answer. */
+  readonly welcomesDue: number[];
+}
+
+/** `broken`: not all shards could be started. `givenUp`: no shard is replaced any more, those left serve on. */
+type Phase = 'starting' | 'broken' | 'running' | 'givenUp' | 'stopped';
+
+export class Supervisor {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #events: SupervisorEvents;
+  readonly #timeouts: SupervisorTimeouts;
+  readonly #topology: Topology;
+  readonly #pool: ShardPool;
+  readonly #shards: readonly Shard[];
+  #phase: Phase = 'starting';
+  #startSettled: ((error: Error | null) => void) | null = null;
+  #stopping: Promise<void> | null = null;
+  /** When shards died, in milliseconds of the monotonic clock; none older than the window. */
+  #deaths: number[] = [];
+  /** What `stop` waits for, the shards that have yet to do it, and what to call when none is left. */
+  #awaitedStep: 'none' | 'quiesced' | 'ended' = 'none';
+  #awaited = new Set<number>();
+  #onNoneAwaited: (() => void) | null = null;
+
+  /**
+   * Makes what the shards share and starts their threads.
+   * @throws Error when no pipe can be made: descriptors have run out.
+   */
+  constructor(options: SupervisorOptions) {
+    const { config } = options;
+    const { workers } = config;
+    this.#config = config;
+    this.#logger = options.logger;
+    this.#events = options.events;
+    this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+    this.#topology = new Topology(workers, config.ringBytes);
+    this.#pool = new ShardPool(workers, options.logger, options.workerUrl);
+    this.#shards = Array.from({ length: workers }, (_, index) => ({
+      index,
+      task: null,
+      isReady: false,
+      isLive: false,
+      isThreadGone: true,
+      welcomesDue: new Array<number>(workers).fill(0),
+    }));
+  }
+
+  /**
+   * Starts all shards; resolves when all are live. To be called once.
+   * @throws Error with one line that says which shard could not start, and why; everything is ended then.
+   */
+  async start(): Promise<void> {
+    const settled = new Promise<Error | null>((resolve) => {
+      this.#startSettled = resolve;
+    });
+    for (const shard of this.#shards) this.#launch(shard, false);
+    const error = await settled;
+    if (error === null) return;
+    await this.stop();
+    throw error;
+  }
+
+  /**
+   * Stops all shards and resolves when their threads are gone: first all put on the rings what they have
+   * read, then all drain the rings, flush and close. Who does not within the time limits is ended.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** Sends a message to a shard. False if it is down: nothing was sent. */
+  post(shardIndex: number, message: ToShard, transfer?: readonly Transferable[]): boolean {
+    const { task } = this.#shards[shardIndex];
+    task?.post(message, transfer);
+    return task !== null;
+  }
+
+  /** Sends a message to all shards that are not down. */
+  postAll(message: ToShard): void {
+    for (const shard of this.#shards) shard.task?.post(message);
+  }
+
+  /** Whether the shard may be given connections. */
+  isLive(shardIndex: number): boolean {
+    return this.#shards[shardIndex].isLive;
+  }
+
+  /** Counters of a shard since it started last. */
+  countersOf(shardIndex: number): SharedArrayBuffer {
+    return this.#topology.countersOf(shardIndex);
+  }
+
+  /** All counters whose sums count, those of dead shards among them. */
+  allCounters(): SharedArrayBuffer[] {
+    return this.#topology.allCounters();
+  }
+
+  // ---- one shard's life ------------------------------------------------------------------------
+
+  #launch(shard: Shard, isReplacement: boolean): void {
+    const start = {
+      shardIndex: shard.index,
+      shardCount: this.#shards.length,
+      config: this.#config,
+      ...this.#topology.partsFor(shard.index),
+      isReplacement,
+    };
+    const owner = {
+      onMessage: (task: ShardTask, message: ToPrimary) => this.#onMessage(shard, task, message),
+      onEnd: (_task: ShardTask, cause: Error | null) => this.#onEnd(shard, cause),
+    };
+    shard.task = new ShardTask(owner, this.#pool, start, this.#timeouts.startMs);
+    for (const peer of this.#shards) {
+      // It was given the ring of a shard that is no more.
+      if (peer.task === null && isReplacement) {
+        shard.task.post({ kind: 'peer-dead', shardIndex: peer.index });
+      }
+    }
+    this.#events.onLaunched(shard.index);
+  }
+
+  #onMessage(shard: Shard, task: ShardTask, message: ToPrimary): void {
+    if (message.kind === 'ready') {
+      shard.isReady = true;
+      this.#checkLive(shard);
+    } else if (message.kind === 'peer-welcomed') {
+      this.#onWelcomed(this.#shards[message.shardIndex], shard);
+    } else if (message.kind === 'quiesced') {
+      if (this.#awaitedStep === 'quiesced') this.#noLongerAwaited(shard.index);
+    } else if (task === shard.task) {
+      this.#events.onMessage(shard.index, message);
+    }
+  }
+
+  #onWelcomed(shard: Shard, peer: Shard): void {
+    if (shard.welcomesDue[peer.index] === 0) return;
+    shard.welcomesDue[peer.index]--;
+    this.#topology.welcomed(shard.index, peer.index);
+    this.#checkLive(shard);
+  }
+
+  #checkLive(shard: Shard): void {
+    if (shard.isLive || !shard.isReady || shard.welcomesDue.some((due) => due > 0)) return;
+    shard.isLive = true;
+    this.#events.onLive(shard.index);
+    if (this.#phase !== 'starting' || !this.#shards.every((each) => each.isLive)) return;
+    this.#phase = 'running';
+    this.#startSettled?.(null);
+  }
+
+  #onEnd(shard: Shard, cause: Error | null): void {
+    shard.task = null;
+    shard.isReady = false;
+    shard.isLive = false;
+    shard.isThreadGone = false;
+    this.#noLongerAwaited(shard.index);
+    if (this.#phase === 'stopped' && cause === null) return;
+    this.#onDeath(shard, cause ?? new Error('its task ended without being asked to'));
+  }
+
+  #onDeath(shard: Shard, cause: Error): void {
+    const fields = { shard: shard.index, error: cause };
+    if (this.#phase === 'stopped') this.#logger.warn(fields, 'a shard did not stop in good order');
+    // Of a failed start `start` says the cause: to log it too would only say it again, once a shard.
+    else if (this.#phase !== 'starting') this.#logger.error(fields, 'a shard died');
+    this.postAll({ kind: 'peer-dead', shardIndex: shard.index });
+    this.#events.onDead(shard.index, cause);
+    for (const other of this.#shards) {
+      other.welcomesDue[shard.index] = 0;
+      this.#checkLive(other);
+    }
+    if (this.#phase === 'starting') {
+      this.#phase = 'broken';
+      const message = `shard ${shard.index} could not start: ${cause.message}`;
+      this.#startSettled?.(new Error(message, { cause }));
+    } else if (this.#phase === 'running') {
+      this.#replaceOrGiveUp(shard, cause);
+    }
+  }
+
+  #replaceOrGiveUp(shard: Shard, cause: Error): void {
+    const now = monotonicMs();
+    this.#deaths = this.#deaths.filter((at) => now - at < SHARD_DEATH_WINDOW_MS);
+    this.#deaths.push(now);
+    if (this.#deaths.length < SHARD_DEATHS_MAX) {
+      void this.#replace(shard);
+      return;
+    }
+    const seconds = SHARD_DEATH_WINDOW_MS / 1000;
+    this.#giveUp(
+      new Error(
+        `giving up: ${SHARD_DEATHS_MAX} deaths of shards within ${seconds} s; the last: ${cause.message}`,
+        { cause },
+      ),
+    );
+  }
+
+  #giveUp(error: Error): void {
+    this.#phase = 'givenUp';
+    this.#events.onFailed(error);
+  }
+
+  /** Starts a successor with new things of its own, once the dead one's thread cannot use the old ones. */
+  async #replace(shard: Shard): Promise<void> {
+    shard.isThreadGone = await this.#pool.deadThreadsGone(this.#timeouts.threadExitMs);
+    if (this.#phase !== 'running') return;
+    if (shard.isThreadGone) {
+      this.#topology.threadGone(shard.index);
+      this.#events.onThreadGone(shard.index);
+    } else {
+      this.#topology.threadStuck(shard.index);
+      this.#logger.error({ shard: shard.index }, 'the thread of a dead shard does not end');
+    }
+    const peers = this.#shards.filter((peer) => peer !== shard && peer.task !== null);
+    const users = this.#shards.filter((peer) => peer.task !== null || !peer.isThreadGone);
+    try {
+      const indexes = users.filter((user) => user !== shard).map((user) => user.index);
+      const fresh = this.#topology.replace(shard.index, indexes);
+      this.#launch(shard, true);
+      for (const peer of peers) {
+        shard.welcomesDue[peer.index]++;
+        peer.task?.post({ kind: 'peer-new', shardIndex: shard.index, ...fresh });
+      }
+    } catch (error) {
+      // No pipe: the descriptors have run out, and the server would go on without a part of itself.
+      const cause = error instanceof Error ? error : new Error(String(error));
+      this.#giveUp(new Error(`giving up: shard ${shard.index} has no successor: ${cause.message}`));
+    }
+  }
+
+  // ---- stop --------------------------------------------------------------------------------------
+
+  async #stop(): Promise<void> {
+    const isOrderly = this.#phase === 'running' || this.#phase === 'givenUp';
+    const wasStarting = this.#phase === 'starting';
+    this.#phase = 'stopped';
+    if (isOrderly) {
+      const { quiesceMs, stopMs } = this.#timeouts;
+      const quiesced = this.#awaitShards('quiesced', quiesceMs);
+      this.postAll({ kind: 'quiesce' });
+      if (!(await quiesced)) this.#warnAwaited('not all shards quiesced in time');
+      const ended = this.#awaitShards('ended', stopMs + STOP_GRACE_MS);
+      this.postAll({ kind: 'stop', deadlineMs: stopMs });
+      if (!(await ended)) this.#warnAwaited('not all shards stopped in time');
+    }
+    await this.#pool.destroy();
+    this.#topology.close();
+    if (wasStarting) this.#startSettled?.(new Error('the server was closed while it started'));
+  }
+
+  /** Resolves true when all shards that run have done this step or ended, false if not within `timeoutMs`. */
+  #awaitShards(step: 'quiesced' | 'ended', timeoutMs: number): Promise<boolean> {
+    this.#awaitedStep = step;
+    this.#awaited = new Set(
+      this.#shards.filter((shard) => shard.task !== null).map((shard) => shard.index),
+    );
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      this.#onNoneAwaited = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      if (this.#awaited.size === 0) this.#onNoneAwaited();
+    });
+  }
+
+  #noLongerAwaited(shardIndex: number): void {
+    this.#awaited.delete(shardIndex);
+    if (this.#awaited.size === 0) this.#onNoneAwaited?.();
+  }
+
+  #warnAwaited(message: string): void {
+    this.#logger.warn({ shards: [...this.#awaited] }, message);
+  }
+}
