@@ -36,6 +36,10 @@ export const STOP_TIMEOUT_MS = 5_000;
 export const CLAIMS_WAITING_MAX = 16;
 /** Waiting connections the kernel keeps for us. One that overflows costs a client a full second of SYN retry. */
 export const LISTEN_BACKLOG = 4_096;
+/** Refused connections are logged this often, in milliseconds, however many they are. */
+export const REFUSAL_LOG_INTERVAL_MS = 1_000;
+/** How often the acceptor looks whether a descriptor is left, in milliseconds: a few microseconds each time. */
+export const DESCRIPTOR_PROBE_INTERVAL_MS = 1_000;
 
 // ---- reading -----------------------------------------------------------------------------------
 /** The one buffer all sockets of a shard read into: 256 KiB holds thousands of small packets a system call. */
@@ -65,6 +69,11 @@ export const RING_BACKLOG_CHUNK_BYTES = 256 * KIB;
 /** Most that is read from one peer's ring before the next peer has its turn. */
 export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
+
+/** Retained messages are sent to a new subscriber in parts of this size, the next when the last was taken. */
+export const RETAINED_PART_BYTES = 64 * KIB;
+/** Bytes a turn takes from the rings before it looks at its sockets again. */
+export const DRAIN_BYTES = 4 * MIB;
 
 // ---- topics ------------------------------------------------------------------------------------
 /** Routes kept a generation; two generations are kept, so at most twice as many. */
