@@ -1,6 +1,6 @@
 /**
- * The few C library calls that Node has no API for, through koffi. The library is looked for at the first
- * call, not at load: a program that only uses the client never needs it.
+ * The few C library calls that Node has no API for, through koffi. The library is looked for at the
+ * first call, not at load: a program that only uses the client never needs it.
  */
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -54,8 +54,10 @@ export interface Pipe {
 let loaded: Bindings | null = null;
 
 /**
- * A second descriptor of the same open file, closed in programs that this one starts. Its owner is the caller.
- * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot be used.
+ * A second descriptor of the same open file, closed in programs that this one starts. Its owner is
+ * the caller.
+ * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot
+ * be used.
  */
 export function duplicateDescriptor(fd: number): number {
   const { fcntl, constants } = bindings();
@@ -66,7 +68,8 @@ export function duplicateDescriptor(fd: number): number {
 
 /**
  * Makes a pipe. Both ends are the caller's.
- * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot be used.
+ * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot
+ * be used.
  */
 export function createPipe(): Pipe {
   const { constants, fcntl, pipe } = bindings();
@@ -101,7 +104,8 @@ function bindings(): Bindings {
   const constants = CONSTANTS[platform];
   if (constants === undefined) {
     throw new Error(
-      `sockets and doorbells of threads need the C library of Linux or macOS, this is ${platform}: run surgemq there`,
+      `threads share sockets through the C library of Linux or macOS, and this is ${platform}: ` +
+        'run surgemq there',
     );
   }
   try {
@@ -109,7 +113,8 @@ function bindings(): Bindings {
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
     throw new Error(
-      `the C library cannot be called through koffi on ${platform}-${process.arch} (${reason}): install the package koffi with its optional dependencies`,
+      `koffi cannot call the C library on ${platform}-${process.arch} (${reason}): ` +
+        'install the package koffi with its optional dependencies',
       { cause: error },
     );
   }
@@ -117,9 +122,11 @@ function bindings(): Bindings {
 }
 
 function load(constants: PlatformConstants): Bindings {
-  // koffi's ES module loads its binary at import: required here instead, so that it happens when needed.
+  // koffi's ES module loads its binary at import: required here instead, so that it happens when
+  // needed.
   const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi');
-  // null: the symbols of this process, which has a C library by whatever name (glibc, musl, libSystem).
+  // null: the symbols of this process, which has a C library by whatever name (glibc, musl,
+  // libSystem).
   const library: LibraryHandle = koffi.load(null);
   return {
     constants,

@@ -1,10 +1,11 @@
 /**
- * Listens, accepts and gives each connection to a shard. Nothing here reads what a client sends: sockets are
- * paused from the first moment, so that every byte is left for the shard.
+ * Listens, accepts and gives each connection to a shard. Nothing here reads what a client sends:
+ * sockets are paused from the first moment, so that every byte is left for the shard.
  */
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { devNull } from 'node:os';
+import { errorCode } from '../base/error-code.js';
 import { ConfigError } from '../base/errors.js';
 import { DESCRIPTOR_PROBE_INTERVAL_MS, LISTEN_BACKLOG } from '../base/limits.js';
 import {
@@ -78,8 +79,8 @@ export class Acceptor {
   }
 
   /**
-   * Starts to accept at `uri`, `tcp://host:port`; a host that is empty means every address, port 0 any
-   * port that is free.
+   * Starts to accept at `uri`, `tcp://host:port`; a host that is empty means every address, port 0
+   * any port that is free.
    * @throws ConfigError with one fault that names the URI and why it cannot be.
    */
   async listen(uri: string): Promise<BoundAddress> {
@@ -97,7 +98,9 @@ export class Acceptor {
     return address;
   }
 
-  /** Accepts no more. Resolves when every listener is closed; what was given to shards is theirs. */
+  /**
+   * Accepts no more. Resolves when every listener is closed; what was given to shards is theirs.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#probe !== null) clearInterval(this.#probe);
@@ -125,7 +128,7 @@ export class Acceptor {
       if (handoff.hand(shardIndex, socket, listener)) return;
       this.#refuse(socket, RefusalReason.noShard, `shard ${shardIndex} is down`);
     } catch (error) {
-      const isOut = OUT_OF_DESCRIPTORS.includes(codeOf(error));
+      const isOut = OUT_OF_DESCRIPTORS.includes(errorCode(error));
       const reason = isOut ? RefusalReason.descriptorsExhausted : RefusalReason.acceptFailed;
       this.#refuse(socket, reason, isOut ? RAISE_LIMIT : messageOf(error));
     }
@@ -138,8 +141,8 @@ export class Acceptor {
   }
 
   /**
-   * When accepting itself finds no descriptor, libuv takes each waiting connection with one that it holds in
-   * reserve and closes it, and says nothing. So we look for ourselves whether one is left.
+   * When accepting itself finds no descriptor, libuv takes each waiting connection with one that it
+   * holds in reserve and closes it, and says nothing. So we look for ourselves whether one is left.
    */
   #startProbe(): void {
     if (this.#probe !== null) return;
@@ -147,7 +150,7 @@ export class Acceptor {
       try {
         closeSync(openSync(devNull, 'r'));
       } catch (error) {
-        if (!OUT_OF_DESCRIPTORS.includes(codeOf(error))) return;
+        if (!OUT_OF_DESCRIPTORS.includes(errorCode(error))) return;
         this.#refusals.add(RefusalReason.descriptorsExhausted, RAISE_LIMIT, 0);
       }
     }, DESCRIPTOR_PROBE_INTERVAL_MS);
@@ -159,7 +162,7 @@ export class Acceptor {
 function bind(server: Server, uri: string, wanted: ListenAddress): Promise<BoundAddress> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
-      const code = codeOf(error);
+      const code = errorCode(error);
       const fault = LISTEN_FAULTS[code];
       const why = fault === undefined ? error.message : `${fault} (${code})`;
       reject(new ConfigError([`cannot listen on ${uri}: ${why}`]));
@@ -180,10 +183,6 @@ function bind(server: Server, uri: string, wanted: ListenAddress): Promise<Bound
 }
 
 function ignore(): void {}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,17 +1,20 @@
 /**
  * The two ways of giving an accepted socket to a shard, behind one interface.
  *
- * - *descriptor*: the descriptor is duplicated, the primary closes its own, and the shard makes a socket of
- *   the duplicate. Each descriptor has one owner at any time; a descriptor with two owners is closed under
- *   one of them sooner or later, when its number is somebody else's already (nodejs/node#30507).
+ * - *descriptor*: the descriptor is duplicated, the primary closes its own, and the shard makes a
+ *   socket of the duplicate. Each descriptor has one owner at any time; a descriptor with two
+ *   owners is closed under one of them sooner or later, when its number is somebody else's already
+ *   (nodejs/node#30507).
  * - *socket*: the runtime itself moves the socket (Node.js 26 and newer).
  *
- * The first is taken wherever the C library can be called: measured on Node 26, it costs the primary
- * 28 us a connection and the second 40 us, and it lets the shard choose the buffer that the socket reads into.
+ * The first is taken wherever the C library can be called: measured on Node 26, it costs the
+ * primary 28 us a connection and the second 40 us, and it lets the shard choose the buffer that the
+ * socket reads into.
  */
 import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { MessageChannel, type Transferable } from 'node:worker_threads';
+import { errorCode } from '../base/error-code.js';
 import { closeDescriptor, createPipe, duplicateDescriptor } from '../base/libc.js';
 import type { ToShard } from '../shard/control.js';
 
@@ -29,12 +32,13 @@ export interface Handoff {
    * Gives `socket`, just accepted and paused, to a shard; it is not the caller's any more.
    * @param listener the URI of the listener it came by.
    * @returns false when the shard is down; the connection is closed then.
-   * @throws LibcError with code EMFILE when descriptors have run out; the socket is the caller's still.
+   * @throws LibcError with code EMFILE when descriptors have run out; the socket is the caller's
+   * still.
    */
   hand(shardIndex: number, socket: Socket, listener: string): boolean;
   /**
-   * A shard's thread is gone: closes the connections that were given to it and that it never took, which
-   * would hang otherwise. @returns how many they were.
+   * A shard's thread is gone: closes the connections that were given to it and that it never took,
+   * which would hang otherwise. @returns how many they were.
    */
   reclaim(shardIndex: number): number;
 }
@@ -65,8 +69,9 @@ export function canTransferSockets(): boolean {
     transferSocket(new Socket(), (socket, transfer) => port1.postMessage(socket, transfer));
     return true;
   } catch (error) {
-    // A runtime that can complains about this socket, which has no connection, and not about sockets as such.
-    return codeOf(error) === 'ERR_WORKER_HANDLE_NOT_TRANSFERABLE';
+    // A runtime that can complains about this socket, which has no connection, and not about
+    // sockets as such.
+    return errorCode(error) === 'ERR_WORKER_HANDLE_NOT_TRANSFERABLE';
   } finally {
     port1.close();
     port2.close();
@@ -126,7 +131,8 @@ export class DescriptorHandoff implements Handoff {
     this.#inTransit.delete(shardIndex);
     let reclaimed = 0;
     for (const { fd, inode } of transit.handed) {
-      // Taken sockets were closed with their thread; their numbers may be in use again, for something else.
+      // Taken sockets were closed with their thread; their numbers may be in use again, for
+      // something else.
       if (inodeOf(fd) !== inode) continue;
       closeDescriptor(fd);
       reclaimed++;
@@ -168,7 +174,7 @@ export class SocketHandoff implements Handoff {
       });
     } catch (error) {
       // The client is gone already.
-      if (codeOf(error) !== 'ERR_WORKER_HANDLE_NOT_TRANSFERABLE') throw error;
+      if (errorCode(error) !== 'ERR_WORKER_HANDLE_NOT_TRANSFERABLE') throw error;
       isPosted = true;
     }
     if (!socket.destroyed) socket.destroy();
@@ -204,8 +210,4 @@ function inodeOf(fd: number): number {
   } catch {
     return -1;
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

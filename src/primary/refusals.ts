@@ -17,7 +17,9 @@ interface Untold {
   detail: string;
 }
 
-/** Collects refusals: the first is logged at once, later ones together at the end of each interval. */
+/**
+ * Collects refusals: the first is logged at once, later ones together at the end of each interval.
+ */
 export class Refusals {
   readonly #logger: Logger;
   readonly #intervalMs: number;
@@ -35,7 +37,9 @@ export class Refusals {
     return this.#total;
   }
 
-  /** @param detail what the operator should know besides, such as the limit; the newest is logged. */
+  /**
+   * @param detail what the operator should know besides, such as the limit; the newest is logged.
+   */
   add(reason: RefusalReason, detail: string, count = 1): void {
     this.#total += count;
     const untold = this.#untold.get(reason);

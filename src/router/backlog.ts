@@ -1,9 +1,9 @@
 /**
- * Records that found no room in the ring, copied, in order. What was passed to `send` lies in a read buffer
- * that is used again at once, so nothing here refers to it.
+ * Records that found no room in the ring, copied, in order. What was passed to `send` lies in a
+ * read buffer that is used again at once, so nothing here refers to it.
  *
- * A record lies in a chunk as it would in a ring (ring-record.ts). `total` is the length of the whole record:
- * larger than `length` when the first fragments are on the ring already.
+ * A record lies in a chunk as it would in a ring (ring-record.ts). `total` is the length of the
+ * whole record: larger than `length` when the first fragments are on the ring already.
  */
 import { RING_BACKLOG_CHUNK_BYTES } from '../base/limits.js';
 import { copyBytes } from './copy-bytes.js';
@@ -32,8 +32,8 @@ interface Chunk {
 }
 
 /**
- * Puts the last `end - start` bytes of a record of `total` bytes on the ring, in one record or, when it is
- * too large for one, in as many fragments as find room.
+ * Puts the last `end - start` bytes of a record of `total` bytes on the ring, in one record or,
+ * when it is too large for one, in as many fragments as find room.
  * @returns how far it came: `end` when all is put; -1 when nothing was.
  */
 export function putRecord(
@@ -116,7 +116,10 @@ export class RecordBacklog {
     this.#bytes += space;
   }
 
-  /** Puts on the ring what finds room there, first come first. @returns true when nothing waits any more. */
+  /**
+   * Puts on the ring what finds room there, first come first. @returns true when nothing waits any
+   * more.
+   */
   moveTo(writer: RingWriter): boolean {
     while (this.#chunks.length > 0) {
       const chunk = this.#chunks[0];

@@ -1,17 +1,19 @@
 /**
- * How a sleeping shard is woken: one byte on a pipe. Measured one way: pipe 5-6 us, MessagePort 10 us,
- * `Atomics.waitAsync` 20-30 us. The primary makes the pipe; the shard owns the read end, the primary the write end.
+ * How a sleeping shard is woken: one byte on a pipe. Measured one way: pipe 5-6 us, MessagePort 10
+ * us, `Atomics.waitAsync` 20-30 us. The primary makes the pipe; the shard owns the read end, the
+ * primary the write end.
  */
 import { writeSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { errorCode } from '../base/error-code.js';
 
 /** What is written: its value says nothing. */
 const RING = Buffer.from([1]);
 /** Rings that one read takes off the pipe. */
 const READ_BYTES = 64;
 /**
- * Failures to ring that need no ringing: a full pipe has rung already (EAGAIN), and a shard that died
- * reads no more (EPIPE, EBADF).
+ * Failures to ring that need no ringing: a full pipe has rung already (EAGAIN), and a shard that
+ * died reads no more (EPIPE, EBADF).
  */
 const HARMLESS: readonly string[] = ['EAGAIN', 'EPIPE', 'EBADF'];
 
@@ -24,8 +26,7 @@ export function ringDoorbell(writeFd: number): void {
   try {
     writeSync(writeFd, RING, 0, 1);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (!HARMLESS.includes(code)) throw error;
+    if (!HARMLESS.includes(errorCode(error))) throw error;
   }
 }
 

@@ -1,4 +1,7 @@
-/** Puts the fragments of one source's record together. There is one at a time: fragments are never interleaved. */
+/**
+ * Puts the fragments of one source's record together. There is one at a time: fragments are never
+ * interleaved.
+ */
 import { invariant } from '../base/assert.js';
 import { REMAINING_LENGTH_MAX, RING_RECORD_OVERHEAD_BYTES } from '../base/limits.js';
 import { copyBytes } from './copy-bytes.js';
@@ -11,7 +14,10 @@ export class FragmentAssembly {
   #buffer: Buffer | null = null;
   #length = 0;
 
-  /** The first fragment states the total. @throws Error when it is beyond every record that can be sent. */
+  /**
+   * The first fragment states the total. @throws Error when it is beyond every record that can be
+   * sent.
+   */
   begin(totalBytes: number): void {
     invariant(
       totalBytes > 0 && totalBytes <= ASSEMBLED_BYTES_MAX,
@@ -21,7 +27,10 @@ export class FragmentAssembly {
     this.#length = 0;
   }
 
-  /** Adds `source[start, end)`. @throws Error when nothing was begun or it is more than was announced. */
+  /**
+   * Adds `source[start, end)`. @throws Error when nothing was begun or it is more than was
+   * announced.
+   */
   add(source: Buffer, start: number, end: number): void {
     const buffer = this.#buffer;
     invariant(buffer !== null, 'a fragment follows a first fragment');

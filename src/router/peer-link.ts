@@ -1,12 +1,15 @@
 /**
- * Everything a shard needs to talk with its peers: it writes one ring that they all read, and reads theirs.
+ * Everything a shard needs to talk with its peers: it writes one ring that they all read, and reads
+ * theirs.
  *
- * A turn of a shard: `drain` until it says 0, the shard's own work with `send`, one `flush`. With nothing
- * left to do, `sleep`: false means that something has come meanwhile, true that the doorbell will ring for
- * the next thing. The doorbell also rings when there is room again for a backlog: a shard whose backlog
- * did not empty sleeps like any other, and flushes when it is woken. It may ring for nothing.
+ * A turn of a shard: `drain` until it says 0, the shard's own work with `send`, one `flush`. With
+ * nothing left to do, `sleep`: false means that something has come meanwhile, true that the
+ * doorbell will ring for the next thing. The doorbell also rings when there is room again for a
+ * backlog: a shard whose backlog did not empty sleeps like any other, and flushes when it is woken.
+ * It may ring for nothing.
  *
- * `send` and `flush` may be called from a record handler; `drain`, `dropPeer` and `replacePeer` may not.
+ * `send` and `flush` may be called from a record handler; `drain`, `dropPeer` and `replacePeer` may
+ * not.
  */
 import { invariant } from '../base/assert.js';
 import { RING_DRAIN_QUANTUM_BYTES, SHARDS_MAX } from '../base/limits.js';
@@ -82,8 +85,9 @@ export class PeerLink {
   }
 
   /**
-   * Sends one record to every live shard that `shardMask` names; seen there after `flush`. Never fails: what
-   * finds no room is copied and waits. Records from one shard arrive in the order they were sent.
+   * Sends one record to every live shard that `shardMask` names; seen there after `flush`. Never
+   * fails: what finds no room is copied and waits. Records from one shard arrive in the order they
+   * were sent.
    * @param kind 1 to 255. @param word0 to word3: 32 bits each.
    * @throws Error when the record is larger than any packet.
    */
@@ -127,7 +131,10 @@ export class PeerLink {
     this.#backlog.push(kind, mask, total, word0, word1, word2, word3, bytes, from, end);
   }
 
-  /** Puts on the ring what waited and has room, lets the peers see it all, and wakes those that sleep. */
+  /**
+   * Puts on the ring what waited and has room, lets the peers see it all, and wakes those that
+   * sleep.
+   */
   flush(): void {
     const writer = this.#writer;
     if (writer === null) return;
@@ -142,7 +149,8 @@ export class PeerLink {
     for (let index = 0; index < this.#doorbellWriteFds.length; index++) {
       const bit = 1 << index;
       if ((writer.readerMask & bit) === 0) continue;
-      // A sleeper that nothing is for sleeps on, until what it has to step over fills half the ring.
+      // A sleeper that nothing is for sleeps on, until what it has to step over fills half the
+      // ring.
       const isConcerned =
         isFull || (touched & bit) !== 0 || writer.lagBytes(index) > writer.capacityBytes >> 1;
       if (isConcerned && writer.takeSleeper(index)) ringDoorbell(this.#doorbellWriteFds[index]);
@@ -150,8 +158,8 @@ export class PeerLink {
   }
 
   /**
-   * Hands the records for this shard to `handler`: peer by peer in turn, at most a quantum each, until
-   * nothing is left or `limitBytes` are reached (the last record may pass it).
+   * Hands the records for this shard to `handler`: peer by peer in turn, at most a quantum each,
+   * until nothing is left or `limitBytes` are reached (the last record may pass it).
    * @returns bytes taken: 0 when nothing was there.
    * @throws whatever the handler throws; the record it threw at is not handed over again.
    */
@@ -196,8 +204,9 @@ export class PeerLink {
   }
 
   /**
-   * A peer has died: its ring is not read any more, a record of it that was half here is thrown away, its
-   * tail holds up nothing, and what waited for it is not for its successor. Flush afterwards: there may be room now.
+   * A peer has died: its ring is not read any more, a record of it that was half here is thrown
+   * away, its tail holds up nothing, and what waited for it is not for its successor. Flush
+   * afterwards: there may be room now.
    */
   dropPeer(index: number): void {
     const writer = this.#writer;
@@ -209,8 +218,8 @@ export class PeerLink {
   }
 
   /**
-   * The successor of a peer that died, with its new ring: read from its begin; it reads this shard's ring from
-   * what is sent next. A second call with the same ring changes nothing.
+   * The successor of a peer that died, with its new ring: read from its begin; it reads this
+   * shard's ring from what is sent next. A second call with the same ring changes nothing.
    */
   replacePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
     const writer = this.#writer;

@@ -1,28 +1,31 @@
 /**
  * Where each word of a ring sits. Constants only: `ring.ts` holds the logic.
  *
- * One SharedArrayBuffer a shard: a header of cache lines, then the data area (a power of two of bytes).
+ * One SharedArrayBuffer a shard: a header of cache lines, then the data area (a power of two of
+ * bytes).
  *
  * ```
- *   line 0         head position      written by the ring's writer, once a flush; read by all readers
- *   line 1         want-room flag     set by the writer that waits for room; taken by a reader that made some
- *   line 2         welcome words      word w: written by shard w, read by this ring's writer alone (see below)
- *   line 3 .. 34   tail of reader r   written by reader r; read by the writer when the ring looks full
- *   line 35 .. 66  sleep of reader r  set by reader r, taken (compareExchange) by the writer that rings it
- *   then           data               written by the writer, whole records, visible up to the head
+ *   line 0       head position      the ring's writer stores it, once a flush; all readers read it
+ *   line 1       want-room flag     set by a writer that waits for room, taken by who makes some
+ *   line 2       welcome words      word w: set by shard w, read by this ring's writer only
+ *   line 3-34    tail of reader r   stored by reader r, read by the writer when the ring looks full
+ *   line 35-66   sleep of reader r  set by reader r, taken by the writer, which then rings it
+ *   then         data               the writer's: whole records, visible up to the head
  * ```
  *
- * Every word that one thread writes while another reads has a line of its own, so that a store to one
- * never takes the other out of somebody's cache. A line is 128 bytes: x86 fetches lines of 64 in pairs,
- * and Apple's cores have lines of 128.
+ * Every word that one thread writes while another reads has a line of its own, so that a store to
+ * one never takes the other out of somebody's cache. A line is 128 bytes: x86 fetches lines of 64
+ * in pairs, and Apple's cores have lines of 128.
  *
- * Positions are 32-bit counters that grow and wrap; they are compared by their difference, `(a - b) | 0`,
- * which is right as long as no two of them are 2 GiB or more apart. A ring holds at most 1 GiB.
+ * Positions are 32-bit counters that grow and wrap; they are compared by their difference, `(a - b)
+ * | 0`, which is right as long as no two of them are 2 GiB or more apart. A ring holds at most 1
+ * GiB.
  *
- * Welcome words. Shard `w` stores 1 in word `w` of shard `r`'s ring when `r` may read `w`'s ring from
- * `r`'s tail there. A shard that starts welcomes everyone: its own ring is new, and every tail in it is 0.
- * A shard that learns of a successor first moves that reader's tail to its own head, then welcomes it.
- * Until then the successor leaves the ring alone: the dead reader's tail may point at overwritten bytes.
+ * Welcome words. Shard `w` stores 1 in word `w` of shard `r`'s ring when `r` may read `w`'s ring
+ * from `r`'s tail there. A shard that starts welcomes everyone: its own ring is new, and every tail
+ * in it is 0. A shard that learns of a successor first moves that reader's tail to its own head,
+ * then welcomes it. Until then the successor leaves the ring alone: the dead reader's tail may
+ * point at overwritten bytes.
  */
 
 /** Bytes between two words that different threads write. */

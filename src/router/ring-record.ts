@@ -2,13 +2,14 @@
  * What a record looks like in a ring, and in the backlog before it gets there. Constants only.
  *
  * ```
- *   byte   0               4               8              12              16    20    24    28    32
- *          +---------------+---------------+---------------+---------------+-----+-----+-----+-----+--------
- *          | length        | flags | kind  | shard mask    | total         | w0  | w1  | w2  | w3  | bytes
- *          +---------------+---------------+---------------+---------------+-----+-----+-----+-----+--------
+ *   byte   0            4            8            12           16   20   24   28   32
+ *          +------------+------------+------------+------------+----+----+----+----+-------
+ *          | length     | flags|kind | shard mask | total      | w0 | w1 | w2 | w3 | bytes
+ *          +------------+------------+------------+------------+----+----+----+----+-------
  * ```
  *
- * - `length`: bytes after the header. -1: padding, skip to the end of the data area; nothing else is written.
+ * - `length`: bytes after the header. -1: padding, skip to the end of the data area; nothing else
+ *   is written.
  * - `kind`: bits 0-7, the caller's, 1 to 255. `flags`: bits 8-10, below.
  * - shard mask: bit r set: reader r takes the record; the others step over it.
  * - `total`: bytes of the whole record that a fragment is a part of; equal to `length` otherwise.

@@ -1,6 +1,6 @@
 /**
- * A broadcast log between shards: one writer, every other shard a reader at its own position. The words and
- * who may write them: ring-layout.ts. The bytes of a record: ring-record.ts.
+ * A broadcast log between shards: one writer, every other shard a reader at its own position. The
+ * words and who may write them: ring-layout.ts. The bytes of a record: ring-record.ts.
  */
 import { invariant } from '../base/assert.js';
 import { RING_BYTES_MAX, RING_FRAGMENT_DIVISOR, SHARDS_MAX } from '../base/limits.js';
@@ -36,9 +36,10 @@ import {
 /** Takes the records that a reader finds. */
 export interface RecordHandler {
   /**
-   * One whole record. `word0` to `word3` are uint32; the record's bytes are `buffer[start, end)`. The
-   * buffer is the ring's own memory and is the writer's again when the call returns: copy what must stay.
-   * `from` is the shard that sent it. A record counts as handled even if the handler throws.
+   * One whole record. `word0` to `word3` are uint32; the record's bytes are `buffer[start, end)`.
+   * The buffer is the ring's own memory and is the writer's again when the call returns: copy what
+   * must stay. `from` is the shard that sent it. A record counts as handled even if the handler
+   * throws.
    */
   onRecord(
     from: number,
@@ -95,23 +96,29 @@ export class RingWriter {
   readonly #data: Buffer;
   readonly #dataWords: Int32Array;
   /** Position after the last record put. */
-  #headPosition = 0;
+  #headPosition: number;
   /** Position that the readers see. */
-  #publishedPosition = 0;
+  #publishedPosition: number;
   /** The slowest reader's tail when it was last looked at: the real one is here or further on. */
-  #slowestTail = 0;
+  #slowestTail: number;
   /** Readers whose tails count, as a bit mask. */
   #readerMask = 0;
   /** Readers named by a record put since the last `publish()`. */
   #touchedMask = 0;
 
-  /** @param readerMask the shards that read this ring. Their tails must be as `createRing` left them. */
+  /**
+   * Writes on from the ring's head.
+   * @param readerMask the shards that read this ring, from the tails that are in it.
+   */
   constructor(memory: SharedArrayBuffer, readerMask: number) {
     this.capacityBytes = ringCapacity(memory);
     this.#words = new Int32Array(memory, 0, RING_HEADER_BYTES / 4);
     this.#data = Buffer.from(memory, RING_HEADER_BYTES, this.capacityBytes);
     this.#dataWords = new Int32Array(memory, RING_HEADER_BYTES, this.capacityBytes / 4);
     this.#readerMask = readerMask;
+    this.#headPosition = Atomics.load(this.#words, HEAD_WORD);
+    this.#publishedPosition = this.#headPosition;
+    this.#slowestTail = this.#findSlowestTail();
   }
 
   /** The readers that are alive, as a bit mask. */
@@ -125,8 +132,8 @@ export class RingWriter {
   }
 
   /**
-   * Puts one record behind the last. `kind` carries the flags of ring-record.ts too; `total` is the length of
-   * the whole record that this is a part of.
+   * Puts one record behind the last. `kind` carries the flags of ring-record.ts too; `total` is the
+   * length of the whole record that this is a part of.
    * @returns false when there is no room for it now.
    * @throws Error when the bytes are more than `recordBytesMax`.
    */
@@ -203,7 +210,10 @@ export class RingWriter {
     return Math.max(0, (this.#publishedPosition - tail) | 0);
   }
 
-  /** True when the shard with this index has welcomed the writer of this ring: its own ring may be read. */
+  /**
+   * True when the shard with this index has welcomed the writer of this ring: its own ring may be
+   * read.
+   */
   isWelcomedBy(shardIndex: number): boolean {
     return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === 1;
   }
@@ -259,7 +269,10 @@ export class RingReader {
     this.#sleepWord = SLEEP_WORD + readerIndex * RING_LINE_WORDS;
   }
 
-  /** Begins at the position that the writer has set. To be called once, when it has welcomed this shard. */
+  /**
+   * Begins at the position that the writer has set. To be called once, when it has welcomed this
+   * shard.
+   */
   begin(): void {
     this.#tailPosition = Atomics.load(this.#words, this.#tailWord);
   }
@@ -270,8 +283,8 @@ export class RingReader {
   }
 
   /**
-   * Hands over the records for this shard, fragments put together, until the head that was seen at the
-   * begin or until `limitBytes` are reached or passed. The tail is stored once, after the last.
+   * Hands over the records for this shard, fragments put together, until the head that was seen at
+   * the begin or until `limitBytes` are reached or passed. The tail is stored once, after the last.
    * @returns bytes taken, headers included; records for others are stepped over and not counted.
    */
   read(handler: RecordHandler, limitBytes: number): number {
@@ -305,7 +318,10 @@ export class RingReader {
     return taken;
   }
 
-  /** True when the writer waits for room, and the caller is the one who must ring it. Ask after `read`. */
+  /**
+   * True when the writer waits for room, and the caller is the one who must ring it. Ask after
+   * `read`.
+   */
   takeWaitingWriter(): boolean {
     return (
       Atomics.load(this.#words, WANT_ROOM_WORD) === 1 &&
@@ -313,7 +329,10 @@ export class RingReader {
     );
   }
 
-  /** Says that this reader is about to sleep: the writer rings it. Look for records once more after it. */
+  /**
+   * Says that this reader is about to sleep: the writer rings it. Look for records once more after
+   * it.
+   */
   setSleeping(isSleeping: boolean): void {
     Atomics.store(this.#words, this.#sleepWord, isSleeping ? 1 : 0);
   }
