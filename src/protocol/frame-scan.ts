@@ -20,6 +20,8 @@ import { PacketType, type ProtocolVersion } from './packet.js';
 /** Frames in one run at most: as many as there are packet ids to note, 0 included. */
 const RUN_FRAMES_MAX = PACKET_ID_MAX + 1;
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
 /** Takes what a scan finds, in the order of the bytes. It must not scan with the same FrameScan. */
 export interface FrameSink {
   /**
@@ -56,6 +58,8 @@ export class FrameScan {
   readonly #maxPacketBytes: number;
   /** Where the body of the frame measured last begins. */
   #bodyStart = 0;
+  #viewed: Buffer = NO_BYTES;
+  #view: DataView = new DataView(NO_BYTES.buffer, NO_BYTES.byteOffset, 0);
 
   /** @param maxPacketBytes longest whole frame accepted. */
   constructor(maxPacketBytes: number) {
@@ -72,21 +76,25 @@ export class FrameScan {
     this.neededBytes = 0;
     let position = start;
     while (position < end) {
+      // Most acks are whole and as they should be: 7 ns each here, 16 by way of #measure.
+      if (position + 4 <= end && buffer[position + 1] === 2 && isAck(buffer[position])) {
+        const ack = buffer[position] >> 4;
+        position += 4;
+        if (!sink.onAck(ack, packetIdAt(buffer, position - 2))) return position;
+        continue;
+      }
       const frameEnd = this.#measure(buffer, position, end);
       if (frameEnd === 0) return position;
       const type = buffer[position] >> 4;
-      let goOn: boolean;
       if (type === PacketType.publish) {
-        const runStart = position;
-        position = this.#run(buffer, runStart, frameEnd, end, sink);
+        position = this.#run(buffer, position, frameEnd, end, sink);
         if (position < 0) return -position;
         continue;
       }
-      if (type >= PacketType.puback && type <= PacketType.pubcomp) {
-        goOn = sink.onAck(type, ackPacketId(buffer, this.#bodyStart, frameEnd, type));
-      } else {
-        goOn = sink.onFrame(buffer, position, frameEnd);
-      }
+      const goOn =
+        type >= PacketType.puback && type <= PacketType.pubcomp
+          ? sink.onAck(type, ackPacketId(buffer, this.#bodyStart, frameEnd, type))
+          : sink.onFrame(buffer, position, frameEnd);
       position = frameEnd;
       if (!goOn) return position;
     }
@@ -134,61 +142,109 @@ export class FrameScan {
    * @returns its end, negated when the sink wants to stop.
    */
   #run(buffer: Buffer, start: number, firstEnd: number, end: number, sink: FrameSink): number {
+    const view = this.#viewOf(buffer);
     const packetIds = this.packetIds;
-    const bodyStart = this.#bodyStart;
+    const maxPacketBytes = this.#maxPacketBytes;
     const header = buffer[start] & ~DUP;
     const hasIds = (header & QOS_MASK) !== 0;
-    const idBytes = hasIds ? 2 : 0;
-    if (bodyStart + 2 > firstEnd) throw noTopic();
-    const topicLength = (buffer[bodyStart] << 8) | buffer[bodyStart + 1];
+    const bodyStart = this.#bodyStart;
     const topicStart = bodyStart + 2;
-    const topicEnd = topicStart + topicLength;
-    if (topicLength === 0) throw emptyTopic();
-    if (topicEnd + idBytes > firstEnd) throw cutShort();
-    if (hasIds) {
-      const packetId = (buffer[topicEnd] << 8) | buffer[topicEnd + 1];
-      if (packetId === 0) throw zeroPacketId();
-      packetIds[0] = packetId;
-    }
-    const maxPacketBytes = this.#maxPacketBytes;
+    const topicEnd = topicEndOf(buffer, bodyStart, firstEnd, hasIds ? 2 : 0);
+    const lengthMin = topicEnd - bodyStart + (hasIds ? 2 : 0);
+    if (hasIds) packetIds[0] = packetIdAt(buffer, topicEnd);
     let count = 1;
     let position = firstEnd;
+    // What may not be does not throw in here: it ends the run, and is met again as the first frame
+    // behind it. All is read through `view`: a second way to the same bytes costs 5 ns in registers.
     while (count < RUN_FRAMES_MAX && position + 2 <= end) {
-      const next = buffer[position];
-      if ((next & ~DUP) !== header || (!hasIds && next !== header)) break;
-      let at = position + 1;
-      let length = buffer[at++];
+      const next = view.getUint8(position);
+      if (next !== header && (next !== (header | DUP) || !hasIds)) break;
+      let length = view.getUint8(position + 1);
+      let at = position + 2;
       if (length >= 0x80) {
         length &= 0x7f;
-        let shift = 7;
         let byte = 0x80;
-        while (byte >= 0x80 && at < end && shift < 28) {
-          byte = buffer[at++];
+        for (let shift = 7; byte >= 0x80 && at < end && shift < 28; shift += 7) {
+          byte = view.getUint8(at++);
           length |= (byte & 0x7f) << shift;
-          shift += 7;
         }
         if (byte >= 0x80 || byte === 0) break;
       }
-      const frameEnd = at + length;
-      if (frameEnd > end || frameEnd - position > maxPacketBytes) break;
-      const nextTopicEnd = at + 2 + topicLength;
-      if (nextTopicEnd + idBytes > frameEnd) break;
       const distance = at - bodyStart;
-      let index = topicEnd - 1;
-      while (index >= bodyStart && buffer[index] === buffer[index + distance]) index--;
-      if (index >= bodyStart) break;
+      const frameEnd = at + length;
+      if (length < lengthMin || frameEnd > end || frameEnd - position > maxPacketBytes) break;
+      if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
       if (hasIds) {
-        const packetId = (buffer[nextTopicEnd] << 8) | buffer[nextTopicEnd + 1];
+        const packetId = view.getUint16(topicEnd + distance);
         if (packetId === 0) break;
         packetIds[count] = packetId;
       }
       count++;
       position = frameEnd;
     }
+    const topicLength = topicEnd - topicStart;
     return sink.onRun(buffer, start, position, topicStart, topicLength, header, count)
       ? position
       : -position;
   }
+
+  /**
+   * `buffer` to be read four bytes at a time. The view made last is kept, as nearly all reads go to one
+   * buffer; that holds another buffer no longer than until the next scan.
+   */
+  #viewOf(buffer: Buffer): DataView {
+    if (this.#viewed !== buffer) {
+      this.#viewed = buffer;
+      this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    }
+    return this.#view;
+  }
+}
+
+/** The end of the topic of a PUBLISH frame with this body. @throws ProtocolError when there is none. */
+function topicEndOf(buffer: Buffer, bodyStart: number, end: number, idBytes: number): number {
+  const topicStart = bodyStart + 2;
+  if (topicStart > end) throw new ProtocolError('MQTT-3.3.2-1', 'PUBLISH without a topic');
+  const topicEnd = topicStart + ((buffer[bodyStart] << 8) | buffer[bodyStart + 1]);
+  if (topicEnd === topicStart)
+    throw new ProtocolError('MQTT-4.7.3-1', 'PUBLISH with an empty topic');
+  if (topicEnd + idBytes > end) {
+    throw new ProtocolError('MQTT-3.3.2-1', 'PUBLISH ends before its topic or packet id');
+  }
+  return topicEnd;
+}
+
+/**
+ * Whether the topic with its length, [from, end), equals what stands `distance` further: the most costly
+ * part of the scan. The widest word that a DataView gives without allocating is a double, so eight bytes
+ * are compared as one, the last eight first, as topics differ at their end. (A topic of 64 bytes: 27 ns,
+ * 42 ns by four bytes, 120 ns byte by byte.)
+ *
+ * Doubles differ from their bytes in two ways, and neither does harm. NaN is not equal to itself: that
+ * ends a run, no more, and takes bytes that are not UTF-8. 0 and -0 are equal: that takes seven NULs in
+ * the first frame's topic, with which the whole run is refused [MQTT-1.5.3-2].
+ */
+function topicFieldsEqual(view: DataView, from: number, end: number, distance: number): boolean {
+  const lastWord = end - 8;
+  if (lastWord < from) return shortFieldsEqual(view, from, end, distance);
+  if (view.getFloat64(lastWord, true) !== view.getFloat64(lastWord + distance, true)) return false;
+  for (let at = from; at < lastWord; at += 8) {
+    if (view.getFloat64(at, true) !== view.getFloat64(at + distance, true)) return false;
+  }
+  return true;
+}
+
+/** The same for three to seven bytes. */
+function shortFieldsEqual(view: DataView, from: number, end: number, distance: number): boolean {
+  for (let at = from; at < end; at++) {
+    if (view.getInt8(at) !== view.getInt8(at + distance)) return false;
+  }
+  return true;
+}
+
+/** Whether this is the first byte of PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1's PUBREL with DUP apart. */
+function isAck(header: number): boolean {
+  return header === 0x40 || header === 0x50 || header === 0x62 || header === 0x70;
 }
 
 /** Checks the body of an ack and returns its packet id. */
@@ -196,8 +252,13 @@ function ackPacketId(buffer: Buffer, bodyStart: number, end: number, type: numbe
   if (end - bodyStart !== 2) {
     throw new ProtocolError(`3.${type}.1`, `an ack of ${end - bodyStart} bytes instead of 2`);
   }
-  const packetId = (buffer[bodyStart] << 8) | buffer[bodyStart + 1];
-  if (packetId === 0) throw zeroPacketId();
+  return packetIdAt(buffer, bodyStart);
+}
+
+/** The packet id at `position`. @throws ProtocolError when it is 0. */
+function packetIdAt(buffer: Buffer, position: number): number {
+  const packetId = (buffer[position] << 8) | buffer[position + 1];
+  if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
   return packetId;
 }
 
@@ -207,16 +268,4 @@ function tooLarge(bytes: number, bytesMax: number): ProtocolError {
     `packet of ${bytes} bytes is longer than the ${bytesMax} accepted here`,
     CloseReason.packetTooLarge,
   );
-}
-function noTopic(): ProtocolError {
-  return new ProtocolError('MQTT-3.3.2-1', 'PUBLISH without a topic');
-}
-function emptyTopic(): ProtocolError {
-  return new ProtocolError('MQTT-4.7.3-1', 'PUBLISH with an empty topic');
-}
-function cutShort(): ProtocolError {
-  return new ProtocolError('MQTT-3.3.2-1', 'PUBLISH ends before its topic and packet id do');
-}
-function zeroPacketId(): ProtocolError {
-  return new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
 }

@@ -1,16 +1,17 @@
 /**
- * Rewrites PUBLISH frames: header bytes, packet ids, QoS. The input is trusted (a scan has checked it),
- * and `target` must have room: nothing here looks at its length.
+ * Rewrites runs of PUBLISH frames: header bytes, packet ids, QoS. The input is trusted, since a scan has
+ * checked it. `target` must have room for the bytes copied; source and target must not overlap.
  */
 
 import { invariant } from '../base/assert.js';
-import { REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
+import { PACKET_ID_MAX, REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
 import { PUBLISH, QOS_MASK } from './fixed-header.js';
 
 /** The end of the whole frame that begins at `position`. Trusted input. */
 export function frameEnd(buffer: Buffer, position: number): number {
-  let at = position + 1;
-  let byte = buffer[at++];
+  let byte = buffer[position + 1];
+  let at = position + 2;
+  if (byte < 0x80) return at + byte;
   let length = byte & 0x7f;
   for (let shift = 7; byte >= 0x80; shift += 7) {
     byte = buffer[at++];
@@ -28,7 +29,7 @@ function bodyOf(buffer: Buffer, position: number): number {
 
 /**
  * Copies the run [start, end) of `source` to `target` at `at`, every frame's first byte set to `header`,
- * which must have the QoS of the run.
+ * which must have the QoS of the run (or the other of 1 and 2).
  * @returns the end in `target`: `at + end - start`.
  */
 export function copyRunWithHeader(
@@ -39,7 +40,7 @@ export function copyRunWithHeader(
   at: number,
   header: number,
 ): number {
-  source.copy(target, at, start, end);
+  copyBytes(source, start, end, target, at);
   const stop = at + end - start;
   for (let position = at; position < stop; position = frameEnd(target, position)) {
     target[position] = header;
@@ -49,8 +50,8 @@ export function copyRunWithHeader(
 
 /**
  * Copies at most `count` frames of the QoS 1 or 2 run [start, end) to `target` at `at`, every first byte
- * set to `header` (whose QoS must be the run's or the other of 1 and 2), the packet ids to
- * `firstPacketId` and the following ones; 1 follows 65,535.
+ * set to `header` (QoS 1 or 2), the packet ids to `firstPacketId` and the following ones; 1 follows
+ * 65,535.
  * @returns the position in `source` behind the last frame copied; as many bytes were written.
  */
 export function copyRunWithIds(
@@ -64,26 +65,29 @@ export function copyRunWithIds(
   firstPacketId: number,
 ): number {
   let sourceEnd = start;
-  for (let left = count; left > 0 && sourceEnd < end; left--)
+  for (let left = count; left > 0 && sourceEnd < end; left--) {
     sourceEnd = frameEnd(source, sourceEnd);
-  source.copy(target, at, start, sourceEnd);
-  const body = bodyOf(source, start);
-  const idOffset = 2 + ((source[body] << 8) | source[body + 1]);
+  }
+  copyBytes(source, start, sourceEnd, target, at);
+  const idOffset = topicFieldBytes(source, start);
   const stop = at + sourceEnd - start;
   let packetId = firstPacketId;
-  for (let position = at; position < stop; position = frameEnd(target, position)) {
+  for (let position = at; position < stop; ) {
     target[position] = header;
+    const next = frameEnd(target, position);
     const id = bodyOf(target, position) + idOffset;
     target[id] = packetId >> 8;
     target[id + 1] = packetId;
-    packetId = packetId === 0xffff ? 1 : packetId + 1;
+    packetId = packetId === PACKET_ID_MAX ? 1 : packetId + 1;
+    position = next;
   }
   return sourceEnd;
 }
 
 /**
- * Copies the QoS 1 or 2 run [start, end) to `target` at `at` as QoS 0: without packet ids, DUP and RETAIN.
- * @returns the end in `target`; two or three bytes a frame fewer than the source has are written.
+ * Copies the QoS 1 or 2 run [start, end) to `target` at `at` as QoS 0: without packet ids, DUP and
+ * RETAIN. `target` needs room for `end - start` bytes though fewer remain.
+ * @returns the end in `target`; each frame is two bytes shorter, or three, as its length may take one less.
  */
 export function copyRunAsQos0(
   source: Buffer,
@@ -92,25 +96,47 @@ export function copyRunAsQos0(
   target: Buffer,
   at: number,
 ): number {
-  const topicBytes = topicFieldBytes(source, bodyOf(source, start));
+  // The run is copied whole, then closed up in place: copyWithin makes no object, copying a part of
+  // another buffer does (60 ns a small frame instead of 400). What lies between two packet ids stays
+  // together and moves at once, unless the remaining length between them loses a byte.
+  copyBytes(source, start, end, target, at);
+  const idOffset = topicFieldBytes(source, start);
+  const stop = at + end - start;
+  let from = at;
   let out = at;
-  for (let position = start; position < end; ) {
-    const body = bodyOf(source, position);
-    const next = frameEnd(source, position);
-    const id = body + topicBytes;
-    target[out++] = PUBLISH;
-    out = writeRemainingLength(target, out, next - body - 2);
-    source.copy(target, out, body, id);
-    out += topicBytes;
-    source.copy(target, out, id + 2, next);
-    out += next - id - 2;
+  for (let position = at; position < stop; ) {
+    const next = frameEnd(target, position);
+    const body = bodyOf(target, position);
+    const id = body + idOffset;
+    const length = next - body - 2;
+    if (body - position - 1 === remainingLengthBytes(length)) {
+      target[position] = PUBLISH;
+      writeRemainingLength(target, position + 1, length);
+    } else {
+      target.copyWithin(out, from, position);
+      out += position - from;
+      target[out++] = PUBLISH;
+      out = writeRemainingLength(target, out, length);
+      from = body;
+    }
+    if (out !== from) target.copyWithin(out, from, id);
+    out += id - from;
+    from = id + 2;
     position = next;
   }
-  return out;
+  target.copyWithin(out, from, stop);
+  return out + stop - from;
 }
 
-/** Bytes of the topic with the two length bytes before it. */
-function topicFieldBytes(buffer: Buffer, body: number): number {
+/** Copies [start, end) of `source` to `target` at `at`. */
+function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
+  invariant(end - start <= target.length - at, 'the target has room for the run');
+  source.copy(target, at, start, end);
+}
+
+/** Bytes of the topic of the frame at `position`, with the two length bytes before it. */
+function topicFieldBytes(buffer: Buffer, position: number): number {
+  const body = bodyOf(buffer, position);
   return 2 + ((buffer[body] << 8) | buffer[body + 1]);
 }
 
