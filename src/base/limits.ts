@@ -58,6 +58,12 @@ export const OUTBOX_CHUNK_BYTES = 64 * KIB;
 /** A closed socket may still hold a last reply; a client that does not close its side by then is cut. */
 export const LINGER_MS = 1_000;
 
+// ---- shard -------------------------------------------------------------------------------------
+/** Period of a shard's one timer, which looks at all its time-outs: they are this exact. */
+export const SWEEP_MS = 200;
+/** Log lines a shard may send a second: a flood of bad clients must not become a flood of messages. */
+export const LOG_LINES_PER_SECOND_MAX = 200;
+
 // ---- router ------------------------------------------------------------------------------------
 /** A record larger than this part of the ring goes in fragments, so that one packet never needs the whole ring. */
 export const RING_FRAGMENT_DIVISOR = 4;
@@ -115,7 +121,8 @@ export const CLIENT_SETTINGS = {
   ackTimeoutMs: { default: 20_000, min: 1, max: 3_600_000 },
   /** Larger than a server's default: a client may be sent whatever others were allowed to publish. */
   maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
-  maxInflight: { default: 1_024, min: 1, max: 32_768 },
+  /** Leaves half of the ids that may be in use at once (32,768) to SUBSCRIBE and UNSUBSCRIBE. */
+  maxInflight: { default: 1_024, min: 1, max: 16_384 },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
   highWaterMark: { default: 1_024, min: 1, max: 1_000_000 },

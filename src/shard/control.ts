@@ -35,7 +35,10 @@ export interface InjectedMessage {
 
 /** Primary to shard. */
 export type ToShard =
-  /** A socket by its duplicated descriptor: the shard is its one owner from here on. */
+  /**
+   * A socket by its duplicated descriptor: the shard is its one owner from here on. It counts the socket as
+   * `connectionsOpened` when it takes it: the primary learns from this what is still on its way.
+   */
   | { readonly kind: 'descriptor'; readonly fd: number; readonly listener: string }
   /** A socket moved by the runtime itself (Node 26 and newer). */
   | { readonly kind: 'socket'; readonly socket: Socket; readonly listener: string }

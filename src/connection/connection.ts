@@ -1,0 +1,304 @@
+/** One client's network connection: bytes in, frames to their handlers, a state, and how it ends. */
+import type { Socket } from 'node:net';
+import { Counter } from '../base/counters.js';
+import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
+import { LINGER_MS, READ_HEADROOM_BYTES } from '../base/limits.js';
+import { connackFrame } from '../protocol/ack-frame.js';
+import type { FrameSink } from '../protocol/frame-scan.js';
+import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
+import type { Route } from '../router/route.js';
+import { type Publisher, Slowdown } from '../router/slowdown.js';
+import type { Session } from '../sessions/session.js';
+import { willRun } from '../sessions/will.js';
+import { toTopicKey } from '../topics/topic.js';
+import { AckHold } from './ack-hold.js';
+import { dispatchFrame } from './dispatch.js';
+import { Gather } from './gather.js';
+import { handleAck } from './handle-acks.js';
+import { handlePublishRun } from './handle-publish.js';
+import type { ConnectionHost } from './host.js';
+import { Outbox } from './outbox.js';
+
+/** Life of a connection. */
+export const ConnectionState = {
+  /** Nothing but a CONNECT may come, and it must come soon. */
+  awaitConnect: 0,
+  /** CONNECT has come; it is being authenticated, or its client id is being claimed. */
+  connecting: 1,
+  open: 2,
+  closed: 3,
+} as const;
+export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+
+/** Why nothing is read from the socket; bits, all of which must go. */
+export const Pause = {
+  connecting: 1,
+  slowReader: 2,
+  ringFull: 4,
+  quiesced: 8,
+} as const;
+
+/** One accepted socket of a shard. */
+export class Connection implements FrameSink, Publisher {
+  /** Unique in the shard, 1 to 2^32 - 1: what run records name the publisher by. */
+  readonly id: number;
+  readonly host: ConnectionHost;
+  readonly socket: Socket;
+  readonly outbox: Outbox;
+  state: ConnectionState = ConnectionState.awaitConnect;
+  session: Session | null = null;
+  clientId = '';
+  protocolVersion: ProtocolVersion = 4;
+  keepAliveMs = 0;
+  will: WillMessage | null = null;
+  /** Route of the last run: most clients publish to one topic. */
+  lastRoute: Route | null = null;
+  /** PUBACKs and PUBRECs withheld while a reader is behind; made by the first. */
+  ackHold: AckHold | null = null;
+  /** Coarse time of the accept, of the last bytes read, and, once closed, of the close. */
+  openedAt: number;
+  lastReceivedAt: number;
+  #pauses = 0;
+  /** Bytes read and not yet handled: an unfinished frame, or what came behind a CONNECT. */
+  #gather: Gather | null = null;
+
+  constructor(host: ConnectionHost, id: number, socket: Socket, descriptor: number) {
+    this.host = host;
+    this.id = id;
+    this.socket = socket;
+    this.openedAt = host.now;
+    this.lastReceivedAt = host.now;
+    this.outbox = new Outbox(host, this, socket, descriptor);
+  }
+
+  /** `length` bytes have been read into the host's read buffer, behind its headroom. */
+  onRead(length: number): void {
+    const host = this.host;
+    host.counters.add(Counter.bytesReceived, length);
+    if (this.state === ConnectionState.closed) return;
+    this.lastReceivedAt = host.now;
+    const buffer = host.readBuffer;
+    let start = READ_HEADROOM_BYTES;
+    const end = start + length;
+    const gather = this.#gather;
+    if (gather !== null && gather.length > 0) {
+      if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
+        start = gather.moveBefore(buffer, start);
+      } else {
+        start += gather.take(buffer, start, end);
+        if (!gather.isWhole) return;
+        const frame = gather.release();
+        this.#process(frame, 0, frame.length);
+      }
+      this.#gather = null;
+    }
+    this.#process(buffer, start, end);
+    host.afterRead();
+  }
+
+  /** Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5]. */
+  handleKept(): void {
+    const gather = this.#gather;
+    if (gather === null || this.state === ConnectionState.closed) return;
+    this.#gather = null;
+    const bytes = gather.release();
+    this.#process(bytes, 0, bytes.length);
+    this.host.afterRead();
+  }
+
+  #process(buffer: Buffer, start: number, end: number): void {
+    const scan = this.host.scan;
+    if (this.state === ConnectionState.closed || start === end) return;
+    if (this.#gather !== null || this.state === ConnectionState.connecting) {
+      this.#keep(buffer, start, end, 0);
+      return;
+    }
+    try {
+      scan.protocolVersion = this.protocolVersion;
+      const position = scan.scan(buffer, start, end, this);
+      if (position < end && !this.isClosed) {
+        this.#keep(buffer, position, end, scan.neededBytes);
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #keep(buffer: Buffer, start: number, end: number, neededBytes: number): void {
+    this.#gather ??= new Gather();
+    this.#gather.add(buffer, start, end, neededBytes);
+  }
+
+  onRun(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    topicStart: number,
+    topicLength: number,
+    header: number,
+    count: number,
+  ): boolean {
+    if (this.state !== ConnectionState.open) throw notConnected();
+    handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count);
+    return this.isOpen;
+  }
+
+  onAck(type: number, packetId: number): boolean {
+    if (this.state !== ConnectionState.open) throw notConnected();
+    handleAck(this, type, packetId);
+    return this.isOpen;
+  }
+
+  onFrame(buffer: Buffer, start: number, end: number): boolean {
+    dispatchFrame(this, buffer, start, end);
+    return this.isOpen;
+  }
+
+  get isClosed(): boolean {
+    return this.state === ConnectionState.closed;
+  }
+
+  get isOpen(): boolean {
+    return this.state === ConnectionState.open;
+  }
+
+  /** Accepts the CONNECT: the session is here. What was pipelined behind it is handled next. */
+  attach(session: Session, packet: ConnectPacket, sessionPresent: boolean): void {
+    this.session = session;
+    this.state = ConnectionState.open;
+    this.keepAliveMs = packet.keepAliveSeconds * 1000;
+    this.will = packet.will;
+    session.outlet = this.outbox;
+    this.outbox.session = session;
+    this.append(connackFrame(0, sessionPresent, this.protocolVersion));
+    session.window?.beginResend();
+    if (session.window?.sendable) this.outbox.wake();
+    this.lastReceivedAt = this.host.now;
+    if (this.keepAliveMs === 0) {
+      this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
+    }
+    this.unpause(Pause.connecting);
+    this.handleKept();
+  }
+
+  /** Sends a small packet at the end of the turn, in order with everything else. */
+  append(bytes: Buffer): void {
+    const at = this.host.arena.copy(bytes, 0, bytes.length);
+    this.outbox.append(at, at + bytes.length);
+  }
+
+  pause(reason: number): void {
+    if (this.#pauses === 0 && this.state !== ConnectionState.closed) this.socket.pause();
+    this.#pauses |= reason;
+  }
+
+  unpause(reason: number): void {
+    if ((this.#pauses & reason) === 0) return;
+    this.#pauses &= ~reason;
+    if (this.#pauses !== 0 || this.state === ConnectionState.closed) return;
+    // Its silence was ours.
+    this.lastReceivedAt = this.host.now;
+    this.socket.resume();
+  }
+
+  /** Slows this publisher down, or lets it go on: see shard/backpressure.ts. */
+  slowDown(how: Slowdown, shards: number): void {
+    if (how === Slowdown.stopReading) {
+      if (shards !== 0) this.pause(Pause.slowReader);
+      else this.unpause(Pause.slowReader);
+      return;
+    }
+    this.ackHold ??= new AckHold();
+    this.ackHold.isHolding = shards !== 0;
+    if (shards === 0 && this.ackHold.length > 0) this.append(this.ackHold.release());
+  }
+
+  /** Closes for what was thrown while handling its bytes. @throws what is no fault of the client. */
+  fail(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.close(error.reason, { clause: error.clause, detail: error.message });
+    } else if (error instanceof ConnectRefusedError) {
+      this.refuse(error.returnCode, error.message);
+    } else {
+      throw error;
+    }
+  }
+
+  /** Answers CONNECT with a non-zero return code and closes [MQTT-3.2.2-5]. */
+  refuse(returnCode: number, detail: string): void {
+    this.append(connackFrame(returnCode, false, this.protocolVersion));
+    this.host.counters.add(Counter.connectRefused, 1);
+    this.close(CloseReason.connectRefused, { returnCode, detail });
+  }
+
+  /**
+   * Ends the connection; a second call does nothing. What was handled before is flushed, and the will is
+   * published but after DISCONNECT [MQTT-3.1.2-8, 3.14.4-3].
+   */
+  close(reason: CloseReason, fields: object = {}): void {
+    if (this.state === ConnectionState.closed) return;
+    const { host, session, will } = this;
+    this.outbox.flush(host.arena.buffer);
+    this.state = ConnectionState.closed;
+    this.openedAt = host.now;
+    const isFlushed = !this.outbox.isBlocked;
+    this.outbox.close();
+    this.#gather = null;
+    this.lastRoute = null;
+    this.session = null;
+    this.will = null;
+    this.ackHold = null;
+    if (session !== null) {
+      session.outlet = null;
+      this.outbox.session = null;
+    }
+    // Read on, to throw it away: closing with unread bytes would take our last reply from the client.
+    if (isFlushed && reason !== CloseReason.connectionLost) {
+      this.socket.resume();
+      this.socket.end();
+    } else {
+      this.socket.destroy();
+    }
+    const clientId = this.clientId === '' ? undefined : this.clientId;
+    const isQuiet = reason === CloseReason.clientDisconnected;
+    host.log(isQuiet ? 'debug' : 'info', { clientId, reason, ...fields }, 'connection closed');
+    const isWillWanted =
+      reason !== CloseReason.clientDisconnected && reason !== CloseReason.serverShutdown;
+    if (will !== null && isWillWanted) {
+      host.router.publishRun(willRun(will), toTopicKey(will.topic));
+      host.schedule();
+    }
+    host.onClosed(this, session, reason);
+  }
+
+  /** Looks at this connection's time-outs; called several times a second. */
+  sweep(now: number): void {
+    switch (this.state) {
+      case ConnectionState.awaitConnect:
+        if (now - this.openedAt > this.host.config.connectTimeoutMs) {
+          this.close(CloseReason.connectTimeout);
+        }
+        return;
+      case ConnectionState.open:
+        // One and a half times the keep alive [MQTT-3.1.2-24].
+        if (this.keepAliveMs === 0 || this.#pauses !== 0) return;
+        if (now - this.lastReceivedAt > this.keepAliveMs * 1.5) {
+          this.close(CloseReason.keepAliveTimeout, { keepAliveMs: this.keepAliveMs });
+        }
+        return;
+      case ConnectionState.closed:
+        if (now - this.openedAt > LINGER_MS) this.socket.destroy();
+        return;
+      default:
+        return;
+    }
+  }
+}
+
+function notConnected(): ProtocolError {
+  return new ProtocolError(
+    'MQTT-3.1.0-1',
+    'the first packet is not CONNECT',
+    CloseReason.protocolViolation,
+  );
+}

@@ -1,0 +1,50 @@
+/** From a frame that is neither PUBLISH nor an ack to its handler. */
+import { CloseReason, ProtocolError } from '../base/errors.js';
+import { PINGRESP } from '../protocol/ack-frame.js';
+import { parsePacket } from '../protocol/codec.js';
+import { type Connection, ConnectionState } from './connection.js';
+import { handleConnect } from './handle-connect.js';
+import { handleSubscribe } from './handle-subscribe.js';
+import { handleUnsubscribe } from './handle-unsubscribe.js';
+
+/**
+ * Handles the whole frame [start, end).
+ * @throws ProtocolError for a packet that a client may not send, or not now; ConnectRefusedError.
+ */
+export function dispatchFrame(
+  connection: Connection,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): void {
+  const packet = parsePacket(buffer, start, end, connection.protocolVersion);
+  if (connection.state === ConnectionState.awaitConnect) {
+    if (packet.type !== 'connect')
+      throw violation('MQTT-3.1.0-1', 'the first packet is not CONNECT');
+    handleConnect(connection, packet);
+    return;
+  }
+  switch (packet.type) {
+    case 'subscribe':
+      handleSubscribe(connection, packet);
+      return;
+    case 'unsubscribe':
+      handleUnsubscribe(connection, packet);
+      return;
+    case 'pingreq':
+      connection.append(PINGRESP); // [MQTT-3.12.4-1]
+      return;
+    case 'disconnect':
+      connection.will = null; // [MQTT-3.14.4-3]
+      connection.close(CloseReason.clientDisconnected);
+      return;
+    case 'connect':
+      throw violation('MQTT-3.1.0-2', 'a second CONNECT');
+    default:
+      throw violation('2.2.1', `a client may not send ${packet.type.toUpperCase()}`);
+  }
+}
+
+function violation(clause: string, message: string): ProtocolError {
+  return new ProtocolError(clause, message, CloseReason.protocolViolation);
+}

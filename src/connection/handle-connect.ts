@@ -1,0 +1,54 @@
+/** CONNECT (MQTT 3.1.1, 3.1): who is it, may it, and which session is its own. */
+import { randomUUID } from 'node:crypto';
+import type { ConnectPacket } from '../protocol/packet.js';
+import { ConnackCode } from '../protocol/return-code.js';
+import { type Connection, ConnectionState, Pause } from './connection.js';
+
+/** Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is granted. */
+export function handleConnect(connection: Connection, packet: ConnectPacket): void {
+  connection.protocolVersion = packet.protocolVersion;
+  // An empty client id comes with clean session only, and gets one of ours [MQTT-3.1.3-6].
+  const clientId = packet.clientId === '' ? `surgemq-${randomUUID()}` : packet.clientId;
+  connection.clientId = clientId;
+  connection.state = ConnectionState.connecting;
+  const verdict = authenticate(connection, packet);
+  if (typeof verdict === 'boolean') {
+    onVerdict(connection, packet, verdict);
+    return;
+  }
+  connection.pause(Pause.connecting);
+  verdict.then(
+    (isAccepted) => onVerdict(connection, packet, isAccepted),
+    (error) => onFailure(connection, error),
+  );
+}
+
+function authenticate(connection: Connection, packet: ConnectPacket): boolean | Promise<boolean> {
+  const { host, clientId, socket } = connection;
+  const { username, password } = packet;
+  const remoteAddress = socket.remoteAddress ?? '';
+  try {
+    return host.authenticator.authenticate({ clientId, username, password, remoteAddress });
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function onVerdict(connection: Connection, packet: ConnectPacket, isAccepted: boolean): void {
+  if (connection.state !== ConnectionState.connecting) return;
+  if (!isAccepted) {
+    const { badUserNameOrPassword, notAuthorized } = ConnackCode;
+    const returnCode = packet.username === null ? notAuthorized : badUserNameOrPassword;
+    connection.refuse(returnCode, 'the authenticator said no');
+    return;
+  }
+  connection.pause(Pause.connecting);
+  connection.host.claim(connection, packet);
+}
+
+function onFailure(connection: Connection, error: unknown): void {
+  if (connection.state !== ConnectionState.connecting) return;
+  const detail = error instanceof Error ? error.message : String(error);
+  connection.host.log('error', { clientId: connection.clientId, detail }, 'authenticator failed');
+  connection.refuse(ConnackCode.serverUnavailable, 'the authenticator failed');
+}

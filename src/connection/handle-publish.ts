@@ -1,0 +1,110 @@
+/** PUBLISH (MQTT 3.1.1, 3.3 and 4.3): a run to the router, and the acks of its QoS to the client. */
+import { Counter } from '../base/counters.js';
+import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
+import { PacketType } from '../protocol/packet.js';
+import { frameEnd } from '../protocol/publish-frame.js';
+import type { Route } from '../router/route.js';
+import type { Connection } from './connection.js';
+
+/**
+ * Handles a run of an open connection; its packet ids, if any, are in the host's scan.
+ * @throws ProtocolError for a topic that is none.
+ */
+export function handlePublishRun(
+  connection: Connection,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  topicStart: number,
+  topicLength: number,
+  header: number,
+  count: number,
+): void {
+  const { host } = connection;
+  const { routes, counters } = host;
+  let route = connection.lastRoute;
+  if (route === null || !routes.isFresh(route) || !route.isTopic(buffer, topicStart, topicLength)) {
+    route = routes.find(buffer, topicStart, topicLength);
+    connection.lastRoute = route;
+  }
+  const qos = (header >> 1) & 3;
+  counters.add(Counter.publishReceivedQos0 + qos, count);
+  counters.add(Counter.messagesReceived, count);
+  if (qos === 2) {
+    routeNewOnly(connection, route, buffer, start, end, topicStart, header, count);
+    acknowledge(connection, PacketType.pubrec, count);
+  } else {
+    if (route.isPublishable) {
+      host.router.publish(connection.id, route, buffer, start, end, topicStart, header, count);
+    }
+    if (qos === 1) acknowledge(connection, PacketType.puback, count);
+  }
+  if (host.ringBacklogBytes > 0) host.waitForRing(connection);
+}
+
+/** Routes the messages whose packet ids are not known yet [MQTT-4.3.3-2], in stretches. */
+function routeNewOnly(
+  connection: Connection,
+  route: Route,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  topicStart: number,
+  header: number,
+  count: number,
+): void {
+  const { host } = connection;
+  const session = connection.session!;
+  const packetIds = host.scan.packetIds;
+  const topicOffset = topicStart - start;
+  let from = start;
+  let fresh = 0;
+  let position = start;
+  for (let index = 0; index < count; index++) {
+    const isNew = session.acceptQos2(packetIds[index]);
+    if (isNew) {
+      fresh++;
+      if (fresh === count) break;
+    }
+    const next = frameEnd(buffer, position);
+    if (!isNew) {
+      if (fresh > 0 && route.isPublishable) {
+        host.router.publish(
+          connection.id,
+          route,
+          buffer,
+          from,
+          position,
+          from + topicOffset,
+          header,
+          fresh,
+        );
+      }
+      from = next;
+      fresh = 0;
+    }
+    position = next;
+  }
+  if (fresh > 0 && route.isPublishable) {
+    host.router.publish(connection.id, route, buffer, from, end, from + topicOffset, header, fresh);
+  }
+}
+
+/** Acks of the packet ids in the host's scan, in their order [MQTT-4.6.0-2, 4.6.0-3]. */
+function acknowledge(connection: Connection, type: number, count: number): void {
+  const { host, ackHold } = connection;
+  const packetIds = host.scan.packetIds;
+  const length = count * ACK_BYTES;
+  if (ackHold?.isHolding) {
+    const buffer = ackHold.reserve(length);
+    for (let index = 0; index < count; index++) {
+      ackHold.length = writeAck(buffer, ackHold.length, type, packetIds[index]);
+    }
+    return;
+  }
+  const start = host.arena.reserve(length);
+  const buffer = host.arena.buffer;
+  let at = start;
+  for (let index = 0; index < count; index++) at = writeAck(buffer, at, type, packetIds[index]);
+  connection.outbox.append(start, at);
+}

@@ -1,0 +1,12 @@
+/** UNSUBSCRIBE (MQTT 3.1.1, 3.10). */
+import { ackFrame } from '../protocol/ack-frame.js';
+import { PacketType, type UnsubscribePacket } from '../protocol/packet.js';
+import { toTopicKey } from '../topics/topic.js';
+import type { Connection } from './connection.js';
+
+/** Unsubscribes: nothing new is delivered behind the UNSUBACK [MQTT-3.10.4-2], which is sent also for no match. */
+export function handleUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
+  const session = connection.session!;
+  for (const filter of packet.filters) connection.host.unsubscribe(session, toTopicKey(filter));
+  connection.append(ackFrame(PacketType.unsuback, packet.packetId));
+}

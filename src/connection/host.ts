@@ -1,0 +1,52 @@
+/** What a connection needs of its shard. The shard implements it; nothing here knows how. */
+import type { Config } from '../base/config.js';
+import type { Counters } from '../base/counters.js';
+import type { CloseReason } from '../base/errors.js';
+import type { FrameScan } from '../protocol/frame-scan.js';
+import type { ConnectPacket, QoS } from '../protocol/packet.js';
+import type { RouteCache } from '../router/route.js';
+import type { Router } from '../router/router.js';
+import type { TurnArena } from '../router/turn-arena.js';
+import type { Session } from '../sessions/session.js';
+import type { Authenticator } from './authenticator.js';
+import type { Connection } from './connection.js';
+import type { OutboxHost } from './outbox.js';
+
+/** Everything of a shard that a connection works with. */
+export interface ConnectionHost extends OutboxHost {
+  readonly config: Config;
+  readonly counters: Counters;
+  readonly scan: FrameScan;
+  readonly arena: TurnArena;
+  /** READ_HEADROOM_BYTES, then READ_BUFFER_BYTES that sockets read into. */
+  readonly readBuffer: Buffer;
+  readonly routes: RouteCache;
+  readonly router: Router;
+  readonly authenticator: Authenticator;
+  /** Bytes that found no room on the ring: above 0, whoever publishes waits. */
+  readonly ringBacklogBytes: number;
+
+  /** Work was done that a turn's end has to follow. */
+  schedule(): void;
+  /** Flushes now when the arena has filled, instead of at the end of the turn. */
+  afterRead(): void;
+  /** The connection waits until the ring has room. */
+  waitForRing(connection: Connection): void;
+  /** Asks for the client id of an authenticated CONNECT; `connection.attach` follows. */
+  claim(connection: Connection, packet: ConnectPacket): void;
+  /** Subscribes a session; calls back when every shard routes the filters. */
+  subscribe(
+    session: Session,
+    filters: readonly (readonly [filterKey: string, qos: QoS])[],
+    confirmed: () => void,
+  ): void;
+  unsubscribe(session: Session, filterKey: string): void;
+  /** Sends what is retained for filters just subscribed. */
+  replayRetained(
+    session: Session,
+    filters: readonly (readonly [filterKey: string, qos: QoS])[],
+  ): void;
+  /** The connection is closed; `session` is what it was attached to. */
+  onClosed(connection: Connection, session: Session | null, reason: CloseReason): void;
+  log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void;
+}

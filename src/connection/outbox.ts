@@ -1,0 +1,272 @@
+/**
+ * The write side of one connection. During a turn it notes which bytes of the arena are for its socket;
+ * the flush at the end of the turn writes them, together with what the session's window may send, in one
+ * system call. What the kernel does not take is copied here and goes out as the socket drains.
+ */
+import { writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import type { CloseReason } from '../base/errors.js';
+import { OUTBOX_CHUNK_BYTES, SCRATCH_BYTES } from '../base/limits.js';
+import type { Outlet, Session } from '../sessions/session.js';
+
+/** What an outbox needs of its shard. */
+export interface OutboxHost {
+  /** Asks for a flush of this outbox at the end of the turn. */
+  onDirty(outbox: Outbox): void;
+  /** The outbox went over its mark. It is looked at by the sweeper until it is light again. */
+  onHeavy(outbox: Outbox): void;
+  /** It is light again, or closed: whoever was paused for it may go on. */
+  onRelieved(outbox: Outbox): void;
+  /** The socket took bytes. */
+  onSent(bytes: number): void;
+  /** Coarse time in milliseconds. */
+  readonly now: number;
+  /** Buffer of SCRATCH_BYTES that every flush may use. */
+  readonly scratch: Buffer;
+  /** Bytes above which an outbox is heavy. */
+  readonly outboxBytes: number;
+  /** Bytes waiting for the socket above which it stalls at once: what memory a slow reader may cost. */
+  readonly outboxBytesMax: number;
+}
+
+/** The connection that an outbox belongs to. */
+export interface OutboxOwner {
+  close(reason: CloseReason): void;
+}
+
+interface Chunk {
+  readonly buffer: Buffer;
+  length: number;
+}
+
+/** One for each connection. */
+export class Outbox implements Outlet {
+  isHeavy = false;
+  isOverfull = false;
+  isStalled = false;
+  /** Publishers paused for it, as the shard notes them; made by the first. */
+  feeders: Set<number> | null = null;
+  /** When its client last took bytes or acknowledged, while it is heavy; coarse milliseconds. */
+  progressAt = 0;
+  session: Session | null = null;
+  readonly #host: OutboxHost;
+  readonly #owner: OutboxOwner;
+  readonly #socket: Socket;
+  /** Descriptor to write to without the stream's machinery, -1 when there is none. */
+  #descriptor: number;
+  /** Start and end of each stretch of the arena that is to be written. */
+  readonly #segments: number[] = [];
+  #segmentCount = 0;
+  #isDirty = false;
+  /** Copies of what the socket has not taken; the first is with the socket. */
+  #chunks: Chunk[] | null = null;
+  #pendingBytes = 0;
+  #isClosed = false;
+
+  constructor(host: OutboxHost, owner: OutboxOwner, socket: Socket, descriptor: number) {
+    this.#host = host;
+    this.#owner = owner;
+    this.#socket = socket;
+    this.#descriptor = descriptor;
+  }
+
+  /** Bytes that wait for the socket. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** True while the socket takes no more. */
+  get isBlocked(): boolean {
+    return this.#pendingBytes > 0;
+  }
+
+  append(start: number, end: number): void {
+    if (this.#isClosed) return;
+    const last = this.#segmentCount - 1;
+    if (last > 0 && this.#segments[last] === start) {
+      this.#segments[last] = end;
+      return;
+    }
+    this.#segments[this.#segmentCount++] = start;
+    this.#segments[this.#segmentCount++] = end;
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#isDirty || this.#isClosed) return;
+    this.#isDirty = true;
+    this.#host.onDirty(this);
+  }
+
+  /** Writes bytes that are not in the arena, behind everything appended so far. */
+  writeNow(arena: Buffer, bytes: Buffer): void {
+    this.flush(arena);
+    if (!this.#isClosed) this.#write(bytes, 0, bytes.length);
+  }
+
+  /** Writes everything noted, then what the window allows. `arena` is what the segments refer to. */
+  flush(arena: Buffer): void {
+    this.#isDirty = false;
+    const window = this.session === null ? null : this.session.window;
+    const segments = this.#segments;
+    const count = this.#segmentCount;
+    this.#segmentCount = 0;
+    if (this.#isClosed) return;
+    if (count === 2 && (window === null || !window.sendable)) {
+      this.#write(arena, segments[0], segments[1]);
+    } else {
+      this.#flushTogether(arena, count);
+    }
+    if (count > SEGMENTS_KEPT) segments.length = 0;
+    this.#weigh();
+  }
+
+  /** Gathers several stretches and the window's frames so that they take one system call. */
+  #flushTogether(arena: Buffer, count: number): void {
+    const scratch = this.#host.scratch;
+    const segments = this.#segments;
+    let used = 0;
+    for (let index = 0; index < count; index += 2) {
+      const start = segments[index];
+      const end = segments[index + 1];
+      if (used + end - start > SCRATCH_BYTES) {
+        if (used > 0) this.#write(scratch, 0, used);
+        used = 0;
+      }
+      if (end - start > SCRATCH_BYTES) this.#write(arena, start, end);
+      else used += arena.copy(scratch, used, start, end);
+    }
+    const session = this.session;
+    const window = session === null ? null : session.window;
+    while (window?.sendable && !this.isBlocked && !this.#isClosed) {
+      const end = window.fill(scratch, used, SCRATCH_BYTES, this.#host.now);
+      if (end === used && used === 0) {
+        this.#writeLargeFrame();
+        continue;
+      }
+      this.#write(scratch, 0, end);
+      used = 0;
+    }
+    if (used > 0) this.#write(scratch, 0, used);
+  }
+
+  /** Sends the window's next frame, which is larger than the scratch buffer. */
+  #writeLargeFrame(): void {
+    const window = this.session!.window!;
+    const frame = Buffer.allocUnsafeSlow(window.nextFrameBytes());
+    const end = window.fill(frame, 0, frame.length, this.#host.now);
+    this.#write(frame, 0, end);
+  }
+
+  /** The client acknowledged something: its window has moved. */
+  onAcknowledged(): void {
+    const window = this.session!.window!;
+    if (this.isHeavy) this.progressAt = this.#host.now;
+    if (window.sendable && !this.isBlocked) this.wake();
+    else if (this.isHeavy) this.#weigh();
+  }
+
+  closeConnection(reason: CloseReason): void {
+    this.#owner.close(reason);
+  }
+
+  /** Forgets what has not been written. */
+  close(): void {
+    this.#isClosed = true;
+    this.#descriptor = -1;
+    this.#chunks = null;
+    this.#pendingBytes = 0;
+    this.#segmentCount = 0;
+    if (this.isHeavy) this.#relieve();
+  }
+
+  /** It has not moved for too long: from now on its publishers do not wait for it. */
+  stall(): void {
+    this.isStalled = true;
+    this.#host.onRelieved(this);
+  }
+
+  #write(buffer: Buffer, start: number, end: number): void {
+    if (this.#isClosed || start === end) return;
+    let at = start;
+    if (this.#pendingBytes === 0 && this.#descriptor >= 0 && !this.#socket.destroyed) {
+      try {
+        at += writeSync(this.#descriptor, buffer, start, end - start);
+        this.#host.onSent(at - start);
+      } catch (error) {
+        // Full is no fault. Anything else the stream will find for itself and report once.
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#descriptor = -1;
+      }
+      if (at === end) return;
+    }
+    this.#keep(buffer, at, end);
+  }
+
+  #keep(buffer: Buffer, start: number, end: number): void {
+    const length = end - start;
+    this.#chunks ??= [];
+    const chunks = this.#chunks;
+    const isIdle = this.#pendingBytes === 0;
+    this.#pendingBytes += length;
+    const tail = chunks.length > 1 ? chunks[chunks.length - 1] : null;
+    if (tail !== null && tail.buffer.length - tail.length >= length) {
+      buffer.copy(tail.buffer, tail.length, start, end);
+      tail.length += length;
+    } else {
+      // The first chunk is written at once and not added to; those behind it gather small pieces.
+      const size = isIdle ? length : Math.max(length, OUTBOX_CHUNK_BYTES);
+      const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(size), length };
+      buffer.copy(chunk.buffer, 0, start, end);
+      chunks.push(chunk);
+    }
+    if (isIdle) this.#writeChunk();
+  }
+
+  #writeChunk(): void {
+    const chunk = this.#chunks![0];
+    if (this.#socket.destroyed) return;
+    this.#socket.write(chunk.buffer.subarray(0, chunk.length), () => this.#onChunkWritten());
+  }
+
+  #onChunkWritten(): void {
+    const chunk = this.#chunks?.shift();
+    if (chunk === undefined) return;
+    this.#pendingBytes -= chunk.length;
+    this.#host.onSent(chunk.length);
+    this.progressAt = this.#host.now;
+    if (this.#pendingBytes > 0) {
+      this.#writeChunk();
+    } else {
+      this.#chunks = null;
+      if (this.session?.window?.sendable) this.wake();
+    }
+    if (this.isHeavy) this.#weigh();
+  }
+
+  #weigh(): void {
+    const window = this.session === null ? null : this.session.window;
+    const load = this.#pendingBytes + (window === null ? 0 : window.queuedBytes);
+    this.isOverfull = load > this.#host.outboxBytes * OVERFULL_FACTOR;
+    if (this.#pendingBytes > this.#host.outboxBytesMax && !this.isStalled) this.stall();
+    if (!this.isHeavy) {
+      if (load <= this.#host.outboxBytes) return;
+      this.isHeavy = true;
+      this.progressAt = this.#host.now;
+      this.#host.onHeavy(this);
+    } else if (load <= this.#host.outboxBytes >> 1) {
+      this.#relieve();
+    }
+  }
+
+  #relieve(): void {
+    this.isHeavy = false;
+    this.isStalled = false;
+    this.isOverfull = false;
+    this.#host.onRelieved(this);
+  }
+}
+
+/** A publisher that goes on sending QoS 1 or 2 without acks is no longer read from at this many marks. */
+const OVERFULL_FACTOR = 16;
+/** Longer lists of segments are rare and not kept. */
+const SEGMENTS_KEPT = 64;

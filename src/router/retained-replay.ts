@@ -1,0 +1,314 @@
+/**
+ * Sends retained messages to a session that has subscribed [MQTT-3.3.1-6]. The messages of a filter lie
+ * with the shards that own their topics: this shard's part is read here, the other shards are asked one
+ * after another and answer in parts, the next part being asked for when the session has taken the last.
+ */
+
+import { RETAINED_PART_BYTES } from '../base/limits.js';
+import type { QoS } from '../protocol/packet.js';
+import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import type { ReplayGuard, Session } from '../sessions/session.js';
+import { hasWildcard } from '../topics/topic.js';
+import type { PeerLink } from './peer-link.js';
+import { RecordKind } from './records.js';
+import { toFrame } from './retained-message.js';
+import type { RetainedStore } from './retained-store.js';
+import { retainedOwnerOf } from './route.js';
+import type { TurnArena } from './turn-arena.js';
+
+const NO_BYTES = Buffer.alloc(0);
+const PUBLISH_QOS0_RETAINED = 0x31;
+
+type Matches = ReturnType<RetainedStore['match']>;
+
+/** What one session is being sent; its own state machine: filter by filter, owner by owner. */
+class Replay implements ReplayGuard {
+  readonly supersededTopics = new Set<string>();
+  readonly id: number;
+  readonly session: Session;
+  /** Filters still to come, with the QoS granted. A filter subscribed again moves to the end. */
+  readonly filters = new Map<string, QoS>();
+  qos: QoS = 0;
+  /** Shards to be asked for the current filter. */
+  owners = 0;
+  /** The current filter's messages here, when this shard's part is being read. */
+  local: Matches | null = null;
+  /** The shard that was asked, -1 if none; it has sent a part and waits when `isPartDone`. */
+  asked = -1;
+  isPartDone = false;
+  filterKey = '';
+  /** In the list of those that have a step to take. */
+  isReady = false;
+
+  constructor(id: number, session: Session) {
+    this.id = id;
+    this.session = session;
+  }
+}
+
+/** A peer's question, answered part by part. */
+interface Answer {
+  readonly from: number;
+  readonly replayId: number;
+  readonly matches: Matches;
+  /** The peer wants the next part. */
+  isWanted: boolean;
+}
+
+/** What the replays of one shard work with. */
+export interface ReplayParts {
+  readonly shardIndex: number;
+  readonly shardCount: number;
+  readonly arena: TurnArena;
+  readonly link: PeerLink;
+  readonly retained: RetainedStore;
+  /** Live peers, as a mask. */
+  readonly peers: () => number;
+  /** Asks for another turn. */
+  readonly schedule: () => void;
+}
+
+/** All replays of one shard, asked for here or by peers. */
+export class RetainedReplays {
+  readonly #parts: ReplayParts;
+  readonly #replays = new Map<number, Replay>();
+  readonly #answers = new Map<string, Answer>();
+  /** Replays with a step to take in the next turn: not those that wait for a peer. */
+  #ready: Replay[] = [];
+  #nextId = 1;
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */
+  start(session: Session, filters: readonly (readonly [filterKey: string, qos: QoS])[]): void {
+    let replay = session.replay as Replay | null;
+    if (replay === null) {
+      replay = new Replay(this.#nextId, session);
+      this.#nextId = (this.#nextId + 1) >>> 0 || 1;
+      session.replay = replay;
+      this.#replays.set(replay.id, replay);
+    }
+    for (const [filterKey, qos] of filters) {
+      replay.filters.delete(filterKey);
+      replay.filters.set(filterKey, qos);
+    }
+    this.#makeReady(replay);
+  }
+
+  /** The session's connection is gone: nothing more is sent. */
+  stop(session: Session): void {
+    const replay = session.replay as Replay | null;
+    if (replay === null) return;
+    session.replay = null;
+    this.#replays.delete(replay.id);
+    if (replay.asked >= 0) this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 0);
+  }
+
+  /**
+   * A peer wants what this shard owns of a filter. It is answered by `pump`, once the rings have been
+   * read to their ends: a message acknowledged before the subscription was made is then in the store.
+   */
+  onQuery(from: number, replayId: number, filterKey: string): void {
+    const matches = this.#parts.retained.match(filterKey);
+    this.#answers.set(`${from}/${replayId}`, { from, replayId, matches, isWanted: true });
+    this.#parts.schedule();
+  }
+
+  /** A peer wants the next part, or gives up. */
+  onMore(from: number, replayId: number, goOn: boolean): void {
+    const answer = this.#answers.get(`${from}/${replayId}`);
+    if (answer === undefined) return;
+    if (!goOn) this.#answers.delete(`${from}/${replayId}`);
+    answer.isWanted = true;
+    this.#parts.schedule();
+  }
+
+  /** A message of a replay asked for here. */
+  onMessage(
+    replayId: number,
+    word1: number,
+    topicLength: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const replay = this.#replays.get(replayId);
+    if (replay === undefined) return;
+    const topicStart = start + (word1 >>> 8);
+    const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
+    this.#deliver(replay, topicKey, word1 & 0xff, buffer, start, end);
+  }
+
+  /** A part of a replay asked for here has come whole. */
+  onPart(replayId: number, isLast: boolean): void {
+    const replay = this.#replays.get(replayId);
+    if (replay === undefined) return;
+    if (isLast) replay.asked = -1;
+    else replay.isPartDone = true;
+    this.#makeReady(replay);
+  }
+
+  /** A peer died: nothing is to be had from it, and it asks nothing any more. */
+  dropPeer(index: number): void {
+    for (const [key, answer] of this.#answers) if (answer.from === index) this.#answers.delete(key);
+    for (const replay of this.#replays.values()) {
+      replay.owners &= ~(1 << index);
+      if (replay.asked === index) {
+        replay.asked = -1;
+        replay.isPartDone = false;
+        this.#makeReady(replay);
+      }
+    }
+  }
+
+  /** One turn's work; called when the rings have been read to their ends. */
+  pump(): void {
+    for (const [key, answer] of this.#answers) {
+      if (answer.isWanted && this.#parts.link.backlogBytes === 0) this.#answerPart(key, answer);
+    }
+    const ready = this.#ready;
+    this.#ready = [];
+    for (const replay of ready) {
+      replay.isReady = false;
+      if (this.#replays.has(replay.id)) this.#step(replay);
+    }
+  }
+
+  #makeReady(replay: Replay): void {
+    this.#parts.schedule();
+    if (replay.isReady) return;
+    replay.isReady = true;
+    this.#ready.push(replay);
+  }
+
+  #step(replay: Replay): void {
+    const outlet = replay.session.outlet;
+    if (outlet === null) return;
+    if (outlet.isHeavy) {
+      this.#makeReady(replay);
+    } else if (replay.local !== null) {
+      this.#readLocalPart(replay);
+      this.#makeReady(replay);
+    } else if (replay.asked >= 0) {
+      if (!replay.isPartDone) return;
+      replay.isPartDone = false;
+      this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 1);
+    } else if (replay.owners !== 0) {
+      this.#askNextOwner(replay);
+    } else {
+      this.#nextFilter(replay);
+    }
+  }
+
+  #nextFilter(replay: Replay): void {
+    const { shardIndex, shardCount, peers } = this.#parts;
+    const next = replay.filters.entries().next();
+    if (next.done) {
+      replay.session.replay = null;
+      this.#replays.delete(replay.id);
+      return;
+    }
+    [replay.filterKey, replay.qos] = next.value;
+    replay.filters.delete(replay.filterKey);
+    const live = peers() | (1 << shardIndex);
+    replay.owners = hasWildcard(replay.filterKey)
+      ? live
+      : live & (1 << retainedOwnerOf(replay.filterKey, shardCount));
+    this.#makeReady(replay);
+  }
+
+  #askNextOwner(replay: Replay): void {
+    const { shardIndex, link, retained } = this.#parts;
+    const owner = 31 - Math.clz32(replay.owners);
+    replay.owners &= ~(1 << owner);
+    if (owner === shardIndex) {
+      replay.local = retained.match(replay.filterKey);
+      this.#makeReady(replay);
+      return;
+    }
+    replay.asked = owner;
+    const body = Buffer.from(replay.filterKey, 'latin1');
+    link.send(RecordKind.retainedQuery, 1 << owner, replay.id, 0, 0, 0, body, 0, body.length);
+  }
+
+  #readLocalPart(replay: Replay): void {
+    for (let bytes = 0; bytes < RETAINED_PART_BYTES; ) {
+      const next = replay.local!.next();
+      if (next.done) {
+        replay.local = null;
+        return;
+      }
+      const [topicKey, message] = next.value;
+      const frame = toFrame(message);
+      this.#deliver(replay, topicKey, frame[0], frame, 0, frame.length);
+      bytes += frame.length;
+    }
+  }
+
+  #answerPart(key: string, answer: Answer): void {
+    const { from, replayId, matches } = answer;
+    answer.isWanted = false;
+    for (let bytes = 0; bytes < RETAINED_PART_BYTES; ) {
+      const next = matches.next();
+      if (next.done) {
+        this.#answers.delete(key);
+        this.#tell(RecordKind.retainedPart, from, replayId, 1);
+        return;
+      }
+      const [topicKey, message] = next.value;
+      const frame = toFrame(message);
+      const length = frame.length;
+      const word1 = frame[0] | (topicOffset(frame) << 8);
+      const kind = RecordKind.retainedMessage;
+      const topicLength = topicKey.length;
+      this.#parts.link.send(kind, 1 << from, replayId, word1, topicLength, 1, frame, 0, length);
+      bytes += length;
+    }
+    this.#tell(RecordKind.retainedPart, from, replayId, 0);
+  }
+
+  /** Delivers with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
+  #deliver(
+    replay: Replay,
+    topicKey: string,
+    header: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    if (replay.supersededTopics.has(topicKey)) return;
+    const { session } = replay;
+    const outlet = session.outlet;
+    if (outlet === null) return;
+    const publishedQos = (header >> 1) & 3;
+    const qos = Math.min(publishedQos, replay.qos);
+    if (qos > 0) {
+      const bytes = Buffer.from(buffer.subarray(start, end));
+      const run = { bytes, header: header & ~1, topicLength: topicKey.length, count: 1 };
+      session.enqueue(run, qos as 1 | 2, true);
+      return;
+    }
+    const arena = this.#parts.arena;
+    const at = arena.reserve(end - start);
+    if (publishedQos === 0) {
+      copyRunWithHeader(buffer, start, end, arena.buffer, at, PUBLISH_QOS0_RETAINED);
+    } else {
+      arena.shrink(copyRunAsQos0(buffer, start, end, arena.buffer, at));
+      arena.buffer[at] = PUBLISH_QOS0_RETAINED;
+    }
+    outlet.append(at, arena.position);
+  }
+
+  #tell(kind: number, shard: number, replayId: number, word1: number): void {
+    this.#parts.link.send(kind, 1 << shard, replayId, word1, 0, 0, NO_BYTES, 0, 0);
+  }
+}
+
+/** Where the topic's bytes begin in a frame. */
+function topicOffset(frame: Buffer): number {
+  let at = 1;
+  while (frame[at] >= 0x80) at++;
+  return at + 3;
+}

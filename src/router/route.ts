@@ -1,0 +1,157 @@
+/**
+ * Where the messages of one topic go: found once for a topic, kept in a bounded cache, looked up once for
+ * a run. A change of an exact filter drops one route, a change of a wildcard filter makes all stale.
+ */
+import { ProtocolError } from '../base/errors.js';
+import { ROUTE_CACHE_ENTRIES } from '../base/limits.js';
+import type { Session } from '../sessions/session.js';
+import type { TopicsProvider } from '../topics/provider.js';
+import { MatchResult } from '../topics/subscription-tree.js';
+import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
+import type { RetainedMessage } from './retained-message.js';
+
+const NO_SUBSCRIBERS: readonly Session[] = [];
+const NO_QOS: readonly number[] = [];
+/** Generation of a route that must be resolved before it is used. */
+const STALE = -1;
+
+/** One topic's destinations. Plain data; the arrays are replaced, never changed. */
+export class Route {
+  readonly topicKey: string;
+  /** Clients may publish to it: `$SYS/` is the server's own. */
+  readonly isPublishable: boolean;
+  /** The shard that keeps this topic's retained message. */
+  readonly retainedOwner: number;
+  generation = STALE;
+  /** Local sessions with a matching filter, each once. */
+  subscribers: readonly Session[] = NO_SUBSCRIBERS;
+  /** Highest QoS granted to each of `subscribers`. */
+  grantedQos: readonly number[] = NO_QOS;
+  /** Other shards with a matching filter. */
+  shardMask = 0;
+
+  constructor(topicKey: string, retainedOwner: number) {
+    this.topicKey = topicKey;
+    this.isPublishable = !topicKey.startsWith('$SYS/') && topicKey !== '$SYS';
+    this.retainedOwner = retainedOwner;
+  }
+
+  /** Whether bytes [start, start + length) are this topic. */
+  isTopic(buffer: Buffer, start: number, length: number): boolean {
+    const topicKey = this.topicKey;
+    if (topicKey.length !== length) return false;
+    for (let index = length - 1; index >= 0; index--) {
+      if (topicKey.charCodeAt(index) !== buffer[start + index]) return false;
+    }
+    return true;
+  }
+}
+
+/** Spreads topics over shards: 32-bit FNV-1a of the topic's bytes. */
+export function retainedOwnerOf(topicKey: string, shardCount: number): number {
+  if (shardCount === 1) return 0;
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < topicKey.length; index++) {
+    hash = Math.imul(hash ^ topicKey.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) % shardCount;
+}
+
+/** Routes by topic, in two generations of ROUTE_CACHE_ENTRIES: no list to maintain on a hit. */
+export class RouteCache {
+  readonly #topics: TopicsProvider<Session, RetainedMessage>;
+  readonly #shardCount: number;
+  readonly #match = new MatchResult<Session>();
+  #young = new Map<string, Route>();
+  #old = new Map<string, Route>();
+  #generation = 0;
+
+  constructor(topics: TopicsProvider<Session, RetainedMessage>, shardCount: number) {
+    this.#topics = topics;
+    this.#shardCount = shardCount;
+  }
+
+  /** Whether a route that a caller kept may still be used. */
+  isFresh(route: Route): boolean {
+    return route.generation === this.#generation;
+  }
+
+  /**
+   * The route of the topic in bytes [start, start + length).
+   * @throws ProtocolError for a topic that is no valid Topic Name [MQTT-3.3.2-2, 1.5.3-1, 1.5.3-2].
+   */
+  find(buffer: Buffer, start: number, length: number): Route {
+    const topicKey = buffer.toString('latin1', start, start + length);
+    const route = this.#young.get(topicKey);
+    if (route !== undefined) {
+      if (route.generation !== this.#generation) this.#resolve(route);
+      return route;
+    }
+    const known = this.#old.get(topicKey);
+    if (known === undefined) checkTopic(topicKey, buffer, start, length);
+    return this.#keep(topicKey, known);
+  }
+
+  /** The route of a topic known to be valid. */
+  findKey(topicKey: string): Route {
+    const route = this.#young.get(topicKey);
+    if (route === undefined) return this.#keep(topicKey, this.#old.get(topicKey));
+    if (route.generation !== this.#generation) this.#resolve(route);
+    return route;
+  }
+
+  /** A subscription to this filter was added, changed or removed, here or on another shard. */
+  invalidate(filterKey: string): void {
+    if (hasWildcard(filterKey)) {
+      this.#generation++;
+      return;
+    }
+    const route = this.#young.get(filterKey) ?? this.#old.get(filterKey);
+    if (route === undefined) return;
+    route.generation = STALE;
+    // Not to keep sessions alive that have ended; a delivery under way holds the array itself.
+    route.subscribers = NO_SUBSCRIBERS;
+    route.grantedQos = NO_QOS;
+  }
+
+  /** Anything may have changed. */
+  invalidateAll(): void {
+    this.#generation++;
+  }
+
+  #keep(topicKey: string, known: Route | undefined): Route {
+    const route = known ?? new Route(topicKey, retainedOwnerOf(topicKey, this.#shardCount));
+    if (this.#young.size >= ROUTE_CACHE_ENTRIES) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      // Connections keep the route they used last. One that leaves the cache would miss invalidations.
+      this.#generation++;
+    }
+    this.#young.set(topicKey, route);
+    if (route.generation !== this.#generation) this.#resolve(route);
+    return route;
+  }
+
+  #resolve(route: Route): void {
+    const match = this.#match;
+    this.#topics.match(route.topicKey, match);
+    route.shardMask = match.shardMask;
+    if (match.count === 0) {
+      route.subscribers = NO_SUBSCRIBERS;
+      route.grantedQos = NO_QOS;
+    } else {
+      route.subscribers = match.subscribers.slice(0, match.count);
+      route.grantedQos = match.qos.slice(0, match.count);
+    }
+    route.generation = this.#generation;
+  }
+}
+
+function checkTopic(topicKey: string, buffer: Buffer, start: number, length: number): void {
+  if (!isUtf8TopicBytes(buffer, start, start + length)) {
+    throw new ProtocolError('MQTT-1.5.3-1', 'topic name is not valid UTF-8 or holds U+0000');
+  }
+  if (!isValidTopicName(topicKey)) {
+    throw new ProtocolError('MQTT-3.3.2-2', 'topic name holds a wildcard or too many levels');
+  }
+}

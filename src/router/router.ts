@@ -1,0 +1,226 @@
+/**
+ * The one path of application messages: a run comes in (from a connection of this shard, from another
+ * shard's ring, or made here for a will), and goes to the local sessions whose filters match and to the
+ * shards that have others.
+ */
+import type { Counters } from '../base/counters.js';
+import { Counter } from '../base/counters.js';
+import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import type { Run } from '../protocol/run.js';
+import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
+import type { PeerLink } from './peer-link.js';
+import { RecordKind } from './records.js';
+import type { RetainedStore } from './retained-store.js';
+import type { Route, RouteCache } from './route.js';
+import type { TurnArena } from './turn-arena.js';
+
+const QOS_SHIFT = 1;
+const QOS_BITS = 3;
+const RETAIN = 1;
+const PUBLISH_QOS0 = 0x30;
+
+/** Publisher id of messages that no connection waits for: wills, the embedding program's. */
+export const NO_PUBLISHER = 0;
+
+/** Told when a run reached an outlet that is over its mark, so that its publisher can be paused. */
+export interface PressureSink {
+  onFed(outlet: Outlet, source: number, publisherId: number, qos: number): void;
+}
+
+/** What a router works with; all of one shard. */
+export interface RouterParts {
+  readonly shardIndex: number;
+  readonly routes: RouteCache;
+  readonly arena: TurnArena;
+  readonly link: PeerLink;
+  readonly retained: RetainedStore;
+  readonly pressure: PressureSink;
+  readonly counters: Counters;
+}
+
+/** Routes runs for one shard. */
+export class Router {
+  readonly #shardIndex: number;
+  readonly #routes: RouteCache;
+  readonly #arena: TurnArena;
+  readonly #link: PeerLink;
+  readonly #retained: RetainedStore;
+  readonly #pressure: PressureSink;
+  readonly #counters: Counters;
+
+  constructor(parts: RouterParts) {
+    this.#shardIndex = parts.shardIndex;
+    this.#routes = parts.routes;
+    this.#arena = parts.arena;
+    this.#link = parts.link;
+    this.#retained = parts.retained;
+    this.#pressure = parts.pressure;
+    this.#counters = parts.counters;
+  }
+
+  /**
+   * Routes a run that entered the server at this shard.
+   * @param topicStart where the topic's bytes begin in `buffer`.
+   * @param header first byte of its frames, DUP cleared.
+   * @param publisherId id of the connection to pause when a reader falls behind, or NO_PUBLISHER.
+   */
+  publish(
+    publisherId: number,
+    route: Route,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    topicStart: number,
+    header: number,
+    count: number,
+  ): void {
+    let shardMask = route.shardMask;
+    if ((header & RETAIN) !== 0) {
+      if (route.retainedOwner === this.#shardIndex) {
+        this.#retained.store(route.topicKey, buffer, start, end, header);
+      } else {
+        shardMask |= 1 << route.retainedOwner;
+      }
+    }
+    if (shardMask !== 0) {
+      const word1 = header | ((topicStart - start) << 8);
+      const topicLength = route.topicKey.length;
+      this.#link.send(
+        RecordKind.run,
+        shardMask,
+        publisherId,
+        word1,
+        topicLength,
+        count,
+        buffer,
+        start,
+        end,
+      );
+    }
+    if (route.subscribers.length !== 0) {
+      this.#deliver(this.#shardIndex, publisherId, route, buffer, start, end, header, count);
+    }
+  }
+
+  /** Routes a run made here: a will, a message of the embedding program. */
+  publishRun(run: Run, topicKey: string): void {
+    const route = this.#routes.findKey(topicKey);
+    const end = run.bytes.length;
+    let topicStart = 1;
+    while (run.bytes[topicStart] >= 0x80) topicStart++;
+    topicStart += 3;
+    this.publish(NO_PUBLISHER, route, run.bytes, 0, end, topicStart, run.header, run.count);
+  }
+
+  /** A run record from another shard's ring; see RecordKind.run for the words. */
+  onRunRecord(
+    source: number,
+    publisherId: number,
+    word1: number,
+    topicLength: number,
+    count: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const header = word1 & 0xff;
+    const route = this.#routes.find(buffer, start + (word1 >>> 8), topicLength);
+    if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
+      this.#retained.store(route.topicKey, buffer, start, end, header);
+    }
+    if (route.subscribers.length !== 0) {
+      this.#deliver(source, publisherId, route, buffer, start, end, header, count);
+    }
+  }
+
+  #deliver(
+    source: number,
+    publisherId: number,
+    route: Route,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    header: number,
+    count: number,
+  ): void {
+    const subscribers = route.subscribers;
+    const grantedQos = route.grantedQos;
+    const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
+    let at = -1;
+    let atEnd = 0;
+    let run: Run | null = null;
+    for (let index = 0; index < subscribers.length; index++) {
+      const session = subscribers[index];
+      if (session.sourceMask !== ALL_SOURCES && ((session.sourceMask >>> source) & 1) === 0)
+        continue;
+      if ((header & RETAIN) !== 0 && session.replay !== null) {
+        session.replay.supersededTopics.add(route.topicKey);
+      }
+      const qos = Math.min(publishedQos, grantedQos[index]);
+      if (qos === 0) {
+        if (session.outlet === null) continue;
+        if (at < 0) {
+          at = this.#layOut(publishedQos, buffer, start, end, header);
+          atEnd = this.#arena.position;
+        }
+        this.#deliverBytes(session.outlet, at, atEnd, count);
+        if (session.outlet.isHeavy) {
+          this.#pressure.onFed(session.outlet, source, publisherId, publishedQos);
+        }
+      } else {
+        run ??= copyOfRun(route.topicKey.length, buffer, start, end, header, count);
+        this.#deliverRun(session, run, qos as 1 | 2, source, publisherId);
+      }
+    }
+  }
+
+  /** Lays a run into the arena as QoS 0 frames without RETAIN [MQTT-3.3.1-9]. */
+  #layOut(
+    publishedQos: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    header: number,
+  ): number {
+    const arena = this.#arena;
+    if (header === PUBLISH_QOS0) return arena.copy(buffer, start, end);
+    const at = arena.reserve(end - start);
+    if (publishedQos === 0) {
+      copyRunWithHeader(buffer, start, end, arena.buffer, at, PUBLISH_QOS0);
+    } else {
+      arena.shrink(copyRunAsQos0(buffer, start, end, arena.buffer, at));
+    }
+    return at;
+  }
+
+  #deliverBytes(outlet: Outlet, at: number, atEnd: number, count: number): void {
+    if (outlet.isStalled) {
+      this.#counters.add(Counter.droppedSlowConsumer, count);
+      return;
+    }
+    outlet.append(at, atEnd);
+    this.#counters.add(Counter.messagesDelivered, count);
+  }
+
+  #deliverRun(session: Session, run: Run, qos: 1 | 2, source: number, publisherId: number): void {
+    const dropped = session.enqueue(run, qos, false);
+    this.#counters.add(Counter.messagesDelivered, run.count - dropped);
+    if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
+    const outlet = session.outlet;
+    if (outlet !== null && outlet.isHeavy) this.#pressure.onFed(outlet, source, publisherId, qos);
+  }
+}
+
+/** A copy that may be kept: `buffer` is the read buffer or a ring and is used again at once. */
+function copyOfRun(
+  topicLength: number,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  header: number,
+  count: number,
+): Run {
+  const bytes = Buffer.allocUnsafe(end - start);
+  buffer.copy(bytes, 0, start, end);
+  return { bytes, header: header & ~RETAIN, topicLength, count };
+}

@@ -1,0 +1,135 @@
+/** A session: what outlives a connection (MQTT 3.1.1, 3.1.2.4), and what the router delivers to. */
+import type { CloseReason } from '../base/errors.js';
+import type { ProtocolVersion, QoS } from '../protocol/packet.js';
+import type { Run } from '../protocol/run.js';
+import { IncomingQos2 } from './incoming-qos2.js';
+import { OutgoingWindow, type WindowLimits, type WindowSnapshot } from './outgoing-window.js';
+
+/** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
+export const ALL_SOURCES = -1;
+
+/**
+ * Where a connected session's bytes leave. The router knows a connection only as this; the connection
+ * layer's Outbox is its one implementation.
+ */
+export interface Outlet {
+  /** Reads nothing for so long that QoS 0 messages are dropped instead of pausing their publishers. */
+  readonly isStalled: boolean;
+  /** Holds so many bytes that whoever feeds it is to be slowed down. */
+  readonly isHeavy: boolean;
+  /** Holds many times that: withholding acks from its publishers was not enough. */
+  readonly isOverfull: boolean;
+  /** Publishers slowed down for it: kept by the shard's back-pressure. */
+  feeders: Set<number> | null;
+  /** Adds bytes [start, end) of the turn's arena. */
+  append(start: number, end: number): void;
+  /** The session's window may have something to send: look at the end of the turn. */
+  wake(): void;
+  /** Closes the connection, its will is published. */
+  closeConnection(reason: CloseReason): void;
+}
+
+/** Topics that got a newer retained message while older ones are being replayed to the session. */
+export interface ReplayGuard {
+  readonly supersededTopics: Set<string>;
+}
+
+/** A session as plain data, as it goes from shard to shard. */
+export interface SessionSnapshot {
+  readonly clientId: string;
+  readonly protocolVersion: ProtocolVersion;
+  readonly subscriptions: readonly (readonly [filterKey: string, qos: QoS])[];
+  readonly window: WindowSnapshot | null;
+  readonly incomingQos2: readonly number[];
+}
+
+/** Session state of one client id on the shard that holds it. */
+export class Session {
+  /** Scratch words of the subscription tree. */
+  matchStamp = 0;
+  matchIndex = 0;
+  readonly clientId: string;
+  /** Ends with its connection [MQTT-3.1.2-6]. */
+  cleanSession: boolean;
+  protocolVersion: ProtocolVersion;
+  /** The claim by which this shard holds the client id; see shard/control.ts. */
+  claim: number;
+  /** Filters and the QoS granted to each. */
+  readonly subscriptions = new Map<string, QoS>();
+  /** The connection's write side; null while the client is away. */
+  outlet: Outlet | null = null;
+  /** Made by the first QoS 1 or 2 delivery. */
+  window: OutgoingWindow | null = null;
+  /** Made by the first QoS 2 publication of the client. */
+  incomingQos2: IncomingQos2 | null = null;
+  /** Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts). */
+  sourceMask = ALL_SOURCES;
+  /** Set while retained messages are replayed to it. */
+  replay: ReplayGuard | null = null;
+  readonly #limits: WindowLimits;
+
+  constructor(
+    clientId: string,
+    cleanSession: boolean,
+    protocolVersion: ProtocolVersion,
+    claim: number,
+    limits: WindowLimits,
+  ) {
+    this.clientId = clientId;
+    this.cleanSession = cleanSession;
+    this.protocolVersion = protocolVersion;
+    this.claim = claim;
+    this.#limits = limits;
+  }
+
+  /**
+   * Queues a run for delivery at QoS `qos`.
+   * @returns how many of its messages were dropped because a bound of the queue was reached.
+   */
+  enqueue(run: Run, qos: 1 | 2, retain: boolean): number {
+    this.window ??= new OutgoingWindow(this.#limits);
+    const dropped = this.window.enqueue(run, qos, retain, this.outlet !== null);
+    if (this.outlet !== null) this.outlet.wake();
+    return dropped;
+  }
+
+  /** Notes a QoS 2 publication of the client. @returns false for one that was seen before [MQTT-4.3.3-2]. */
+  acceptQos2(packetId: number): boolean {
+    this.incomingQos2 ??= new IncomingQos2();
+    return this.incomingQos2.add(packetId);
+  }
+
+  /**
+   * Takes over what another shard's snapshot says; subscriptions are set by the caller. Runs that this
+   * session was given meanwhile are newer, and go behind the snapshot's.
+   */
+  restore(snapshot: SessionSnapshot): void {
+    const newer = this.window;
+    if (snapshot.window !== null) {
+      const window = OutgoingWindow.restore(snapshot.window, this.#limits);
+      this.window = window;
+      if (newer !== null) {
+        for (const { bytes, header, deliveryHeader, topicLength, count } of newer.snapshot().runs) {
+          const run = { bytes: Buffer.from(bytes), header, topicLength, count };
+          const qos = ((deliveryHeader >> 1) & 3) as 1 | 2;
+          window.enqueue(run, qos, (deliveryHeader & 1) !== 0);
+        }
+      }
+    }
+    if (snapshot.incomingQos2.length > 0) {
+      this.incomingQos2 = new IncomingQos2();
+      this.incomingQos2.restore(snapshot.incomingQos2);
+    }
+  }
+
+  /** Plain data of everything but the subscriptions' routing, which is the shard's to move. */
+  snapshot(): SessionSnapshot {
+    return {
+      clientId: this.clientId,
+      protocolVersion: this.protocolVersion,
+      subscriptions: [...this.subscriptions],
+      window: this.window === null ? null : this.window.snapshot(),
+      incomingQos2: this.incomingQos2 === null ? [] : this.incomingQos2.snapshot(),
+    };
+  }
+}

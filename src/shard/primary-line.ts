@@ -1,0 +1,84 @@
+/** This shard's end of the channel to the primary: what is frequent is collected and sent once a turn. */
+import type { MessagePort } from 'node:worker_threads';
+import { LOG_LINES_PER_SECOND_MAX } from '../base/limits.js';
+import type { Claim, ToPrimary } from './control.js';
+
+type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
+/** One a shard. */
+export class PrimaryLine {
+  readonly #port: MessagePort;
+  /** Called when something was collected, so that a turn's end follows. */
+  readonly #schedule: () => void;
+  readonly #lowestLevel: number;
+  #claims: Claim[] = [];
+  #settled: number[] = [];
+  #dropped: number[] = [];
+  #linesThisSecond = 0;
+  #linesLost = 0;
+
+  /** @param logLevel lines below it are not sent; any name that is not a level sends none. */
+  constructor(port: MessagePort, logLevel: string, schedule: () => void) {
+    this.#port = port;
+    this.#schedule = schedule;
+    const level = LEVELS.indexOf(logLevel);
+    this.#lowestLevel = level < 0 ? LEVELS.length : level;
+  }
+
+  claim(claim: Claim): void {
+    this.#claims.push(claim);
+    this.#schedule();
+  }
+
+  settled(claim: number): void {
+    this.#settled.push(claim);
+    this.#schedule();
+  }
+
+  dropped(claim: number): void {
+    this.#dropped.push(claim);
+    this.#schedule();
+  }
+
+  /** Sends one message at once. */
+  say(message: ToPrimary): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Has the primary log a line. A flood of bad clients must not become a flood of messages. */
+  log(level: LogLevel, fields: object, message: string): void {
+    if (LEVELS.indexOf(level) < this.#lowestLevel) return;
+    if (this.#linesThisSecond >= LOG_LINES_PER_SECOND_MAX) {
+      this.#linesLost++;
+      return;
+    }
+    this.#linesThisSecond++;
+    this.say({ kind: 'log', level, fields: { ...fields }, message });
+  }
+
+  /** A second has passed. */
+  onSecond(): void {
+    this.#linesThisSecond = 0;
+    if (this.#linesLost === 0) return;
+    const lost = this.#linesLost;
+    this.#linesLost = 0;
+    this.log('warn', { lost }, 'log lines were left out: more than a shard may log a second');
+  }
+
+  /** Sends what the turn has collected. */
+  flush(): void {
+    if (this.#dropped.length > 0) {
+      this.say({ kind: 'dropped', claims: this.#dropped });
+      this.#dropped = [];
+    }
+    if (this.#settled.length > 0) {
+      this.say({ kind: 'settled', claims: this.#settled });
+      this.#settled = [];
+    }
+    if (this.#claims.length > 0) {
+      this.say({ kind: 'claims', claims: this.#claims });
+      this.#claims = [];
+    }
+  }
+}

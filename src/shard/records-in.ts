@@ -1,0 +1,75 @@
+/** From a record on a peer's ring to the part of the shard that it is for. */
+
+import { unpackInterestChange } from '../router/interest.js';
+import type { RecordHandler } from '../router/peer-link.js';
+import { RecordKind } from '../router/records.js';
+import type { Slowdown } from '../router/slowdown.js';
+import type { Shard } from './shard.js';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Handles the records of all peers, in the order of each peer's ring. */
+export class ShardRecords implements RecordHandler {
+  readonly #shard: Shard;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  onRecord(
+    from: number,
+    kind: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const shard = this.#shard;
+    switch (kind) {
+      case RecordKind.run:
+        shard.router.onRunRecord(from, word0, word1, word2, word3, buffer, start, end);
+        return;
+      case RecordKind.interest:
+        this.#onInterest(from, word0, buffer, start, end);
+        return;
+      case RecordKind.interestConfirmed:
+        shard.interest.onConfirmed(from, word0);
+        return;
+      case RecordKind.slowDown:
+      case RecordKind.goOn:
+        shard.backpressure.slowDown(from, word0, word1 as Slowdown, kind === RecordKind.slowDown);
+        return;
+      case RecordKind.retainedQuery:
+        shard.replays.onQuery(from, word0, buffer.toString('latin1', start, end));
+        return;
+      case RecordKind.retainedMessage:
+        shard.replays.onMessage(word0, word1, word2, buffer, start, end);
+        return;
+      case RecordKind.retainedPart:
+        shard.replays.onPart(word0, word1 === 1);
+        return;
+      case RecordKind.retainedMore:
+        shard.replays.onMore(from, word0, word1 === 1);
+        return;
+      default:
+        shard.takeover.onRecord(from, kind, word0, word1, word2, buffer, start, end);
+    }
+  }
+
+  #onInterest(from: number, change: number, buffer: Buffer, start: number, end: number): void {
+    const { topics, routes, link } = this.#shard;
+    const { added, removed } = unpackInterestChange(buffer, start, end);
+    for (const filterKey of added) {
+      topics.addShard(filterKey, from);
+      routes.invalidate(filterKey);
+    }
+    for (const filterKey of removed) {
+      topics.removeShard(filterKey, from);
+      routes.invalidate(filterKey);
+    }
+    link.send(RecordKind.interestConfirmed, 1 << from, change, 0, 0, 0, NO_BYTES, 0, 0);
+  }
+}

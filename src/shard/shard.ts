@@ -1,0 +1,328 @@
+/** One worker thread: its connections, sessions and routes, and everything that ties them together. */
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { monotonicMs, Ticker } from '../base/clock.js';
+import type { Config } from '../base/config.js';
+import { Counter, Counters } from '../base/counters.js';
+import { CloseReason } from '../base/errors.js';
+import { READ_BUFFER_BYTES, READ_HEADROOM_BYTES, SCRATCH_BYTES, SWEEP_MS } from '../base/limits.js';
+import type { Authenticator } from '../connection/authenticator.js';
+import { Connection, ConnectionState, Pause } from '../connection/connection.js';
+import type { ConnectionHost } from '../connection/host.js';
+import type { Outbox } from '../connection/outbox.js';
+import { FrameScan } from '../protocol/frame-scan.js';
+import type { ConnectPacket, QoS } from '../protocol/packet.js';
+import { Interest } from '../router/interest.js';
+import { PeerLink } from '../router/peer-link.js';
+import type { RetainedMessage } from '../router/retained-message.js';
+import { RetainedReplays } from '../router/retained-replay.js';
+import { RetainedStore } from '../router/retained-store.js';
+import { RouteCache } from '../router/route.js';
+import { Router } from '../router/router.js';
+import type { TurnArena } from '../router/turn-arena.js';
+import type { Session } from '../sessions/session.js';
+import type { SessionStore } from '../sessions/session-store.js';
+import { willRun } from '../sessions/will.js';
+import type { TopicsProvider } from '../topics/provider.js';
+import { toTopicKey } from '../topics/topic.js';
+import { Backpressure } from './backpressure.js';
+import type { InjectedMessage, ShardStart } from './control.js';
+import { PrimaryLine } from './primary-line.js';
+import { ShardRecords } from './records-in.js';
+import { SessionRegistry } from './session-registry.js';
+import { Sweeper } from './sweeper.js';
+import { Takeover } from './takeover.js';
+import { Turn } from './turn.js';
+
+/** What the shard's providers have made for it. */
+export interface ShardProviders {
+  readonly authenticator: Authenticator;
+  readonly store: SessionStore<Session>;
+  readonly topics: TopicsProvider<Session, RetainedMessage>;
+}
+
+/** A shard at work. What the primary asks of it comes through shard-control.ts. */
+export class Shard implements ConnectionHost {
+  readonly config: Config;
+  readonly counters: Counters;
+  readonly scan: FrameScan;
+  readonly arena: TurnArena;
+  readonly readBuffer = Buffer.allocUnsafeSlow(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
+  readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  readonly routes: RouteCache;
+  readonly router: Router;
+  readonly authenticator: Authenticator;
+  readonly outboxBytes: number;
+  readonly outboxBytesMax: number;
+  readonly connections = new Map<number, Connection>();
+  readonly heavyOutboxes = new Set<Outbox>();
+  readonly line: PrimaryLine;
+  readonly link: PeerLink;
+  readonly interest: Interest;
+  readonly topics: TopicsProvider<Session, RetainedMessage>;
+  readonly replays: RetainedReplays;
+  readonly backpressure: Backpressure;
+  readonly registry: SessionRegistry;
+  readonly takeover: Takeover;
+  readonly turn: Turn;
+  readonly ticker = new Ticker(SWEEP_MS);
+  readonly #providers: ShardProviders;
+  readonly #readSlice: Buffer;
+  #nextConnectionId = 1;
+  #waitingForRing: Connection[] = [];
+  #isQuiesced = false;
+
+  constructor(start: ShardStart, providers: ShardProviders) {
+    const { config, shardIndex, shardCount } = start;
+    const schedule = () => this.turn.schedule();
+    this.config = config;
+    this.#providers = providers;
+    this.#readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
+    this.outboxBytes = config.outboxBytes;
+    this.outboxBytesMax = Math.max(config.maxQueuedBytes, config.outboxBytes);
+    this.authenticator = providers.authenticator;
+    this.topics = providers.topics;
+    this.counters = new Counters(start.counters);
+    this.scan = new FrameScan(config.maxPacketBytes);
+    this.line = new PrimaryLine(start.port, config.logLevel, schedule);
+    this.link = new PeerLink({ ...start, onDoorbell: schedule });
+    this.interest = new Interest(this.link, shardIndex, shardCount);
+    this.routes = new RouteCache(providers.topics, shardCount);
+    this.turn = new Turn(this.link, new ShardRecords(this), {
+      onDrained: () => this.replays.pump(),
+      beforeFlush: () => this.interest.flush(),
+      afterFlush: () => this.#afterFlush(),
+    });
+    this.arena = this.turn.arena;
+    this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
+    const retained = new RetainedStore(providers.topics, this.counters);
+    this.router = new Router({ ...this.#parts(shardIndex), retained, pressure: this.backpressure });
+    this.replays = new RetainedReplays({
+      ...this.#parts(shardIndex),
+      shardCount,
+      retained,
+      peers: () => this.interest.peers,
+      schedule,
+    });
+    this.registry = new SessionRegistry({
+      ...this.#parts(shardIndex),
+      store: providers.store,
+      topics: providers.topics,
+      interest: this.interest,
+      limits: config,
+    });
+    this.takeover = new Takeover({
+      ...this.#parts(shardIndex),
+      registry: this.registry,
+      interest: this.interest,
+      schedule,
+    });
+    const sweeper = new Sweeper(this);
+    this.ticker.add((now) => sweeper.sweep(now));
+    this.ticker.start();
+  }
+
+  get now(): number {
+    return this.ticker.now;
+  }
+
+  get ringBacklogBytes(): number {
+    return this.link.backlogBytes;
+  }
+
+  /** Takes a socket over by its descriptor: from here on this shard is its one owner. */
+  adoptDescriptor(descriptor: number): void {
+    let connection: Connection | null = null;
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+      fd: descriptor,
+      readable: true,
+      writable: true,
+      onread: {
+        buffer: this.#readSlice,
+        callback: (length) => {
+          connection?.onRead(length);
+          return true;
+        },
+      },
+    };
+    connection = this.#adopt(new Socket(options), descriptor);
+  }
+
+  /** Takes over a socket that the runtime moved to this thread. */
+  adoptSocket(socket: Socket): void {
+    const connection = this.#adopt(socket, -1);
+    socket.on('data', (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length; ) {
+        const length = bytes.copy(this.readBuffer, READ_HEADROOM_BYTES, at, at + READ_BUFFER_BYTES);
+        connection.onRead(length);
+        at += length;
+      }
+    });
+  }
+
+  onDirty(outbox: Outbox): void {
+    this.turn.addDirty(outbox);
+  }
+
+  onHeavy(outbox: Outbox): void {
+    this.heavyOutboxes.add(outbox);
+  }
+
+  onRelieved(outbox: Outbox): void {
+    if (!outbox.isHeavy) this.heavyOutboxes.delete(outbox);
+    this.backpressure.relieve(outbox);
+    this.turn.schedule();
+  }
+
+  onSent(bytes: number): void {
+    this.counters.add(Counter.bytesSent, bytes);
+  }
+
+  schedule(): void {
+    this.turn.schedule();
+  }
+
+  afterRead(): void {
+    this.turn.afterRead();
+  }
+
+  waitForRing(connection: Connection): void {
+    connection.pause(Pause.ringFull);
+    this.#waitingForRing.push(connection);
+  }
+
+  claim(connection: Connection, packet: ConnectPacket): void {
+    this.takeover.claim(connection, packet);
+  }
+
+  subscribe(
+    session: Session,
+    filters: readonly (readonly [filterKey: string, qos: QoS])[],
+    confirmed: () => void,
+  ): void {
+    this.registry.subscribe(session, filters, confirmed);
+  }
+
+  unsubscribe(session: Session, filterKey: string): void {
+    this.registry.unsubscribe(session, filterKey);
+  }
+
+  replayRetained(
+    session: Session,
+    filters: readonly (readonly [filterKey: string, qos: QoS])[],
+  ): void {
+    if (filters.length > 0) this.replays.start(session, filters);
+  }
+
+  onClosed(connection: Connection, session: Session | null, reason: CloseReason): void {
+    this.counters.addClosed(reason);
+    this.backpressure.forget(connection.id);
+    if (session === null) return;
+    this.replays.stop(session);
+    if (session.cleanSession) this.registry.end(session);
+  }
+
+  log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void {
+    this.line.log(level, fields, message);
+  }
+
+  /** Publishes a message of the embedding program. */
+  publish(message: InjectedMessage): void {
+    const payload = Buffer.from(message.payload);
+    this.router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
+    this.turn.schedule();
+  }
+
+  /** A peer died. */
+  dropPeer(index: number): void {
+    this.link.dropPeer(index);
+    this.topics.removeShardEverywhere(index);
+    this.routes.invalidateAll();
+    this.interest.dropPeer(index);
+    this.backpressure.dropPeer(index);
+    this.takeover.dropPeer(index);
+    this.replays.dropPeer(index);
+    this.turn.schedule();
+  }
+
+  /** The successor of a dead peer: it has to learn what is subscribed to here. */
+  welcomePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
+    this.link.replacePeer(index, ring, doorbellWriteFd);
+    this.interest.welcomePeer(index, this.topics.localFilters());
+    this.turn.schedule();
+  }
+
+  /** First step of a stop: nothing more comes in. Resolves when all that came in is on the ring. */
+  async quiesce(): Promise<void> {
+    this.#isQuiesced = true;
+    for (const connection of this.connections.values()) connection.pause(Pause.quiesced);
+    this.turn.flush();
+    while (this.link.backlogBytes > 0) await this.#nextTurn();
+  }
+
+  /** Second step: everything is delivered that can be until `deadlineMs` from now, then all is closed. */
+  async stop(deadlineMs: number): Promise<void> {
+    const deadline = monotonicMs() + deadlineMs;
+    do await this.#nextTurn();
+    while (this.#hasUnsent() && monotonicMs() < deadline);
+    for (const connection of [...this.connections.values()]) {
+      connection.close(CloseReason.serverShutdown);
+    }
+    await this.#nextTurn();
+    this.turn.flush();
+    this.ticker.stop();
+    for (const connection of this.connections.values()) connection.socket.destroy();
+    this.link.close();
+    await this.#providers.authenticator.close?.();
+    await this.#providers.store.close();
+    await this.topics.close();
+  }
+
+  #hasUnsent(): boolean {
+    for (const { outbox } of this.connections.values()) {
+      if (outbox.isBlocked && !outbox.isStalled) return true;
+    }
+    return false;
+  }
+
+  /** Lets the event loop go round once, with a turn in it. */
+  #nextTurn(): Promise<void> {
+    this.turn.schedule();
+    return new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  #parts(shardIndex: number) {
+    const { routes, arena, link, counters, line } = this;
+    return { shardIndex, routes, arena, link, counters, line };
+  }
+
+  #adopt(socket: Socket, descriptor: number): Connection {
+    const id = this.#nextConnectionId;
+    this.#nextConnectionId = (id + 1) >>> 0 || 1;
+    const connection = new Connection(this, id, socket, descriptor);
+    this.connections.set(id, connection);
+    this.counters.add(Counter.connectionsOpened, 1);
+    this.counters.add(Counter.connectionsOpen, 1);
+    socket.on('error', ignoreSocketError);
+    socket.on('end', () => connection.close(CloseReason.connectionLost));
+    socket.on('close', () => {
+      connection.close(CloseReason.connectionLost);
+      this.connections.delete(id);
+      this.counters.add(Counter.connectionsOpen, -1);
+    });
+    if (this.#isQuiesced) socket.destroy();
+    return connection;
+  }
+
+  #afterFlush(): void {
+    this.line.flush();
+    if (this.#waitingForRing.length === 0 || this.link.backlogBytes > 0) return;
+    const waiting = this.#waitingForRing;
+    this.#waitingForRing = [];
+    for (const connection of waiting) {
+      if (connection.state !== ConnectionState.closed) connection.unpause(Pause.ringFull);
+    }
+  }
+}
+
+/** 'close' follows, and says all there is to say. */
+function ignoreSocketError(): void {}

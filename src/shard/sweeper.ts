@@ -1,0 +1,77 @@
+/** Looks at every time-out of a shard, several times a second: there is no timer for each connection. */
+import { Counter } from '../base/counters.js';
+import { CloseReason } from '../base/errors.js';
+import { SWEEP_MS } from '../base/limits.js';
+import type { Connection } from '../connection/connection.js';
+import type { Shard } from './shard.js';
+
+const TICKS_A_SECOND = Math.round(1000 / SWEEP_MS);
+
+/** One a shard. */
+export class Sweeper {
+  readonly #shard: Shard;
+  readonly #unresponsive = new WeakSet<Connection>();
+  #ticks = 0;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  /** One look at everything. `now` is coarse time in milliseconds. */
+  sweep(now: number): void {
+    const { connections, line } = this.#shard;
+    let inflight = 0;
+    let queued = 0;
+    for (const connection of connections.values()) {
+      connection.sweep(now);
+      const window = connection.session?.window;
+      if (window == null) continue;
+      inflight += window.inflight;
+      queued += window.queuedMessages;
+      if (window.inflight > 0) this.#checkAcks(connection, now);
+      else window.release();
+    }
+    this.#shard.counters.set(Counter.inflightMessages, inflight);
+    this.#shard.counters.set(Counter.queuedMessages, queued);
+    this.#checkReaders(now);
+    this.#ticks++;
+    if (this.#ticks % TICKS_A_SECOND === 0) line.onSecond();
+  }
+
+  /**
+   * Counts deliveries that were not acknowledged in time. A live 3.1.1 connection is never sent a message
+   * again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
+   */
+  #checkAcks(connection: Connection, now: number): void {
+    const { config, counters } = this.#shard;
+    const window = connection.session!.window!;
+    const resends = connection.protocolVersion === 3;
+    const expired = window.expire(now, config.ackTimeoutMs, resends);
+    if (expired === 0) return;
+    counters.add(Counter.ackTimeouts, expired);
+    if (resends) connection.outbox.wake();
+    if (window.expiriesMax <= config.timeoutRetries || this.#unresponsive.has(connection)) return;
+    this.#unresponsive.add(connection);
+    counters.add(Counter.unresponsiveClients, 1);
+    const { clientId } = connection;
+    const unacknowledged = window.inflight;
+    this.#shard.log('warn', { clientId, unacknowledged }, 'client does not acknowledge');
+    if (config.closeUnresponsive) connection.close(CloseReason.unresponsive);
+  }
+
+  /** A reader that has not moved for too long holds nobody up any more. */
+  #checkReaders(now: number): void {
+    const { heavyOutboxes, config } = this.#shard;
+    for (const outbox of heavyOutboxes) {
+      if (outbox.isStalled || now - outbox.progressAt <= config.slowConsumerTimeoutMs) continue;
+      const clientId = outbox.session?.clientId;
+      const { pendingBytes } = outbox;
+      this.#shard.log(
+        'warn',
+        { clientId, pendingBytes },
+        'slow consumer: its messages are dropped',
+      );
+      outbox.stall();
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The turn of a shard. Sockets and the doorbell are read in the event loop's poll phase, and only lay work
+ * out; the check phase behind it ends the turn: rings are drained, the own ring's head is stored, every
+ * outbox with something in it is flushed once, and whoever sleeps is woken.
+ */
+import { DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
+import type { Outbox } from '../connection/outbox.js';
+import type { PeerLink, RecordHandler } from '../router/peer-link.js';
+import { TurnArena } from '../router/turn-arena.js';
+
+/** What a turn calls on its way; all of one shard. */
+export interface TurnSteps {
+  /** The rings have been read to their ends. */
+  readonly onDrained: () => void;
+  /** Before the ring's head is stored: what was collected goes onto it. */
+  readonly beforeFlush: () => void;
+  /** Everything is out. */
+  readonly afterFlush: () => void;
+}
+
+/** One a shard. */
+export class Turn {
+  readonly arena: TurnArena;
+  readonly #link: PeerLink;
+  readonly #records: RecordHandler;
+  readonly #steps: TurnSteps;
+  readonly #dirty: Outbox[] = [];
+  #isScheduled = false;
+  readonly #end = () => this.#endTurn();
+
+  constructor(link: PeerLink, records: RecordHandler, steps: TurnSteps) {
+    this.#link = link;
+    this.#records = records;
+    this.#steps = steps;
+    this.arena = new TurnArena(() => this.flush());
+  }
+
+  /** An outbox has something to write. */
+  addDirty(outbox: Outbox): void {
+    this.#dirty.push(outbox);
+    this.schedule();
+  }
+
+  /** A turn's end is to follow what the event loop does now. */
+  schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#end);
+  }
+
+  /** A socket was read: flushes at once when so much has gathered that it would leave the cache. */
+  afterRead(): void {
+    if (this.arena.position >= TURN_FLUSH_BYTES) this.flush();
+    this.schedule();
+  }
+
+  /** Stores the ring's head first: what is acknowledged below is then on its way to the other shards. */
+  flush(): void {
+    this.#steps.beforeFlush();
+    this.#link.flush();
+    const dirty = this.#dirty;
+    const arena = this.arena;
+    for (let index = 0; index < dirty.length; index++) dirty[index].flush(arena.buffer);
+    dirty.length = 0;
+    arena.rewind();
+    this.#steps.afterFlush();
+  }
+
+  #endTurn(): void {
+    this.#isScheduled = false;
+    const drained = this.#link.drain(this.#records, DRAIN_BYTES);
+    if (drained < DRAIN_BYTES) this.#steps.onDrained();
+    else this.schedule();
+    this.flush();
+    if (!this.#isScheduled && !this.#link.sleep()) this.schedule();
+  }
+}
