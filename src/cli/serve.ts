@@ -1,5 +1,5 @@
 /** `surgemq serve`: runs the broker until a signal stops it. */
-import { type Config, loadConfig, type ServerOptions } from '../base/config.js';
+import { type Config, type LoadedConfig, loadConfig } from '../base/config.js';
 import { ConfigError } from '../base/errors.js';
 import { createLogger, type Logger } from '../base/log.js';
 import { CONFIG_SETTINGS } from '../base/settings-table.js';
@@ -42,29 +42,17 @@ function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<st
  * user gave it.
  * @throws ConfigError
  */
-function checkedConfig(args: readonly string[], flags: Record<string, string>): Config {
-  const { faults, positionals } = splitArgs(SERVE_FLAGS, args);
+function checkedConfig(args: readonly string[]): LoadedConfig {
+  const { values, positionals, faults } = splitArgs(SERVE_FLAGS, args);
   const all = [...faults, ...positionals.map((word) => `${word} is no flag of serve`)];
   try {
-    const { config } = loadConfig({}, flags);
-    if (all.length === 0) return config;
+    const loaded = loadConfig({}, settingFlags(values));
+    if (all.length === 0) return loaded;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     all.push(...error.faults);
   }
   throw new ConfigError(all);
-}
-
-/**
- * The options of a Server that say what these flags say; a setting reads text wherever it comes
- * from.
- */
-function serverOptions(flags: Record<string, string>): ServerOptions {
-  const options: Record<string, string> = {};
-  for (const { flag, option } of SETTINGS) {
-    if (flags[flag] !== undefined) options[option] = flags[flag];
-  }
-  return options as ServerOptions;
 }
 
 /** One line that says what this broker is and where its limits are. */
@@ -97,29 +85,25 @@ function stopSignal(): Promise<StopSignal> {
   });
 }
 
-/**
- * Runs the broker. @throws ConfigError, or the system's error when an address cannot be listened
- * on.
- */
+/** Runs the broker. @throws ConfigError, ServerError */
 export async function run(args: readonly string[]): Promise<number> {
-  const { values } = splitArgs(SERVE_FLAGS, args);
-  if (values.has('help')) {
+  if (splitArgs(SERVE_FLAGS, args).values.has('help')) {
     process.stdout.write(HELP);
     return 0;
   }
-  const flags = settingFlags(values);
-  const config = checkedConfig(args, flags);
-  const logger = createLogger(config.logLevel);
+  const loaded = checkedConfig(args);
+  const logger = createLogger(loaded.config.logLevel);
   const stopped = stopSignal();
   // Only now: help and faults need no broker.
   const { Server } = await import('../primary/server.js');
-  const server = new Server({ ...serverOptions(flags), logger });
+  const server = new Server({ logger }, loaded);
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
   await server.listenAndServe();
-  logStart(logger, server, config);
+  logStart(logger, server, loaded.config);
   const outcome = await Promise.race([stopped, failed]);
   if (outcome instanceof Error) {
     process.stderr.write(`surgemq: the broker gave up: ${outcome.message}\n`);
+    await server.close();
     return 1;
   }
   logger.info({ signal: outcome }, 'broker is stopping');

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+type LogLine = Readonly<Record<string, unknown>>;
+
+const children: ChildProcess[] = [];
+after(() => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+/** `surgemq serve` on a free port. */
+class Serve {
+  readonly child: ChildProcess;
+  readonly lines: LogLine[] = [];
+  /** What it said on standard error. */
+  errors = '';
+  readonly #output: AsyncIterator<string>;
+
+  constructor(...flags: string[]) {
+    const args = [MAIN, 'serve', '--listen', 'tcp://127.0.0.1:0', '--log-level', 'info', ...flags];
+    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    children.push(this.child);
+    this.child.stderr!.on('data', (chunk) => {
+      this.errors += chunk;
+    });
+    this.#output = createInterface(this.child.stdout!)[Symbol.asyncIterator]();
+  }
+
+  /** Reads log lines up to the one with this message. */
+  async until(message: string): Promise<LogLine> {
+    for (;;) {
+      const { value, done } = await this.#output.next();
+      assert.ok(done !== true, `no line says "${message}": ${JSON.stringify(this.lines)}`);
+      const line = JSON.parse(value as string) as LogLine;
+      this.lines.push(line);
+      if (line.msg === message) return line;
+    }
+  }
+
+  /** How the process ended. */
+  async end(): Promise<{ code: number | null; signal: string | null }> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      await once(this.child, 'close');
+    }
+    return { code: this.child.exitCode, signal: this.child.signalCode };
+  }
+}
+
+/** CONNECT of MQTT 3.1.1, clean session, client id `a`. */
+const CONNECT = Buffer.from('100d00044d51545404020000000161', 'hex');
+
+test('one line at start says listeners, workers and limits; clients are served; SIGTERM ends it', async () => {
+  const serve = new Serve('--workers', '2', '--max-inflight', '7');
+  const line = await serve.until('broker is listening');
+  assert.equal(line.workers, 2);
+  assert.equal(line.maxInflight, 7);
+  const [uri] = line.listeners as string[];
+  const port = Number(/^tcp:\/\/127\.0\.0\.1:([1-9]\d*)$/.exec(uri)?.[1]);
+  const socket = connect(port, '127.0.0.1');
+  socket.write(CONNECT);
+  const [connack] = (await once(socket, 'data')) as [Buffer];
+  assert.equal(connack.toString('hex'), '20020000');
+  const closed = once(socket, 'close');
+  serve.child.kill('SIGTERM');
+  await serve.until('broker has stopped');
+  await closed;
+  assert.deepEqual(await serve.end(), { code: 0, signal: null });
+  const starts = serve.lines.filter(({ msg }) => msg === 'broker is listening');
+  assert.equal(starts.length, 1);
+});
+
+test('a second signal ends the process at once, with the exit code of that signal', async () => {
+  const serve = new Serve('--workers', '1');
+  await serve.until('broker is listening');
+  // Stopped, the process finds both signals waiting when it goes on: no close can come between them.
+  // Which of the two the system delivers first is its choice.
+  for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const) {
+    serve.child.kill(signal);
+  }
+  const { code } = await serve.end();
+  assert.ok(code === 130 || code === 143, `exit code ${code}`);
+});
+
+test('a provider that no shard can load is one line, and exit code 1', async () => {
+  const { pathname } = new URL('./no-provider.js', import.meta.url);
+  await writeFile(pathname, 'throw new Error("no good");\n');
+  const serve = new Serve('--auth', pathname);
+  const { code } = await serve.end();
+  await rm(pathname);
+  assert.equal(code, 1);
+  assert.match(serve.errors, /^surgemq: .*no good.*\n$/);
+});
