@@ -37,6 +37,7 @@ export function createLogger(level: string, destination: LogDestination = proces
     // The formatter alone: pino-pretty's stream would hold lines back for a later turn.
     const prettify = prettyFactory({
       colorize: true,
+      singleLine: true,
       ignore: 'pid,hostname',
       translateTime: 'SYS:HH:MM:ss.l',
     });
