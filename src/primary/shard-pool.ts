@@ -38,7 +38,7 @@ export class ShardPool {
       // preloaded one it would kill the thread, and the task would wait for ever.
     });
     this.#pool.on('error', (error: unknown) => {
-      logger.error({ error }, 'a thread without a shard died');
+      logger.error({ err: error }, 'a thread without a shard died');
     });
     this.#pool.on('workerCreate', () => this.#watchThreads());
     this.#watchThreads();

@@ -18,6 +18,7 @@ import {
 } from '../base/limits.js';
 import type { Logger } from '../base/log.js';
 import type { ToPrimary, ToShard } from '../shard/control.js';
+import { ServerError, ServerErrorCode } from './server-error.js';
 import { ShardPool } from './shard-pool.js';
 import { ShardTask } from './shard-task.js';
 import { Topology } from './topology.js';
@@ -30,7 +31,10 @@ export interface SupervisorEvents {
   onLaunched(shardIndex: number): void;
   /** The shard may be given connections. */
   onLive(shardIndex: number): void;
-  /** The shard is no more; its peers have been told. Not called for shards that end when asked to. */
+  /**
+   * The shard is no more; its peers have been told. Not called for a shard that cannot start at all, nor for
+   * one that ends when asked to.
+   */
   onDead(shardIndex: number, cause: Error): void;
   /** The thread of a dead shard is gone: nothing of it uses a descriptor any longer. */
   onThreadGone(shardIndex: number): void;
@@ -90,6 +94,8 @@ export class Supervisor {
   readonly #pool: ShardPool;
   readonly #shards: readonly Shard[];
   #phase: Phase = 'starting';
+  /** Whether all shards have been live together. */
+  #hasStarted = false;
   #startSettled: ((error: Error | null) => void) | null = null;
   #stopping: Promise<void> | null = null;
   /** When shards died, in milliseconds of the monotonic clock; none older than the window. */
@@ -223,6 +229,7 @@ export class Supervisor {
     this.#events.onLive(shard.index);
     if (this.#phase !== 'starting' || !this.#shards.every((each) => each.isLive)) return;
     this.#phase = 'running';
+    this.#hasStarted = true;
     this.#startSettled?.(null);
   }
 
@@ -233,27 +240,30 @@ export class Supervisor {
     shard.isThreadGone = false;
     this.#noLongerAwaited(shard.index);
     if (this.#phase === 'stopped' && cause === null) return;
-    this.#onDeath(shard, cause ?? new Error('its task ended without being asked to'));
+    const reason = cause ?? new Error('its task ended without being asked to');
+    if (this.#hasStarted) this.#onDeath(shard, reason);
+    else this.#onStartFailed(shard, reason);
+  }
+
+  /** `start` says it, once: the others fail of the same cause as a rule. */
+  #onStartFailed(shard: Shard, cause: Error): void {
+    if (this.#phase !== 'starting') return;
+    this.#phase = 'broken';
+    const message = `shard ${shard.index} could not start: ${cause.message}`;
+    this.#startSettled?.(new ServerError(ServerErrorCode.startFailed, message, cause));
   }
 
   #onDeath(shard: Shard, cause: Error): void {
-    const fields = { shard: shard.index, error: cause };
+    const fields = { shard: shard.index, err: cause };
     if (this.#phase === 'stopped') this.#logger.warn(fields, 'a shard did not stop in good order');
-    // Of a failed start `start` says the cause: to log it too would only say it again, once a shard.
-    else if (this.#phase !== 'starting') this.#logger.error(fields, 'a shard died');
+    else this.#logger.error(fields, 'a shard died');
     this.postAll({ kind: 'peer-dead', shardIndex: shard.index });
     this.#events.onDead(shard.index, cause);
     for (const other of this.#shards) {
       other.welcomesDue[shard.index] = 0;
       this.#checkLive(other);
     }
-    if (this.#phase === 'starting') {
-      this.#phase = 'broken';
-      const message = `shard ${shard.index} could not start: ${cause.message}`;
-      this.#startSettled?.(new Error(message, { cause }));
-    } else if (this.#phase === 'running') {
-      this.#replaceOrGiveUp(shard, cause);
-    }
+    if (this.#phase === 'running') this.#replaceOrGiveUp(shard, cause);
   }
 
   #replaceOrGiveUp(shard: Shard, cause: Error): void {
@@ -265,17 +275,14 @@ export class Supervisor {
       return;
     }
     const seconds = SHARD_DEATH_WINDOW_MS / 1000;
-    this.#giveUp(
-      new Error(
-        `giving up: ${SHARD_DEATHS_MAX} deaths of shards within ${seconds} s; the last: ${cause.message}`,
-        { cause },
-      ),
-    );
+    const what = `${SHARD_DEATHS_MAX} deaths of shards within ${seconds} s; the last`;
+    this.#giveUp(what, cause);
   }
 
-  #giveUp(error: Error): void {
+  #giveUp(what: string, cause: Error): void {
     this.#phase = 'givenUp';
-    this.#events.onFailed(error);
+    const message = `giving up: ${what}: ${cause.message}`;
+    this.#events.onFailed(new ServerError(ServerErrorCode.gaveUp, message, cause));
   }
 
   /** Starts a successor with new things of its own, once the dead one's thread cannot use the old ones. */
@@ -302,17 +309,17 @@ export class Supervisor {
     } catch (error) {
       // No pipe: the descriptors have run out, and the server would go on without a part of itself.
       const cause = error instanceof Error ? error : new Error(String(error));
-      this.#giveUp(new Error(`giving up: shard ${shard.index} has no successor: ${cause.message}`));
+      this.#giveUp(`shard ${shard.index} has no successor`, cause);
     }
   }
 
   // ---- stop --------------------------------------------------------------------------------------
 
   async #stop(): Promise<void> {
-    const isOrderly = this.#phase === 'running' || this.#phase === 'givenUp';
     const wasStarting = this.#phase === 'starting';
     this.#phase = 'stopped';
-    if (isOrderly) {
+    // Shards that have never had a client have nothing to flush.
+    if (this.#hasStarted) {
       const { quiesceMs, stopMs } = this.#timeouts;
       const quiesced = this.#awaitShards('quiesced', quiesceMs);
       this.postAll({ kind: 'quiesce' });
@@ -323,7 +330,10 @@ export class Supervisor {
     }
     await this.#pool.destroy();
     this.#topology.close();
-    if (wasStarting) this.#startSettled?.(new Error('the server was closed while it started'));
+    if (wasStarting) {
+      const message = 'the server was closed while it started';
+      this.#startSettled?.(new ServerError(ServerErrorCode.notOpen, message));
+    }
   }
 
   /** Resolves true when all shards that run have done this step or ended, false if not within `timeoutMs`. */

@@ -17,7 +17,7 @@ export const FAKE_START = {
   hangsAtStop: 'fake:hangs-at-stop',
 } as const;
 
-/** Topics of injected messages. The payload may be a JSON list of messages to the primary. */
+/** Topics of injected messages. The payload may be a JSON list of messages to say to the primary first. */
 export const FAKE_TOPIC = {
   die: 'fake/die',
   reject: 'fake/reject',
@@ -59,7 +59,8 @@ export default async function fakeShard(start: ShardStart): Promise<void> {
         if (mode !== FAKE_START.neverStops) finish();
       } else if (message.kind === 'publish') {
         const { topic, payload } = message.message;
-        const said = payload.length === 0 ? [] : JSON.parse(Buffer.from(payload).toString());
+        const isForUs = topic.startsWith('fake/') && payload.length > 0;
+        const said = isForUs ? JSON.parse(Buffer.from(payload).toString()) : [];
         for (const each of said as ToPrimary[]) say(each);
         if (topic === FAKE_TOPIC.die) dieOf(new Error('told to die'));
         else if (topic === FAKE_TOPIC.reject) reject(new Error('told to reject'));
@@ -70,8 +71,6 @@ export default async function fakeShard(start: ShardStart): Promise<void> {
         new Socket({ fd: message.fd }).destroy();
       }
     });
-    const fields = { isReplacement, doorbells: start.doorbellWriteFds };
-    say({ kind: 'log', level: 'debug', fields, message: 'fake started' });
     say({ kind: 'ready' });
   });
 }
