@@ -1,19 +1,27 @@
 /**
- * The directory of client ids: which shard holds the session of which client, and who waits for it. Only
- * the primary has it, so that two connections with one id on two shards cannot both win [MQTT-3.1.4-2].
+ * The directory of client ids: which shard holds the session of which client, and who waits for it.
+ * Only the primary has it, so that two connections with one id on two shards cannot both win
+ * [MQTT-3.1.4-2].
  *
- * Each client id has one entry, with the newest granted claim: its shard is the *holder*. Until the holder
- * says that the claim is settled (the old session has arrived, or there was none), later claims for the id
- * wait in order; so a session moves one step at a time and is never asked of a shard that awaits it itself.
+ * Each client id has one entry, with the newest granted claim: its shard is the *holder*. Until the
+ * holder says that the claim is settled (the old session has arrived, or there was none), later
+ * claims for the id wait in order; so a session moves one step at a time and is never asked of a
+ * shard that awaits it itself.
  *
  * Pure data: answers go to a DirectoryOutput, nothing here knows of ports or threads.
  */
 import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../base/limits.js';
 import type { Claim } from '../shard/control.js';
 
-/** Where the directory's answers go. They are called while the directory changes: they must not call it back. */
+/**
+ * Where the directory's answers go. They are called while the directory changes: they must not call
+ * it back.
+ */
 export interface DirectoryOutput {
-  /** The client id is this claim's now; `from` holds the former session, -1 when there is none to wait for. */
+  /**
+   * The client id is this claim's now; `from` holds the former session, -1 when there is none to
+   * wait for.
+   */
   grant(shardIndex: number, claim: number, from: number): void;
   /** Too many claims wait for this client id: the claim is not remembered. */
   refuse(shardIndex: number, claim: number): void;
@@ -34,7 +42,10 @@ interface Entry {
   claim: number;
   /** False from the grant until the holder has said `settled`. */
   isSettled: boolean;
-  /** Claims in order of arrival, at most CLAIMS_WAITING_MAX; null while there is none, as nearly always. */
+  /**
+   * Claims in order of arrival, at most CLAIMS_WAITING_MAX; null while there is none, as nearly
+   * always.
+   */
   waiting: Claim[] | null;
 }
 
@@ -78,7 +89,8 @@ export class Directory {
   settle(claims: readonly number[]): void {
     for (const claim of claims) {
       const entry = this.#byClaim.get(claim);
-      // A claim that is no longer the newest was released meanwhile: the new holder settles the entry.
+      // A claim that is no longer the newest was released meanwhile: the new holder settles the
+      // entry.
       if (entry === undefined || entry.claim !== claim) continue;
       entry.isSettled = true;
       const next = takeFirst(entry);
@@ -98,8 +110,9 @@ export class Directory {
   }
 
   /**
-   * A shard has died with its sessions. Who waited for it to settle proceeds without a former session. Who
-   * was granted a session `from` it is told by `peer-dead` that none will come, and settles by itself.
+   * A shard has died with its sessions. Who waited for it to settle proceeds without a former
+   * session. Who was granted a session `from` it is told by `peer-dead` that none will come, and
+   * settles by itself.
    */
   shardDied(shardIndex: number): void {
     for (const entry of this.#byClientId.values()) {
@@ -129,8 +142,8 @@ export class Directory {
       this.#byClaim.set(claim.claim, entry);
       this.#handOver(entry, claim);
     } else if (entry.waiting !== null && entry.waiting.length >= CLAIMS_WAITING_MAX) {
-      // The newest is refused, not the oldest: those that wait keep their order, and whether one of them
-      // discards the session [MQTT-3.1.2-6] still takes effect.
+      // The newest is refused, not the oldest: those that wait keep their order, and whether one of
+      // them discards the session [MQTT-3.1.2-6] still takes effect.
       this.#output.refuse(shardOfClaim(claim.claim), claim.claim);
     } else {
       this.#byClaim.set(claim.claim, entry);

@@ -1,7 +1,7 @@
 /**
- * The main thread's side of a running broker: the supervisor with its shards, the directory of client ids,
- * the acceptor, and the messages between them. It runs once, from `start` to `stop`; server.ts is what the
- * outside sees.
+ * The main thread's side of a running broker: the supervisor with its shards, the directory of
+ * client ids, the acceptor, and the messages between them. It runs once, from `start` to `stop`;
+ * server.ts is what the outside sees.
  */
 import { monotonicMs } from '../base/clock.js';
 import type { Config } from '../base/config.js';
@@ -17,7 +17,10 @@ import { ServerError, ServerErrorCode } from './server-error.js';
 import { type ServerStats, shardStats } from './stats.js';
 import { Supervisor, type SupervisorEvents, type SupervisorTimeouts } from './supervisor.js';
 
-/** What happens in a broker that its owner may want to know. Called from event handlers: must not throw. */
+/**
+ * What happens in a broker that its owner may want to know. Called from event handlers: must not
+ * throw.
+ */
 export interface PrimaryEvents {
   onConnected(clientId: string): void;
   onDisconnected(clientId: string, reason: string): void;
@@ -106,7 +109,10 @@ export class Primary {
     throw new ServerError(ServerErrorCode.notPublished, 'no shard is running');
   }
 
-  /** Has the client's connection closed, its will sent. False if nobody has a session of this client id. */
+  /**
+   * Has the client's connection closed, its will sent. False if nobody has a session of this client
+   * id.
+   */
   kick(clientId: string): boolean {
     const holder = this.#directory.holderOf(clientId);
     return holder >= 0 && this.#supervisor.post(holder, { kind: 'kick', clientId });

@@ -38,7 +38,8 @@ export function checkMessage(message: ServerMessage, maxPacketBytes: number): In
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
     throw new TypeError('the payload must be a string or a Uint8Array');
   }
-  // Copied even if it is bytes: a clone of a view would take its whole buffer, such as Node's shared pool.
+  // Copied even if it is bytes: a clone of a view would take its whole buffer, such as Node's
+  // shared pool.
   const bytes =
     typeof payload === 'string' ? new TextEncoder().encode(payload) : new Uint8Array(payload);
   const packetBytes =

@@ -8,7 +8,9 @@ export const ServerErrorCode = {
   startFailed: 'SURGEMQ_START_FAILED',
   /** Shards die again and again. */
   gaveUp: 'SURGEMQ_GAVE_UP',
-  /** A publication was not confirmed: no shard was there to take it, or the one that took it died. */
+  /**
+   * A publication was not confirmed: no shard was there to take it, or the one that took it died.
+   */
   notPublished: 'SURGEMQ_NOT_PUBLISHED',
 } as const;
 export type ServerErrorCode = (typeof ServerErrorCode)[keyof typeof ServerErrorCode];

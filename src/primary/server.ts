@@ -33,8 +33,9 @@ export type ServerInternals = Pick<PrimaryOptions, 'workerUrl' | 'timeouts'>;
 const CLIENT_EVENTS = ['connected', 'disconnected'] as const;
 
 /**
- * An MQTT 3.1 and 3.1.1 broker on worker threads. It leaves the signals, the exit code and the output of the
- * program to the program: it logs to `options.logger`, or nowhere. An open server keeps the process alive.
+ * An MQTT 3.1 and 3.1.1 broker on worker threads. It leaves the signals, the exit code and the
+ * output of the program to the program: it logs to `options.logger`, or nowhere. An open server
+ * keeps the process alive.
  *
  * ```ts
  * await using server = new Server({ workers: 4 });
@@ -81,11 +82,11 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /**
-   * Accepts connections at `uri`, or at every address of `config.listen`; resolves once it does. The first
-   * call starts the shards. May be called again for further addresses.
+   * Accepts connections at `uri`, or at every address of `config.listen`; resolves once it does.
+   * The first call starts the shards. May be called again for further addresses.
    * @param uri `tcp://host:port`; port 0 takes a free one, an empty host means all addresses.
-   * @throws ConfigError when an address cannot be listened on, ServerError when a shard cannot start or
-   * the server was closed. If nothing was listened on before, nothing runs afterwards.
+   * @throws ConfigError when an address cannot be listened on, ServerError when a shard cannot
+   * start or the server was closed. If nothing was listened on before, nothing runs afterwards.
    */
   async listenAndServe(uri?: string): Promise<void> {
     this.#listensPending++;
@@ -105,7 +106,8 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /**
    * Publishes a message as a client would; resolves when every shard concerned will deliver it.
-   * @throws TypeError or RangeError when the message may not be published, ServerError when it was not.
+   * @throws TypeError or RangeError when the message may not be published, ServerError when it was
+   * not.
    */
   async publish(message: ServerMessage): Promise<void> {
     const checked = checkMessage(message, this.config.maxPacketBytes);
@@ -114,21 +116,24 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /**
-   * Closes the connection of a client; its will is sent. False if nobody has a session with this client
-   * id; true says that the shard has been told, not that the client was connected.
+   * Closes the connection of a client; its will is sent. False if nobody has a session with this
+   * client id; true says that the shard has been told, not that the client was connected.
    */
   kick(clientId: string): boolean {
     return this.#closing === null && (this.#primary?.kick(clientId) ?? false);
   }
 
-  /** Counters, of all shards together and of each, uptime and listeners. Costs no shard anything. */
+  /**
+   * Counters, of all shards together and of each, uptime and listeners. Costs no shard anything.
+   */
   stats(): ServerStats {
     return this.#primary?.stats() ?? emptyStats();
   }
 
   /**
-   * Accepts no more, delivers what was acknowledged, closes the clients and ends the threads. Resolves when
-   * nothing is left; the same promise however often it is called. A closed server stays closed.
+   * Accepts no more, delivers what was acknowledged, closes the clients and ends the threads.
+   * Resolves when nothing is left; the same promise however often it is called. A closed server
+   * stays closed.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

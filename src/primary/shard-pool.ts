@@ -1,7 +1,7 @@
 /**
- * The threads: a Piscina pool with one thread for each shard and one task, the shard, for each thread.
- * Piscina replaces a thread that dies; this file adds what a supervisor must know besides: that a dead
- * thread is really gone, so that the descriptors it used may be closed.
+ * The threads: a Piscina pool with one thread for each shard and one task, the shard, for each
+ * thread. Piscina replaces a thread that dies; this file adds what a supervisor must know besides:
+ * that a dead thread is really gone, so that the descriptors it used may be closed.
  */
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
@@ -45,8 +45,8 @@ export class ShardPool {
   }
 
   /**
-   * Runs one shard: resolves when it has shut down, rejects when it is broken or its thread died. Takes
-   * `start.port` away from this thread.
+   * Runs one shard: resolves when it has shut down, rejects when it is broken or its thread died.
+   * Takes `start.port` away from this thread.
    * @param signal ends the thread.
    */
   run(start: ShardStart, signal: AbortSignal): Promise<void> {
@@ -57,7 +57,10 @@ export class ShardPool {
     });
   }
 
-  /** Waits until no thread is left that the pool has given up. False if one still is after `timeoutMs`. */
+  /**
+   * Waits until no thread is left that the pool has given up. False if one still is after
+   * `timeoutMs`.
+   */
   async deadThreadsGone(timeoutMs: number): Promise<boolean> {
     let isLate = false;
     const timer = setTimeout(() => {
@@ -71,7 +74,10 @@ export class ShardPool {
     return !this.#hasDeadThread();
   }
 
-  /** Ends all threads, whatever they do, and resolves when they are gone. Tasks still running are rejected. */
+  /**
+   * Ends all threads, whatever they do, and resolves when they are gone. Tasks still running are
+   * rejected.
+   */
   async destroy(): Promise<void> {
     this.#watchThreads();
     await this.#pool.destroy();

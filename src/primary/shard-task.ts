@@ -1,4 +1,6 @@
-/** One shard from its start to its end: its task in the pool and the primary's end of its channel. */
+/**
+ * One shard from its start to its end: its task in the pool and the primary's end of its channel.
+ */
 import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import type { ShardStart, ToPrimary, ToShard } from '../shard/control.js';
 import type { ShardPool } from './shard-pool.js';
@@ -7,8 +9,8 @@ import type { ShardPool } from './shard-pool.js';
 export interface ShardTaskOwner {
   onMessage(task: ShardTask, message: ToPrimary): void;
   /**
-   * The task is over, and everything it said has been delivered. `cause` is null when it ended by itself
-   * and without a fault. Its thread may still be on its way out.
+   * The task is over, and everything it said has been delivered. `cause` is null when it ended by
+   * itself and without a fault. Its thread may still be on its way out.
    */
   onEnd(task: ShardTask, cause: Error | null): void;
 }
@@ -54,7 +56,10 @@ export class ShardTask {
     this.#owner.onMessage(this, message);
   }
 
-  /** What the shard said before its end counts: a publication it confirmed, and the log line that says why. */
+  /**
+   * What the shard said before its end counts: a publication it confirmed, and the log line that
+   * says why.
+   */
   #end(cause: Error | null): void {
     clearTimeout(this.#startTimer);
     const { port1 } = this.#channel;

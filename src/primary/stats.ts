@@ -9,7 +9,9 @@ export interface ShardStats extends CounterTotals {
   readonly isLive: boolean;
 }
 
-/** A picture of a server. Counters grow for as long as it is open, whatever becomes of its shards. */
+/**
+ * A picture of a server. Counters grow for as long as it is open, whatever becomes of its shards.
+ */
 export interface ServerStats {
   /** Seconds since the shards were started, 0 before. */
   readonly uptimeSeconds: number;

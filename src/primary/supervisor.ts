@@ -1,9 +1,11 @@
 /**
- * Starts the shards, watches them, replaces those that die, and stops them. It carries messages both ways
- * and knows those about a shard's life; what the others mean is its owner's affair (server.ts).
+ * Starts the shards, watches them, replaces those that die, and stops them. It carries messages
+ * both ways and knows those about a shard's life; what the others mean is its owner's affair
+ * (server.ts).
  *
- * A shard is down, starting, ready, then live once all its peers have welcomed it. Only a live shard is
- * given connections: before, a publication of its clients could miss a subscriber on a peer.
+ * A shard is down, starting, ready, then live once all its peers have welcomed it. Only a live
+ * shard is given connections: before, a publication of its clients could miss a subscriber on a
+ * peer.
  */
 import type { Transferable } from 'node:worker_threads';
 import { monotonicMs } from '../base/clock.js';
@@ -32,8 +34,8 @@ export interface SupervisorEvents {
   /** The shard may be given connections. */
   onLive(shardIndex: number): void;
   /**
-   * The shard is no more; its peers have been told. Not called for a shard that cannot start at all, nor for
-   * one that ends when asked to.
+   * The shard is no more; its peers have been told. Not called for a shard that cannot start at
+   * all, nor for one that ends when asked to.
    */
   onDead(shardIndex: number, cause: Error): void;
   /** The thread of a dead shard is gone: nothing of it uses a descriptor any longer. */
@@ -82,7 +84,10 @@ interface Shard {
   readonly welcomesDue: number[];
 }
 
-/** `broken`: not all shards could be started. `givenUp`: no shard is replaced any more, those left serve on. */
+/**
+ * `broken`: not all shards could be started. `givenUp`: no shard is replaced any more, those left
+ * serve on.
+ */
 type Phase = 'starting' | 'broken' | 'running' | 'givenUp' | 'stopped';
 
 export class Supervisor {
@@ -100,7 +105,9 @@ export class Supervisor {
   #stopping: Promise<void> | null = null;
   /** When shards died, in milliseconds of the monotonic clock; none older than the window. */
   #deaths: number[] = [];
-  /** What `stop` waits for, the shards that have yet to do it, and what to call when none is left. */
+  /**
+   * What `stop` waits for, the shards that have yet to do it, and what to call when none is left.
+   */
   #awaitedStep: 'none' | 'quiesced' | 'ended' = 'none';
   #awaited = new Set<number>();
   #onNoneAwaited: (() => void) | null = null;
@@ -130,7 +137,8 @@ export class Supervisor {
 
   /**
    * Starts all shards; resolves when all are live. To be called once.
-   * @throws Error with one line that says which shard could not start, and why; everything is ended then.
+   * @throws Error with one line that says which shard could not start, and why; everything is ended
+   * then.
    */
   async start(): Promise<void> {
     const settled = new Promise<Error | null>((resolve) => {
@@ -144,8 +152,9 @@ export class Supervisor {
   }
 
   /**
-   * Stops all shards and resolves when their threads are gone: first all put on the rings what they have
-   * read, then all drain the rings, flush and close. Who does not within the time limits is ended.
+   * Stops all shards and resolves when their threads are gone: first all put on the rings what they
+   * have read, then all drain the rings, flush and close. Who does not within the time limits is
+   * ended.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -285,7 +294,10 @@ export class Supervisor {
     this.#events.onFailed(new ServerError(ServerErrorCode.gaveUp, message, cause));
   }
 
-  /** Starts a successor with new things of its own, once the dead one's thread cannot use the old ones. */
+  /**
+   * Starts a successor with new things of its own, once the dead one's thread cannot use the old
+   * ones.
+   */
   async #replace(shard: Shard): Promise<void> {
     shard.isThreadGone = await this.#pool.deadThreadsGone(this.#timeouts.threadExitMs);
     if (this.#phase !== 'running') return;
@@ -313,7 +325,8 @@ export class Supervisor {
     }
   }
 
-  // ---- stop --------------------------------------------------------------------------------------
+  // ---- stop
+  // --------------------------------------------------------------------------------------
 
   async #stop(): Promise<void> {
     const wasStarting = this.#phase === 'starting';
@@ -336,7 +349,10 @@ export class Supervisor {
     }
   }
 
-  /** Resolves true when all shards that run have done this step or ended, false if not within `timeoutMs`. */
+  /**
+   * Resolves true when all shards that run have done this step or ended, false if not within
+   * `timeoutMs`.
+   */
   #awaitShards(step: 'quiesced' | 'ended', timeoutMs: number): Promise<boolean> {
     this.#awaitedStep = step;
     this.#awaited = new Set(

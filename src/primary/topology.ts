@@ -1,11 +1,11 @@
 /**
- * What shards share and who may touch it: a ring, a doorbell pipe and a block of counters for each shard.
- * The primary makes them all and owns the write ends of the pipes; a shard owns the read end of its own
- * from the moment it reads it.
+ * What shards share and who may touch it: a ring, a doorbell pipe and a block of counters for each
+ * shard. The primary makes them all and owns the write ends of the pipes; a shard owns the read end
+ * of its own from the moment it reads it.
  *
- * A descriptor number that is closed may be given out again at once, to a client's socket. So the write end
- * of a dead shard's pipe is *retired*, not closed, until everybody who knew the number has let go of it: each
- * peer by welcoming the successor, or by its thread being gone.
+ * A descriptor number that is closed may be given out again at once, to a client's socket. So the
+ * write end of a dead shard's pipe is *retired*, not closed, until everybody who knew the number
+ * has let go of it: each peer by welcoming the successor, or by its thread being gone.
  */
 import { fstatSync } from 'node:fs';
 import { createCounterBlock, retireCounters } from '../base/counters.js';
@@ -113,7 +113,8 @@ export class Topology {
   }
 
   /**
-   * Gives a dead shard's place new things. Its thread must be gone, or `threadStuck` have been said of it.
+   * Gives a dead shard's place new things. Its thread must be gone, or `threadStuck` have been said
+   * of it.
    * @param users shards that know the former write end and may write to it still.
    * @throws Error when the system gives no pipe; the former things stay then.
    */
@@ -130,7 +131,10 @@ export class Topology {
     return { ring: seat.ring, doorbellWriteFd: seat.pipe.writeFd };
   }
 
-  /** `peer` has welcomed the successor of `shardIndex`: of the retired write ends it knew, the oldest is let go. */
+  /**
+   * `peer` has welcomed the successor of `shardIndex`: of the retired write ends it knew, the
+   * oldest is let go.
+   */
   welcomed(shardIndex: number, peer: number): void {
     const oldest = this.#retired.find(
       (doorbell) => doorbell.shardIndex === shardIndex && doorbell.users.has(peer),
@@ -139,7 +143,10 @@ export class Topology {
     this.#closeUnused();
   }
 
-  /** The thread of this dead shard has ended: it writes to nobody, and its read end is nobody's if still open. */
+  /**
+   * The thread of this dead shard has ended: it writes to nobody, and its read end is nobody's if
+   * still open.
+   */
   threadGone(shardIndex: number): void {
     this.#closeReadEnd(this.#seats[shardIndex]);
     for (const doorbell of this.#retired) doorbell.users.delete(shardIndex);
@@ -174,8 +181,8 @@ export class Topology {
   }
 
   /**
-   * A shard that died before it read its doorbell has left the read end open. The number alone proves
-   * nothing, it may be somebody else's by now; that it still names this very pipe does.
+   * A shard that died before it read its doorbell has left the read end open. The number alone
+   * proves nothing, it may be somebody else's by now; that it still names this very pipe does.
    */
   #closeReadEnd({ pipe, pipeIdentity }: Seat): void {
     if (pipeIdentity !== undefined && this.#pipes.identityOf(pipe.readFd) === pipeIdentity) {

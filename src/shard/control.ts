@@ -1,6 +1,7 @@
 /**
- * What the primary and a shard say to each other over the shard's MessagePort, and the task data a shard
- * starts with. This file is the only place that knows these messages; it holds types and no logic.
+ * What the primary and a shard say to each other over the shard's MessagePort, and the task data a
+ * shard starts with. This file is the only place that knows these messages; it holds types and no
+ * logic.
  */
 import type { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
@@ -36,17 +37,21 @@ export interface InjectedMessage {
 /** Primary to shard. */
 export type ToShard =
   /**
-   * A socket by its duplicated descriptor: the shard is its one owner from here on. It counts the socket as
-   * `connectionsOpened` when it takes it: the primary learns from this what is still on its way.
+   * A socket by its duplicated descriptor: the shard is its one owner from here on. It counts the
+   * socket as `connectionsOpened` when it takes it: the primary learns from this what is still on
+   * its way.
    */
   | { readonly kind: 'descriptor'; readonly fd: number; readonly listener: string }
   /** A socket moved by the runtime itself (Node 26 and newer). */
   | { readonly kind: 'socket'; readonly socket: Socket; readonly listener: string }
-  /** Answer to a claim: the client id is this shard's now. `from` is the shard that still holds a session of it, -1 if none. */
+  /**
+   * Answer to a claim: the client id is this shard's now. `from` is the shard that still holds a
+   * session of it, -1 if none.
+   */
   | { readonly kind: 'granted'; readonly claim: number; readonly from: number }
   /**
-   * Shard `to` has claimed this client id: close its connection, and either discard the session or hand it
-   * over through the ring. The holder's own `claim` number names what it must let go of.
+   * Shard `to` has claimed this client id: close its connection, and either discard the session or
+   * hand it over through the ring. The holder's own `claim` number names what it must let go of.
    */
   | {
       readonly kind: 'release';
@@ -58,13 +63,15 @@ export type ToShard =
       readonly discard: boolean;
     }
   /**
-   * The claim is not taken: CLAIMS_WAITING_MAX others wait for the same client id. Answer return code 3,
-   * server unavailable, and close; the directory knows nothing of the claim.
+   * The claim is not taken: CLAIMS_WAITING_MAX others wait for the same client id. Answer return
+   * code 3, server unavailable, and close; the directory knows nothing of the claim.
    */
   | { readonly kind: 'refused'; readonly claim: number }
   /** A shard has died: forget its interest, read its ring no more, abandon hand-overs with it. */
   | { readonly kind: 'peer-dead'; readonly shardIndex: number }
-  /** Its successor: read its new ring, announce every local filter to it, then say `peer-welcomed`. */
+  /**
+   * Its successor: read its new ring, announce every local filter to it, then say `peer-welcomed`.
+   */
   | {
       readonly kind: 'peer-new';
       readonly shardIndex: number;
@@ -76,11 +83,15 @@ export type ToShard =
   | { readonly kind: 'watch-clients'; readonly enabled: boolean }
   /** Close the connection of this client, with its will. */
   | { readonly kind: 'kick'; readonly clientId: string }
-  /** First step of a stop: read no more from clients, put everything read on the rings, say `quiesced`. */
+  /**
+   * First step of a stop: read no more from clients, put everything read on the rings, say
+   * `quiesced`.
+   */
   | { readonly kind: 'quiesce' }
   /**
-   * Second step, when every shard has quiesced: drain the rings, flush the outboxes, close, end the task.
-   * After `deadlineMs` milliseconds from here the thread is ended with whatever it still holds.
+   * Second step, when every shard has quiesced: drain the rings, flush the outboxes, close, end the
+   * task. After `deadlineMs` milliseconds from here the thread is ended with whatever it still
+   * holds.
    */
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
@@ -91,17 +102,22 @@ export type ToPrimary =
   /** Client ids wanted, batched per turn. */
   | { readonly kind: 'claims'; readonly claims: readonly Claim[] }
   /**
-   * The claim is settled: the session (new or handed over) is in place here. A later claim on the same id
-   * may be answered now. Every granted claim is settled or dropped, in the end, by the shard it was granted to.
+   * The claim is settled: the session (new or handed over) is in place here. A later claim on the
+   * same id may be answered now. Every granted claim is settled or dropped, in the end, by the
+   * shard it was granted to.
    */
   | { readonly kind: 'settled'; readonly claims: readonly number[] }
   /**
-   * These claims' sessions are gone, or their connections went while they waited; the directory forgets them
-   * if they are still the newest of their client id. A claim granted `from` another shard is not dropped
-   * before the hand-over has come, or the session would be lost: settle it, then drop it.
+   * These claims' sessions are gone, or their connections went while they waited; the directory
+   * forgets them if they are still the newest of their client id. A claim granted `from` another
+   * shard is not dropped before the hand-over has come, or the session would be lost: settle it,
+   * then drop it.
    */
   | { readonly kind: 'dropped'; readonly claims: readonly number[] }
-  /** The answer to `peer-new`, once for each, in order. The former doorbell of that peer is not written again. */
+  /**
+   * The answer to `peer-new`, once for each, in order. The former doorbell of that peer is not
+   * written again.
+   */
   | { readonly kind: 'peer-welcomed'; readonly shardIndex: number }
   | { readonly kind: 'published'; readonly id: number; readonly error?: string }
   | { readonly kind: 'quiesced' }

@@ -1,6 +1,7 @@
 /**
- * A shard that only speaks the control messages, and can be told to misbehave. How it starts is told by
- * `config.topics` (a free text to the primary); what it does then by the topic of an injected message.
+ * A shard that only speaks the control messages, and can be told to misbehave. How it starts is
+ * told by `config.topics` (a free text to the primary); what it does then by the topic of an
+ * injected message.
  */
 import { Socket } from 'node:net';
 import type { ShardStart, ToPrimary, ToShard } from '../../src/shard/control.js';
@@ -17,7 +18,10 @@ export const FAKE_START = {
   hangsAtStop: 'fake:hangs-at-stop',
 } as const;
 
-/** Topics of injected messages. The payload may be a JSON list of messages to say to the primary first. */
+/**
+ * Topics of injected messages. The payload may be a JSON list of messages to say to the primary
+ * first.
+ */
 export const FAKE_TOPIC = {
   die: 'fake/die',
   reject: 'fake/reject',

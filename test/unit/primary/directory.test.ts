@@ -145,7 +145,7 @@ describe('directory', () => {
     assert.deepEqual(take(), ['release a 0#0 to 2#0 keep', 'grant 2#0 from 0']);
   });
 
-  test('no more than CLAIMS_WAITING_MAX claims wait: the next is refused and not remembered', () => {
+  test('no more than CLAIMS_WAITING_MAX claims wait: the next is refused', () => {
     claim('a', 0, 0);
     for (let n = 0; n < CLAIMS_WAITING_MAX; n++) claim('a', 1, n);
     take();
@@ -198,7 +198,8 @@ describe('directory', () => {
   });
 });
 
-// ---- model ---------------------------------------------------------------------------------------
+// ---- model
+// ---------------------------------------------------------------------------------------
 
 const SHARDS = 3;
 const CLIENT_IDS = ['a', 'b'];
@@ -227,8 +228,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 /**
- * The shards' side, seen from the rules: which claims are open, in order, by client id; which of them is
- * granted; where a session lies. It knows nothing of how the directory keeps its entries.
+ * The shards' side, seen from the rules: which claims are open, in order, by client id; which of
+ * them is granted; where a session lies. It knows nothing of how the directory keeps its entries.
  */
 class Model {
   /** Open claims of a client id in order of arrival; the first is the granted one. */

@@ -79,7 +79,7 @@ describe('server', () => {
     assert.equal(server.stats().shards.length, 1);
   });
 
-  test('a port in use is said in one line, and nothing runs on; another port may be tried', async () => {
+  test('a port in use is said in one line, and another may be tried', async () => {
     make();
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
@@ -286,9 +286,13 @@ describe('server', () => {
   });
 });
 
-// ---- inside another program ------------------------------------------------------------------------
+// ---- inside another program
+// ------------------------------------------------------------------------
 
-/** Runs a module in a process of its own, with `Server` and `fake` in scope, until it ends by itself. */
+/**
+ * Runs a module in a process of its own, with `Server` and `fake` in scope, until it ends by
+ * itself.
+ */
 function runProgram(body: string) {
   const moduleUrl = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const script = `
@@ -296,7 +300,8 @@ function runProgram(body: string) {
     import { Server } from ${moduleUrl('../../../src/primary/server.js')};
     const { config } = loadConfig({ workers: 2, listen: '${LOOPBACK}', ringBytes: 65536 }, {}, {});
     const loaded = { config: { ...config, topics: '${FAKE_START.ordinary}' }, warnings: [] };
-    const server = new Server({}, loaded, { workerUrl: new URL(${JSON.stringify(workerUrl.href)}) });
+    const workerUrl = new URL(${JSON.stringify(workerUrl.href)});
+    const server = new Server({}, loaded, { workerUrl });
     ${body}`;
   return execFileAsync(process.execPath, ['--input-type=module', '--eval', script], {
     timeout: 20_000,
@@ -324,7 +329,8 @@ describe('a program that embeds the server', () => {
 
   test('keeps its signals and its handlers', async () => {
     const { stdout } = await runProgram(`
-      const events = () => process.eventNames().map((name) => String(name) + process.listenerCount(name));
+      const counted = (name) => String(name) + process.listenerCount(name);
+      const events = () => process.eventNames().map(counted);
       const before = events().join();
       await server.listenAndServe();
       const during = events().join();

@@ -95,7 +95,7 @@ describe('supervisor', () => {
     assert.deepEqual(logged, []);
   });
 
-  test('a shard that cannot start makes start reject with one line, and ends the others', async () => {
+  test('a shard that cannot start makes start reject, and ends the others', async () => {
     const { supervisor, logged } = watch(2, FAKE_START.failsAtStart);
     await assert.rejects(supervisor.start(), (error: Error) => {
       assert.equal(error.message, 'shard 1 could not start: no such provider');

@@ -4,7 +4,10 @@ import { Counter, Counters, sumCounters } from '../../../src/base/counters.js';
 import { type PipeSystem, Topology } from '../../../src/primary/topology.js';
 import { RING_HEADER_BYTES } from '../../../src/router/ring-layout.js';
 
-/** Descriptors as the system gives them: always the lowest free number, and closing one twice is seen. */
+/**
+ * Descriptors as the system gives them: always the lowest free number, and closing one twice is
+ * seen.
+ */
 class FakeSystem implements PipeSystem {
   readonly open = new Map<number, number>();
   pipesLeft = Number.POSITIVE_INFINITY;
@@ -83,7 +86,7 @@ describe('topology', () => {
     assert.equal(topology.retiredCount, 0);
   });
 
-  test('a peer whose thread does not end holds it open for ever, whatever its successor welcomes', () => {
+  test('a peer whose thread does not end holds it open, whatever its successor welcomes', () => {
     topology.threadGone(1);
     topology.replace(1, [0, 2]);
     topology.threadStuck(2);
@@ -110,7 +113,7 @@ describe('topology', () => {
     assert.ok(!system.open.has(second));
   });
 
-  test('a read end that its shard never took is closed, one whose number is another’s now is not', () => {
+  test('a read end never taken is closed, one whose number is another’s now is not', () => {
     const untaken = topology.partsFor(0).doorbellReadFd;
     topology.threadGone(0);
     assert.ok(!system.open.has(untaken));
