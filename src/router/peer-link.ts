@@ -246,13 +246,12 @@ export class PeerLink {
   #meetStrangers(): void {
     const writer = this.#writer;
     if (writer === null) return;
-    for (let at = this.#strangers.length - 1; at >= 0; at--) {
-      const stranger = this.#strangers[at];
-      if (!writer.isWelcomedBy(stranger.from)) continue;
-      stranger.begin();
-      this.#readers.push(stranger);
-      this.#strangers.splice(at, 1);
-    }
+    const isWelcomed = (reader: RingReader): boolean => writer.isWelcomedBy(reader.from);
+    const welcomed = this.#strangers.filter(isWelcomed);
+    if (welcomed.length === 0) return;
+    this.#strangers = this.#strangers.filter((reader) => !welcomed.includes(reader));
+    for (const reader of welcomed) reader.begin();
+    this.#readers.push(...welcomed);
   }
 
   #wake(): void {
