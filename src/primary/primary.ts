@@ -130,8 +130,8 @@ export class Primary {
       clientIds: this.#directory.size,
       refusedConnections: this.#acceptor.refusedConnections,
       shardDeaths: this.#shardDeaths,
-      totals: sumCounters(this.#supervisor.allCounters()),
       shards,
+      ...sumCounters(this.#supervisor.allCounters()),
     };
   }
 

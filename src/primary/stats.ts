@@ -10,9 +10,10 @@ export interface ShardStats extends CounterTotals {
 }
 
 /**
- * A picture of a server. Counters grow for as long as it is open, whatever becomes of its shards.
+ * A picture of a server: the counters of all shards together, and what the primary knows besides.
+ * Counters that only grow do so for as long as the server is open, whatever becomes of its shards.
  */
-export interface ServerStats {
+export interface ServerStats extends CounterTotals {
   /** Seconds since the shards were started, 0 before. */
   readonly uptimeSeconds: number;
   /** Where connections are accepted. */
@@ -23,8 +24,6 @@ export interface ServerStats {
   readonly refusedConnections: number;
   /** Shards that died and were replaced. */
   readonly shardDeaths: number;
-  /** All shards together, those that died included. */
-  readonly totals: CounterTotals;
   readonly shards: readonly ShardStats[];
 }
 
@@ -36,8 +35,8 @@ export function emptyStats(): ServerStats {
     clientIds: 0,
     refusedConnections: 0,
     shardDeaths: 0,
-    totals: sumCounters([]),
     shards: [],
+    ...sumCounters([]),
   };
 }
 
