@@ -1,0 +1,48 @@
+/** States, events and options of a client. */
+import type { QoS } from '../protocol/packet.js';
+import type { CallOptions } from './call.js';
+import type { Message } from './message.js';
+
+/** Where a client stands. */
+export type ClientState =
+  /** Not connected yet, or the first attempt failed. */
+  | 'idle'
+  | 'connecting'
+  | 'connected'
+  /** The connection was lost; the client waits for the next attempt, or makes it. */
+  | 'reconnecting'
+  /** `disconnect` was called and waits for acks. */
+  | 'disconnecting'
+  /** Disconnected, or given up. `connect` begins anew. */
+  | 'closed';
+
+/** Events of a client, with the arguments of their listeners. */
+export interface ClientEvents {
+  /** The server accepted a connection, the first one or another. */
+  connect: [{ readonly sessionPresent: boolean }];
+  /** A connection has ended; `error` is null after `disconnect()`. */
+  disconnect: [{ readonly error: Error | null; readonly willReconnect: boolean }];
+  /** The next attempt is made in `delayMs`. */
+  reconnecting: [{ readonly attempt: number; readonly delayMs: number; readonly error: Error }];
+  /**
+   * The server broke the protocol or refused what it had granted before, the client gave up, or a message
+   * handler threw. Without a listener the last is an uncaught exception, the others are not reported.
+   */
+  error: [unknown];
+  /** Every message received, whether it has a handler or not. */
+  message: [Message];
+}
+
+/** Options of `messages`. */
+export interface MessagesOptions extends CallOptions {
+  /** Default 0. */
+  readonly qos?: QoS | undefined;
+  /** Messages queued above which the client stops reading from its socket; default 1,024. */
+  readonly highWaterMark?: number | undefined;
+}
+
+/** Options of `disconnect`. Its limits bound the wait for acks; it disconnects all the same. */
+export interface DisconnectOptions extends CallOptions {
+  /** Default true: first waits for what was published and asked for, for `ackTimeout` at most. */
+  readonly drain?: boolean | undefined;
+}

@@ -1,0 +1,288 @@
+/** Options of a client, checked all at once and made into frozen settings. */
+import { randomBytes } from 'node:crypto';
+import { ConfigError } from '../base/errors.js';
+import { CLIENT_SETTINGS, STRING_BYTES_MAX } from '../base/limits.js';
+import { didYouMean } from '../base/nearest.js';
+import { bytes, duration, trueOrFalse, type ValueType, wholeNumber } from '../base/value-type.js';
+import type { ProtocolVersion, QoS, WillMessage } from '../protocol/packet.js';
+import { BROKER_URI_ALLOWED, formatBrokerUri, parseBrokerUri } from './broker-uri.js';
+import type { Payload } from './message.js';
+import { isPayload, isSoundText, isTopicName } from './text.js';
+
+/** A time: a number of seconds, or text such as `'250ms'` or `'2m'`. */
+export type Duration = number | string;
+
+/** The message that the server publishes when the client's connection is lost. */
+export interface WillOptions {
+  readonly topic: string;
+  /** Default: empty. At most 65,535 bytes. */
+  readonly payload?: Payload | undefined;
+  /** Default 0. */
+  readonly qos?: QoS | undefined;
+  /** Default false. */
+  readonly retain?: boolean | undefined;
+}
+
+/** How a lost connection is made again. */
+export interface ReconnectOptions {
+  /** Delay before the first attempt, 0.25 s unless given; doubled for each that fails. */
+  readonly minDelay?: Duration | undefined;
+  /** Longest delay, 30 s unless given. Each delay is a random time between its half and itself. */
+  readonly maxDelay?: Duration | undefined;
+  /** Attempts in a row after which the client gives up; unlimited unless given. */
+  readonly attempts?: number | undefined;
+}
+
+/** Options of a client. Times are in seconds, as SurgeMQ has them. */
+export interface ClientOptions {
+  /** Default: a random one. Needed for a session that outlives the connection. */
+  readonly clientId?: string | undefined;
+  /** Default true: the server forgets the client when the connection ends. */
+  readonly cleanSession?: boolean | undefined;
+  /** 4 for MQTT 3.1.1 (default), 3 for MQTT 3.1. */
+  readonly protocolVersion?: ProtocolVersion | undefined;
+  readonly username?: string | undefined;
+  readonly password?: Payload | undefined;
+  readonly will?: WillOptions | undefined;
+  /** Longest silence of this client, 60 s unless given; a ping is sent before. 0: no pings. */
+  readonly keepAlive?: Duration | undefined;
+  /** Time for the TCP connection and CONNACK, 10 s unless given. */
+  readonly connectTimeout?: Duration | undefined;
+  /** Time for SUBACK, UNSUBACK and PINGRESP, and for `disconnect` to get its acks, 20 s unless given. */
+  readonly ackTimeout?: Duration | undefined;
+  /** Default true: a lost connection is made again. */
+  readonly reconnect?: boolean | ReconnectOptions | undefined;
+  /** Default true: QoS 0 messages wait in the queue too while there is no connection. */
+  readonly queueQos0?: boolean | undefined;
+  /** Longest packet accepted from the server, 16 MiB unless given. */
+  readonly maxPacketBytes?: number | string | undefined;
+  /** QoS 1 and 2 messages sent and not yet acknowledged, 1,024 unless given; more wait in the queue. */
+  readonly maxInflight?: number | undefined;
+  /** Messages that wait to be sent, 100,000 unless given; more are refused with a CapacityError. */
+  readonly maxQueuedMessages?: number | undefined;
+  /** Bytes of messages that wait to be sent or acknowledged, 64 MiB unless given. */
+  readonly maxQueuedBytes?: number | string | undefined;
+}
+
+/** Options after the checks: plain frozen data. */
+export interface ClientSettings {
+  readonly host: string;
+  readonly port: number;
+  /** Address without user name and password, for messages. */
+  readonly uri: string;
+  readonly clientId: string;
+  readonly cleanSession: boolean;
+  readonly protocolVersion: ProtocolVersion;
+  readonly username: string | null;
+  readonly password: Buffer | null;
+  readonly will: WillMessage | null;
+  readonly keepAliveSeconds: number;
+  readonly connectTimeoutMs: number;
+  readonly ackTimeoutMs: number;
+  readonly queueQos0: boolean;
+  readonly maxPacketBytes: number;
+  readonly maxInflight: number;
+  readonly maxQueuedMessages: number;
+  readonly maxQueuedBytes: number;
+  readonly reconnectMinDelayMs: number;
+  readonly reconnectMaxDelayMs: number;
+  /** Infinity: never gives up; 0: does not reconnect. */
+  readonly reconnectAttempts: number;
+}
+
+const L = CLIENT_SETTINGS;
+
+/** Every option, checked by the compiler; the values mean nothing. */
+const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
+  clientId: true,
+  cleanSession: true,
+  protocolVersion: true,
+  username: true,
+  password: true,
+  will: true,
+  keepAlive: true,
+  connectTimeout: true,
+  ackTimeout: true,
+  reconnect: true,
+  queueQos0: true,
+  maxPacketBytes: true,
+  maxInflight: true,
+  maxQueuedMessages: true,
+  maxQueuedBytes: true,
+};
+const KNOWN_RECONNECT: Readonly<Record<keyof ReconnectOptions, true>> = {
+  minDelay: true,
+  maxDelay: true,
+  attempts: true,
+};
+
+const protocolVersions: ValueType<ProtocolVersion> = {
+  allowed: '4 (MQTT 3.1.1) or 3 (MQTT 3.1)',
+  placeholder: 'version',
+  read: (given) => (given === 3 || given === 4 ? given : undefined),
+  show: String,
+};
+const clientIds: ValueType<string> = {
+  allowed: `text of at most ${STRING_BYTES_MAX} bytes without NUL`,
+  placeholder: 'id',
+  read: (given) => (typeof given === 'string' && isSoundText(given) ? given : undefined),
+  show: String,
+};
+
+/** Reads options one by one and gathers what is wrong with them. */
+class OptionReader {
+  readonly faults: string[] = [];
+
+  /** The value of an option, or its default when it is not given or not allowed. */
+  read<T>(name: string, type: ValueType<T>, given: unknown, byDefault: T): T {
+    if (given === undefined) return byDefault;
+    const value = type.read(given);
+    if (value !== undefined) return value;
+    this.faults.push(`option ${name} is ${shown(given)}; allowed: ${type.allowed}`);
+    return byDefault;
+  }
+
+  /** Notes a fault unless `holds`. */
+  expect(holds: boolean, fault: string): void {
+    if (!holds) this.faults.push(fault);
+  }
+
+  /** Names that are no options are faults here: nobody reads a library's warnings. */
+  known(options: object, known: Readonly<Record<string, true>>, prefix: string): void {
+    for (const name of Object.keys(options)) {
+      if (Object.hasOwn(known, name)) continue;
+      const hint = didYouMean(name, Object.keys(known));
+      this.faults.push(`there is no option ${prefix}${name}${hint}`);
+    }
+  }
+}
+
+/** A given value as a fault shows it. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? `'${value}'` : String(value);
+  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+}
+
+/**
+ * Checks a client's URI and options.
+ * @throws ConfigError with every fault.
+ */
+export function resolveOptions(uri: string, options: ClientOptions): ClientSettings {
+  const reader = new OptionReader();
+  reader.known(options, KNOWN_OPTIONS, '');
+  const address = parseBrokerUri(uri);
+  reader.expect(
+    address !== undefined && address.path === '',
+    `the server's URI is ${shown(uri)}; allowed: ${BROKER_URI_ALLOWED}`,
+  );
+  const { host = '', port = 0 } = address ?? {};
+  const username = options.username ?? address?.username ?? null;
+  const password = options.password ?? address?.password ?? null;
+  reader.expect(
+    username === null || clientIds.read(username) !== undefined,
+    `option username is ${shown(username)}; allowed: ${clientIds.allowed}`,
+  );
+  // A password without a user name cannot be sent [MQTT-3.1.2-22].
+  reader.expect(password === null || username !== null, 'option password needs a username');
+  const passwordBytes = bytesOf(reader, 'password', password);
+  const cleanSession = reader.read('cleanSession', trueOrFalse(), options.cleanSession, true);
+  // A session cannot be found again by an id that changes, and 3.1.1 refuses an empty one [MQTT-3.1.3-8].
+  reader.expect(
+    cleanSession || (options.clientId !== undefined && options.clientId !== ''),
+    'option cleanSession is false; a session that is kept needs a clientId',
+  );
+  const clientId = reader.read('clientId', clientIds, options.clientId, randomClientId());
+  const settings: ClientSettings = {
+    host,
+    port,
+    uri: formatBrokerUri({ host, port }),
+    clientId,
+    cleanSession,
+    protocolVersion: reader.read('protocolVersion', protocolVersions, options.protocolVersion, 4),
+    username,
+    password: passwordBytes,
+    will: willOf(reader, options.will),
+    ...limitsOf(reader, options),
+    ...reconnectOf(reader, options.reconnect ?? true),
+  };
+  if (reader.faults.length > 0) throw new ConfigError(reader.faults);
+  return Object.freeze(settings);
+}
+
+/** Short enough for MQTT 3.1 servers that insist on 23 characters [MQTT-3.1.3-5]. */
+function randomClientId(): string {
+  return `surgemq-${randomBytes(7).toString('hex')}`;
+}
+
+/** The numbers and switches that need no more than their range. */
+function limitsOf(reader: OptionReader, options: ClientOptions) {
+  const whole = (name: 'maxInflight' | 'maxQueuedMessages'): number =>
+    reader.read(name, wholeNumber(L[name]), options[name], L[name].default);
+  const size = (name: 'maxPacketBytes' | 'maxQueuedBytes'): number =>
+    reader.read(name, bytes(L[name]), options[name], L[name].default);
+  const timeout = (name: 'connectTimeout' | 'ackTimeout'): number =>
+    reader.read(name, duration(L[`${name}Ms`], 1), options[name], L[`${name}Ms`].default);
+  const keepAlive = L.keepAliveSeconds;
+  return {
+    keepAliveSeconds: reader.read(
+      'keepAlive',
+      duration(keepAlive, 1_000),
+      options.keepAlive,
+      keepAlive.default,
+    ),
+    connectTimeoutMs: timeout('connectTimeout'),
+    ackTimeoutMs: timeout('ackTimeout'),
+    queueQos0: reader.read('queueQos0', trueOrFalse(), options.queueQos0, true),
+    maxPacketBytes: size('maxPacketBytes'),
+    maxInflight: whole('maxInflight'),
+    maxQueuedMessages: whole('maxQueuedMessages'),
+    maxQueuedBytes: size('maxQueuedBytes'),
+  };
+}
+
+function reconnectOf(reader: OptionReader, given: boolean | ReconnectOptions) {
+  const options = typeof given === 'object' && given !== null ? given : {};
+  reader.expect(
+    typeof given === 'boolean' || options === given,
+    `option reconnect is ${shown(given)}; allowed: true, false or an object`,
+  );
+  reader.known(options, KNOWN_RECONNECT, 'reconnect.');
+  const delay = (
+    name: 'minDelay' | 'maxDelay',
+    limit: (typeof L)['reconnectMinDelayMs' | 'reconnectMaxDelayMs'],
+  ) => reader.read(`reconnect.${name}`, duration(limit, 1), options[name], limit.default);
+  const minDelayMs = delay('minDelay', L.reconnectMinDelayMs);
+  const attempts = wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER });
+  return {
+    reconnectMinDelayMs: minDelayMs,
+    reconnectMaxDelayMs: Math.max(minDelayMs, delay('maxDelay', L.reconnectMaxDelayMs)),
+    reconnectAttempts:
+      given === false
+        ? 0
+        : reader.read('reconnect.attempts', attempts, options.attempts, Number.POSITIVE_INFINITY),
+  };
+}
+
+/** The bytes of text or bytes that go behind a two-byte length; a copy. */
+function bytesOf(reader: OptionReader, name: string, given: Payload | null): Buffer | null {
+  if (given === null) return null;
+  const bytes = isPayload(given) ? Buffer.from(given) : null;
+  if (bytes !== null && bytes.length <= STRING_BYTES_MAX) return bytes;
+  reader.faults.push(`option ${name} must be text or bytes, at most ${STRING_BYTES_MAX} of them`);
+  return null;
+}
+
+function willOf(reader: OptionReader, will: WillOptions | undefined): WillMessage | null {
+  if (will === undefined) return null;
+  const { topic, payload = '', qos = 0, retain = false } = will;
+  const bytes = bytesOf(reader, 'will.payload', payload);
+  reader.expect(
+    isTopicName(topic),
+    `option will.topic is ${shown(topic)}; allowed: a topic name without wildcards`,
+  );
+  reader.expect(
+    qos === 0 || qos === 1 || qos === 2,
+    `option will.qos is ${shown(qos)}; allowed: 0, 1 or 2`,
+  );
+  return { topic, payload: bytes ?? Buffer.alloc(0), qos, retain };
+}

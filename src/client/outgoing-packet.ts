@@ -1,0 +1,74 @@
+/** A packet of ours that waits: to be sent, or for its answer. */
+import { PacketType } from '../protocol/packet.js';
+import { copyRunWithIds } from '../protocol/publish-frame.js';
+import { Call } from './call.js';
+import type { PendingAck } from './pending-acks.js';
+import type { Writer } from './writer.js';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * A PUBLISH, SUBSCRIBE or UNSUBSCRIBE. It outlives its call: a packet that was sent keeps its packet id
+ * until it is answered, whether anybody still waits for that or not.
+ */
+export class OutgoingPacket extends Call implements PendingAck {
+  packetId = 0;
+  sequence = 0;
+  /** Type of the packet that answers it: PUBACK, PUBREC and then PUBCOMP, SUBACK, UNSUBACK; 0: none. */
+  awaits: number;
+  /** The frame is [start, end) of `buffer`. Its packet id there means nothing: `packetId` counts. */
+  buffer: Buffer;
+  start: number;
+  end: number;
+  /** Takes the return codes of SUBACK, none of UNSUBACK; an error it returns rejects the call. */
+  onAnswer: ((returnCodes: readonly number[]) => Error | null) | null = null;
+  /** Called when it will neither be sent any more nor answered. */
+  onDropped: (() => void) | null = null;
+  /** Made by the client itself for this connection; the next one gets its own. */
+  isOwn = false;
+
+  constructor(awaits: number, buffer: Buffer, start: number, end: number) {
+    super();
+    this.awaits = awaits;
+    this.buffer = buffer;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** Bytes of the frame; 0 once it is not needed any more. */
+  get frameBytes(): number {
+    return this.end - this.start;
+  }
+
+  /** A message, not a SUBSCRIBE or UNSUBSCRIBE. */
+  get isPublish(): boolean {
+    return this.awaits < PacketType.suback;
+  }
+
+  /** Lets the frame go: the server has the message, or nobody wants it sent. */
+  dropFrame(): void {
+    this.buffer = NO_BYTES;
+    this.start = 0;
+    this.end = 0;
+  }
+
+  /** Writes the frame with its packet id. @param dup 0, or the DUP flag [MQTT-3.3.1-1]. */
+  write(writer: Writer, dup: number): void {
+    const { buffer, start, end } = this;
+    const length = end - start;
+    writer.reserve(length);
+    const { chunk, position } = writer;
+    if (this.awaits === 0) {
+      buffer.copy(chunk, position, start, end);
+    } else if (this.isPublish) {
+      copyRunWithIds(buffer, start, end, 1, chunk, position, buffer[start] | dup, this.packetId);
+    } else {
+      buffer.copy(chunk, position, start, end);
+      let body = position + 1;
+      while (chunk[body] >= 0x80) body++;
+      chunk[body + 1] = this.packetId >> 8;
+      chunk[body + 2] = this.packetId;
+    }
+    writer.commit(position + length, false);
+  }
+}
