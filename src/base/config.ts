@@ -48,43 +48,54 @@ export interface Config {
   readonly logLevel: string;
 }
 
+/** A time: a number of seconds, fractions allowed, or text such as `'250ms'` or `'2m'`. */
+export type DurationOption = number | string;
+/** A number of bytes, or text such as `'64KiB'` or `'1MiB'`. */
+export type BytesOption = number | string;
+
 /**
- * Options of the library's `Server`, under SurgeMQ's names. Durations are in seconds, fractions
- * allowed.
+ * Options of the library's `Server`, under SurgeMQ's names. What is not given is a setting's
+ * default.
  */
 export interface ServerOptions {
   /** Addresses for `listenAndServe()` without an argument, e.g. `tcp://127.0.0.1:1883`. */
-  readonly listen?: string | readonly string[];
+  readonly listen?: string | readonly string[] | undefined;
   /** Worker threads, 1 to 32, or `'auto'`: one for each core. */
-  readonly workers?: number | 'auto';
-  /** Seconds of silence after which a client that asked for no keep alive is probed by TCP. */
-  readonly keepAlive?: number;
-  /** Seconds from accept to a whole CONNECT. */
-  readonly connectTimeout?: number;
-  /** Seconds after which an unacknowledged QoS 1/2 delivery is counted. */
-  readonly ackTimeout?: number;
+  readonly workers?: number | 'auto' | undefined;
+  /** Silence after which a client that asked for no keep alive is probed by TCP. */
+  readonly keepAlive?: DurationOption | undefined;
+  /** Time from accept to a whole CONNECT. */
+  readonly connectTimeout?: DurationOption | undefined;
+  /** Time after which an unacknowledged QoS 1/2 delivery is counted. */
+  readonly ackTimeout?: DurationOption | undefined;
   /** Ack time-outs in a row after which a client counts as unresponsive. */
-  readonly timeoutRetries?: number;
+  readonly timeoutRetries?: number | undefined;
   /** Close unresponsive clients. */
-  readonly closeUnresponsive?: boolean;
+  readonly closeUnresponsive?: boolean | undefined;
   /** `mockSuccess`, `mockFailure`, or a module that the shards load. */
-  readonly authenticator?: string;
+  readonly authenticator?: string | undefined;
   /** `mem`, or a module that the shards load. */
-  readonly sessionsProvider?: string;
+  readonly sessionsProvider?: string | undefined;
   /** `mem`, or a module that the shards load. */
-  readonly topicsProvider?: string;
-  readonly maxPacketBytes?: number;
-  readonly maxInflight?: number;
-  readonly maxQueuedMessages?: number;
-  readonly maxQueuedBytes?: number;
-  readonly outboxBytes?: number;
-  /** Seconds without reading after which a subscriber loses QoS 0 messages. */
-  readonly slowConsumerTimeout?: number;
-  /** Rounded up to a power of two. */
-  readonly ringBytes?: number;
-  readonly maxConnections?: number;
-  /** trace, debug, info, warn, error, fatal or silent. */
-  readonly logLevel?: string;
+  readonly topicsProvider?: string | undefined;
+  /** Largest packet taken from a client, 128 to 268,435,455. */
+  readonly maxPacketBytes?: BytesOption | undefined;
+  /** QoS 1/2 deliveries sent to a client and not yet acknowledged, 1 to 65,535. */
+  readonly maxInflight?: number | undefined;
+  /** Messages that wait for one absent or slow client. */
+  readonly maxQueuedMessages?: number | undefined;
+  /** Bytes of those messages. */
+  readonly maxQueuedBytes?: BytesOption | undefined;
+  /** Bytes waiting for one socket above which the publishers that feed it are paused. */
+  readonly outboxBytes?: BytesOption | undefined;
+  /** Time without reading after which a subscriber loses QoS 0 messages. */
+  readonly slowConsumerTimeout?: DurationOption | undefined;
+  /** Size of each worker's ring; rounded up to a power of two. */
+  readonly ringBytes?: BytesOption | undefined;
+  /** Connections of all workers together. */
+  readonly maxConnections?: number | undefined;
+  /** trace, debug, info, warn, error, fatal or silent; of use to who makes a logger by it. */
+  readonly logLevel?: string | undefined;
 }
 
 /** A configuration and what is worth a warning about how it came to be, a line each. */

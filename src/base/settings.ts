@@ -90,9 +90,10 @@ function givenFor(setting: Setting<unknown>, sources: SettingsSources): Given[] 
 function shown(value: unknown): string {
   let text: string | undefined;
   try {
-    text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+    // NaN and numbers that JSON does not know would be shown as null.
+    text = typeof value === 'number' ? String(value) : JSON.stringify(value);
   } catch {
-    // Circular: its type has to do.
+    // Circular, or a bigint: its type has to do.
   }
   text ??= typeof value;
   return text.length <= 80 ? text : `${text.slice(0, 79)}…`;

@@ -5,6 +5,9 @@ import { loadConfig, type ServerOptions } from '../../../src/base/config.js';
 import { ConfigError } from '../../../src/base/errors.js';
 import { SETTINGS, SHARDS_MAX } from '../../../src/base/limits.js';
 import { CONFIG_SETTINGS } from '../../../src/base/settings-table.js';
+import { createAuthenticator } from '../../../src/connection/authenticator.js';
+import { createSessionStore } from '../../../src/sessions/session-store.js';
+import { createTopicsProvider } from '../../../src/topics/provider.js';
 
 type Flags = Record<string, string>;
 
@@ -163,5 +166,18 @@ test('a provider is a shipped name or a module that exists, given to the shards 
   assert.match(loadConfig({ authenticator: 'pino' }, {}, {}).config.auth, /^file:.*\/pino\//);
   for (const name of ['mockSucess', './no/such.js', 'file:///no/such.js', 'node:fs', '', 7]) {
     assert.equal(faultsOf({ authenticator: name }, {}, {}).length, 1, String(name));
+  }
+});
+
+test('every provider that may be named without a module is there', async () => {
+  const shipped = [
+    ['authenticator', 'mockSuccess', (name: string) => createAuthenticator(name)],
+    ['authenticator', 'mockFailure', (name: string) => createAuthenticator(name)],
+    ['sessionsProvider', 'mem', (name: string) => createSessionStore(name)],
+    ['topicsProvider', 'mem', (name: string) => createTopicsProvider(name)],
+  ] as const;
+  for (const [option, name, create] of shipped) {
+    assert.deepEqual(faultsOf({ [option]: name }, {}, {}), []);
+    assert.ok(await create(name), name);
   }
 });

@@ -73,3 +73,8 @@ test('names of Object.prototype are no flags', () => {
   const { faults, warnings } = loadSettings(TABLE, { flags: {} }, { prefix: 'SAMPLE_' });
   assert.deepEqual([faults, warnings], [[], []]);
 });
+
+test('a number that JSON does not know is shown as it is', () => {
+  const { faults } = loadSettings(TABLE, { options: { clients: Number.NaN } }, { prefix: 'S_' });
+  assert.match(faults[0], /^option clients is NaN; /);
+});
