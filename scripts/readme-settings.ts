@@ -1,6 +1,7 @@
 /**
- * The README's table of settings, made from the table that the broker reads. By hand, after a change of
- * settings: `node dist/scripts/readme-settings.js` writes it into README.md; a test compares the two.
+ * The README's table of settings, made from the table that the broker reads. By hand, after a
+ * change of settings: `node dist/scripts/readme-settings.js` writes it into README.md; a test
+ * compares the two.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -134,7 +134,9 @@ const NO_FUNCTION = /^(?:\} )?(?:if|for|while|switch|catch|do|else|return|try|wi
 const FUNCTION_START =
   /^(?:(?:export|default|async|static|override|get|set) )*(?:function\b|\*?#?[\w$]+(?:<.*>)?\()/;
 
-/** Whether the line at `start`, or the list of parameters that it opens, opens a function's body. */
+/**
+ * Whether the line at `start`, or the list of parameters that it opens, opens a function's body.
+ */
 function opensFunction(lines: readonly string[], start: number, indent: string): boolean {
   const code = lines[start].slice(indent.length);
   if (code.endsWith('=> {')) return true;

@@ -33,7 +33,7 @@ test('without any setting the defaults of limits.ts hold', () => {
   }
 });
 
-test('every setting has an environment name, a flag and an option of its own, and a sentence', () => {
+test('every setting has an environment name, a flag, an option and a sentence', () => {
   const settings = Object.values(CONFIG_SETTINGS);
   for (const key of ['environment', 'flag', 'option'] as const) {
     assert.equal(new Set(settings.map((setting) => setting[key])).size, settings.length, key);
@@ -45,7 +45,7 @@ test('every setting has an environment name, a flag and an option of its own, an
   }
 });
 
-test('options of the library win over flags, flags over the environment, and that over defaults', () => {
+test('options win over flags, flags over the environment, and that over defaults', () => {
   const environment = { SURGEMQ_MAX_INFLIGHT: '1', SURGEMQ_TIMEOUT_RETRIES: '1' };
   const flags = { 'max-inflight': '2', 'timeout-retries': '2' };
   assert.equal(loadConfig({}, {}, environment).config.maxInflight, 1);
@@ -55,7 +55,7 @@ test('options of the library win over flags, flags over the environment, and tha
   assert.equal(all.timeoutRetries, 2);
 });
 
-test('every fault is reported at once, with the name its user knows, the value and what is allowed', () => {
+test('all faults are reported at once: the name used, the value, what is allowed', () => {
   const faults = faultsOf(
     { maxInflight: -1 },
     { 'max-packet-bytes': '1MB' },

@@ -60,7 +60,7 @@ test('an unknown command is one line and exit code 1', async () => {
   assert.equal((await surgemq(['toString'])).code, 1);
 });
 
-test('serve --help has every setting with its flag, its environment name and its default', async () => {
+test('serve --help has every setting with flag, environment name and default', async () => {
   const { code, out } = await surgemq(['serve', '--help']);
   assert.equal(code, 0);
   const text = out.replace(/\s+/g, ' ');

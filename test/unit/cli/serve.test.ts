@@ -57,7 +57,7 @@ class Serve {
 /** CONNECT of MQTT 3.1.1, clean session, client id `a`. */
 const CONNECT = Buffer.from('100d00044d51545404020000000161', 'hex');
 
-test('one line at start says listeners, workers and limits; clients are served; SIGTERM ends it', async () => {
+test('a start is one line: listeners, workers, limits; SIGTERM ends it in order', async () => {
   const serve = new Serve('--workers', '2', '--max-inflight', '7');
   const line = await serve.until('broker is listening');
   assert.equal(line.workers, 2);
@@ -80,8 +80,8 @@ test('one line at start says listeners, workers and limits; clients are served; 
 test('a second signal ends the process at once, with the exit code of that signal', async () => {
   const serve = new Serve('--workers', '1');
   await serve.until('broker is listening');
-  // Stopped, the process finds both signals waiting when it goes on: no close can come between them.
-  // Which of the two the system delivers first is its choice.
+  // Stopped, the process finds both signals waiting when it goes on: no close can come between
+  // them. Which of the two the system delivers first is its choice.
   for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const) {
     serve.child.kill(signal);
   }
