@@ -10,6 +10,7 @@ import { ackFrame, connackFrame, DISCONNECT, PINGREQ, PINGRESP, subackFrame } fr
 import { DUP, PUBLISH, RETAIN } from './fixed-header.js';
 import { checkFrame } from './frame-check.js';
 import {
+  type ConnackPacket,
   type ConnectPacket,
   type ControlPacket,
   PacketType,
@@ -19,6 +20,7 @@ import {
   type UnsubscribePacket,
 } from './packet.js';
 import { encodePublish } from './publish-frame.js';
+import { ConnackCode } from './return-code.js';
 
 // Otherwise mqtt-packet keeps 65,536 two-byte Buffers in every thread that writes a packet.
 mqttPacket.writeToStream.cacheNumbers = false;
@@ -53,7 +55,7 @@ export function parsePacket(
   end: number,
   version: ProtocolVersion,
 ): ControlPacket {
-  return toControlPacket(parseFrame(checkFrame(buffer, start, end, version)));
+  return toControlPacket(parseFrame(checkFrame(buffer, start, end, version)), version);
 }
 
 /** Has mqtt-packet parse a checked frame. */
@@ -79,7 +81,7 @@ function parseFrame(frame: Buffer): mqttPacket.Packet {
 }
 
 /** Our packet for one of mqtt-packet's. Its Buffers are views of the frame, ours are copies. */
-function toControlPacket(packet: mqttPacket.Packet): ControlPacket {
+function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): ControlPacket {
   const packetId = packet.messageId ?? 0;
   switch (packet.cmd) {
     case 'connect':
@@ -87,7 +89,8 @@ function toControlPacket(packet: mqttPacket.Packet): ControlPacket {
     case 'connack':
       return {
         type: 'connack',
-        sessionPresent: packet.sessionPresent,
+        // MQTT 3.1 has a reserved byte there, which says nothing.
+        sessionPresent: packet.sessionPresent && version !== 3,
         returnCode: packet.returnCode ?? 0,
       };
     case 'publish':
@@ -168,7 +171,7 @@ export function encodePacket(packet: ControlPacket, version: ProtocolVersion): B
     case 'connect':
       return generate(connectForm(packet), packet.protocolVersion);
     case 'connack':
-      return checked(connackFrame(packet.returnCode, packet.sessionPresent, version), version);
+      return connackFrame(checkedReturnCode(packet), packet.sessionPresent, version);
     case 'publish':
       return checked(publishFrame(packet), version);
     case 'subscribe':
@@ -214,6 +217,18 @@ function checked(frame: Buffer, version: ProtocolVersion): Buffer {
 function checkedId(packetId: number): number {
   if (Number.isInteger(packetId) && packetId >= 1 && packetId <= PACKET_ID_MAX) return packetId;
   throw new ProtocolError('MQTT-2.3.1-1', `packet id ${packetId}`);
+}
+
+function checkedReturnCode({ returnCode, sessionPresent }: ConnackPacket): number {
+  if (
+    !(Number.isInteger(returnCode) && returnCode >= 0 && returnCode <= ConnackCode.notAuthorized)
+  ) {
+    throw new ProtocolError('3.2.2.3', `return code ${returnCode} is reserved`);
+  }
+  if (sessionPresent && returnCode !== 0) {
+    throw new ProtocolError('MQTT-3.2.2-4', 'session present in a refusal');
+  }
+  return returnCode;
 }
 
 /** Text that UTF-8 can say in the bytes that a string may have. NUL is found in the frame. */

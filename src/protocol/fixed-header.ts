@@ -39,6 +39,21 @@ function headerRules(): Uint8Array {
   return rules;
 }
 
+/** Value in FIXED_LENGTHS of the types whose packets vary in length. */
+export const LENGTH_VARIES = 255;
+
+/** By packet type: the only remaining length that its packets have, or LENGTH_VARIES. */
+export const FIXED_LENGTHS: Uint8Array = fixedLengths();
+
+function fixedLengths(): Uint8Array {
+  const lengths = new Uint8Array(16).fill(LENGTH_VARIES);
+  const { connack, puback, pubrec, pubrel, pubcomp, unsuback } = PacketType;
+  for (const type of [connack, puback, pubrec, pubrel, pubcomp, unsuback]) lengths[type] = 2;
+  const { pingreq, pingresp, disconnect } = PacketType;
+  for (const type of [pingreq, pingresp, disconnect]) lengths[type] = 0;
+  return lengths;
+}
+
 /** The flags that a packet other than PUBLISH has to carry [MQTT-2.2.2-1]. */
 function requiredFlags(type: number): number {
   return type === PacketType.pubrel ||
@@ -84,4 +99,13 @@ export function lengthTooLong(): ProtocolError {
  */
 export function lengthNotShortest(): ProtocolError {
   return new ProtocolError('2.2.3', 'remaining length is not in its shortest form');
+}
+
+/** The error for a remaining length that packets of this type cannot have (section 3.n is on type n). */
+export function lengthError(type: number, length: number): ProtocolError {
+  const expected = FIXED_LENGTHS[type];
+  return new ProtocolError(
+    `3.${type}.1`,
+    `packet of type ${type} with remaining length ${length} instead of ${expected}`,
+  );
 }

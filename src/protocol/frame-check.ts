@@ -6,10 +6,13 @@ import { isUtf8 } from 'node:buffer';
 import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
 import {
   DUP,
+  FIXED_LENGTHS,
   HEADER_ALLOWED,
   HEADER_ALLOWED_IN_31,
   HEADER_RULES,
   headerError,
+  LENGTH_VARIES,
+  lengthError,
   lengthNotShortest,
   lengthTooLong,
   QOS_MASK,
@@ -163,6 +166,10 @@ function checkFixedHeader(frame: Buffer, version: ProtocolVersion): number {
     length |= (byte & 0x7f) << shift;
     if (byte === 0 && shift > 0) throw lengthNotShortest();
     if (byte < 0x80) break;
+  }
+  const type = header >> 4;
+  if (length !== FIXED_LENGTHS[type] && FIXED_LENGTHS[type] !== LENGTH_VARIES) {
+    throw lengthError(type, length);
   }
   const found = frame.length - reader.position;
   if (length !== found) {

@@ -7,10 +7,13 @@ import { CloseReason, ProtocolError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import {
   DUP,
+  FIXED_LENGTHS,
   HEADER_ALLOWED,
   HEADER_ALLOWED_IN_31,
   HEADER_RULES,
   headerError,
+  LENGTH_VARIES,
+  lengthError,
   lengthNotShortest,
   lengthTooLong,
   QOS_MASK,
@@ -27,7 +30,8 @@ export interface FrameSink {
   /**
    * A run of `count` PUBLISH frames, [start, end) of `buffer`. `header` has DUP cleared. Elements
    * [0, count) of the scan's `packetIds` hold its packet ids when QoS > 0, until this returns.
-   * The topic's bytes are not checked yet. false = stop scanning after the run.
+   * Whether the topic is UTF-8 without NUL and wildcards is not checked: the sink must, before it uses
+   * the run (and once a distinct topic is enough). false = stop scanning after the run.
    */
   onRun(
     buffer: Buffer,
@@ -40,7 +44,10 @@ export interface FrameSink {
   ): boolean;
   /** PUBACK, PUBREC, PUBREL or PUBCOMP (`type` 4 to 7), already checked. false = stop scanning. */
   onAck(type: number, packetId: number): boolean;
-  /** Any other whole frame [start, end), its first byte and length checked. false = stop scanning. */
+  /**
+   * Any other whole frame [start, end), its first byte and length checked, nothing else: that is
+   * `parsePacket`'s. false = stop scanning.
+   */
   onFrame(buffer: Buffer, start: number, end: number): boolean;
 }
 
@@ -93,7 +100,7 @@ export class FrameScan {
       }
       const goOn =
         type >= PacketType.puback && type <= PacketType.pubcomp
-          ? sink.onAck(type, ackPacketId(buffer, this.#bodyStart, frameEnd, type))
+          ? sink.onAck(type, packetIdAt(buffer, this.#bodyStart))
           : sink.onFrame(buffer, position, frameEnd);
       position = frameEnd;
       if (!goOn) return position;
@@ -124,6 +131,10 @@ export class FrameScan {
       }
       shift += 7;
       if (shift > 21) throw lengthTooLong();
+    }
+    const type = header >> 4;
+    if (length !== FIXED_LENGTHS[type] && FIXED_LENGTHS[type] !== LENGTH_VARIES) {
+      throw lengthError(type, length);
     }
     const frameEnd = at + length;
     if (frameEnd - position > this.#maxPacketBytes) {
@@ -189,8 +200,8 @@ export class FrameScan {
   }
 
   /**
-   * `buffer` to be read four bytes at a time. The view made last is kept, as nearly all reads go to one
-   * buffer; that holds another buffer no longer than until the next scan.
+   * `buffer` to be read in wider words. The view made last is kept, as nearly all reads go to one buffer;
+   * that holds another buffer no longer than until the next scan.
    */
   #viewOf(buffer: Buffer): DataView {
     if (this.#viewed !== buffer) {
@@ -206,8 +217,9 @@ function topicEndOf(buffer: Buffer, bodyStart: number, end: number, idBytes: num
   const topicStart = bodyStart + 2;
   if (topicStart > end) throw new ProtocolError('MQTT-3.3.2-1', 'PUBLISH without a topic');
   const topicEnd = topicStart + ((buffer[bodyStart] << 8) | buffer[bodyStart + 1]);
-  if (topicEnd === topicStart)
+  if (topicEnd === topicStart) {
     throw new ProtocolError('MQTT-4.7.3-1', 'PUBLISH with an empty topic');
+  }
   if (topicEnd + idBytes > end) {
     throw new ProtocolError('MQTT-3.3.2-1', 'PUBLISH ends before its topic or packet id');
   }
@@ -245,14 +257,6 @@ function shortFieldsEqual(view: DataView, from: number, end: number, distance: n
 /** Whether this is the first byte of PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1's PUBREL with DUP apart. */
 function isAck(header: number): boolean {
   return header === 0x40 || header === 0x50 || header === 0x62 || header === 0x70;
-}
-
-/** Checks the body of an ack and returns its packet id. */
-function ackPacketId(buffer: Buffer, bodyStart: number, end: number, type: number): number {
-  if (end - bodyStart !== 2) {
-    throw new ProtocolError(`3.${type}.1`, `an ack of ${end - bodyStart} bytes instead of 2`);
-  }
-  return packetIdAt(buffer, bodyStart);
 }
 
 /** The packet id at `position`. @throws ProtocolError when it is 0. */
