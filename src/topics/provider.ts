@@ -3,7 +3,7 @@
  * place of the trees in memory.
  */
 import { Registry } from '../base/registry.js';
-import { RetainedTree } from './retained-tree.js';
+import { type RetainedMatch, RetainedTree } from './retained-tree.js';
 import {
   type MatchResult,
   type Subscriber,
@@ -36,8 +36,12 @@ export interface TopicsProvider<S extends Subscriber, V> {
   getRetained(topicKey: string): V | undefined;
   /** @returns the value the topic had, if any. */
   deleteRetained(topicKey: string): V | undefined;
-  /** Lazy, and tolerant of changes while it is left: see RetainedTree.match. */
-  matchRetained(filterKey: string): Generator<[topicKey: string, value: V], void, undefined>;
+  /** Lazy, tolerant of changes while it is left, in steps if wanted: see RetainedTree.match. */
+  matchRetained(filterKey: string): Generator<RetainedMatch<V>, void, undefined>;
+  matchRetained(
+    filterKey: string,
+    stepsMax: number,
+  ): Generator<RetainedMatch<V> | null, void, undefined>;
   readonly retainedCount: number;
 
   /** Called once, when the shard stops. Nothing is called after it. */
@@ -90,8 +94,16 @@ class MemoryTopicsProvider<S extends Subscriber, V>
     return this.#retained.delete(topicKey);
   }
 
-  matchRetained(filterKey: string): Generator<[topicKey: string, value: V], void, undefined> {
-    return this.#retained.match(filterKey);
+  matchRetained(filterKey: string): Generator<RetainedMatch<V>, void, undefined>;
+  matchRetained(
+    filterKey: string,
+    stepsMax: number,
+  ): Generator<RetainedMatch<V> | null, void, undefined>;
+  matchRetained(
+    filterKey: string,
+    stepsMax = Number.POSITIVE_INFINITY,
+  ): Generator<RetainedMatch<V> | null, void, undefined> {
+    return this.#retained.match(filterKey, stepsMax);
   }
 
   get retainedCount(): number {

@@ -3,18 +3,8 @@
  * one lookup, the others by a walk over a trie of levels: what a match costs depends on the topic and on
  * what it matches, not on the number of other filters.
  */
-import {
-  addEntry,
-  type Keyed,
-  LevelNode,
-  levelEnd,
-  literalSlot,
-  removeEntry,
-  type Slot,
-  tailMatches,
-} from './level-trie.js';
+import { FilterIndex } from './filter-index.js';
 import { SubscriberList } from './subscriber-list.js';
-import { beginsWithDollar, hasWildcard } from './topic.js';
 
 /** Who subscribes. The tree owns the scratch word; start it at 0. */
 export interface Subscriber {
@@ -44,28 +34,24 @@ export class MatchResult<S extends Subscriber> {
   shardMask = 0;
 }
 
-/** A filter somebody wants. One subscriber is held in place, more in a list. */
-class FilterEntry<S extends Subscriber> implements Keyed {
-  readonly key: string;
+/** Who wants a filter. One subscriber is held in place, more in a list. */
+class FilterEntry<S extends Subscriber> {
   shardMask = 0;
   qos = 0;
   subscriber: S | null = null;
   list: SubscriberList<S> | null = null;
-  constructor(key: string) {
-    this.key = key;
-  }
 }
 
 /** Subscriptions of one shard, and the interest of the others, by topic filter key (topic.ts). */
 export class SubscriptionTree<S extends Subscriber> {
-  /** Every filter. A topic name looked up here finds only the filter equal to it: a name has no wildcard. */
-  readonly #entries = new Map<string, FilterEntry<S>>();
-  /** The filters with wildcards. */
-  readonly #wildcards = new LevelNode<FilterEntry<S>>();
+  readonly #index = new FilterIndex();
+  /** By filter id. */
+  readonly #entries: (FilterEntry<S> | null)[] = [null];
+  readonly #matchedIds: number[] = [];
 
   /** Distinct filters with a local subscriber or an interested shard. */
   get filterCount(): number {
-    return this.#entries.size;
+    return this.#index.count;
   }
 
   /**
@@ -91,8 +77,9 @@ export class SubscriptionTree<S extends Subscriber> {
 
   /** Removes a subscription, comparing filters character by character [MQTT-3.10.4-1]. */
   unsubscribe(filterKey: string, subscriber: S): Unsubscribed {
-    const entry = this.#entries.get(filterKey);
-    if (entry === undefined) return Unsubscribed.absent;
+    const id = this.#index.find(filterKey);
+    if (id === 0) return Unsubscribed.absent;
+    const entry = this.#entries[id]!;
     if (entry.list !== null) {
       if (!entry.list.delete(subscriber)) return Unsubscribed.absent;
       if (entry.list.subscribers.length === 1) {
@@ -104,7 +91,7 @@ export class SubscriptionTree<S extends Subscriber> {
     }
     if (entry.subscriber !== subscriber) return Unsubscribed.absent;
     entry.subscriber = null;
-    this.#dropIfUnwanted(entry);
+    this.#dropIfUnwanted(id, entry);
     return Unsubscribed.last;
   }
 
@@ -115,26 +102,33 @@ export class SubscriptionTree<S extends Subscriber> {
 
   /** Notes that shard `shardIndex` has no subscriber of the filter any more. */
   removeShard(filterKey: string, shardIndex: number): void {
-    const entry = this.#entries.get(filterKey);
-    if (entry === undefined) return;
+    const id = this.#index.find(filterKey);
+    if (id === 0) return;
+    const entry = this.#entries[id]!;
     entry.shardMask &= ~(1 << shardIndex);
-    this.#dropIfUnwanted(entry);
+    this.#dropIfUnwanted(id, entry);
   }
 
   /** Forgets all interest of a shard that died. Looks at every filter. */
   removeShardEverywhere(shardIndex: number): void {
     const bit = 1 << shardIndex;
-    for (const entry of this.#entries.values()) {
-      if ((entry.shardMask & bit) === 0) continue;
+    for (let id = 1; id < this.#entries.length; id++) {
+      const entry = this.#entries[id]!;
+      if (entry === null || (entry.shardMask & bit) === 0) continue;
       entry.shardMask &= ~bit;
-      this.#dropIfUnwanted(entry);
+      this.#dropIfUnwanted(id, entry);
     }
   }
 
-  /** The filters with a local subscriber, each once. Lazy; filters may come and go meanwhile. */
+  /**
+   * The filters with a local subscriber, each once. Lazy: filters may come and go meanwhile, and those
+   * that come may be left out.
+   */
   *localFilters(): Generator<string, void, undefined> {
-    for (const entry of this.#entries.values()) {
-      if (entry.subscriber !== null || entry.list !== null) yield entry.key;
+    for (let id = 1; id < this.#entries.length; id++) {
+      const entry = this.#entries[id]!;
+      if (entry === null || (entry.subscriber === null && entry.list === null)) continue;
+      yield this.#index.keyOf(id);
     }
   }
 
@@ -146,72 +140,25 @@ export class SubscriptionTree<S extends Subscriber> {
     const countBefore = result.count;
     result.count = 0;
     result.shardMask = 0;
-    const exact = this.#entries.get(topicKey);
-    if (exact !== undefined) collect(exact, result);
-    const root = this.#wildcards;
-    if (beginsWithDollar(topicKey)) {
-      const end = levelEnd(topicKey, 0);
-      const slot = literalSlot(root, topicKey, 0, end);
-      if (slot !== null) enter(slot, end + 1, topicKey, end + 1, result);
-    } else {
-      visit(root, 0, topicKey, 0, result);
-    }
+    const ids = this.#matchedIds;
+    const found = this.#index.match(topicKey, ids);
+    for (let i = 0; i < found; i++) collect(this.#entries[ids[i]!]!, result);
     forget(result, countBefore);
   }
 
   #entryFor(filterKey: string): FilterEntry<S> {
-    let entry = this.#entries.get(filterKey);
-    if (entry === undefined) {
-      entry = new FilterEntry<S>(filterKey);
-      this.#entries.set(filterKey, entry);
-      if (hasWildcard(filterKey)) addEntry(this.#wildcards, entry);
-    }
+    const id = this.#index.find(filterKey);
+    if (id !== 0) return this.#entries[id]!;
+    const entry = new FilterEntry<S>();
+    this.#entries[this.#index.add(filterKey)] = entry;
     return entry;
   }
 
-  #dropIfUnwanted(entry: FilterEntry<S>): void {
+  #dropIfUnwanted(id: number, entry: FilterEntry<S>): void {
     if (entry.shardMask !== 0 || entry.subscriber !== null || entry.list !== null) return;
-    this.#entries.delete(entry.key);
-    if (hasWildcard(entry.key)) removeEntry(this.#wildcards, entry);
+    this.#index.remove(id);
+    this.#entries[id] = null;
   }
-}
-
-/**
- * Collects the filters below `node`. `filterStart` and `topicStart` are where the next level begins in
- * the filters and in the topic; they differ because `+` is one character.
- */
-function visit<S extends Subscriber>(
-  node: LevelNode<FilterEntry<S>>,
-  filterStart: number,
-  topicKey: string,
-  topicStart: number,
-  result: MatchResult<S>,
-): void {
-  // `#` includes the parent level, so it counts even where the topic has ended.
-  if (node.multiWildcard !== null) collect(node.multiWildcard, result);
-  if (topicStart > topicKey.length) {
-    if (node.entry !== null) collect(node.entry, result);
-    return;
-  }
-  const end = levelEnd(topicKey, topicStart);
-  if (node.singleWildcard !== null) {
-    enter(node.singleWildcard, filterStart + 2, topicKey, end + 1, result);
-  }
-  const slot = literalSlot(node, topicKey, topicStart, end);
-  if (slot !== null) {
-    enter(slot, filterStart + end - topicStart + 1, topicKey, end + 1, result);
-  }
-}
-
-function enter<S extends Subscriber>(
-  slot: Slot<FilterEntry<S>>,
-  filterStart: number,
-  topicKey: string,
-  topicStart: number,
-  result: MatchResult<S>,
-): void {
-  if (slot instanceof LevelNode) visit(slot, filterStart, topicKey, topicStart, result);
-  else if (tailMatches(slot.key, filterStart, topicKey, topicStart)) collect(slot, result);
 }
 
 function collect<S extends Subscriber>(entry: FilterEntry<S>, result: MatchResult<S>): void {

@@ -8,12 +8,12 @@
 import { isUtf8 } from 'node:buffer';
 import { STRING_BYTES_MAX, TOPIC_LEVELS_MAX } from '../base/limits.js';
 
-/** Character codes of the wildcards. In a valid filter either is alone in its level. */
+/** Character code of `#`, as of the others below. In a valid filter a wildcard is alone in its level. */
 export const HASH = 0x23;
 export const PLUS = 0x2b;
+export const SLASH = 0x2f;
 const NUL = 0x00;
 const DOLLAR = 0x24;
-const SLASH = 0x2f;
 
 /** The topic key of an ordinary string. A lone surrogate becomes U+FFFD, as UTF-8 cannot say it. */
 export function toTopicKey(text: string): string {
@@ -113,4 +113,43 @@ export function matches(filterKey: string, topicKey: string): boolean {
     if (filterLevels[i] !== '+' && filterLevels[i] !== topicLevels[i]) return false;
   }
   return filterLevels.length === topicLevels.length;
+}
+
+/** Where the level that begins at `start` ends: at the next `/`, or with the key. */
+export function levelEnd(key: string, start: number): number {
+  const slash = key.indexOf('/', start);
+  return slash < 0 ? key.length : slash;
+}
+
+/**
+ * Whether the levels of `filterKey` from `filterStart` on match those of `topicKey` from `topicStart` on.
+ * Both starts are at the beginning of a level, or one past the end of a key that has no more levels.
+ */
+export function matchesTail(
+  filterKey: string,
+  filterStart: number,
+  topicKey: string,
+  topicStart: number,
+): boolean {
+  const filterEnd = filterKey.length;
+  const topicEnd = topicKey.length;
+  if (filterStart > filterEnd) return topicStart > topicEnd;
+  if (topicStart > topicEnd) return filterKey.charCodeAt(filterStart) === HASH;
+  let t = topicStart;
+  // A wildcard is alone in its level, so both walks are at the beginning of a level when one is met.
+  for (let f = filterStart; f < filterEnd; f++) {
+    const code = filterKey.charCodeAt(f);
+    if (code === PLUS) {
+      while (t < topicEnd && topicKey.charCodeAt(t) !== SLASH) t++;
+    } else if (code === HASH) {
+      return true;
+    } else if (t < topicEnd) {
+      if (topicKey.charCodeAt(t) !== code) return false;
+      t++;
+    } else {
+      // The topic has ended: what is left of the filter may only be `/#`.
+      return code === SLASH && f + 2 === filterEnd && filterKey.charCodeAt(f + 1) === HASH;
+    }
+  }
+  return t === topicEnd;
 }
