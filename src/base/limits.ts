@@ -123,6 +123,11 @@ export const CLIENT_SETTINGS = {
   maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
   /** Leaves half of the ids that may be in use at once (32,768) to SUBSCRIBE and UNSUBSCRIBE. */
   maxInflight: { default: 1_024, min: 1, max: 16_384 },
+  /**
+   * Mosquitto (2.0.11, default max_inflight_messages 20) acknowledges and loses QoS 1 messages that it
+   * receives while 20 QoS 2 messages of the same client have not been released.
+   */
+  maxInflightQos2: { default: 16, min: 1, max: 16_384 },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
   highWaterMark: { default: 1_024, min: 1, max: 1_000_000 },

@@ -58,6 +58,8 @@ export interface ClientOptions {
   readonly maxPacketBytes?: number | string | undefined;
   /** QoS 1 and 2 messages sent and not yet acknowledged, 1,024 unless given; more wait in the queue. */
   readonly maxInflight?: number | undefined;
+  /** QoS 2 messages among them, 16 unless given: Mosquitto loses messages when they are 20 or more. */
+  readonly maxInflightQos2?: number | undefined;
   /** Messages that wait to be sent, 100,000 unless given; more are refused with a CapacityError. */
   readonly maxQueuedMessages?: number | undefined;
   /** Bytes of messages that wait to be sent or acknowledged, 64 MiB unless given. */
@@ -82,6 +84,7 @@ export interface ClientSettings {
   readonly queueQos0: boolean;
   readonly maxPacketBytes: number;
   readonly maxInflight: number;
+  readonly maxInflightQos2: number;
   readonly maxQueuedMessages: number;
   readonly maxQueuedBytes: number;
   readonly reconnectMinDelayMs: number;
@@ -107,6 +110,7 @@ const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   queueQos0: true,
   maxPacketBytes: true,
   maxInflight: true,
+  maxInflightQos2: true,
   maxQueuedMessages: true,
   maxQueuedBytes: true,
 };
@@ -216,7 +220,7 @@ function randomClientId(): string {
 
 /** The numbers and switches that need no more than their range. */
 function limitsOf(reader: OptionReader, options: ClientOptions) {
-  const whole = (name: 'maxInflight' | 'maxQueuedMessages'): number =>
+  const whole = (name: 'maxInflight' | 'maxInflightQos2' | 'maxQueuedMessages'): number =>
     reader.read(name, wholeNumber(L[name]), options[name], L[name].default);
   const size = (name: 'maxPacketBytes' | 'maxQueuedBytes'): number =>
     reader.read(name, bytes(L[name]), options[name], L[name].default);
@@ -235,6 +239,7 @@ function limitsOf(reader: OptionReader, options: ClientOptions) {
     queueQos0: reader.read('queueQos0', trueOrFalse(), options.queueQos0, true),
     maxPacketBytes: size('maxPacketBytes'),
     maxInflight: whole('maxInflight'),
+    maxInflightQos2: whole('maxInflightQos2'),
     maxQueuedMessages: whole('maxQueuedMessages'),
     maxQueuedBytes: size('maxQueuedBytes'),
   };

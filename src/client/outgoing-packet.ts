@@ -45,6 +45,11 @@ export class OutgoingPacket extends Call implements PendingAck {
     return this.awaits < PacketType.suback;
   }
 
+  /** A QoS 2 message, in either half of its exchange. */
+  get isQos2(): boolean {
+    return this.awaits === PacketType.pubrec || this.awaits === PacketType.pubcomp;
+  }
+
   /** Lets the frame go: the server has the message, or nobody wants it sent. */
   dropFrame(): void {
     this.buffer = NO_BYTES;

@@ -48,6 +48,8 @@ export class Outgoing {
   /** Packets of the queue that were given up: they are passed over. */
   #givenUp = 0;
   readonly #sent = new PendingAcks<OutgoingPacket>();
+  /** QoS 2 messages in `#sent`. */
+  #sentQos2 = 0;
   /** Bytes of the frames in the queue and of those that may have to be sent again. */
   #heldBytes = 0;
   #writer: Writer | null = null;
@@ -181,7 +183,7 @@ export class Outgoing {
     for (const packet of this.#sent.inOrder()) {
       packet.fail(error);
       if (keepSession && packet.isPublish) continue;
-      this.#sent.remove(packet);
+      this.#forget(packet);
       this.#drop(packet);
     }
   }
@@ -222,7 +224,7 @@ export class Outgoing {
         this.#givenUp--;
         continue;
       }
-      if (packet.awaits !== 0) this.#sent.add(packet);
+      if (packet.awaits !== 0) this.#add(packet);
       packet.write(writer, 0);
       if (packet.awaits === 0) {
         this.#release(packet);
@@ -238,7 +240,7 @@ export class Outgoing {
   #mayWrite(writer: Writer, qos: number, frameBytes: number): boolean {
     if (qos !== 0) {
       return (
-        this.#sent.count < this.#settings.maxInflight &&
+        this.#windowHasRoom(qos === 2) &&
         this.#heldBytes + frameBytes <= this.#settings.maxQueuedBytes
       );
     }
@@ -249,7 +251,12 @@ export class Outgoing {
   #hasRoom(writer: Writer, awaits: number): boolean {
     if (writer.isBusy || this.#sent.count >= PENDING_ACKS_MAX) return false;
     const isMessage = awaits === PacketType.puback || awaits === PacketType.pubrec;
-    return !isMessage || this.#sent.count < this.#settings.maxInflight;
+    return !isMessage || this.#windowHasRoom(awaits === PacketType.pubrec);
+  }
+
+  #windowHasRoom(isQos2: boolean): boolean {
+    const { maxInflight, maxInflightQos2 } = this.#settings;
+    return this.#sent.count < maxInflight && !(isQos2 && this.#sentQos2 >= maxInflightQos2);
   }
 
   /** @throws when the queue does not take another message of this size. */
@@ -311,8 +318,14 @@ export class Outgoing {
     return promise;
   }
 
-  #keepSent(packet: OutgoingPacket): void {
+  /** Gives a packet its id. */
+  #add(packet: OutgoingPacket): void {
     this.#sent.add(packet);
+    if (packet.isQos2) this.#sentQos2++;
+  }
+
+  #keepSent(packet: OutgoingPacket): void {
+    this.#add(packet);
     this.#heldBytes += packet.frameBytes;
     this.onAwaiting();
   }
@@ -338,6 +351,7 @@ export class Outgoing {
   /** Takes a packet that was sent out of the table: its id is free. */
   #forget(packet: OutgoingPacket): void {
     this.#sent.remove(packet);
+    if (packet.isQos2) this.#sentQos2--;
     this.#release(packet);
   }
 
