@@ -177,6 +177,7 @@ export class Connection implements FrameSink, Publisher {
     if (this.keepAliveMs === 0) {
       this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
     }
+    this.host.onAttached(this);
     this.unpause(Pause.connecting);
     this.handleKept();
   }

@@ -46,6 +46,8 @@ export interface ConnectionHost extends OutboxHost {
     session: Session,
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
   ): void;
+  /** The connection has its session: its CONNACK says 0. */
+  onAttached(connection: Connection): void;
   /** The connection is closed; `session` is what it was attached to. */
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void;

@@ -1,5 +1,6 @@
 /** This shard's end of the channel to the primary: what is frequent is collected and sent once a turn. */
 import type { MessagePort } from 'node:worker_threads';
+import type { CloseReason } from '../base/errors.js';
 import { LOG_LINES_PER_SECOND_MAX } from '../base/limits.js';
 import type { Claim, ToPrimary } from './control.js';
 
@@ -12,6 +13,8 @@ export class PrimaryLine {
   /** Called when something was collected, so that a turn's end follows. */
   readonly #schedule: () => void;
   readonly #lowestLevel: number;
+  /** Whether the embedding program wants to hear of clients that come and go. */
+  isWatched = false;
   #claims: Claim[] = [];
   #settled: number[] = [];
   #dropped: number[] = [];
@@ -39,6 +42,12 @@ export class PrimaryLine {
   dropped(claim: number): void {
     this.#dropped.push(claim);
     this.#schedule();
+  }
+
+  /** A client came or went. */
+  event(name: 'connected' | 'disconnected', clientId: string, reason?: CloseReason): void {
+    if (!this.isWatched) return;
+    this.say({ kind: 'event', name, clientId, ...(reason === undefined ? {} : { reason }) });
   }
 
   /** Sends one message at once. */

@@ -1,4 +1,5 @@
 /** The life of a shard as a task of the primary's pool: start, serve, stop. */
+import { CloseReason } from '../base/errors.js';
 import { createAuthenticator } from '../connection/authenticator.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { Session } from '../sessions/session.js';
@@ -43,6 +44,12 @@ function onMessage(
     case 'granted':
       shard.takeover.onGranted(message.claim, message.from);
       return;
+    case 'refused':
+      shard.takeover.onRefused(message.claim);
+      return;
+    case 'watch-clients':
+      shard.line.isWatched = message.enabled;
+      return;
     case 'release':
       shard.takeover.onRelease(message);
       return;
@@ -57,7 +64,7 @@ function onMessage(
       publish(shard, message);
       return;
     case 'kick':
-      shard.registry.get(message.clientId)?.outlet?.closeConnection('kicked');
+      shard.registry.get(message.clientId)?.outlet?.closeConnection(CloseReason.kicked);
       return;
     case 'quiesce':
       shard.quiesce().then(() => shard.line.say({ kind: 'quiesced' }), reject);

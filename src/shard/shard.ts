@@ -213,10 +213,15 @@ export class Shard implements ConnectionHost {
     if (filters.length > 0) this.replays.start(session, filters);
   }
 
+  onAttached(connection: Connection): void {
+    this.line.event('connected', connection.clientId);
+  }
+
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void {
     this.counters.addClosed(reason);
     this.backpressure.forget(connection.id);
     if (session === null) return;
+    this.line.event('disconnected', connection.clientId, reason);
     this.replays.stop(session);
     if (session.cleanSession) this.registry.end(session);
   }

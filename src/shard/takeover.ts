@@ -16,6 +16,7 @@ import { CloseReason } from '../base/errors.js';
 import { SHARDS_MAX } from '../base/limits.js';
 import { type Connection, ConnectionState } from '../connection/connection.js';
 import type { ConnectPacket } from '../protocol/packet.js';
+import { ConnackCode } from '../protocol/return-code.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { type HandoverOffer, RecordKind } from '../router/records.js';
@@ -98,7 +99,8 @@ export class Takeover {
     const pending = this.#pending.get(claim);
     if (pending === undefined) return;
     this.#pending.delete(claim);
-    pending.connection.close(CloseReason.takenOver, { detail: 'newer connections took its place' });
+    if (pending.connection.state !== ConnectionState.connecting) return;
+    pending.connection.refuse(ConnackCode.serverUnavailable, 'too many claim this client id');
   }
 
   /** Another shard has claimed a client id that is held here. */
