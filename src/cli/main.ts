@@ -11,7 +11,6 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
   serve: { summary: 'Runs the broker.', load: () => import('./serve.js') },
   pub: { summary: 'Publishes messages.', load: () => import('./pub.js') },
   sub: { summary: 'Subscribes and prints messages.', load: () => import('./sub.js') },
-  bench: { summary: 'Measures a broker.', load: () => import('./bench.js') },
 };
 
 const HELP = `Usage: surgemq <command> [flags]
@@ -68,11 +67,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+/** Ends the process when what was written to standard output is out. */
+function exit(code: number): void {
+  process.stdout.write('', () => process.exit(code));
+}
+
 try {
-  process.exit(await main(process.argv.slice(2)));
+  exit(await main(process.argv.slice(2)));
 } catch (error) {
   const lines = linesFor(error);
   if (lines === undefined) throw error;
   process.stderr.write(lines.map((line) => `surgemq: ${line}\n`).join(''));
-  process.exit(1);
+  exit(1);
 }
