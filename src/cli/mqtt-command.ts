@@ -1,0 +1,222 @@
+/** What `surgemq pub` and `surgemq sub` share: connection flags, error lines and exit codes. */
+import { CLIENT_SETTINGS } from '../base/limits.js';
+import { parseBrokerUri } from '../client/broker-uri.js';
+import {
+  type ClientOptions,
+  ConfigError,
+  ConnectFailedError,
+  ConnectionLostError,
+  ConnectRefusedError,
+  type QoS,
+} from '../client/index.js';
+import { type Flag, type ParsedArgs, splitArgs } from './args.js';
+
+/** Exit codes of mosquitto_pub and mosquitto_sub; a refused CONNECT exits with its return code. */
+export const ExitCode = { ok: 0, failed: 1, connectionLost: 7, timedOut: 27 } as const;
+
+/** Protocol names of `-V`. */
+const VERSIONS: Readonly<Record<string, 3 | 4>> = { mqttv31: 3, 31: 3, mqttv311: 4, 311: 4 };
+
+/** CONNACK return codes in Mosquitto's words. */
+const REFUSED: Readonly<Record<number, string>> = {
+  1: 'unacceptable protocol version',
+  2: 'identifier rejected',
+  3: 'broker unavailable',
+  4: 'bad user name or password',
+  5: 'not authorised',
+};
+
+const KEEP_ALIVE_DEFAULT = String(CLIENT_SETTINGS.keepAliveSeconds.default);
+
+/** Flags about the connection, the same for both commands. */
+export const CONNECTION_FLAGS: readonly Flag[] = [
+  { name: 'host', short: 'h', placeholder: 'host', summary: 'Server; default localhost.' },
+  { name: 'port', short: 'p', placeholder: 'port', summary: 'Its port; default 1883.' },
+  {
+    name: 'url',
+    short: 'L',
+    placeholder: 'url',
+    summary: 'All at once: mqtt://[username[:password]@]host[:port]/topic',
+  },
+  { name: 'id', short: 'i', placeholder: 'id', summary: 'Client id; default: a random one.' },
+  {
+    name: 'id-prefix',
+    short: 'I',
+    placeholder: 'prefix',
+    summary: 'Client id made of this and the process id.',
+  },
+  { name: 'username', short: 'u', placeholder: 'name', summary: 'User name.' },
+  { name: 'pw', short: 'P', placeholder: 'password', summary: 'Password.' },
+  {
+    name: 'disable-clean-session',
+    short: 'c',
+    summary: 'Keeps the session when the connection ends; needs -i.',
+  },
+  {
+    name: 'keepalive',
+    short: 'k',
+    placeholder: 'seconds',
+    summary: `Keep alive; default ${KEEP_ALIVE_DEFAULT}.`,
+  },
+  {
+    name: 'protocol-version',
+    short: 'V',
+    placeholder: 'version',
+    summary: 'mqttv311 (default) or mqttv31.',
+  },
+  { name: 'will-topic', placeholder: 'topic', summary: 'Topic of the will.' },
+  { name: 'will-payload', placeholder: 'text', summary: 'Its payload; default: none.' },
+  { name: 'will-qos', placeholder: 'qos', summary: 'Its QoS; default 0.' },
+  { name: 'will-retain', summary: 'The server keeps the will as a retained message.' },
+  { name: 'debug', short: 'd', summary: 'Says what is done, on the standard error.' },
+  { name: 'quiet', summary: 'Prints no error messages.' },
+  { name: 'help', summary: 'Shows this text.' },
+];
+
+/** A command line being read: values by name, and what is wrong. */
+export class CommandLine {
+  readonly faults: string[];
+  readonly #args: ParsedArgs;
+
+  constructor(flags: readonly Flag[], args: readonly string[]) {
+    this.#args = splitArgs(flags, args);
+    this.faults = [
+      ...this.#args.faults,
+      ...this.#args.positionals.map((word) => `'${word}' belongs to no flag`),
+    ];
+  }
+
+  has(name: string): boolean {
+    return this.#args.values.has(name);
+  }
+
+  /** All values of a flag, in order. */
+  all(name: string): readonly string[] {
+    return this.#args.values.get(name) ?? [];
+  }
+
+  /** The value that counts, the last one. */
+  text(name: string): string | undefined {
+    return this.all(name).at(-1);
+  }
+
+  /** A whole number in a range; notes a fault for anything else. */
+  number(name: string, min: number, max: number): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    this.faults.push(`Invalid ${name} given: ${text}; allowed: ${min} to ${max}`);
+    return undefined;
+  }
+
+  /** A QoS; default 0. */
+  qos(name: string): QoS {
+    const qos = this.number(name, 0, 2);
+    return qos === 1 || qos === 2 ? qos : 0;
+  }
+}
+
+/** Where to connect, and as whom. */
+export interface Target {
+  readonly uri: string;
+  readonly options: ClientOptions;
+  /** Topic of the URL; empty for none. */
+  readonly topic: string;
+}
+
+/** Reads the connection flags. Faults are noted in `line`. */
+export function readTarget(line: CommandLine): Target {
+  const url = line.text('url');
+  const address = url === undefined ? undefined : parseBrokerUri(url);
+  if (url !== undefined && address === undefined) {
+    line.faults.push(
+      `Invalid URL given: ${url}; allowed: mqtt://[user[:password]@]host[:port]/topic`,
+    );
+  }
+  const host = line.text('host') ?? address?.host ?? 'localhost';
+  const port = line.number('port', 1, 65_535) ?? address?.port ?? 1883;
+  const username = line.text('username') ?? address?.username ?? undefined;
+  const password = line.text('pw') ?? address?.password ?? undefined;
+  const prefix = line.text('id-prefix');
+  const clientId = line.text('id') ?? (prefix === undefined ? undefined : prefix + process.pid);
+  const isKept = line.has('disable-clean-session');
+  if (isKept && clientId === undefined) line.faults.push('-c needs a client id: add -i <id>');
+  const version = line.text('protocol-version');
+  const protocolVersion = version === undefined ? 4 : VERSIONS[version];
+  if (protocolVersion === undefined) {
+    line.faults.push(`Invalid protocol-version given: ${version}; allowed: mqttv311, mqttv31`);
+  }
+  const { min, max } = CLIENT_SETTINGS.keepAliveSeconds;
+  return {
+    uri: `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    topic: address?.path ?? '',
+    options: {
+      clientId,
+      cleanSession: !isKept,
+      protocolVersion,
+      username,
+      password,
+      keepAlive: line.number('keepalive', min, max),
+      will: willOf(line),
+    },
+  };
+}
+
+function willOf(line: CommandLine): ClientOptions['will'] {
+  const topic = line.text('will-topic');
+  const others = ['will-payload', 'will-qos', 'will-retain'].filter((name) => line.has(name));
+  if (topic === undefined) {
+    for (const name of others) line.faults.push(`--${name} needs --will-topic`);
+    return undefined;
+  }
+  return {
+    topic,
+    payload: line.text('will-payload'),
+    qos: line.qos('will-qos'),
+    retain: line.has('will-retain'),
+  };
+}
+
+/** Prints what happens, where it is asked for. */
+export class Reporter {
+  readonly #command: string;
+  readonly #isQuiet: boolean;
+  readonly #isDebug: boolean;
+
+  constructor(command: string, line: CommandLine) {
+    this.#command = command;
+    this.#isQuiet = line.has('quiet');
+    this.#isDebug = line.has('debug');
+  }
+
+  debug(text: string): void {
+    if (this.#isDebug) process.stderr.write(`${text}\n`);
+  }
+
+  error(text: string): void {
+    if (!this.#isQuiet) process.stderr.write(`${text}\n`);
+  }
+
+  /** What is wrong with the command line. @returns the exit code. */
+  usage(faults: readonly string[]): number {
+    for (const fault of faults) this.error(`Error: ${fault}`);
+    this.error(`\nUse 'surgemq ${this.#command} --help' to see usage.`);
+    return ExitCode.failed;
+  }
+
+  /** What went wrong at work. @returns the exit code. @throws what is no error of the library. */
+  failure(error: unknown): number {
+    if (error instanceof ConfigError) return this.usage(error.faults);
+    if (error instanceof ConnectRefusedError) {
+      const { returnCode } = error;
+      const why = REFUSED[returnCode] ?? `unknown reason ${returnCode}`;
+      this.error(`Connection error: Connection Refused: ${why}.`);
+      return returnCode;
+    }
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    this.error(`Error: ${error.message}`);
+    if (error instanceof ConnectFailedError) return ExitCode.failed;
+    return error instanceof ConnectionLostError ? ExitCode.connectionLost : ExitCode.failed;
+  }
+}

@@ -1,0 +1,248 @@
+/** `surgemq sub`: subscribes and prints, with the flags of mosquitto_sub. */
+import { Client, type Message, type QoS, SubscribeRefusedError } from '../client/index.js';
+import { isTopicFilter } from '../client/text.js';
+import { matches, toTopicKey } from '../topics/topic.js';
+import { type Flag, flagsHelp } from './args.js';
+import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
+
+const FLAGS: readonly Flag[] = [
+  {
+    name: 'topic',
+    short: 't',
+    placeholder: 'filter',
+    isRepeatable: true,
+    summary: 'Topic filter to subscribe to. May be repeated.',
+  },
+  { name: 'qos', short: 'q', placeholder: 'qos', summary: 'QoS to subscribe with; default 0.' },
+  { name: 'verbose', short: 'v', summary: 'Prints the topic before each message.' },
+  { name: 'no-eol', short: 'N', summary: 'Prints no end of line after a message.' },
+  { name: 'count', short: 'C', placeholder: 'count', summary: 'Ends after so many messages.' },
+  { name: 'timeout', short: 'W', placeholder: 'seconds', summary: 'Ends after so many seconds.' },
+  {
+    name: 'filter-out',
+    short: 'T',
+    placeholder: 'filter',
+    isRepeatable: true,
+    summary: 'Does not print messages that this filter matches. May be repeated.',
+  },
+  {
+    name: 'unsubscribe',
+    short: 'U',
+    placeholder: 'filter',
+    isRepeatable: true,
+    summary: 'Unsubscribes from a filter of a kept session. May be repeated.',
+  },
+  { name: 'no-retained', short: 'R', summary: 'Does not print retained messages.' },
+  { name: 'retained-only', summary: 'Prints retained messages, and ends at the first other one.' },
+  { name: 'exit-after-sub', short: 'E', summary: 'Ends when the subscriptions are made.' },
+  ...CONNECTION_FLAGS,
+];
+
+const HELP = `Usage: surgemq sub {-t filter | -L url} [flags]
+
+Subscribes and prints each message on a line.
+
+${flagsHelp(FLAGS)}
+`;
+
+/** What is to be received and how it is printed. */
+interface Job {
+  readonly filters: readonly string[];
+  readonly unwanted: readonly string[];
+  /** Filter keys. */
+  readonly filteredOut: readonly string[];
+  readonly qos: QoS;
+  readonly isVerbose: boolean;
+  readonly hasEol: boolean;
+  /** Infinity: no end. */
+  readonly count: number;
+  /** 0: no end. */
+  readonly timeoutMs: number;
+  readonly hidesRetained: boolean;
+  readonly isRetainedOnly: boolean;
+  readonly exitsAfterSub: boolean;
+}
+
+/** Runs the command. @returns exit code, as mosquitto_sub has it. */
+export async function run(args: readonly string[]): Promise<number> {
+  const line = new CommandLine(FLAGS, args);
+  const reporter = new Reporter('sub', line);
+  if (line.has('help')) {
+    process.stdout.write(HELP);
+    return ExitCode.ok;
+  }
+  const target = readTarget(line);
+  const job = readJob(line, target.topic);
+  if (line.faults.length > 0) return reporter.usage(line.faults);
+  try {
+    const client = new Client(target.uri, target.options);
+    return await new Receiver(client, job, reporter).run();
+  } catch (error) {
+    return reporter.failure(error);
+  }
+}
+
+function readJob(line: CommandLine, urlTopic: string): Job {
+  const filters = [...line.all('topic'), ...(urlTopic === '' ? [] : [urlTopic])];
+  if (filters.length === 0 && !line.has('unsubscribe')) {
+    line.faults.push('You must specify a topic to subscribe to.');
+  }
+  const unwanted = line.all('unsubscribe');
+  const filteredOut = line.all('filter-out');
+  for (const filter of [...filters, ...unwanted, ...filteredOut]) {
+    if (isTopicFilter(filter)) continue;
+    line.faults.push(
+      `Invalid subscription topic '${filter}', are all '+' and '#' wildcards correct?`,
+    );
+  }
+  const isRetainedOnly = line.has('retained-only');
+  if (isRetainedOnly && line.has('no-retained')) {
+    line.faults.push('--retained-only and -R exclude each other');
+  }
+  return {
+    filters,
+    unwanted,
+    filteredOut: filteredOut.map(toTopicKey),
+    qos: line.qos('qos'),
+    isVerbose: line.has('verbose'),
+    hasEol: !line.has('no-eol'),
+    count: line.number('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
+    timeoutMs: (line.number('timeout', 1, 2_000_000) ?? 0) * 1_000,
+    hidesRetained: line.has('no-retained'),
+    isRetainedOnly,
+    exitsAfterSub: line.has('exit-after-sub'),
+  };
+}
+
+const EOL = Buffer.from('\n');
+/** Topic, payload and end of line. */
+const LINE_PARTS = 3;
+/** Bytes of payload that are printed at once. */
+const LINES_BYTES = 64 * 1024;
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** One run of the command: until a count, a time, a signal or an error ends it. */
+class Receiver {
+  readonly #client: Client;
+  readonly #job: Job;
+  readonly #reporter: Reporter;
+  #printed = 0;
+  /** What is printed at the end of this turn: a system call a message would be the slowest part. */
+  #lines: Buffer[] = [];
+  #linesBytes = 0;
+  #isEnded = false;
+  #end: (exitCode: number) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+
+  constructor(client: Client, job: Job, reporter: Reporter) {
+    this.#client = client;
+    this.#job = job;
+    this.#reporter = reporter;
+  }
+
+  /** @returns exit code. @throws what the client throws. */
+  async run(): Promise<number> {
+    const { timeoutMs } = this.#job;
+    const ended = new Promise<number>((resolve, reject) => {
+      this.#end = resolve;
+      this.#fail = reject;
+    });
+    const onSignal = (): void => this.#end(ExitCode.ok);
+    for (const signal of SIGNALS) process.once(signal, onSignal);
+    const timer = timeoutMs === 0 ? undefined : setTimeout(() => this.#onTimeout(), timeoutMs);
+    this.#start().catch(this.#fail);
+    try {
+      return await ended;
+    } finally {
+      this.#isEnded = true;
+      this.#flush();
+      clearTimeout(timer);
+      for (const signal of SIGNALS) process.off(signal, onSignal);
+      this.#reporter.debug(`Client ${this.#client.clientId} sending DISCONNECT`);
+      await this.#client.disconnect({ drain: false });
+    }
+  }
+
+  async #start(): Promise<void> {
+    const client = this.#client;
+    const { clientId } = client;
+    // A kept session may have messages of filters that are not asked for now: they are printed too.
+    client.on('message', (message) => this.#onMessage(message));
+    client.on('error', (error) => this.#fail(error));
+    client.on('disconnect', ({ error }) => {
+      if (error !== null) this.#reporter.debug(`${error.message}; reconnecting`);
+    });
+    this.#reporter.debug(`Client ${clientId} sending CONNECT`);
+    await client.connect();
+    this.#reporter.debug(`Client ${clientId} received CONNACK (0)`);
+    await this.#subscribe();
+    if (this.#job.unwanted.length > 0) {
+      this.#reporter.debug(`Client ${clientId} sending UNSUBSCRIBE`);
+      await client.unsubscribe(this.#job.unwanted);
+      this.#reporter.debug(`Client ${clientId} received UNSUBACK`);
+    }
+    if (this.#job.exitsAfterSub) this.#end(ExitCode.ok);
+  }
+
+  async #subscribe(): Promise<void> {
+    const { filters, qos } = this.#job;
+    if (filters.length === 0) return;
+    const { clientId } = this.#client;
+    for (const filter of filters) {
+      this.#reporter.debug(`Client ${clientId} sending SUBSCRIBE (Topic: ${filter}, QoS: ${qos})`);
+    }
+    try {
+      await this.#client.subscribe(filters, undefined, { qos });
+      this.#reporter.debug(`Client ${clientId} received SUBACK`);
+    } catch (error) {
+      if (!(error instanceof SubscribeRefusedError)) throw error;
+      const areAll = new Set(error.filters).size === new Set(filters).size;
+      this.#reporter.error(
+        areAll
+          ? 'All subscription requests were denied.'
+          : `Denied: ${error.filters.map((filter) => `'${filter}'`).join(', ')}`,
+      );
+      if (areAll) this.#end(ExitCode.failed);
+    }
+  }
+
+  #onTimeout(): void {
+    this.#reporter.error('Timed out');
+    this.#end(ExitCode.timedOut);
+  }
+
+  #onMessage(message: Message): void {
+    const { hidesRetained, isRetainedOnly, filteredOut, count } = this.#job;
+    if (this.#isEnded || this.#printed >= count) return;
+    if (isRetainedOnly && !message.retain) {
+      this.#isEnded = true;
+      this.#end(ExitCode.ok);
+      return;
+    }
+    if (hidesRetained && message.retain) return;
+    const topicKey = filteredOut.length === 0 ? '' : toTopicKey(message.topic);
+    if (filteredOut.some((filterKey) => matches(filterKey, topicKey))) return;
+    this.#print(message);
+    if (++this.#printed >= count) this.#end(ExitCode.ok);
+  }
+
+  /** Adds a message to what is printed, as bytes: a payload need not be text. */
+  #print({ topic, payload }: Message): void {
+    const { isVerbose, hasEol } = this.#job;
+    const isNull = isVerbose && payload.length === 0;
+    if (isVerbose) this.#lines.push(Buffer.from(isNull ? `${topic} (null)` : `${topic} `));
+    this.#lines.push(payload);
+    if (hasEol) this.#lines.push(EOL);
+    this.#linesBytes += payload.length;
+    if (this.#linesBytes >= LINES_BYTES) this.#flush();
+    else if (this.#lines.length <= LINE_PARTS) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#lines.length === 0) return;
+    process.stdout.write(Buffer.concat(this.#lines));
+    this.#lines = [];
+    this.#linesBytes = 0;
+  }
+}
