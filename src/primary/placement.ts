@@ -2,7 +2,9 @@
 
 /** What the shards say of themselves, through their shared counters; both may lag behind. */
 export interface ShardLoads {
-  /** Sockets that the shard has taken since it started. */
+  /**
+   * Sockets that the shard has taken since it started; each counts, even one that failed at once.
+   */
   taken(shardIndex: number): number;
   /** Connections that it has open now. */
   open(shardIndex: number): number;
@@ -12,7 +14,7 @@ export class Placement {
   readonly #loads: ShardLoads;
   /** By shard: may it be given connections. */
   readonly #isLive: boolean[];
-  /** By shard: connections given to it since it became live. */
+  /** By shard: what it had taken when it became live, and the connections given to it since. */
   readonly #placed: number[];
   /** Where the search begins, so that equals take turns. */
   #next = 0;
@@ -24,10 +26,10 @@ export class Placement {
     this.#placed = new Array<number>(shardCount).fill(0);
   }
 
-  /** A shard that becomes live has taken nothing yet; one that died gets nothing more. */
+  /** A shard that becomes live has nothing on its way yet; one that died gets nothing more. */
   setLive(shardIndex: number, isLive: boolean): void {
     this.#isLive[shardIndex] = isLive;
-    this.#placed[shardIndex] = 0;
+    this.#placed[shardIndex] = isLive ? this.#loads.taken(shardIndex) : 0;
   }
 
   /** Chooses a live shard and counts the connection as its own. @returns -1 when none is live. */
@@ -53,7 +55,7 @@ export class Placement {
 
   /** The connection just placed has not reached the shard. */
   takeBack(shardIndex: number): void {
-    if (this.#placed[shardIndex] > 0) this.#placed[shardIndex]--;
+    if (this.#isLive[shardIndex]) this.#placed[shardIndex]--;
   }
 
   /** Connections of a shard: those it has open, and those on their way to it. */

@@ -1,4 +1,7 @@
-/** A shard that does nothing but send and check records (traffic.ts). A record that is wrong ends it. */
+/**
+ * A shard that does nothing but send and check records (traffic.ts). A record that is wrong ends
+ * it.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PeerLink, type RecordHandler } from '../../src/router/peer-link.js';
 import type { FromRingWorker, RingWorkerData, ToRingWorker } from './traffic.js';

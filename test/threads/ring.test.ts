@@ -6,7 +6,10 @@ import { type RingReport, Traffic } from './traffic.js';
 /** The smallest ring there may be: it wraps and fills many times. */
 const RING_BYTES = 64 * 1024;
 
-/** Asserts that every shard took each record that every other has sent to it; content and order it checked. */
+/**
+ * Asserts that every shard took each record that every other has sent to it; content and order it
+ * checked.
+ */
 function assertComplete(reports: readonly RingReport[]): void {
   for (const [sender, { sent }] of reports.entries()) {
     const traffic = new Traffic(sender, 0, reports.length);

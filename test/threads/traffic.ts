@@ -1,6 +1,6 @@
 /**
- * Records that their receiver can check without having seen them: everything about record `sequence` of
- * a sender follows from the sender's seed.
+ * Records that their receiver can check without having seen them: everything about record
+ * `sequence` of a sender follows from the sender's seed.
  */
 
 /** Messages from a test to a ring worker. */
@@ -49,7 +49,9 @@ export interface RingWorkerData {
   readonly drainBytes: number;
   /** Which start of this shard it is, and of its peers: their seeds depend on it. */
   readonly incarnations: readonly number[];
-  /** True for a shard that starts while its peers are in full flow: their first records may be any. */
+  /**
+   * True for a shard that starts while its peers are in full flow: their first records may be any.
+   */
   readonly isLate: boolean;
   /** Say `progress` after so many records. */
   readonly progressAfter: number;
