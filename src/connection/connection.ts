@@ -272,6 +272,12 @@ export class Connection implements FrameSink, Publisher {
     host.onClosed(this, session, reason);
   }
 
+  /** The socket is closed: whatever the reason, it is no fault of this side. */
+  onSocketClosed(): void {
+    this.close(CloseReason.connectionLost);
+    this.host.onGone(this);
+  }
+
   /** Looks at this connection's time-outs; called several times a second. */
   sweep(now: number): void {
     switch (this.state) {

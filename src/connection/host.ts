@@ -50,5 +50,7 @@ export interface ConnectionHost extends OutboxHost {
   onAttached(connection: Connection): void;
   /** The connection is closed; `session` is what it was attached to. */
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void;
+  /** The socket of a closed connection is closed too. */
+  onGone(connection: Connection): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void;
 }

@@ -54,9 +54,11 @@ export class Outbox implements Outlet {
   readonly #socket: Socket;
   /** Descriptor to write to without the stream's machinery, -1 when there is none. */
   #descriptor: number;
-  /** Start and end of each stretch of the arena that is to be written. */
-  readonly #segments: number[] = [];
-  #segmentCount = 0;
+  /** The first stretch of the arena that is to be written: mostly the only one. Empty: start = end. */
+  #firstStart = 0;
+  #firstEnd = 0;
+  /** Start and end of each further stretch; made by the first. */
+  #moreSegments: number[] | null = null;
   #isDirty = false;
   /** Copies of what the socket has not taken; the first is with the socket. */
   #chunks: Chunk[] | null = null;
@@ -82,14 +84,20 @@ export class Outbox implements Outlet {
 
   append(start: number, end: number): void {
     if (this.#isClosed) return;
-    const last = this.#segmentCount - 1;
-    if (last > 0 && this.#segments[last] === start) {
-      this.#segments[last] = end;
-      return;
+    const more = this.#moreSegments;
+    if (this.#firstStart === this.#firstEnd) {
+      this.#firstStart = start;
+      this.#firstEnd = end;
+      this.wake();
+    } else if (more !== null) {
+      const last = more.length - 1;
+      if (more[last] === start) more[last] = end;
+      else more.push(start, end);
+    } else if (this.#firstEnd === start) {
+      this.#firstEnd = end;
+    } else {
+      this.#moreSegments = [start, end];
     }
-    this.#segments[this.#segmentCount++] = start;
-    this.#segments[this.#segmentCount++] = end;
-    this.wake();
   }
 
   wake(): void {
@@ -107,47 +115,54 @@ export class Outbox implements Outlet {
   /** Writes everything noted, then what the window allows. `arena` is what the segments refer to. */
   flush(arena: Buffer): void {
     this.#isDirty = false;
-    const window = this.session === null ? null : this.session.window;
-    const segments = this.#segments;
-    const count = this.#segmentCount;
-    this.#segmentCount = 0;
     if (this.#isClosed) return;
-    if (count === 2 && (window === null || !window.sendable)) {
-      this.#write(arena, segments[0], segments[1]);
-    } else {
-      this.#flushTogether(arena, count);
-    }
-    if (count > SEGMENTS_KEPT) segments.length = 0;
+    const window = this.session === null ? null : this.session.window;
+    const more = this.#moreSegments;
+    const start = this.#firstStart;
+    const end = this.#firstEnd;
+    this.#firstEnd = start;
+    this.#moreSegments = null;
+    if (more === null && !window?.sendable) this.#write(arena, start, end);
+    else this.#flushTogether(arena, start, end, more);
     this.#weigh();
   }
 
   /** Gathers several stretches and the window's frames so that they take one system call. */
-  #flushTogether(arena: Buffer, count: number): void {
+  #flushTogether(arena: Buffer, start: number, end: number, more: number[] | null): void {
     const scratch = this.#host.scratch;
-    const segments = this.#segments;
-    let used = 0;
-    for (let index = 0; index < count; index += 2) {
-      const start = segments[index];
-      const end = segments[index + 1];
-      if (used + end - start > SCRATCH_BYTES) {
-        if (used > 0) this.#write(scratch, 0, used);
-        used = 0;
+    let used = this.#gather(arena, start, end, 0);
+    if (more !== null) {
+      for (let index = 0; index < more.length; index += 2) {
+        used = this.#gather(arena, more[index], more[index + 1], used);
       }
-      if (end - start > SCRATCH_BYTES) this.#write(arena, start, end);
-      else used += arena.copy(scratch, used, start, end);
     }
-    const session = this.session;
-    const window = session === null ? null : session.window;
+    const window = this.session === null ? null : this.session.window;
     while (window?.sendable && !this.isBlocked && !this.#isClosed) {
-      const end = window.fill(scratch, used, SCRATCH_BYTES, this.#host.now);
-      if (end === used && used === 0) {
+      const filled = window.fill(scratch, used, SCRATCH_BYTES, this.#host.now);
+      if (filled === used && used === 0) {
         this.#writeLargeFrame();
         continue;
       }
-      this.#write(scratch, 0, end);
+      this.#write(scratch, 0, filled);
       used = 0;
     }
     if (used > 0) this.#write(scratch, 0, used);
+  }
+
+  /** Adds a stretch to the `used` bytes in the scratch buffer. @returns bytes in it then. */
+  #gather(arena: Buffer, start: number, end: number, used: number): number {
+    const scratch = this.#host.scratch;
+    let at = used;
+    if (at + end - start > SCRATCH_BYTES) {
+      this.#write(scratch, 0, at);
+      at = 0;
+    }
+    if (end - start > SCRATCH_BYTES) {
+      this.#write(arena, start, end);
+      return 0;
+    }
+    arena.copy(scratch, at, start, end);
+    return at + end - start;
   }
 
   /** Sends the window's next frame, which is larger than the scratch buffer. */
@@ -176,7 +191,8 @@ export class Outbox implements Outlet {
     this.#descriptor = -1;
     this.#chunks = null;
     this.#pendingBytes = 0;
-    this.#segmentCount = 0;
+    this.#firstEnd = this.#firstStart;
+    this.#moreSegments = null;
     if (this.isHeavy) this.#relieve();
   }
 
@@ -268,5 +284,3 @@ export class Outbox implements Outlet {
 
 /** A publisher that goes on sending QoS 1 or 2 without acks is no longer read from at this many marks. */
 const OVERFULL_FACTOR = 16;
-/** Longer lists of segments are rare and not kept. */
-const SEGMENTS_KEPT = 64;

@@ -5,6 +5,8 @@ import type { Run } from '../protocol/run.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { OutgoingWindow, type WindowLimits, type WindowSnapshot } from './outgoing-window.js';
 
+const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
+
 /** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
 export const ALL_SOURCES = -1;
 
@@ -54,8 +56,6 @@ export class Session {
   protocolVersion: ProtocolVersion;
   /** The claim by which this shard holds the client id; see shard/control.ts. */
   claim: number;
-  /** Filters and the QoS granted to each. */
-  readonly subscriptions = new Map<string, QoS>();
   /** The connection's write side; null while the client is away. */
   outlet: Outlet | null = null;
   /** Made by the first QoS 1 or 2 delivery. */
@@ -66,6 +66,8 @@ export class Session {
   sourceMask = ALL_SOURCES;
   /** Set while retained messages are replayed to it. */
   replay: ReplayGuard | null = null;
+  /** Made by the first: most clients have none. */
+  #subscriptions: Map<string, QoS> | null = null;
   readonly #limits: WindowLimits;
 
   constructor(
@@ -80,6 +82,24 @@ export class Session {
     this.protocolVersion = protocolVersion;
     this.claim = claim;
     this.#limits = limits;
+  }
+
+  /** Filters and the QoS granted to each. */
+  get subscriptions(): ReadonlyMap<string, QoS> {
+    return this.#subscriptions ?? NO_SUBSCRIPTIONS;
+  }
+
+  /** Notes a subscription. @returns whether the filter is new to this session. */
+  addSubscription(filterKey: string, qos: QoS): boolean {
+    this.#subscriptions ??= new Map();
+    const isNew = !this.#subscriptions.has(filterKey);
+    this.#subscriptions.set(filterKey, qos);
+    return isNew;
+  }
+
+  /** Forgets a subscription. @returns false when there was none. */
+  removeSubscription(filterKey: string): boolean {
+    return this.#subscriptions?.delete(filterKey) ?? false;
   }
 
   /**

@@ -57,8 +57,7 @@ export class SessionRegistry {
   ): void {
     const { topics, routes, interest, counters } = this.#parts;
     for (const [filterKey, qos] of filters) {
-      if (!session.subscriptions.has(filterKey)) counters.add(Counter.subscriptions, 1);
-      session.subscriptions.set(filterKey, qos);
+      if (session.addSubscription(filterKey, qos)) counters.add(Counter.subscriptions, 1);
       if (topics.subscribe(filterKey, session, qos)) interest.add(filterKey);
       routes.invalidate(filterKey);
     }
@@ -71,7 +70,7 @@ export class SessionRegistry {
   /** Removes a subscription, if there is one. */
   unsubscribe(session: Session, filterKey: string): void {
     const { topics, routes, interest, counters } = this.#parts;
-    if (!session.subscriptions.delete(filterKey)) return;
+    if (!session.removeSubscription(filterKey)) return;
     counters.add(Counter.subscriptions, -1);
     if (topics.unsubscribe(filterKey, session) === Unsubscribed.last) interest.remove(filterKey);
     routes.invalidate(filterKey);

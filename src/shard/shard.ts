@@ -1,11 +1,12 @@
 /** One worker thread: its connections, sessions and routes, and everything that ties them together. */
-import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import type { Socket } from 'node:net';
 import { monotonicMs, Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { READ_BUFFER_BYTES, READ_HEADROOM_BYTES, SCRATCH_BYTES, SWEEP_MS } from '../base/limits.js';
 import type { Authenticator } from '../connection/authenticator.js';
+import { ClientSocket } from '../connection/client-socket.js';
 import { Connection, ConnectionState, Pause } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
@@ -131,32 +132,23 @@ export class Shard implements ConnectionHost {
 
   /** Takes a socket over by its descriptor: from here on this shard is its one owner. */
   adoptDescriptor(descriptor: number): void {
-    let connection: Connection | null = null;
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
-      fd: descriptor,
-      readable: true,
-      writable: true,
-      onread: {
-        buffer: this.#readSlice,
-        callback: (length) => {
-          connection?.onRead(length);
-          return true;
-        },
-      },
-    };
-    connection = this.#adopt(new Socket(options), descriptor);
+    const socket = new ClientSocket(descriptor, this.#readSlice);
+    socket.connection = this.#adopt(socket, descriptor);
   }
 
-  /** Takes over a socket that the runtime moved to this thread. */
+  /** Takes over a socket that the runtime moved to this thread, which reads into buffers of its own. */
   adoptSocket(socket: Socket): void {
     const connection = this.#adopt(socket, -1);
     socket.on('data', (bytes: Buffer) => {
       for (let at = 0; at < bytes.length; ) {
-        const length = bytes.copy(this.readBuffer, READ_HEADROOM_BYTES, at, at + READ_BUFFER_BYTES);
+        const length = bytes.copy(this.#readSlice, 0, at);
         connection.onRead(length);
         at += length;
       }
     });
+    socket.on('error', () => {});
+    socket.on('end', () => connection.close(CloseReason.connectionLost));
+    socket.on('close', () => connection.onSocketClosed());
   }
 
   onDirty(outbox: Outbox): void {
@@ -211,6 +203,11 @@ export class Shard implements ConnectionHost {
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
   ): void {
     if (filters.length > 0) this.replays.start(session, filters);
+  }
+
+  onGone(connection: Connection): void {
+    this.connections.delete(connection.id);
+    this.counters.add(Counter.connectionsOpen, -1);
   }
 
   onAttached(connection: Connection): void {
@@ -307,13 +304,6 @@ export class Shard implements ConnectionHost {
     this.connections.set(id, connection);
     this.counters.add(Counter.connectionsOpened, 1);
     this.counters.add(Counter.connectionsOpen, 1);
-    socket.on('error', ignoreSocketError);
-    socket.on('end', () => connection.close(CloseReason.connectionLost));
-    socket.on('close', () => {
-      connection.close(CloseReason.connectionLost);
-      this.connections.delete(id);
-      this.counters.add(Counter.connectionsOpen, -1);
-    });
     if (this.#isQuiesced) socket.destroy();
     return connection;
   }
@@ -328,6 +318,3 @@ export class Shard implements ConnectionHost {
     }
   }
 }
-
-/** 'close' follows, and says all there is to say. */
-function ignoreSocketError(): void {}
