@@ -1,4 +1,7 @@
-/** Packet ids of QoS 2 publications received and not yet released: what makes "exactly once" of them. */
+/**
+ * Packet ids of QoS 2 publications received and not yet released: what makes "exactly once" of
+ * them.
+ */
 import { PACKET_ID_MAX } from '../base/limits.js';
 
 /** Words of the first allocation: 64 bytes, 512 ids in a row. */
@@ -10,9 +13,10 @@ const NO_WORDS = new Int32Array(0);
 const NO_TAGS = new Uint16Array(0);
 
 /**
- * A set of packet ids: a bitmap of 2,048 words, of which only a small table is kept. Word w stands in slot
- * w mod capacity as long as one of its bits is set; when another word wants the slot the table doubles. A
- * client that counts its ids up, as clients do, stays at 16 slots; the worst one can reach 12 KiB.
+ * A set of packet ids: a bitmap of 2,048 words, of which only a small table is kept. Word w stands
+ * in slot w mod capacity as long as one of its bits is set; when another word wants the slot the
+ * table doubles. A client that counts its ids up, as clients do, stays at 16 slots; the worst one
+ * can reach 12 KiB.
  */
 export class IncomingQos2 {
   /** Number of ids in the set, 0 to 65,535. */
@@ -21,7 +25,10 @@ export class IncomingQos2 {
   /** Which word of the bitmap a slot holds; meaningless while its bits are all 0. */
   #tags: Uint16Array = NO_TAGS;
 
-  /** Notes a PUBLISH. @returns false when its id is there already: a duplicate, not to be routed again. */
+  /**
+   * Notes a PUBLISH.
+   * @returns false when its id is there already: a duplicate, not to be routed again.
+   */
   add(packetId: number): boolean {
     const word = packetId >>> 5;
     const bit = 1 << (packetId & 31);
@@ -38,7 +45,10 @@ export class IncomingQos2 {
     return true;
   }
 
-  /** Notes a PUBREL. @returns false when its id was not there; PUBCOMP is the answer all the same. */
+  /**
+   * Notes a PUBREL.
+   * @returns false when its id was not there; PUBCOMP is the answer all the same.
+   */
   release(packetId: number): boolean {
     if (!this.has(packetId)) return false;
     const slot = (packetId >>> 5) & (this.#words.length - 1);

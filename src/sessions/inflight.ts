@@ -1,16 +1,20 @@
-/** The in-flight messages of one receiver: which packet ids are in use, and what each one waits for. */
+/**
+ * The in-flight messages of one receiver: which packet ids are in use, and what each one waits for.
+ */
 import { PACKET_ID_MAX } from '../base/limits.js';
 
 /*
- * One 32-bit word a message, in a ring whose first element belongs to the oldest message not acknowledged:
+ * One 32-bit word a message, in a ring whose first element belongs to the oldest message not
+ * acknowledged:
  *
- *   31                              4   3      2     1 0
- *  +---------------------------------+-------+-----+-----+
- *  | when sent, in units of 16 ms    | again |  0  | state|
- *  +---------------------------------+-------+-----+-----+
+ *   31                             4    3      2    1   0
+ *  +--------------------------------+-------+-----+-------+
+ *  |  when sent, in units of 16 ms  | again |  0  | state |
+ *  +--------------------------------+-------+-----+-------+
  *
- * A word of 0 is an acknowledged message that older ones keep in the ring. Packet ids are given in turn,
- * so a message's place is its id's distance from the oldest id: no table from id to message is needed.
+ * A word of 0 is an acknowledged message that older ones keep in the ring. Packet ids are given in
+ * turn, so a message's place is its id's distance from the oldest id: no table from id to message
+ * is needed.
  */
 /** State: nothing more to come. The whole word is 0 then. */
 export const FREE = 0;
@@ -30,8 +34,6 @@ const STAMP_UNIT_MS = 16;
 
 /** Words of the first allocation: 64 bytes, which V8 keeps inside its own heap. */
 const CAPACITY_MIN = 16;
-/** Up to this many words a drained ring is kept: the next burst will want it again. */
-const CAPACITY_KEPT = 256;
 
 const NO_WORDS = new Int32Array(0);
 
@@ -46,9 +48,22 @@ function stampOf(bits: number): number {
   return bits >>> STAMP_SHIFT;
 }
 
-/** Words by packet id. All methods take constant time but `markAll` and `expire`. */
+/** Units from stamp `from` to stamp `to`, less than 24 days apart; 0 when `to` is the earlier. */
+function unitsBetween(from: number, to: number): number {
+  const units = (to - from) & STAMP_MASK;
+  return units > STAMP_MASK >> 1 ? 0 : units;
+}
+
+/**
+ * Words by packet id. All methods take constant time but `markAll` and `expire`. The ring doubles
+ * when it is full, and halves when it has gone round once without having been more than a quarter
+ * full.
+ */
 export class Inflight {
-  /** Packet id of the oldest message in the ring, or of the next message when there is none; 1 to 65,535. */
+  /**
+   * Packet id of the oldest message in the ring, or of the next message when there is none; 1 to
+   * 65,535.
+   */
   oldestId = 1;
   /** Messages from the oldest not acknowledged to the newest sent, 0 to 65,535. */
   span = 0;
@@ -56,13 +71,20 @@ export class Inflight {
   unacknowledged = 0;
   /** Messages of the span that are marked AGAIN. */
   marked = 0;
-  /** Multiples of the time-out that the longest unacknowledged message had passed at the last `expire`. */
+  /**
+   * Multiples of the time-out that the longest unacknowledged message had passed at the last
+   * `expire`.
+   */
   expiriesMax = 0;
   #words: Int32Array = NO_WORDS;
   #head = 0;
   #mask = -1;
+  /** The largest span since the ring last went round. */
+  #peak = 0;
 
-  /** The packet id of the next message to be sent: never 0 [MQTT-2.3.1-1], never one in the span. */
+  /**
+   * The packet id of the next message to be sent: never 0 [MQTT-2.3.1-1], never one in the span.
+   */
   get nextId(): number {
     return this.idAt(this.span);
   }
@@ -73,7 +95,9 @@ export class Inflight {
     return id > PACKET_ID_MAX ? id - PACKET_ID_MAX : id;
   }
 
-  /** The place of `packetId` in the span, or -1 when it is not in use. Any integer may be asked for. */
+  /**
+   * The place of `packetId` in the span, or -1 when it is not in use. Any integer may be asked for.
+   */
   offsetOf(packetId: number): number {
     if (packetId < 1 || packetId > PACKET_ID_MAX) return -1;
     let offset = packetId - this.oldestId;
@@ -86,14 +110,17 @@ export class Inflight {
     return this.#words[(this.#head + offset) & this.#mask];
   }
 
-  /** Replaces the word of an unacknowledged message by another of an unacknowledged message. */
+  /** Replaces the word of an unacknowledged message; `close` ends one. */
   setWord(offset: number, word: number): void {
     const slot = (this.#head + offset) & this.#mask;
     this.marked += ((word & AGAIN) - (this.#words[slot] & AGAIN)) >> 3;
     this.#words[slot] = word;
   }
 
-  /** Adds `count` messages with the same word; span + count must not exceed 65,535. */
+  /**
+   * Adds `count` messages with the same word, FREE only when an older one is not; span + count must
+   * not exceed 65,535.
+   */
   open(count: number, word: number): void {
     const from = this.span;
     const to = from + count;
@@ -103,32 +130,43 @@ export class Inflight {
     const mask = this.#mask;
     for (let offset = from; offset < to; offset++) words[(head + offset) & mask] = word;
     this.span = to;
-    this.unacknowledged += count;
+    if (to > this.#peak) this.#peak = to;
+    if (word !== FREE) this.unacknowledged += count;
   }
 
   /**
-   * Notes that the unacknowledged message at `offset` is done.
-   * @returns by how many messages the span's beginning moved on: 0 when an older one is still open.
+   * Ends the delivery of `packetId`, if it is in `state`.
+   * @returns by how many messages the beginning of the span moved on: 0 when an older one is still
+   *   open; -1 when there is no such delivery, and nothing changes.
    */
-  close(offset: number): number {
+  close(packetId: number, state: number): number {
+    const offset = this.offsetOf(packetId);
+    if (offset < 0) return -1;
     const words = this.#words;
     const mask = this.#mask;
-    let head = this.#head;
-    const slot = (head + offset) & mask;
-    if ((words[slot] & AGAIN) !== 0) this.marked--;
+    const slot = (this.#head + offset) & mask;
+    const word = words[slot];
+    if ((word & STATE_MASK) !== state) return -1;
+    if ((word & AGAIN) !== 0) this.marked--;
     words[slot] = FREE;
     this.unacknowledged--;
-    if (offset > 0) return 0;
+    return offset > 0 ? 0 : this.#advance(words, mask);
+  }
+
+  /** Moves the beginning of the span over what is acknowledged. @returns by how many messages. */
+  #advance(words: Int32Array, mask: number): number {
     const span = this.span;
-    let advanced = 0;
-    do {
+    const from = this.#head;
+    let head = (from + 1) & mask;
+    let advanced = 1;
+    while (advanced < span && words[head] === FREE) {
       head = (head + 1) & mask;
       advanced++;
-    } while (advanced < span && words[head] === FREE);
+    }
     this.oldestId = this.idAt(advanced);
-    this.#head = head;
     this.span = span - advanced;
-    if (advanced === span && words.length > CAPACITY_KEPT) this.release();
+    this.#head = head;
+    if (head <= from) this.#wentRound();
     return advanced;
   }
 
@@ -154,13 +192,11 @@ export class Inflight {
       const word = this.wordAt(offset);
       const sent = stampOf(word);
       if (sent === 0) continue;
-      const age = (stampOf(now) - sent) & STAMP_MASK;
-      const expiries = Math.floor(age / timeout);
+      const expiries = Math.floor(unitsBetween(sent, stampOf(now)) / timeout);
       if (expiries > this.expiriesMax) this.expiriesMax = expiries;
       if (expiries === 0) continue;
-      const ageBefore = (stampOf(before) - sent) & STAMP_MASK;
-      const known = before !== 0 && ageBefore <= age ? Math.floor(ageBefore / timeout) : 0;
-      if (expiries === known) continue;
+      const known = before === 0 ? 0 : unitsBetween(sent, stampOf(before)) / timeout;
+      if (expiries === Math.floor(known)) continue;
       found++;
       if (mark) this.setWord(offset, word | AGAIN);
     }
@@ -173,11 +209,22 @@ export class Inflight {
     this.#words = NO_WORDS;
     this.#head = 0;
     this.#mask = -1;
+    this.#peak = 0;
+  }
+
+  #wentRound(): void {
+    const capacity = this.#words.length;
+    if (capacity > CAPACITY_MIN && this.#peak <= capacity >> 2) this.#resize(capacity >> 1);
+    this.#peak = this.span;
   }
 
   #grow(needed: number): void {
     let capacity = Math.max(CAPACITY_MIN, this.#words.length);
     while (capacity < needed) capacity *= 2;
+    this.#resize(capacity);
+  }
+
+  #resize(capacity: number): void {
     const words = new Int32Array(capacity);
     for (let offset = 0; offset < this.span; offset++) words[offset] = this.wordAt(offset);
     this.#words = words;

@@ -1,6 +1,7 @@
 /**
- * What one receiver gets at QoS 1 and 2: a queue of runs, a window of it in flight, and the order in
- * which both are written. Bytes and packet ids in, bytes out; sockets and timers are the caller's.
+ * What one receiver gets at QoS 1 and 2: a queue of runs, a window of it in flight, and the order
+ * in which both are written. Bytes and packet ids in, bytes out; sockets and timers are the
+ * caller's.
  */
 import { invariant } from '../base/assert.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
@@ -13,12 +14,11 @@ import {
   AWAITING_PUBACK,
   AWAITING_PUBCOMP,
   AWAITING_PUBREC,
-  FREE,
   Inflight,
   STATE_MASK,
   stampBits,
 } from './inflight.js';
-import { RunQueue } from './run-queue.js';
+import { framesEnd, RunQueue, type RunSnapshot, restoreRun } from './run-queue.js';
 
 /** Bounds of one receiver's window. */
 export interface WindowLimits {
@@ -28,18 +28,6 @@ export interface WindowLimits {
   readonly maxQueuedMessages: number;
   /** Their bytes, as frames. */
   readonly maxQueuedBytes: number;
-}
-
-/** A run of a WindowSnapshot: only the messages that are still needed. */
-export interface RunSnapshot {
-  /** Whole frames, as in Run. */
-  readonly bytes: Uint8Array;
-  /** Header byte of the frames. */
-  readonly header: number;
-  /** Header byte to deliver with. */
-  readonly deliveryHeader: number;
-  readonly topicLength: number;
-  readonly count: number;
 }
 
 /** An OutgoingWindow as plain data. */
@@ -61,8 +49,8 @@ export class OutgoingWindow {
   readonly #inflight = new Inflight();
   /** Sent runs that are not acknowledged in full, then waiting ones. */
   readonly #runs = new RunQueue();
-  /** Messages of entry 0 that have left the window. */
-  #frontDone = 0;
+  /** Messages of entry 0 that have not left the window yet; 0 when there is no entry. */
+  #frontLeft = 0;
   /** The next message to be sent for the first time: its entry, index in it, and byte position. */
   #sendEntry = 0;
   #sendIndex = 0;
@@ -100,10 +88,11 @@ export class OutgoingWindow {
   }
 
   /**
-   * Appends a run of QoS 1 or 2 frames for delivery at QoS `qos`, which is not above the run's. The run
-   * is kept, not copied: its bytes must never change.
-   * @param isConnected whether the receiver is there to be sent to: the room in the in-flight window then
-   *   adds to maxQueuedMessages, and one message is taken whatever its size when none waits.
+   * Appends a run of QoS 1 or 2 frames for delivery at QoS `qos`, which is not above the run's. The
+   * run is kept, not copied: its bytes must never change.
+   * @param isConnected whether the receiver is there to be sent to: the room in the in-flight
+   *   window then adds to maxQueuedMessages, and one message is taken whatever its size when none
+   *   waits.
    * @returns how many of its messages were dropped because of a bound: the newest; 0 normally.
    */
   enqueue(run: Run, qos: 1 | 2, retain: boolean, isConnected = false): number {
@@ -125,15 +114,14 @@ export class OutgoingWindow {
       }
       if (count === 0) return run.count;
     }
-    this.#runs.push(run, PUBLISH | (qos << 1) | (retain ? 1 : 0), count);
-    this.queuedMessages += count;
-    this.queuedBytes += bytes;
+    this.#append(run, PUBLISH | (qos << 1) | (retain ? 1 : 0), count, bytes);
     return run.count - count;
   }
 
   /**
-   * Writes as many whole frames as the in-flight window and target[at, end) allow: first what is to be
-   * sent again, in the original order [MQTT-4.6.0-1], then new messages with the following packet ids.
+   * Writes as many whole frames as the in-flight window and target[at, end) allow: first what is to
+   * be sent again, in the original order [MQTT-4.6.0-1], then new messages with the following
+   * packet ids.
    * @param nowMs any clock that does not go back; the deliveries are stamped with it.
    * @returns the position behind the last frame written, `at` when there was none.
    */
@@ -160,15 +148,19 @@ export class OutgoingWindow {
     return frameEnd(bytes, this.#againPosition) - this.#againPosition;
   }
 
-  /** PUBACK: ends a QoS 1 delivery. @returns false for an id that waits for none; nothing happens then. */
+  /**
+   * PUBACK: ends a QoS 1 delivery.
+   * @returns false for an id that waits for none; nothing happens then.
+   */
   onPuback(packetId: number): boolean {
     return this.#end(packetId, AWAITING_PUBACK);
   }
 
   /**
-   * PUBREC: the receiver owns the message; only PUBREL is sent from now on, also when PUBREC comes again.
-   * @returns true when the caller must answer PUBREL [MQTT-4.3.3-1], at once and so in the order of the
-   *   PUBRECs [MQTT-4.6.0-4]; false for an id that is not of a QoS 2 delivery.
+   * PUBREC: the receiver owns the message; only PUBREL is sent from now on, also when PUBREC comes
+   * again.
+   * @returns true when the caller must answer PUBREL [MQTT-4.3.3-1], at once and so in the order of
+   *   the PUBRECs [MQTT-4.6.0-4]; false for an id that is not of a QoS 2 delivery.
    */
   onPubrec(packetId: number): boolean {
     const inflight = this.#inflight;
@@ -186,9 +178,9 @@ export class OutgoingWindow {
   }
 
   /**
-   * After the reconnect of a session: everything not acknowledged is written again before anything new,
-   * in the original order and with the original ids [MQTT-4.4.0-1, MQTT-4.6.0-1]: PUBLISH with DUP
-   * [MQTT-3.3.1-1], or PUBREL where PUBREC had come.
+   * After the reconnect of a session: everything not acknowledged is written again before anything
+   * new, in the original order and with the original ids [MQTT-4.4.0-1, MQTT-4.6.0-1]: PUBLISH with
+   * DUP [MQTT-3.3.1-1], or PUBREL where PUBREC had come.
    */
   beginResend(): void {
     this.#inflight.markAll();
@@ -197,10 +189,10 @@ export class OutgoingWindow {
 
   /**
    * Counts deliveries that passed another multiple of `timeoutMs` since they were sent without an
-   * acknowledgement, each once a multiple; `expiriesMax` says how far the worst one is. To be called now
-   * and then while something is in flight; gives the memory of an empty window back.
-   * @param resend also has `fill` write those again: PUBLISH with DUP. For MQTT 3.1 clients only, since a
-   *   live 3.1.1 connection is never sent a message twice [MQTT-4.4.0-1].
+   * acknowledgement, each once a multiple; `expiriesMax` says how far the worst one is. To be
+   * called now and then while something is in flight; gives the memory of an empty window back.
+   * @param resend also has `fill` write those again: PUBLISH with DUP. For MQTT 3.1 clients only,
+   *   since a live 3.1.1 connection is never sent a message twice [MQTT-4.4.0-1].
    */
   expire(nowMs: number, timeoutMs: number, resend = false): number {
     const now = stampBits(nowMs);
@@ -219,43 +211,27 @@ export class OutgoingWindow {
     this.#inflight.release();
   }
 
-  /** Everything not acknowledged, as plain data that msgpackr can carry; the window stays as it is. */
+  /**
+   * Everything not acknowledged, as plain data that msgpackr can carry; the window stays as it is.
+   */
   snapshot(): WindowSnapshot {
     const inflight = this.#inflight;
     const states = new Uint8Array(inflight.span);
     for (let offset = 0; offset < states.length; offset++) {
       states[offset] = inflight.wordAt(offset) & STATE_MASK;
     }
-    const runs: RunSnapshot[] = [];
-    for (let entry = 0; entry < this.#runs.length; entry++) {
-      const run = this.#runs.runAt(entry);
-      const done = entry === 0 ? this.#frontDone : 0;
-      const count = this.#runs.countAt(entry) - done;
-      const start = framesEnd(run.bytes, 0, done);
-      const isWhole = done + count === run.count;
-      const end = isWhole ? run.bytes.length : framesEnd(run.bytes, start, count);
-      runs.push({
-        bytes: run.bytes.subarray(start, end),
-        header: run.header,
-        deliveryHeader: this.#runs.headerAt(entry),
-        topicLength: run.topicLength,
-        count,
-      });
-    }
-    return { oldestId: inflight.oldestId, states, runs };
+    return { oldestId: inflight.oldestId, states, runs: this.#runs.snapshot(this.#frontDone()) };
   }
 
   /**
-   * The window that a snapshot was taken of; all of it is kept whatever `limits` say. What was in flight
-   * counts as sent and is written again once `beginResend` is called.
+   * The window that a snapshot was taken of; all of it is kept whatever `limits` say. What was in
+   * flight counts as sent and is written again once `beginResend` is called.
    */
   static restore(snapshot: WindowSnapshot, limits: WindowLimits): OutgoingWindow {
     const window = new OutgoingWindow(limits);
-    for (const { bytes, header, deliveryHeader, topicLength, count } of snapshot.runs) {
-      const run = { bytes: asBuffer(bytes), header, topicLength, count };
-      window.#runs.push(run, deliveryHeader, count);
-      window.queuedMessages += count;
-      window.queuedBytes += bytes.length;
+    for (const runSnapshot of snapshot.runs) {
+      const run = restoreRun(runSnapshot);
+      window.#append(run, runSnapshot.deliveryHeader, run.count, run.bytes.length);
     }
     window.#restoreInflight(snapshot);
     return window;
@@ -273,14 +249,24 @@ export class OutgoingWindow {
       this.#passSent(sent, framesEnd(bytes, 0, sent));
       left -= sent;
     }
-    inflight.open(states.length, AWAITING_PUBACK);
-    for (let offset = states.length - 1; offset >= 0; offset--) {
-      if (states[offset] !== FREE) inflight.setWord(offset, states[offset]);
-      else this.#leave(inflight.close(offset));
-    }
+    for (const state of states) inflight.open(1, state);
   }
 
-  /** Moves the first-time cursor over `count` messages of its entry, up to byte position `position`. */
+  #append(run: Run, header: number, count: number, bytes: number): void {
+    if (this.#runs.length === 0) this.#frontLeft = count;
+    this.#runs.push(run, header, count);
+    this.queuedMessages += count;
+    this.queuedBytes += bytes;
+  }
+
+  /** Messages of entry 0 that have left the window. */
+  #frontDone(): number {
+    return this.#runs.length === 0 ? 0 : this.#runs.countAt(0) - this.#frontLeft;
+  }
+
+  /**
+   * Moves the first-time cursor over `count` messages of its entry, up to byte position `position`.
+   */
   #passSent(count: number, position: number): void {
     this.queuedMessages -= count;
     this.queuedBytes -= position - this.#sendPosition;
@@ -333,14 +319,17 @@ export class OutgoingWindow {
         copyRunWithIds(bytes, from, to, 1, target, out, header, id);
         out += to - from;
       }
-      // One marked by expire() keeps the time of its first sending, by which its expiries are counted.
+      // One marked by expire() keeps its first stamp, by which its expiries are counted.
       const sent = inflight.wordAt(this.#againOffset) & ~(STATE_MASK | AGAIN);
       inflight.setWord(this.#againOffset, state | (sent === 0 ? stamp : sent));
     }
     return out;
   }
 
-  /** Moves the again-cursor on to the next marked message, of which there must be one. @returns its state. */
+  /**
+   * Moves the again-cursor on to the next marked message, of which there must be one.
+   * @returns its state.
+   */
   #seekAgain(): number {
     const inflight = this.#inflight;
     for (;;) {
@@ -360,41 +349,31 @@ export class OutgoingWindow {
   }
 
   #rewindAgain(): void {
-    this.#againOffset = -this.#frontDone;
+    this.#againOffset = -this.#frontDone();
     this.#againEntry = 0;
     this.#againIndex = 0;
     this.#againPosition = 0;
   }
 
   #end(packetId: number, state: number): boolean {
-    const inflight = this.#inflight;
-    const offset = inflight.offsetOf(packetId);
-    if (offset < 0 || (inflight.wordAt(offset) & STATE_MASK) !== state) return false;
-    const advanced = inflight.close(offset);
+    const advanced = this.#inflight.close(packetId, state);
+    if (advanced < 0) return false;
     if (advanced > 0) this.#leave(advanced);
     return true;
   }
 
   /** The oldest `count` messages have left the span: so do the runs that consist of such only. */
   #leave(count: number): void {
-    const runs = this.#runs;
     this.#againOffset -= count;
-    this.#frontDone += count;
-    while (this.#sendEntry > 0 && this.#frontDone >= runs.countAt(0)) {
-      this.#frontDone -= runs.countAt(0);
-      runs.shift();
+    this.#frontLeft -= count;
+    while (this.#frontLeft <= 0 && this.#sendEntry > 0) {
+      this.#runs.shift();
       this.#sendEntry--;
       this.#againEntry--;
+      if (this.#runs.length > 0) this.#frontLeft += this.#runs.countAt(0);
+      if (this.#againEntry < 0) this.#rewindAgain();
     }
-    if (this.#againEntry < 0) this.#rewindAgain();
   }
-}
-
-/** The end of `count` frames that begin at `position`. */
-function framesEnd(bytes: Buffer, position: number, count: number): number {
-  let end = position;
-  for (let left = count; left > 0; left--) end = frameEnd(bytes, end);
-  return end;
 }
 
 /** How many of the `count` frames at `position` fit `room` bytes. */
@@ -406,10 +385,4 @@ function framesWithin(bytes: Buffer, position: number, count: number, room: numb
     if (end > limit) return frames;
   }
   return count;
-}
-
-/** msgpackr gives a Buffer for a Buffer; a structured clone gives a Uint8Array. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  if (Buffer.isBuffer(bytes)) return bytes;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

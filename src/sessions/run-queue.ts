@@ -1,37 +1,52 @@
-/** A first-in-first-out queue of runs that costs 16 bytes an entry and nothing while it is empty. */
+/** A first-in-first-out queue of runs: 16 bytes an entry, nothing before the first one. */
+import { frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 
-/** Entries of the first allocation, and of the smallest. */
-const CAPACITY_MIN = 16;
-/** Up to this many entries an emptied queue keeps its arrays: the next burst will want them again. */
-const CAPACITY_KEPT = 64;
-/** Multiplier that puts the message count beside the header byte in one small integer. */
-const COUNT_UNIT = 256;
+/** Entries of the first allocation: most queues never hold more. */
+const CAPACITY_MIN = 4;
+/** Puts the message count beside the header byte. */
+const COUNT_SHIFT = 8;
 
 const NO_RUNS: (Run | null)[] = [];
 const NO_METAS: number[] = [];
 
+/** An entry as plain data: only the messages that are still needed. */
+export interface RunSnapshot {
+  /** Whole frames, as in Run. */
+  readonly bytes: Uint8Array;
+  /** Header byte of the frames. */
+  readonly header: number;
+  /** Header byte to deliver with. */
+  readonly deliveryHeader: number;
+  readonly topicLength: number;
+  readonly count: number;
+}
+
 /**
- * A ring of (run, header byte to deliver with, messages taken). The run objects are shared with other
- * queues and never changed. Entry 0 is the oldest.
+ * A ring of (run, header byte to deliver with, messages taken). The run objects are shared with
+ * other queues and never changed. Entry 0 is the oldest. The ring doubles when it is full, and
+ * halves when it has gone round once without having been more than a quarter full.
  */
 export class RunQueue {
   /** Number of entries. */
   length = 0;
   #runs: (Run | null)[] = NO_RUNS;
-  /** count * COUNT_UNIT + header; a run has at most 65,536 messages, so this is a small integer. */
+  /** count << COUNT_SHIFT | header: a small integer, as a run has at most 65,536 messages. */
   #metas: number[] = NO_METAS;
   #first = 0;
   #mask = -1;
+  /** The largest length since the ring last went round. */
+  #peak = 0;
 
   /** Appends an entry: the first `count` messages of `run`, to be delivered with `header`. */
   push(run: Run, header: number, count: number): void {
-    if (this.length > this.#mask)
-      this.#resize(this.#mask < 0 ? CAPACITY_MIN : (this.#mask + 1) * 2);
+    const capacity = this.#mask + 1;
+    if (this.length === capacity) this.#resize(capacity === 0 ? CAPACITY_MIN : capacity * 2);
     const slot = (this.#first + this.length) & this.#mask;
     this.#runs[slot] = run;
-    this.#metas[slot] = count * COUNT_UNIT + header;
+    this.#metas[slot] = (count << COUNT_SHIFT) | header;
     this.length++;
+    if (this.length > this.#peak) this.#peak = this.length;
   }
 
   /** The run of entry `index`, 0 <= index < length. */
@@ -41,7 +56,7 @@ export class RunQueue {
 
   /** How many of its run's messages entry `index` stands for. */
   countAt(index: number): number {
-    return this.#metas[(this.#first + index) & this.#mask] >> 8;
+    return this.#metas[(this.#first + index) & this.#mask] >> COUNT_SHIFT;
   }
 
   /** The PUBLISH header byte, without DUP, that entry `index` is delivered with. */
@@ -54,8 +69,10 @@ export class RunQueue {
     this.#runs[this.#first] = null;
     this.#first = (this.#first + 1) & this.#mask;
     this.length--;
+    if (this.#first > 0) return;
     const capacity = this.#mask + 1;
-    if (capacity > CAPACITY_KEPT && this.length < capacity >> 3) this.#resize(capacity >> 1);
+    if (capacity > CAPACITY_MIN && this.#peak <= capacity >> 2) this.#resize(capacity >> 1);
+    this.#peak = this.length;
   }
 
   /** Gives the arrays of an empty queue back. */
@@ -65,6 +82,27 @@ export class RunQueue {
     this.#metas = NO_METAS;
     this.#first = 0;
     this.#mask = -1;
+    this.#peak = 0;
+  }
+
+  /** All entries as plain data, but for the first `skip` messages of entry 0. */
+  snapshot(skip: number): RunSnapshot[] {
+    const entries: RunSnapshot[] = [];
+    for (let index = 0; index < this.length; index++) {
+      const { bytes, header, topicLength, count } = this.runAt(index);
+      const from = index === 0 ? skip : 0;
+      const to = this.countAt(index);
+      const start = framesEnd(bytes, 0, from);
+      const end = to === count ? bytes.length : framesEnd(bytes, start, to - from);
+      entries.push({
+        bytes: bytes.subarray(start, end),
+        header,
+        deliveryHeader: this.headerAt(index),
+        topicLength,
+        count: to - from,
+      });
+    }
+    return entries;
   }
 
   #resize(capacity: number): void {
@@ -80,4 +118,19 @@ export class RunQueue {
     this.#first = 0;
     this.#mask = capacity - 1;
   }
+}
+
+/** The run of a snapshot, which may have come through msgpackr or a structured clone. */
+export function restoreRun({ bytes, header, topicLength, count }: RunSnapshot): Run {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return { bytes: buffer, header, topicLength, count };
+}
+
+/** The end of `count` frames that begin at `position`. */
+export function framesEnd(bytes: Buffer, position: number, count: number): number {
+  let end = position;
+  for (let left = count; left > 0; left--) end = frameEnd(bytes, end);
+  return end;
 }

@@ -1,11 +1,14 @@
-/** Where a shard keeps its sessions by client id, as an interface so that a durable store can come. */
+/**
+ * Where a shard keeps its sessions by client id, as an interface so that a durable store can come.
+ */
 import { Registry } from '../base/registry.js';
 import { MemoryStore } from './memory-store.js';
 
 /**
- * Sessions of one shard, those of connected clients and those of absent ones. Each shard makes its own
- * store; the primary sees to it that a client id is in one of them only. All calls but `close` are
- * synchronous. A store keeps the object it is given: changes made to a session later are seen in it.
+ * Sessions of one shard, those of connected clients and those of absent ones. Each shard makes its
+ * own store; the primary sees to it that a client id is in one of them only. All calls but `close`
+ * are synchronous. A store keeps the object it is given: changes made to a session later are seen
+ * in it.
  */
 export interface SessionStore<S> {
   get(clientId: string): S | undefined;
@@ -26,7 +29,10 @@ export type SessionsProviderFactory = <S>() => SessionStore<S> | Promise<Session
 
 const registry = new Registry<SessionsProviderFactory>('sessions provider');
 
-/** Registers a sessions provider in this thread. @throws Error when the name is taken or `factory` is none. */
+/**
+ * Registers a sessions provider in this thread.
+ * @throws Error when the name is taken or `factory` is none.
+ */
 export function registerSessionsProvider(name: string, factory: SessionsProviderFactory): void {
   registry.register(name, factory);
 }

@@ -5,7 +5,9 @@ import type { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
 
 const TOPIC = 'a/b';
 
-/** A run whose messages have these payloads; its frames carry ids that no window may let through. */
+/**
+ * A run whose messages have these payloads; its frames carry ids that no window may let through.
+ */
 export function runOf(payloads: readonly string[], qos: 1 | 2 = 1): Run {
   const header = 0x30 | (qos << 1);
   const frames = payloads.map((payload) =>
@@ -55,7 +57,10 @@ export function readFrames(bytes: Buffer): Seen[] {
   return seen;
 }
 
-/** What one `fill` into `room` bytes writes, in the middle of a larger buffer whose rest must stay as it is. */
+/**
+ * What one `fill` into `room` bytes writes, in the middle of a larger buffer whose rest must stay
+ * as it is.
+ */
 export function fillBytes(window: OutgoingWindow, room: number, nowMs = 0): Buffer {
   const margin = 8;
   const target = Buffer.alloc(room + 2 * margin, 0xee);

@@ -13,7 +13,7 @@ function windowOf(limits: Partial<WindowLimits> = {}, nextId = 1): OutgoingWindo
 }
 
 test('messages leave with packet ids counting up from 1', () => {
-  // [MQTT-2.3.1-1] non-zero, [MQTT-2.3.1-2] currently unused
+  // [MQTT-2.3.1-1] non-zero, [MQTT-2.3.1-4] currently unused
   const window = windowOf();
   window.enqueue(runOf(['x', 'y']), 1, false);
   window.enqueue(runOf(['z']), 1, false);
@@ -210,6 +210,17 @@ test('for a connected receiver the room in flight is no queue', () => {
   assert.equal(windowOf(limits).enqueue(huge, 1, false), 2);
 });
 
+test('room that an older delivery keeps from being used is no room', () => {
+  const window = windowOf({ maxInflight: 3, maxQueuedMessages: 0 });
+  window.enqueue(numberedRun(0, 3), 1, false, true);
+  fillFrames(window);
+  window.onPuback(2);
+  window.onPuback(3);
+  assert.equal(window.enqueue(numberedRun(3, 2), 1, false, true), 2);
+  window.onPuback(1);
+  assert.equal(window.enqueue(numberedRun(3, 2), 1, false, true), 0);
+});
+
 test('a snapshot through msgpackr restores ids, states, order and what waits', () => {
   const window = windowOf({ maxInflight: 5 }, 65_533);
   window.enqueue(numberedRun(0, 3), 1, false);
@@ -232,7 +243,7 @@ test('a snapshot through msgpackr restores ids, states, order and what waits', (
   assert.deepEqual(brief(fillFrames(moved)), ['4:6', '5:7']);
 });
 
-test('a restored window keeps more than its limits allow, and sends nothing new before it has room', () => {
+test('a restored window keeps more than its limits allow, and sends no more of it', () => {
   const window = windowOf();
   window.enqueue(numberedRun(0, 10), 1, false);
   fillFrames(window, 40);
@@ -294,7 +305,7 @@ test('PUBREC is an acknowledgement: the time-out begins anew with PUBREL', () =>
   assert.equal(window.expire(2_000, 1_000), 1);
 });
 
-test('expired deliveries of a 3.1 client are sent again, and their expiries go on being counted', () => {
+test('expired deliveries of a 3.1 client are sent again and go on being counted', () => {
   const window = windowOf();
   window.enqueue(runOf(['a', 'b'], 2), 2, false);
   window.enqueue(runOf(['c', 'd']), 1, false);
@@ -327,6 +338,15 @@ test('wall-clock times count as well as small ones', () => {
   fillFrames(window, 1_000, now);
   assert.equal(window.expire(now + 19_000, 20_000), 0);
   assert.equal(window.expire(now + 21_000, 20_000), 1);
+});
+
+test('a look with an older time than the sending finds nothing', () => {
+  const window = windowOf();
+  window.enqueue(runOf(['x']), 1, false);
+  fillFrames(window, 1_000, 5_000);
+  assert.equal(window.expire(4_000, 1_000), 0);
+  assert.equal(window.expiriesMax, 0);
+  assert.equal(window.expire(6_100, 1_000), 1);
 });
 
 test('100,000 runs of one wait and leave in order', () => {

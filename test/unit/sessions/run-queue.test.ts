@@ -20,7 +20,14 @@ test('entries come out in the order they went in, with what was said of them', (
 
 test('it is an array with push and shift, however it grows and shrinks', () => {
   const property = fc.property(
-    fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 200 })), { maxLength: 40 }),
+    // Short steps keep a queue nearly full while it goes round; long ones make it grow and shrink.
+    fc.array(
+      fc.tuple(
+        fc.boolean(),
+        fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 200 })),
+      ),
+      { maxLength: 80 },
+    ),
     (steps) => {
       const queue = new RunQueue();
       const model: { run: Run; header: number; count: number }[] = [];
@@ -46,4 +53,19 @@ test('it is an array with push and shift, however it grows and shrinks', () => {
     },
   );
   fc.assert(property, { numRuns: 100 });
+});
+
+test('a queue that stays nearly full goes round without losing an entry', () => {
+  const queue = new RunQueue();
+  const run = numberedRun(0, 1);
+  for (let n = 1; n <= 15; n++) queue.push(run, 0x32, n);
+  for (let n = 16; n <= 100; n++) {
+    queue.push(run, 0x32, n);
+    queue.shift();
+    const counts = Array.from({ length: queue.length }, (_, index) => queue.countAt(index));
+    assert.deepEqual(
+      counts,
+      Array.from({ length: 15 }, (_, index) => n - 14 + index),
+    );
+  }
 });

@@ -1,0 +1,86 @@
+/** What windows weigh: most sessions of a broker are quiet. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
+import { numberedRun } from './frames.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const LIMITS = { maxInflight: 1_024, maxQueuedMessages: 100_000, maxQueuedBytes: 1e8 };
+const WINDOWS = 400;
+const ONE = numberedRun(0, 1);
+const THOUSAND = numberedRun(0, 1_000);
+const target = Buffer.alloc(65_536);
+
+/** Heap and array buffers in use, in bytes. */
+function bytesInUse(): number {
+  collectGarbage();
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** Bytes of one window after `use`, and of what it holds. */
+function bytesEach(use: (window: OutgoingWindow) => void): number {
+  const before = bytesInUse();
+  const windows = Array.from({ length: WINDOWS }, () => {
+    const window = new OutgoingWindow(LIMITS);
+    use(window);
+    return window;
+  });
+  return (bytesInUse() - before) / windows.length;
+}
+
+/** Sends a run and acknowledges all of it. */
+function deliver(window: OutgoingWindow, run = ONE): void {
+  let { oldestId } = window.snapshot();
+  window.enqueue(run, 1, false);
+  window.fill(target, 0, target.length, 0);
+  for (let left = run.count; left > 0; left--) window.onPuback(oldestId++);
+  assert.equal(window.inflight + window.queuedMessages, 0);
+}
+
+test('an idle window takes less than a kilobyte, whatever it has done before', () => {
+  const unused = bytesEach(() => {});
+  assert.ok(unused < 700, `unused: ${unused} bytes`);
+  const released = bytesEach((window) => {
+    deliver(window, THOUSAND);
+    window.expire(0, 1_000);
+  });
+  assert.ok(released < 1_000, `after a thousand messages: ${released} bytes`);
+});
+
+test('a window that needed much and needs little shrinks while it is used', () => {
+  const once = bytesEach((window) => deliver(window, THOUSAND));
+  assert.ok(once > 4_000, `just after a thousand at once: ${once} bytes`);
+  const later = bytesEach((window) => {
+    deliver(window, THOUSAND);
+    for (let n = 0; n < 2_500; n++) deliver(window);
+  });
+  assert.ok(later < 2_000, `after as many single ones: ${later} bytes`);
+});
+
+test('a hundred thousand waiting messages in long runs take a few entries', () => {
+  const bytes = bytesEach((window) => {
+    for (let n = 0; n < 100; n++) window.enqueue(THOUSAND, 1, false);
+    assert.equal(window.queuedMessages, 100_000);
+  });
+  assert.ok(bytes < 4_096, `${bytes} bytes`);
+});
+
+test('a queue of single messages takes 16 bytes an entry and shrinks as it empties', () => {
+  const full = bytesEach((window) => {
+    for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
+  });
+  assert.ok(full < 1_024 * 16 + 2_000, `full: ${full} bytes`);
+  const emptied = bytesEach((window) => {
+    for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
+    window.fill(target, 0, target.length, 0);
+    for (let id = 1; id <= 1_000; id++) window.onPuback(id);
+    for (let n = 0; n < 2_500; n++) deliver(window);
+  });
+  assert.ok(emptied < 2_000, `emptied: ${emptied} bytes`);
+});
