@@ -105,6 +105,7 @@ export class Router {
   /** Routes a run made here: a will, a message of the embedding program. */
   publishRun(run: Run, topicKey: string): void {
     const route = this.#routes.findKey(topicKey);
+    if (!route.isPublishable) return;
     const end = run.bytes.length;
     let topicStart = 1;
     while (run.bytes[topicStart] >= 0x80) topicStart++;
@@ -207,7 +208,7 @@ export class Router {
     this.#counters.add(Counter.messagesDelivered, run.count - dropped);
     if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
     const outlet = session.outlet;
-    if (outlet !== null && outlet.isHeavy) this.#pressure.onFed(outlet, source, publisherId, qos);
+    if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, qos);
   }
 }
 

@@ -70,6 +70,7 @@ export class Shard implements ConnectionHost {
   readonly #readSlice: Buffer;
   #nextConnectionId = 1;
   #waitingForRing: Connection[] = [];
+  #relieved: Outbox[] = [];
   #isQuiesced = false;
 
   constructor(start: ShardStart, providers: ShardProviders) {
@@ -161,7 +162,8 @@ export class Shard implements ConnectionHost {
 
   onRelieved(outbox: Outbox): void {
     if (!outbox.isHeavy) this.heavyOutboxes.delete(outbox);
-    this.backpressure.relieve(outbox);
+    // Not now: a flush may be under way, and a publisher that goes on appends its acks.
+    this.#relieved.push(outbox);
     this.turn.schedule();
   }
 
@@ -310,6 +312,11 @@ export class Shard implements ConnectionHost {
 
   #afterFlush(): void {
     this.line.flush();
+    if (this.#relieved.length > 0) {
+      const relieved = this.#relieved;
+      this.#relieved = [];
+      for (const outbox of relieved) this.backpressure.relieve(outbox);
+    }
     if (this.#waitingForRing.length === 0 || this.link.backlogBytes > 0) return;
     const waiting = this.#waitingForRing;
     this.#waitingForRing = [];
