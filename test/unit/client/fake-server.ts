@@ -104,6 +104,8 @@ export class FakeConnection {
 }
 
 export class FakeServer {
+  /** Where it listens, also after `stop`. */
+  readonly uri: string;
   readonly #server: Server;
   readonly #changes = new Changes();
   readonly #connections: FakeConnection[] = [];
@@ -111,6 +113,9 @@ export class FakeServer {
 
   private constructor(server: Server) {
     this.#server = server;
+    const address = server.address();
+    assert(typeof address === 'object' && address !== null);
+    this.uri = `mqtt://127.0.0.1:${address.port}`;
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -125,16 +130,6 @@ export class FakeServer {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new FakeServer(server);
-  }
-
-  get port(): number {
-    const address = this.#server.address();
-    assert(typeof address === 'object' && address !== null);
-    return address.port;
-  }
-
-  get uri(): string {
-    return `mqtt://127.0.0.1:${this.port}`;
   }
 
   /** The next connection; nothing has been read from it. */
@@ -155,6 +150,7 @@ export class FakeServer {
   }
 
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     for (const socket of this.#sockets) socket.destroy();
     const closed = once(this.#server, 'close');
     this.#server.close();

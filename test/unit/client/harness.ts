@@ -1,6 +1,7 @@
 /** A client and a fake server, and the end of both with the test. */
 import type { TestContext } from 'node:test';
-import { Client, type ClientOptions } from '../../../src/client/index.js';
+import { Client, type ClientEvents, type ClientOptions } from '../../../src/client/index.js';
+import { within } from '../../support/waiting.js';
 import { type FakeConnection, FakeServer } from './fake-server.js';
 
 /** Delays that do not slow a test down. */
@@ -48,4 +49,16 @@ export function outcome(promise: Promise<unknown>): { state: unknown } {
     },
   );
   return seen;
+}
+
+/** The first argument of the next event of a name. Unlike events.once, an 'error' does not end it. */
+export function event<K extends keyof ClientEvents>(
+  client: Client,
+  name: K,
+): Promise<ClientEvents[K][0]> {
+  const happened = new Promise<ClientEvents[K][0]>((resolve) => {
+    const listener = (argument: unknown): void => resolve(argument as ClientEvents[K][0]);
+    (client as NodeJS.EventEmitter).once(name, listener);
+  });
+  return within(happened, `event '${name}'`);
 }
