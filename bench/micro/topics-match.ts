@@ -103,7 +103,7 @@ function time(name: string, size: MicroSize, built: BuiltTree, step: number): To
 }
 
 /** Runs the bench: few filters, many with the same topics, many with topics from all over. */
-export function benchTopicsMatch(size: MicroSize): TopicsMatchResult[] {
+export function run(size: MicroSize): TopicsMatchResult[] {
   const { few, many } = FILTERS[size];
   const subscribers = makeSubscribers();
   const small = build(few, subscribers);

@@ -192,7 +192,7 @@ export class FilterIndex {
   // `start` is where in the key the level behind `node` begins: past its end when there is no more.
 
   #addToTrie(id: number, key: string): void {
-    if (id >= this.#leafParents.length) this.#leafParents = grown(this.#leafParents);
+    this.#leafParents = withRoom(this.#leafParents, id + 1);
     let node = ROOT;
     let start = 0;
     for (;;) {
@@ -295,7 +295,7 @@ export class FilterIndex {
       this.#freeNode = this.#nodes[node << NODE_SHIFT]!;
     } else {
       node = this.#nodeLevels.length;
-      if (node << NODE_SHIFT >= this.#nodes.length) this.#nodes = grown(this.#nodes);
+      this.#nodes = withRoom(this.#nodes, (node + 1) << NODE_SHIFT);
     }
     this.#nodes[node << NODE_SHIFT] = parent;
     this.#nodeLevels[node] = level;
@@ -314,8 +314,10 @@ function tagOfLevel(node: number, hash: number): number {
   return mixHash((hash + Math.imul(node, NODE_MULTIPLIER)) | 0);
 }
 
-function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(2 * array.length);
+/** `array` if it has `length` words, or else a larger copy: twice the size, so that growing is rare. */
+export function withRoom(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  if (length <= array.length) return array;
+  const larger = new Int32Array(Math.max(length, 2 * array.length));
   larger.set(array);
   return larger;
 }

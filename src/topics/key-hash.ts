@@ -7,8 +7,12 @@ import { randomFillSync } from 'node:crypto';
 import { STRING_BYTES_MAX, TOPIC_LEVELS_MAX } from '../base/limits.js';
 import { levelEnd, SLASH } from './topic.js';
 
-/** One random multiplier a position; no two positions share one, as swapped characters would collide. */
-const MULTIPLIERS = randomFillSync(new Int32Array(STRING_BYTES_MAX));
+/**
+ * A random multiplier for each position in a level, and behind them one for each level in a key. None is
+ * used for two positions, as keys with these two characters swapped would have the same hash.
+ */
+const MULTIPLIERS = randomFillSync(new Int32Array(STRING_BYTES_MAX + TOPIC_LEVELS_MAX));
+const LEVEL_MULTIPLIERS = STRING_BYTES_MAX;
 
 /** Spreads what the low bits lack (they depend on fewer bits of the characters) over all 32 bits. */
 export function mixHash(sum: number): number {
@@ -31,7 +35,8 @@ export function hashKey(key: string): number {
   let depth = 0;
   for (let start = 0; start <= key.length; depth++) {
     const end = levelEnd(key, start);
-    sum = (sum + Math.imul(MULTIPLIERS[depth]!, hashLevel(key, start, end))) | 0;
+    sum =
+      (sum + Math.imul(MULTIPLIERS[LEVEL_MULTIPLIERS + depth]!, hashLevel(key, start, end))) | 0;
     start = end + 1;
   }
   return sum;
@@ -60,7 +65,7 @@ export class TopicLevels {
         if (code === SLASH) break;
         level = (level + Math.imul(MULTIPLIERS[i]!, code)) | 0;
       }
-      whole = (whole + Math.imul(MULTIPLIERS[count]!, level)) | 0;
+      whole = (whole + Math.imul(MULTIPLIERS[LEVEL_MULTIPLIERS + count]!, level)) | 0;
       hashes[count] = level;
       starts[++count] = at + 1;
     }

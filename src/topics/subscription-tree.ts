@@ -3,7 +3,7 @@
  * one lookup, the others by a walk over a trie of levels: what a match costs depends on the topic and on
  * what it matches, not on the number of other filters.
  */
-import { FilterIndex } from './filter-index.js';
+import { FilterIndex, withRoom } from './filter-index.js';
 import { SubscriberList } from './subscriber-list.js';
 
 /** Who subscribes. The tree owns the scratch word; start it at 0. */
@@ -34,19 +34,21 @@ export class MatchResult<S extends Subscriber> {
   shardMask = 0;
 }
 
-/** Who wants a filter. One subscriber is held in place, more in a list. */
-class FilterEntry<S extends Subscriber> {
-  shardMask = 0;
-  qos = 0;
-  subscriber: S | null = null;
-  list: SubscriberList<S> | null = null;
-}
+/** Words of a filter beside its holder. */
+const FilterWord = {
+  /** Shards with subscribers of the filter, a bit each. */
+  shardMask: 0,
+  /** QoS granted to the holder, if that is one subscriber. */
+  qos: 1,
+} as const;
+const FILTER_SHIFT = 1;
 
 /** Subscriptions of one shard, and the interest of the others, by topic filter key (topic.ts). */
 export class SubscriptionTree<S extends Subscriber> {
   readonly #index = new FilterIndex();
-  /** By filter id. */
-  readonly #entries: (FilterEntry<S> | null)[] = [null];
+  /** By filter id: its only local subscriber, or a list of them, or nobody. */
+  readonly #holders: (S | SubscriberList<S> | null)[] = [null];
+  #words = new Int32Array(16 << FILTER_SHIFT);
   readonly #matchedIds: number[] = [];
 
   /** Distinct filters with a local subscriber or an interested shard. */
@@ -59,65 +61,54 @@ export class SubscriptionTree<S extends Subscriber> {
    * @returns true when this is the filter's first local subscriber.
    */
   subscribe(filterKey: string, subscriber: S, qos: 0 | 1 | 2): boolean {
-    const entry = this.#entryFor(filterKey);
-    if (entry.list !== null) {
-      entry.list.set(subscriber, qos);
-      return false;
+    const id = this.#idFor(filterKey);
+    const qosAt = (id << FILTER_SHIFT) + FilterWord.qos;
+    const holder = this.#holders[id]!;
+    if (holder instanceof SubscriberList) {
+      holder.set(subscriber, qos);
+    } else if (holder === null || holder === subscriber) {
+      this.#holders[id] = subscriber;
+      this.#words[qosAt] = qos;
+    } else {
+      this.#holders[id] = new SubscriberList(holder, this.#words[qosAt]!, subscriber, qos);
     }
-    if (entry.subscriber === null || entry.subscriber === subscriber) {
-      const isFirst = entry.subscriber === null;
-      entry.subscriber = subscriber;
-      entry.qos = qos;
-      return isFirst;
-    }
-    entry.list = new SubscriberList(entry.subscriber, entry.qos, subscriber, qos);
-    entry.subscriber = null;
-    return false;
+    return holder === null;
   }
 
   /** Removes a subscription, comparing filters character by character [MQTT-3.10.4-1]. */
   unsubscribe(filterKey: string, subscriber: S): Unsubscribed {
     const id = this.#index.find(filterKey);
     if (id === 0) return Unsubscribed.absent;
-    const entry = this.#entries[id]!;
-    if (entry.list !== null) {
-      if (!entry.list.delete(subscriber)) return Unsubscribed.absent;
-      if (entry.list.subscribers.length === 1) {
-        entry.subscriber = entry.list.subscribers[0]!;
-        entry.qos = entry.list.qos[0]!;
-        entry.list = null;
+    const holder = this.#holders[id]!;
+    if (holder instanceof SubscriberList) {
+      if (!holder.delete(subscriber)) return Unsubscribed.absent;
+      if (holder.subscribers.length === 1) {
+        this.#holders[id] = holder.subscribers[0]!;
+        this.#words[(id << FILTER_SHIFT) + FilterWord.qos] = holder.qos[0]!;
       }
       return Unsubscribed.removed;
     }
-    if (entry.subscriber !== subscriber) return Unsubscribed.absent;
-    entry.subscriber = null;
-    this.#dropIfUnwanted(id, entry);
+    if (holder !== subscriber) return Unsubscribed.absent;
+    this.#holders[id] = null;
+    this.#dropIfUnwanted(id);
     return Unsubscribed.last;
   }
 
   /** Notes that shard `shardIndex` (0 to 31) has subscribers of the filter. */
   addShard(filterKey: string, shardIndex: number): void {
-    this.#entryFor(filterKey).shardMask |= 1 << shardIndex;
+    const id = this.#idFor(filterKey);
+    this.#words[(id << FILTER_SHIFT) + FilterWord.shardMask]! |= 1 << shardIndex;
   }
 
   /** Notes that shard `shardIndex` has no subscriber of the filter any more. */
   removeShard(filterKey: string, shardIndex: number): void {
     const id = this.#index.find(filterKey);
-    if (id === 0) return;
-    const entry = this.#entries[id]!;
-    entry.shardMask &= ~(1 << shardIndex);
-    this.#dropIfUnwanted(id, entry);
+    if (id !== 0) this.#removeShardBit(id, shardIndex);
   }
 
   /** Forgets all interest of a shard that died. Looks at every filter. */
   removeShardEverywhere(shardIndex: number): void {
-    const bit = 1 << shardIndex;
-    for (let id = 1; id < this.#entries.length; id++) {
-      const entry = this.#entries[id]!;
-      if (entry === null || (entry.shardMask & bit) === 0) continue;
-      entry.shardMask &= ~bit;
-      this.#dropIfUnwanted(id, entry);
-    }
+    for (let id = 1; id < this.#holders.length; id++) this.#removeShardBit(id, shardIndex);
   }
 
   /**
@@ -125,10 +116,8 @@ export class SubscriptionTree<S extends Subscriber> {
    * that come may be left out.
    */
   *localFilters(): Generator<string, void, undefined> {
-    for (let id = 1; id < this.#entries.length; id++) {
-      const entry = this.#entries[id]!;
-      if (entry === null || (entry.subscriber === null && entry.list === null)) continue;
-      yield this.#index.keyOf(id);
+    for (let id = 1; id < this.#holders.length; id++) {
+      if (this.#holders[id] !== null) yield this.#index.keyOf(id);
     }
   }
 
@@ -142,34 +131,47 @@ export class SubscriptionTree<S extends Subscriber> {
     result.shardMask = 0;
     const ids = this.#matchedIds;
     const found = this.#index.match(topicKey, ids);
-    for (let i = 0; i < found; i++) collect(this.#entries[ids[i]!]!, result);
-    forget(result, countBefore);
+    for (let i = 0; i < found; i++) this.#collect(ids[i]!, result);
+    // The subscribers of the match before are let go of: the result keeps no closed session alive.
+    if (result.count < countBefore) result.subscribers.fill(undefined as never, result.count);
   }
 
-  #entryFor(filterKey: string): FilterEntry<S> {
-    const id = this.#index.find(filterKey);
-    if (id !== 0) return this.#entries[id]!;
-    const entry = new FilterEntry<S>();
-    this.#entries[this.#index.add(filterKey)] = entry;
-    return entry;
+  #collect(id: number, result: MatchResult<S>): void {
+    const at = id << FILTER_SHIFT;
+    result.shardMask |= this.#words[at + FilterWord.shardMask]!;
+    const holder = this.#holders[id]!;
+    if (holder === null) return;
+    if (!(holder instanceof SubscriberList)) {
+      merge(holder, this.#words[at + FilterWord.qos]!, result);
+      return;
+    }
+    const { subscribers, qos } = holder;
+    for (let i = 0; i < subscribers.length; i++) merge(subscribers[i]!, qos[i]!, result);
   }
 
-  #dropIfUnwanted(id: number, entry: FilterEntry<S>): void {
-    if (entry.shardMask !== 0 || entry.subscriber !== null || entry.list !== null) return;
-    this.#index.remove(id);
-    this.#entries[id] = null;
+  /** The id of a filter, which is added if it is not here. */
+  #idFor(filterKey: string): number {
+    const known = this.#index.find(filterKey);
+    if (known !== 0) return known;
+    const id = this.#index.add(filterKey);
+    this.#words = withRoom(this.#words, (id + 1) << FILTER_SHIFT);
+    this.#words[(id << FILTER_SHIFT) + FilterWord.shardMask] = 0;
+    this.#holders[id] = null;
+    return id;
   }
-}
 
-function collect<S extends Subscriber>(entry: FilterEntry<S>, result: MatchResult<S>): void {
-  result.shardMask |= entry.shardMask;
-  const list = entry.list;
-  if (list === null) {
-    if (entry.subscriber !== null) merge(entry.subscriber, entry.qos, result);
-    return;
+  #removeShardBit(id: number, shardIndex: number): void {
+    const at = (id << FILTER_SHIFT) + FilterWord.shardMask;
+    const bit = 1 << shardIndex;
+    if ((this.#words[at]! & bit) === 0) return;
+    this.#words[at]! &= ~bit;
+    this.#dropIfUnwanted(id);
   }
-  const { subscribers, qos } = list;
-  for (let i = 0; i < subscribers.length; i++) merge(subscribers[i]!, qos[i]!, result);
+
+  #dropIfUnwanted(id: number): void {
+    const mask = this.#words[(id << FILTER_SHIFT) + FilterWord.shardMask]!;
+    if (mask === 0 && this.#holders[id] === null) this.#index.remove(id);
+  }
 }
 
 /**
@@ -186,9 +188,4 @@ function merge<S extends Subscriber>(subscriber: S, qos: number, result: MatchRe
   result.subscribers[result.count] = subscriber;
   result.qos[result.count] = qos;
   result.count++;
-}
-
-/** Lets go of the subscribers of the match before, so that the result keeps no closed session alive. */
-function forget<S extends Subscriber>(result: MatchResult<S>, countBefore: number): void {
-  if (result.count < countBefore) result.subscribers.fill(undefined as never, result.count);
 }
