@@ -38,7 +38,7 @@ function ringOf(size: MicroSize, recordBytes: number, readerCount: number): Micr
   const bytes = Buffer.alloc(TURN_BYTES + recordBytes, 1);
   const records = Math.max(1, Math.floor(TURN_BYTES / recordBytes));
   const turns = TURNS[size];
-  const name = `ring, ${recordBytes} B a record, ${readerCount} reader${readerCount > 1 ? 's' : ''}`;
+  const name = `ring, records of ${recordBytes} B, readers: ${readerCount}`;
   return measure(name, size, records * turns, () => {
     const handler = new Counting();
     for (let turn = 0; turn < turns; turn++) {

@@ -39,7 +39,7 @@ async function run(plans: readonly ShardPlan[]): Promise<RingReport[]> {
 }
 
 describe('rings between threads', () => {
-  it('bring every record once, whole and in order, through wraps, a full ring and fragments', async () => {
+  it('bring every record once and in order, through wraps, a full ring and fragments', async () => {
     const plan = { records: 6000, batch: 200, drainBytes: 1 << 20 };
     const reports = await run([plan, plan, plan]);
     for (const { large, fullFlushes } of reports) {

@@ -213,7 +213,7 @@ describe('PeerLink', () => {
     assert.equal(drain(second).length, 10);
   });
 
-  it('lets a peer sleep that nothing is for, until what it must step over fills half the ring', async () => {
+  it('lets a peer sleep that nothing is for, until that fills half the ring', async () => {
     const ground = new Ground(3);
     const [first, second, third] = ground.startAll();
     assert.equal(second.sleep(), true);
