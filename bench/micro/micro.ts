@@ -1,4 +1,7 @@
-/** What every micro-bench gives back, and the one way in which they take time. Printing is the caller's. */
+/**
+ * What every micro-bench gives back, and the one way in which they take time. Printing is the
+ * caller's.
+ */
 
 /** One measured thing. */
 export interface MicroResult {

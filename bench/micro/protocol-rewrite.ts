@@ -31,7 +31,8 @@ function qos1Run(count: number, payloadBytes: number): Buffer {
 export function run(size: MicroSize): MicroResult[] {
   return SHAPES.flatMap(([count, payloadBytes]) => {
     const frames = qos1Run(count, payloadBytes);
-    // In the middle of a read buffer, where runs lie: a copy of a part costs more than one of the whole.
+    // In the middle of a read buffer, where runs lie: a copy of a part costs more than one of the
+    // whole.
     const start = 1_000;
     const end = start + frames.length;
     const source = Buffer.concat([Buffer.alloc(start), frames, Buffer.alloc(1_000)]);

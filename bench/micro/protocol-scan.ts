@@ -1,4 +1,7 @@
-/** The frame scan, a message: what every byte that a client sends costs before anything is done with it. */
+/**
+ * The frame scan, a message: what every byte that a client sends costs before anything is done with
+ * it.
+ */
 import { writeAck } from '../../src/protocol/ack-frame.js';
 import { FrameScan, type FrameSink } from '../../src/protocol/frame-scan.js';
 import { PacketType } from '../../src/protocol/packet.js';
@@ -46,7 +49,10 @@ class CountingSink implements FrameSink {
   }
 }
 
-/** PUBLISH frames until a read is full; `topicOf` and `payloadOf` may vary with the message's number. */
+/**
+ * PUBLISH frames until a read is full; `topicOf` and `payloadOf` may vary with the message's
+ * number.
+ */
 function publishLoad(
   name: string,
   size: MicroSize,

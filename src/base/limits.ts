@@ -14,6 +14,8 @@ export const REMAINING_LENGTH_MAX = 268_435_455;
 export const STRING_BYTES_MAX = 65_535;
 /** Packet identifiers run from 1 to this; 0 is forbidden [MQTT-2.3.1-1]. */
 export const PACKET_ID_MAX = 65_535;
+/** Frames in one run: as many as a table of packet ids, 0 included, has places for. */
+export const RUN_FRAMES_MAX = PACKET_ID_MAX + 1;
 
 // ---- threads -----------------------------------------------------------------------------------
 /** Shards that one interest mask (a 32-bit word) can name. */

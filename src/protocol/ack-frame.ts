@@ -1,4 +1,6 @@
-/** Frames small or frequent enough to be written by hand: acks, CONNACK, SUBACK, pings, DISCONNECT. */
+/**
+ * Frames small or frequent enough to be written by hand: acks, CONNACK, SUBACK, pings, DISCONNECT.
+ */
 import { invariant } from '../base/assert.js';
 import { PacketType, type ProtocolVersion } from './packet.js';
 import { remainingLengthBytes, writeRemainingLength } from './publish-frame.js';
@@ -59,8 +61,8 @@ export function connackFrame(
 }
 
 /**
- * A whole SUBACK frame. By hand, because mqtt-packet keeps a piece of a shared 8 KiB slab for ever for
- * each length that it has written, and a client chooses that length by the filters it sends.
+ * A whole SUBACK frame. By hand, because mqtt-packet keeps a piece of a shared 8 KiB slab for ever
+ * for each length that it has written, and a client chooses that length by the filters it sends.
  * @param returnCodes one for each filter, in the order of the filters [MQTT-3.9.3-1].
  */
 export function subackFrame(packetId: number, returnCodes: ArrayLike<number>): Buffer {

@@ -1,6 +1,6 @@
 /**
- * Control Packets from and to bytes: mqtt-packet behind our names and our checks. For all that is not
- * hot; PUBLISH runs and acks have frame-scan.ts, publish-frame.ts and ack-frame.ts.
+ * Control Packets from and to bytes: mqtt-packet behind our names and our checks. For all that is
+ * not hot; PUBLISH runs and acks have frame-scan.ts, publish-frame.ts and ack-frame.ts.
  */
 import * as mqttPacket from 'mqtt-packet';
 import { unreachable } from '../base/assert.js';
@@ -46,8 +46,8 @@ function createParser(): mqttPacket.Parser {
 /**
  * Parses the one whole frame [start, end) of `buffer`. Nothing of the packet is a view of `buffer`.
  * @param version of the connection; CONNECT says its own.
- * @throws ProtocolError with the clause that the frame breaks; ConnectRefusedError for a CONNECT that
- *   gets a CONNACK with a return code (1: protocol level, 2: empty client id). Nothing else.
+ * @throws ProtocolError with the clause that the frame breaks; ConnectRefusedError for a CONNECT
+ *   that gets a CONNACK with a return code (1: protocol level, 2: empty client id). Nothing else.
  */
 export function parsePacket(
   buffer: Buffer,
@@ -152,7 +152,9 @@ function toConnect(packet: mqttPacket.IConnectPacket): ConnectPacket {
   };
 }
 
-/** A copy with memory of its own: one out of Node's pool would hold 8 KiB for as long as it lives. */
+/**
+ * A copy with memory of its own: one out of Node's pool would hold 8 KiB for as long as it lives.
+ */
 function copyToKeep(bytes: Buffer | string): Buffer {
   const source = Buffer.from(bytes as Buffer);
   const copy = Buffer.allocUnsafeSlow(source.length);

@@ -15,10 +15,14 @@ export const PUBLISH = PacketType.publish << 4;
 export const HEADER_FORBIDDEN = 0;
 /** Value in HEADER_RULES of a header byte that 3.1 and 3.1.1 allow. */
 export const HEADER_ALLOWED = 1;
-/** Value in HEADER_RULES of one that 3.1 only allows: its clients set DUP on what they send again. */
+/**
+ * Value in HEADER_RULES of one that 3.1 only allows: its clients set DUP on what they send again.
+ */
 export const HEADER_ALLOWED_IN_31 = 2;
 
-/** What the 256 possible first bytes of a frame are worth: one look-up instead of a chain of tests. */
+/**
+ * What the 256 possible first bytes of a frame are worth: one look-up instead of a chain of tests.
+ */
 export const HEADER_RULES: Uint8Array = headerRules();
 
 function headerRules(): Uint8Array {
@@ -94,14 +98,18 @@ export function lengthTooLong(): ProtocolError {
 }
 
 /**
- * The error for a remaining length in more bytes than table 2.4 gives it. Frames go on to subscribers as
- * they came, and clients exist that close on such a length: it must not get that far.
+ * The error for a remaining length in more bytes than table 2.4 gives it. Frames go on to
+ * subscribers as they came, and clients exist that close on such a length: it must not get that
+ * far.
  */
 export function lengthNotShortest(): ProtocolError {
   return new ProtocolError('2.2.3', 'remaining length is not in its shortest form');
 }
 
-/** The error for a remaining length that packets of this type cannot have (section 3.n is on type n). */
+/**
+ * The error for a remaining length that packets of this type cannot have (section 3.n is on type
+ * n).
+ */
 export function lengthError(type: number, length: number): ProtocolError {
   const expected = FIXED_LENGTHS[type];
   return new ProtocolError(

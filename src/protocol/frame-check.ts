@@ -1,6 +1,7 @@
 /**
- * What MQTT 3.1 and 3.1.1 demand of a packet by itself, checked on its bytes. mqtt-packet leaves much of
- * it to its user: UTF-8, packet id 0, bytes too many or too few, fields that the flags do not announce.
+ * What MQTT 3.1 and 3.1.1 demand of a packet by itself, checked on its bytes. mqtt-packet leaves
+ * much of it to its user: UTF-8, packet id 0, bytes too many or too few, fields that the flags do
+ * not announce.
  */
 import { isUtf8 } from 'node:buffer';
 import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
@@ -34,7 +35,10 @@ const ConnectFlag = {
 const PLUS_SIGN = 0x2b;
 const NUMBER_SIGN = 0x23;
 
-/** Reads the fields of one packet in order; each read checks that the packet has that many bytes left. */
+/**
+ * Reads the fields of one packet in order; each read checks that the packet has that many bytes
+ * left.
+ */
 class FieldReader {
   readonly frame: Buffer;
   position: number;
@@ -100,8 +104,8 @@ class FieldReader {
 
 /**
  * Checks one whole frame of any type, [start, end) of `buffer`.
- * @returns the frame as mqtt-packet understands it: a view, or a copy without the liberties of MQTT 3.1
- *   that mqtt-packet does not know.
+ * @returns the frame as mqtt-packet understands it: a view, or a copy without the liberties of
+ *   MQTT 3.1 that mqtt-packet does not know.
  * @throws ProtocolError for a packet that may not be, ConnectRefusedError for a CONNECT that is
  *   answered with a return code: another protocol level (1), an empty client id (2).
  */
@@ -190,8 +194,8 @@ function checkConnect(reader: FieldReader): Buffer {
     checkTopicName(reader.text('MQTT-3.1.2-9', 'will topic'), 'MQTT-4.7.1-1', 'will topic');
     reader.binary('MQTT-3.1.2-9', 'will message');
   }
-  // "The Remaining Length field from the fixed header takes precedence over the User Name flag", and
-  // over the password's: MQTT 3.1 lets both be announced and missing.
+  // "The Remaining Length field from the fixed header takes precedence over the User Name flag",
+  // and over the password's: MQTT 3.1 lets both be announced and missing.
   let present = flags;
   if ((present & ConnectFlag.userName) !== 0) {
     if (version === 3 && reader.isAtEnd) present &= ~ConnectFlag.userName & ~ConnectFlag.password;

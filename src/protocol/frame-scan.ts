@@ -4,7 +4,7 @@
  * frame is handed on whole. Nothing is allocated here, neither a frame nor a run.
  */
 import { CloseReason, ProtocolError } from '../base/errors.js';
-import { PACKET_ID_MAX } from '../base/limits.js';
+import { RUN_FRAMES_MAX } from '../base/limits.js';
 import {
   DUP,
   FIXED_LENGTHS,
@@ -20,9 +20,6 @@ import {
 } from './fixed-header.js';
 import { PacketType, type ProtocolVersion } from './packet.js';
 
-/** Frames in one run at most: as many as there are packet ids to note, 0 included. */
-const RUN_FRAMES_MAX = PACKET_ID_MAX + 1;
-
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Takes what a scan finds, in the order of the bytes. It must not scan with the same FrameScan. */
@@ -30,8 +27,8 @@ export interface FrameSink {
   /**
    * A run of `count` PUBLISH frames, [start, end) of `buffer`. `header` has DUP cleared. Elements
    * [0, count) of the scan's `packetIds` hold its packet ids when QoS > 0, until this returns.
-   * Whether the topic is UTF-8 without NUL and wildcards is not checked: the sink must, before it uses
-   * the run (and once a distinct topic is enough). false = stop scanning after the run.
+   * Whether the topic is UTF-8 without NUL and wildcards is not checked: the sink must, before it
+   * uses the run (and once a distinct topic is enough). false = stop scanning after the run.
    */
   onRun(
     buffer: Buffer,
@@ -75,9 +72,10 @@ export class FrameScan {
 
   /**
    * Hands everything whole in [start, end) to `sink`.
-   * @returns the position of the first byte not consumed: `end`, or the start of an unfinished frame
-   *   (see `neededBytes`), or where the sink stopped the scan.
-   * @throws ProtocolError for the first frame that may not be; what precedes it has been handed over.
+   * @returns the position of the first byte not consumed: `end`, or the start of an unfinished
+   *   frame (see `neededBytes`), or where the sink stopped the scan.
+   * @throws ProtocolError for the first frame that may not be; what precedes it has been handed
+   *   over.
    */
   scan(buffer: Buffer, start: number, end: number, sink: FrameSink): number {
     this.neededBytes = 0;
@@ -166,7 +164,8 @@ export class FrameScan {
     let count = 1;
     let position = firstEnd;
     // What may not be does not throw in here: it ends the run, and is met again as the first frame
-    // behind it. All is read through `view`: a second way to the same bytes costs 5 ns in registers.
+    // behind it. All is read through `view`: a second way to the same bytes costs 5 ns in
+    // registers.
     while (count < RUN_FRAMES_MAX && position + 2 <= end) {
       const next = view.getUint8(position);
       if (next !== header && (next !== (header | DUP) || !hasIds)) break;
@@ -200,8 +199,8 @@ export class FrameScan {
   }
 
   /**
-   * `buffer` to be read in wider words. The view made last is kept, as nearly all reads go to one buffer;
-   * that holds another buffer no longer than until the next scan.
+   * `buffer` to be read in wider words. The view made last is kept, as nearly all reads go to one
+   * buffer; that holds another buffer no longer than until the next scan.
    */
   #viewOf(buffer: Buffer): DataView {
     if (this.#viewed !== buffer) {
@@ -212,7 +211,9 @@ export class FrameScan {
   }
 }
 
-/** The end of the topic of a PUBLISH frame with this body. @throws ProtocolError when there is none. */
+/**
+ * The end of the topic of a PUBLISH frame with this body. @throws ProtocolError when there is none.
+ */
 function topicEndOf(buffer: Buffer, bodyStart: number, end: number, idBytes: number): number {
   const topicStart = bodyStart + 2;
   if (topicStart > end) throw new ProtocolError('MQTT-3.3.2-1', 'PUBLISH without a topic');
@@ -227,14 +228,14 @@ function topicEndOf(buffer: Buffer, bodyStart: number, end: number, idBytes: num
 }
 
 /**
- * Whether the topic with its length, [from, end), equals what stands `distance` further: the most costly
- * part of the scan. The widest word that a DataView gives without allocating is a double, so eight bytes
- * are compared as one, the last eight first, as topics differ at their end. (A topic of 64 bytes: 27 ns,
- * 42 ns by four bytes, 120 ns byte by byte.)
+ * Whether the topic with its length, [from, end), equals what stands `distance` further: the most
+ * costly part of the scan. The widest word that a DataView gives without allocating is a double, so
+ * eight bytes are compared as one, the last eight first, as topics differ at their end. (A topic of
+ * 64 bytes: 27 ns, 42 ns by four bytes, 120 ns byte by byte.)
  *
- * Doubles differ from their bytes in two ways, and neither does harm. NaN is not equal to itself: that
- * ends a run, no more, and takes bytes that are not UTF-8. 0 and -0 are equal: that takes seven NULs in
- * the first frame's topic, with which the whole run is refused [MQTT-1.5.3-2].
+ * Doubles differ from their bytes in two ways, and neither does harm. NaN is not equal to itself:
+ * that ends a run, no more, and takes bytes that are not UTF-8. 0 and -0 are equal: that takes
+ * seven NULs in the first frame's topic, with which the whole run is refused [MQTT-1.5.3-2].
  */
 function topicFieldsEqual(view: DataView, from: number, end: number, distance: number): boolean {
   const lastWord = end - 8;
@@ -254,7 +255,9 @@ function shortFieldsEqual(view: DataView, from: number, end: number, distance: n
   return true;
 }
 
-/** Whether this is the first byte of PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1's PUBREL with DUP apart. */
+/**
+ * Whether this is the first byte of PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1's PUBREL with DUP apart.
+ */
 function isAck(header: number): boolean {
   return header === 0x40 || header === 0x50 || header === 0x62 || header === 0x70;
 }

@@ -1,6 +1,7 @@
 /**
- * Rewrites runs of PUBLISH frames: header bytes, packet ids, QoS. The input is trusted, since a scan has
- * checked it. `target` must have room for the bytes copied; source and target must not overlap.
+ * Rewrites runs of PUBLISH frames: header bytes, packet ids, QoS. The input is trusted, since a
+ * scan has checked it. `target` must have room for the bytes copied; source and target must not
+ * overlap.
  */
 
 import { invariant } from '../base/assert.js';
@@ -20,7 +21,9 @@ export function frameEnd(buffer: Buffer, position: number): number {
   return at + length;
 }
 
-/** Where the body (behind the remaining length) of the frame at `position` begins. Trusted input. */
+/**
+ * Where the body (behind the remaining length) of the frame at `position` begins. Trusted input.
+ */
 function bodyOf(buffer: Buffer, position: number): number {
   let at = position + 1;
   while (buffer[at] >= 0x80) at++;
@@ -28,8 +31,8 @@ function bodyOf(buffer: Buffer, position: number): number {
 }
 
 /**
- * Copies the run [start, end) of `source` to `target` at `at`, every frame's first byte set to `header`,
- * which must have the QoS of the run (or the other of 1 and 2).
+ * Copies the run [start, end) of `source` to `target` at `at`, every frame's first byte set to
+ * `header`, which must have the QoS of the run (or the other of 1 and 2).
  * @returns the end in `target`: `at + end - start`.
  */
 export function copyRunWithHeader(
@@ -49,9 +52,9 @@ export function copyRunWithHeader(
 }
 
 /**
- * Copies at most `count` frames of the QoS 1 or 2 run [start, end) to `target` at `at`, every first byte
- * set to `header` (QoS 1 or 2), the packet ids to `firstPacketId` and the following ones; 1 follows
- * 65,535.
+ * Copies at most `count` frames of the QoS 1 or 2 run [start, end) to `target` at `at`, every first
+ * byte set to `header` (QoS 1 or 2), the packet ids to `firstPacketId` and the following ones; 1
+ * follows 65,535.
  * @returns the position in `source` behind the last frame copied; as many bytes were written.
  */
 export function copyRunWithIds(
@@ -87,7 +90,8 @@ export function copyRunWithIds(
 /**
  * Copies the QoS 1 or 2 run [start, end) to `target` at `at` as QoS 0: without packet ids, DUP and
  * RETAIN. `target` needs room for `end - start` bytes though fewer remain.
- * @returns the end in `target`; each frame is two bytes shorter, or three, as its length may take one less.
+ * @returns the end in `target`; each frame is two bytes shorter, or three, as its length may take
+ *   one less.
  */
 export function copyRunAsQos0(
   source: Buffer,
@@ -97,8 +101,8 @@ export function copyRunAsQos0(
   at: number,
 ): number {
   // The run is copied whole, then closed up in place: copyWithin makes no object, copying a part of
-  // another buffer does (60 ns a small frame instead of 400). What lies between two packet ids stays
-  // together and moves at once, unless the remaining length between them loses a byte.
+  // another buffer does (60 ns a small frame instead of 400). What lies between two packet ids
+  // stays together and moves at once, unless the remaining length between them loses a byte.
   copyBytes(source, start, end, target, at);
   const idOffset = topicFieldBytes(source, start);
   const stop = at + end - start;

@@ -1,4 +1,6 @@
-/** What the protocol tests draw at random, and mqtt-packet as the oracle that they are held against. */
+/**
+ * What the protocol tests draw at random, and mqtt-packet as the oracle that they are held against.
+ */
 import fc from 'fast-check';
 import * as mqttPacket from 'mqtt-packet';
 import type { ControlPacket, QoS } from '../../../src/protocol/packet.js';
@@ -48,7 +50,9 @@ export function publishBytes(publish: Publish): Buffer {
   return mqttPacket.generate({ cmd: 'publish', ...publish });
 }
 
-/** PUBLISH packets that often share topic and flags with their neighbours, so that they make runs. */
+/**
+ * PUBLISH packets that often share topic and flags with their neighbours, so that they make runs.
+ */
 const alikeTopics = fc.constantFrom(
   'a',
   'b',

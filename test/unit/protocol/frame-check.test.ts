@@ -174,8 +174,8 @@ describe('CONNECT of MQTT 3.1', () => {
       `${MQIsdp3} 02 ${KEEP_ALIVE} 0000`,
       `${MQIsdp3} 00 ${KEEP_ALIVE} 0000`,
     ],
-    // "Server implementations must allow for the possibility that the User Name flag is set, but the User
-    // Name string is missing" (and the password's likewise).
+    // "Server implementations must allow for the possibility that the User Name flag is set, but
+    // the User Name string is missing" (and the password's likewise).
     [
       'credentials announced and missing pass',
       'none',
@@ -213,7 +213,8 @@ describe('UTF-8 strings', () => {
       '61c3',
     ],
     'MQTT-1.5.3-2': ['00', '6100', '0061'],
-    // [MQTT-1.5.3-3]: U+FEFF is a character like any other. Controls and non-characters are a SHOULD NOT.
+    // [MQTT-1.5.3-3]: U+FEFF is a character like any other. Controls and non-characters are a
+    // SHOULD NOT.
     none: [
       'efbbbf',
       '61efbbbf',

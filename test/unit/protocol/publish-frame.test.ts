@@ -151,7 +151,8 @@ describe('rewriting runs against mqtt-packet', () => {
     });
     for (const step of LENGTH_STEPS) {
       for (let length = step - 2; length <= step + 3; length++) {
-        // Alone, first, between others and last; beside one that keeps its length and one that does not.
+        // Alone, first, between others and last; beside one that keeps its length and one that does
+        // not.
         checkAsQos0([publish(length, 1)]);
         checkAsQos0([publish(length, 1), publish(20, 2), publish(length, 3), publish(129, 4)]);
         checkAsQos0([publish(20, 2), publish(length, 3), publish(129, 4), publish(length, 5)]);
