@@ -1,7 +1,8 @@
-/** The public names of `surgemq`: the server, and what its providers are written against. */
+/** The public names of `surgemq`: the server, what its providers are written against, the client. */
 export type { Config, ServerOptions } from './base/config.js';
 export { CloseReason, ConfigError } from './base/errors.js';
 export type { Logger } from './base/log.js';
+export * from './client/index.js';
 export {
   type Authenticator,
   type AuthenticatorFactory,

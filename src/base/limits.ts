@@ -31,6 +31,8 @@ export const THREAD_EXIT_TIMEOUT_MS = 5_000;
 export const QUIESCE_TIMEOUT_MS = 3_000;
 /** Stop, second step: outboxes are flushed to clients that read; those that do not are cut off. */
 export const STOP_TIMEOUT_MS = 5_000;
+/** After its deadline a shard has this long to close its providers and end; then its thread is ended. */
+export const STOP_GRACE_MS = 500;
 /**
  * Claims that may wait for one client id to settle. Each will be taken over by the next; many clients that
  * share an id by mistake and reconnect at once must not grow a queue.

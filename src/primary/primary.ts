@@ -48,6 +48,8 @@ export class Primary {
   readonly #placement: Placement;
   readonly #acceptor: Acceptor;
   readonly #publications = new Publications();
+  /** The counters of each shard as it runs now: looked at for every connection. */
+  readonly #counters: Counters[];
   readonly #startedAt = monotonicMs();
   #shardDeaths = 0;
   #watchesClients = false;
@@ -57,10 +59,10 @@ export class Primary {
     const { config, logger } = options;
     this.#options = options;
     this.#shardCount = config.workers;
-    const counter = (shardIndex: number, index: number) =>
-      new Counters(this.#supervisor.countersOf(shardIndex)).get(index);
-    const taken = (shardIndex: number) => counter(shardIndex, Counter.connectionsOpened);
-    const open = (shardIndex: number) => counter(shardIndex, Counter.connectionsOpen);
+    this.#counters = Array.from({ length: config.workers }, () => new Counters());
+    const counters = this.#counters;
+    const taken = (shardIndex: number) => counters[shardIndex].get(Counter.connectionsOpened);
+    const open = (shardIndex: number) => counters[shardIndex].get(Counter.connectionsOpen);
     this.#directory = new Directory(this.#directoryOutput());
     this.#placement = new Placement(config.workers, { taken, open });
     this.#handoff = chooseHandoff(
@@ -166,6 +168,7 @@ export class Primary {
     return {
       onMessage: (shardIndex, message) => this.#onMessage(shardIndex, message),
       onLaunched: (shardIndex) => {
+        this.#counters[shardIndex] = new Counters(this.#supervisor.countersOf(shardIndex));
         if (!this.#watchesClients) return;
         this.#supervisor.post(shardIndex, { kind: 'watch-clients', enabled: true });
       },

@@ -15,6 +15,7 @@ import {
   SHARD_DEATH_WINDOW_MS,
   SHARD_DEATHS_MAX,
   SHARD_START_TIMEOUT_MS,
+  STOP_GRACE_MS,
   STOP_TIMEOUT_MS,
   THREAD_EXIT_TIMEOUT_MS,
 } from '../base/limits.js';
@@ -50,6 +51,8 @@ export interface SupervisorTimeouts {
   readonly threadExitMs: number;
   readonly quiesceMs: number;
   readonly stopMs: number;
+  /** How long a death counts towards giving up. */
+  readonly deathWindowMs: number;
 }
 
 const DEFAULT_TIMEOUTS: SupervisorTimeouts = {
@@ -57,10 +60,8 @@ const DEFAULT_TIMEOUTS: SupervisorTimeouts = {
   threadExitMs: THREAD_EXIT_TIMEOUT_MS,
   quiesceMs: QUIESCE_TIMEOUT_MS,
   stopMs: STOP_TIMEOUT_MS,
+  deathWindowMs: SHARD_DEATH_WINDOW_MS,
 };
-
-/** After its deadline a shard has this long to end its task, in milliseconds. */
-const STOP_GRACE_MS = 500;
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -277,13 +278,14 @@ export class Supervisor {
 
   #replaceOrGiveUp(shard: Shard, cause: Error): void {
     const now = monotonicMs();
-    this.#deaths = this.#deaths.filter((at) => now - at < SHARD_DEATH_WINDOW_MS);
+    const { deathWindowMs } = this.#timeouts;
+    this.#deaths = this.#deaths.filter((at) => now - at < deathWindowMs);
     this.#deaths.push(now);
     if (this.#deaths.length < SHARD_DEATHS_MAX) {
       void this.#replace(shard);
       return;
     }
-    const seconds = SHARD_DEATH_WINDOW_MS / 1000;
+    const seconds = deathWindowMs / 1000;
     const what = `${SHARD_DEATHS_MAX} deaths of shards within ${seconds} s; the last`;
     this.#giveUp(what, cause);
   }

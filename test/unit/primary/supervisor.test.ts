@@ -221,6 +221,15 @@ describe('supervisor', () => {
     assert.deepEqual(watched.kindsGot(1).slice(-2), ['quiesce', 'stop']);
   });
 
+  test('deaths long ago do not count', async () => {
+    const { supervisor, events } = watch(1, FAKE_START.ordinary, { deathWindowMs: 0 });
+    await supervisor.start();
+    for (let death = 0; death <= SHARD_DEATHS_MAX; death++) {
+      watched.tell(0, FAKE_TOPIC.die);
+      await once(events, 'live');
+    }
+  });
+
   for (const [mode, warning] of [
     [FAKE_START.neverQuiesces, 'not all shards quiesced in time'],
     [FAKE_START.neverStops, 'not all shards stopped in time'],
