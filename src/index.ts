@@ -1,4 +1,4 @@
-/** The public names of `surgemq`: the server, what its providers are written against, the client. */
+/** Public names of `surgemq`: the server, what its providers are written against, the client. */
 export type { Config, ServerOptions } from './base/config.js';
 export { CloseReason, ConfigError } from './base/errors.js';
 export type { Logger } from './base/log.js';

@@ -286,13 +286,13 @@ export class Supervisor {
       return;
     }
     const seconds = deathWindowMs / 1000;
-    const what = `${SHARD_DEATHS_MAX} deaths of shards within ${seconds} s; the last`;
+    const what = `${SHARD_DEATHS_MAX} shards died within ${seconds} s, the last of`;
     this.#giveUp(what, cause);
   }
 
   #giveUp(what: string, cause: Error): void {
     this.#phase = 'givenUp';
-    const message = `giving up: ${what}: ${cause.message}`;
+    const message = `${what}: ${cause.message}`;
     this.#events.onFailed(new ServerError(ServerErrorCode.gaveUp, message, cause));
   }
 
