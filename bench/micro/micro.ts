@@ -16,15 +16,15 @@ export interface MicroResult {
 /** `small` proves in a few milliseconds that a bench still works; `large` measures. */
 export type MicroSize = 'small' | 'large';
 
-/** How often a body is run: rounds that only warm the compiler up, then timed ones. */
-export interface MicroRounds {
-  readonly warmup: number;
-  readonly timed: number;
+/** How long a body is run, first to warm the compiler up and then again to be timed. */
+interface MicroEffort {
+  readonly roundsMin: number;
+  readonly milliseconds: number;
 }
 
-const ROUNDS: Readonly<Record<MicroSize, MicroRounds>> = {
-  small: { warmup: 1, timed: 1 },
-  large: { warmup: 20, timed: 20 },
+const EFFORT: Readonly<Record<MicroSize, MicroEffort>> = {
+  small: { roundsMin: 1, milliseconds: 0 },
+  large: { roundsMin: 5, milliseconds: 150 },
 };
 
 /**
@@ -38,16 +38,25 @@ export function measure(
   operations: number,
   body: () => number,
 ): MicroResult {
-  const { warmup, timed } = ROUNDS[size];
   const expected = body();
-  for (let round = 0; round < warmup; round++) body();
+  bestRound(name, size, expected, body);
+  const best = bestRound(name, size, expected, body);
+  return { name, operations, nanosecondsPerOperation: best / operations };
+}
+
+/** Runs `body` as long as `size` asks for. @returns the nanoseconds of the shortest round. */
+function bestRound(name: string, size: MicroSize, expected: number, body: () => number): number {
+  const { roundsMin, milliseconds } = EFFORT[size];
+  const start = process.hrtime.bigint();
+  const until = start + BigInt(milliseconds) * 1_000_000n;
   let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < timed; round++) {
-    const from = process.hrtime.bigint();
+  let from = start;
+  for (let round = 0; round < roundsMin || from < until; round++) {
+    from = process.hrtime.bigint();
     const result = body();
     const nanoseconds = Number(process.hrtime.bigint() - from);
     if (result !== expected) throw new Error(`${name}: ${result} after ${expected}`);
     if (nanoseconds < best) best = nanoseconds;
   }
-  return { name, operations, nanosecondsPerOperation: best / operations };
+  return best;
 }
