@@ -36,6 +36,8 @@ export interface RouterParts {
   readonly retained: RetainedStore;
   readonly pressure: PressureSink;
   readonly counters: Counters;
+  /** Coarse time in milliseconds. */
+  readonly clock: { readonly now: number };
 }
 
 /** Routes runs for one shard. */
@@ -47,6 +49,7 @@ export class Router {
   readonly #retained: RetainedStore;
   readonly #pressure: PressureSink;
   readonly #counters: Counters;
+  readonly #clock: RouterParts['clock'];
 
   constructor(parts: RouterParts) {
     this.#shardIndex = parts.shardIndex;
@@ -56,6 +59,7 @@ export class Router {
     this.#retained = parts.retained;
     this.#pressure = parts.pressure;
     this.#counters = parts.counters;
+    this.#clock = parts.clock;
   }
 
   /**
@@ -165,13 +169,24 @@ export class Router {
           atEnd = this.#arena.position;
         }
         this.#deliverBytes(session.outlet, at, atEnd, count);
-        if (session.outlet.isHeavy) {
-          this.#pressure.onFed(session.outlet, source, publisherId, publishedQos);
-        }
       } else {
-        run ??= copyOfRun(route.topicKey.length, buffer, start, end, header, count);
-        this.#deliverRun(session, run, qos as 1 | 2, source, publisherId);
+        let from = start;
+        let left = count;
+        const direct = Math.min(count, directRoom(session));
+        if (direct > 0) {
+          from = this.#deliverDirect(session, buffer, start, end, qos as 1 | 2, direct);
+          left -= direct;
+        }
+        if (left > 0) {
+          // Sessions that take it whole share one copy.
+          if (run === null || left < count || run.count < count) {
+            run = copyOfRun(route.topicKey.length, buffer, from, end, header, left);
+          }
+          this.#deliverRun(session, run, qos as 1 | 2);
+        }
       }
+      const outlet = session.outlet;
+      if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
     }
   }
 
@@ -203,13 +218,40 @@ export class Router {
     this.#counters.add(Counter.messagesDelivered, count);
   }
 
-  #deliverRun(session: Session, run: Run, qos: 1 | 2, source: number, publisherId: number): void {
+  /**
+   * Sends messages at once, past the queue: the ordinary case of a client that keeps up and whose
+   * session needs no copy to send again. @returns where the messages behind them begin.
+   */
+  #deliverDirect(
+    session: Session,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    qos: 1 | 2,
+    count: number,
+  ): number {
+    const arena = this.#arena;
+    const at = arena.reserve(end - start);
+    const window = session.openWindow();
+    const now = this.#clock.now;
+    const from = window.sendDirect(buffer, start, end, count, qos, arena.buffer, at, now);
+    arena.shrink(at + from - start);
+    session.outlet!.append(at, arena.position);
+    this.#counters.add(Counter.messagesDelivered, count);
+    return from;
+  }
+
+  #deliverRun(session: Session, run: Run, qos: 1 | 2): void {
     const dropped = session.enqueue(run, qos, false);
     this.#counters.add(Counter.messagesDelivered, run.count - dropped);
     if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
-    const outlet = session.outlet;
-    if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, qos);
   }
+}
+
+/** How many messages a session takes past its queue. */
+function directRoom(session: Session): number {
+  const { outlet } = session;
+  return outlet === null || outlet.isBlocked ? 0 : session.openWindow().directRoom;
 }
 
 /** A copy that may be kept: `buffer` is the read buffer or a ring and is used again at once. */

@@ -46,6 +46,8 @@ export class OutgoingWindow {
   /** Bytes of the frames waiting to be sent for the first time. */
   queuedBytes = 0;
   readonly #limits: WindowLimits;
+  /** Whether sent runs stay until they are acknowledged, to be sent again. */
+  readonly #keepsSent: boolean;
   readonly #inflight = new Inflight();
   /** Sent runs that are not acknowledged in full, then waiting ones. */
   readonly #runs = new RunQueue();
@@ -65,8 +67,46 @@ export class OutgoingWindow {
   /** Stamp bits of the last `expire`, 0 before the first. */
   #lastExpire = 0;
 
-  constructor(limits: WindowLimits) {
+  /**
+   * @param keepsSent false when nothing is ever sent again: on a live 3.1.1 connection nothing is
+   *   [MQTT-4.4.0-1], and a clean session ends with its connection. Messages are then forgotten
+   *   once they are sent, only their packet ids are in flight, and `sendDirect` may be used;
+   *   `beginResend`, `snapshot` and the `resend` of `expire` may not.
+   */
+  constructor(limits: WindowLimits, keepsSent = true) {
     this.#limits = limits;
+    this.#keepsSent = keepsSent;
+  }
+
+  /** How many messages `sendDirect` would take now: none while others wait. */
+  get directRoom(): number {
+    if (this.#keepsSent || this.queuedMessages > 0) return 0;
+    return this.#limits.maxInflight - this.#inflight.span;
+  }
+
+  /**
+   * Sends the first `count` messages of the QoS 1 or 2 run [start, end) past the queue: writes them
+   * to `target` at `at`, as `fill` would. `count` must not be above `directRoom`.
+   * @returns the position in `source` behind them; as many bytes were written.
+   */
+  sendDirect(
+    source: Buffer,
+    start: number,
+    end: number,
+    count: number,
+    qos: 1 | 2,
+    target: Buffer,
+    at: number,
+    nowMs: number,
+  ): number {
+    const inflight = this.#inflight;
+    const stamp = stampBits(nowMs);
+    this.#lastStamp = stamp;
+    const header = PUBLISH | (qos << 1);
+    const id = inflight.nextId;
+    const reached = copyRunWithIds(source, start, end, count, target, at, header, id);
+    inflight.open(count, (qos === 1 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
+    return reached;
   }
 
   /** Messages sent and not acknowledged in full (PUBACK or PUBCOMP), at most maxInflight. */
@@ -273,7 +313,8 @@ export class OutgoingWindow {
     this.#sendIndex += count;
     this.#sendPosition = position;
     if (this.#sendIndex < this.#runs.countAt(this.#sendEntry)) return;
-    this.#sendEntry++;
+    if (this.#keepsSent) this.#sendEntry++;
+    else this.#runs.shift();
     this.#sendIndex = 0;
     this.#sendPosition = 0;
   }
@@ -358,7 +399,7 @@ export class OutgoingWindow {
   #end(packetId: number, state: number): boolean {
     const advanced = this.#inflight.close(packetId, state);
     if (advanced < 0) return false;
-    if (advanced > 0) this.#leave(advanced);
+    if (advanced > 0 && this.#keepsSent) this.#leave(advanced);
     return true;
   }
 

@@ -17,6 +17,8 @@ export const ALL_SOURCES = -1;
 export interface Outlet {
   /** Reads nothing for so long that QoS 0 messages are dropped instead of pausing their publishers. */
   readonly isStalled: boolean;
+  /** The socket takes nothing more for now. */
+  readonly isBlocked: boolean;
   /** Holds so many bytes that whoever feeds it is to be slowed down. */
   readonly isHeavy: boolean;
   /** Holds many times that: withholding acks from its publishers was not enough. */
@@ -102,13 +104,20 @@ export class Session {
     return this.#subscriptions?.delete(filterKey) ?? false;
   }
 
+  /** The session's window, made now if there is none. */
+  openWindow(): OutgoingWindow {
+    // Nothing is sent again to a 3.1.1 client whose session ends with its connection.
+    const keepsSent = !this.cleanSession || this.protocolVersion === 3;
+    this.window ??= new OutgoingWindow(this.#limits, keepsSent);
+    return this.window;
+  }
+
   /**
    * Queues a run for delivery at QoS `qos`.
    * @returns how many of its messages were dropped because a bound of the queue was reached.
    */
   enqueue(run: Run, qos: 1 | 2, retain: boolean): number {
-    this.window ??= new OutgoingWindow(this.#limits);
-    const dropped = this.window.enqueue(run, qos, retain, this.outlet !== null);
+    const dropped = this.openWindow().enqueue(run, qos, retain, this.outlet !== null);
     if (this.outlet !== null) this.outlet.wake();
     return dropped;
   }

@@ -97,7 +97,12 @@ export class Shard implements ConnectionHost {
     this.arena = this.turn.arena;
     this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
     const retained = new RetainedStore(providers.topics, this.counters);
-    this.router = new Router({ ...this.#parts(shardIndex), retained, pressure: this.backpressure });
+    this.router = new Router({
+      ...this.#parts(shardIndex),
+      retained,
+      pressure: this.backpressure,
+      clock: this.ticker,
+    });
     this.replays = new RetainedReplays({
       ...this.#parts(shardIndex),
       shardCount,
