@@ -375,8 +375,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     if (this.listenerCount('error') > 0) this.#guarded(() => this.emit('error', error));
   }
 
-  /** A fault of the user's code: never to be lost. */
+  /**
+   * A fault of the user's code: never to be lost. Only a handler that was at work when the client ended
+   * cannot help it that what it asked for was refused.
+   */
   #onHandlerError(error: unknown): void {
+    if (error === this.#outgoing.refusal) return;
     if (this.listenerCount('error') > 0) this.#report(error);
     else throwLater(error);
   }
