@@ -83,14 +83,15 @@ export class Connection implements FrameSink, Publisher {
     const gather = this.#gather;
     if (gather !== null && gather.length > 0) {
       if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
+        this.#gather = null;
         start = gather.moveBefore(buffer, start);
       } else {
         start += gather.take(buffer, start, end);
         if (!gather.isWhole) return;
+        this.#gather = null;
         const frame = gather.release();
         this.#process(frame, 0, frame.length);
       }
-      this.#gather = null;
     }
     this.#process(buffer, start, end);
     host.afterRead();

@@ -2,6 +2,7 @@
 import { CloseReason, ProtocolError } from '../base/errors.js';
 import { PINGRESP } from '../protocol/ack-frame.js';
 import { parsePacket } from '../protocol/codec.js';
+import { PacketType } from '../protocol/packet.js';
 import { type Connection, ConnectionState } from './connection.js';
 import { handleConnect } from './handle-connect.js';
 import { handleSubscribe } from './handle-subscribe.js';
@@ -17,6 +18,10 @@ export function dispatchFrame(
   start: number,
   end: number,
 ): void {
+  if (buffer[start] === PacketType.pingreq << 4 && connection.isOpen) {
+    connection.append(PINGRESP); // [MQTT-3.12.4-1]
+    return;
+  }
   const packet = parsePacket(buffer, start, end, connection.protocolVersion);
   if (connection.state === ConnectionState.awaitConnect) {
     if (packet.type !== 'connect')
@@ -30,9 +35,6 @@ export function dispatchFrame(
       return;
     case 'unsubscribe':
       handleUnsubscribe(connection, packet);
-      return;
-    case 'pingreq':
-      connection.append(PINGRESP); // [MQTT-3.12.4-1]
       return;
     case 'disconnect':
       connection.will = null; // [MQTT-3.14.4-3]

@@ -126,6 +126,8 @@ export class Shard implements ConnectionHost {
     const sweeper = new Sweeper(this);
     this.ticker.add((now) => sweeper.sweep(now));
     this.ticker.start();
+    // The first turn goes to sleep in a way that the peers know of.
+    this.turn.schedule();
   }
 
   get now(): number {

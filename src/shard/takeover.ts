@@ -66,7 +66,8 @@ export class Takeover {
   readonly #parts: TakeoverParts;
   readonly #pending = new Map<number, PendingClaim>();
   readonly #departures = new Map<number, Departure>();
-  #claims = 0;
+  /** Begins where no earlier shard of this index can have been: its late records name its claims. */
+  #claims = Date.now();
 
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
