@@ -48,6 +48,7 @@ export class SubscriptionTree<S extends Subscriber> {
   readonly #index = new FilterIndex();
   /** By filter id: its only local subscriber, or a list of them, or nobody. */
   readonly #holders: (S | SubscriberList<S> | null)[] = [null];
+  /** By filter id: FilterWord. The mask of a free id is 0. */
   #words = new Int32Array(16 << FILTER_SHIFT);
   readonly #matchedIds: number[] = [];
 
@@ -155,7 +156,6 @@ export class SubscriptionTree<S extends Subscriber> {
     if (known !== 0) return known;
     const id = this.#index.add(filterKey);
     this.#words = withRoom(this.#words, (id + 1) << FILTER_SHIFT);
-    this.#words[(id << FILTER_SHIFT) + FilterWord.shardMask] = 0;
     this.#holders[id] = null;
     return id;
   }

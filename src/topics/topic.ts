@@ -148,7 +148,7 @@ export function matchesTail(
       t++;
     } else {
       // The topic has ended: what is left of the filter may only be `/#`.
-      return code === SLASH && f + 2 === filterEnd && filterKey.charCodeAt(f + 1) === HASH;
+      return code === SLASH && filterKey.charCodeAt(f + 1) === HASH;
     }
   }
   return t === topicEnd;

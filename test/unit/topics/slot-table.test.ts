@@ -19,7 +19,7 @@ test('references are found by their tags after any additions, replacements and r
   const tag = fc.constantFrom(0, 1, 2, -1, -2, 0x7fffffff, -0x80000000, 0x20000000, 0x20000001);
   const action = fc.record({ kind: fc.constantFrom('add', 'add', 'replace', 'remove'), tag });
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+    fc.property(fc.array(action, { maxLength: 200, size: 'max' }), (actions) => {
       const table = new SlotTable();
       const model = new Map<number, number[]>();
       let next = 1;

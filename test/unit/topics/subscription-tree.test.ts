@@ -318,7 +318,7 @@ function perform(
 
 test('after any subscribing and unsubscribing, a match is what the plain matcher says', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const tree = new SubscriptionTree<Person>();
       const model = new Model();
       const result = new MatchResult<Person>();
