@@ -1,0 +1,381 @@
+/** One client of the load: its socket, its handshake, its acks, what it has received. */
+import { writeSync } from 'node:fs';
+import {
+  type OnReadOpts,
+  Socket,
+  type SocketConstructorOpts,
+  type TcpSocketConnectOpts,
+} from 'node:net';
+import { encodePacket } from '../../src/protocol/codec.js';
+import { frameFormat } from './frame-format.js';
+import { FrameWriter } from './frame-writer.js';
+import type { ClientPlan, FilterPlan } from './load-plan.js';
+import {
+  type AckBatch,
+  type LatencySink,
+  Receiver,
+  type ViewedBytes,
+  viewedBytes,
+} from './receiver.js';
+import { type PairFault, SequenceCheck } from './sequence-check.js';
+
+/** Filters in one SUBSCRIBE, and SUBSCRIBEs on their way at once. */
+const FILTERS_PER_SUBSCRIBE = 100;
+const SUBSCRIBES_AHEAD = 8;
+const KEEP_ALIVE_SECONDS = 600;
+const CARRY_BYTES_MIN = 256;
+
+/** What all clients of a thread share. */
+export interface ClientHost {
+  readonly host: string;
+  readonly port: number;
+  readonly chunkBytes: number;
+  /** What every read of every socket goes into. */
+  readonly readBuffer: ViewedBytes;
+  readonly acks: AckBatch;
+  readonly latency: LatencySink | null;
+  /** Deliveries came in. */
+  onDelivered(count: number): void;
+  /** A publisher may send again. */
+  onReady(client: LoadClient): void;
+}
+
+/** Filter `index` of many: a tenth with wildcards, in five shapes. */
+export function filterOf(prefix: string, index: number): string {
+  if (index % 10 !== 0) return `${prefix}/${index % 977}/device/${index}/temperature`;
+  const shapes = [
+    `${prefix}/${index}/+/temperature`,
+    `+/${prefix}${index}/#`,
+    `${prefix}/${index}/line/#`,
+    `${prefix}/+/machine${index}/state`,
+    `${prefix}/${index % 1_000}/+/${index}/position`,
+  ];
+  return shapes[(index / 10) % shapes.length];
+}
+
+/** The SUBSCRIBE packets for a plan's filters. */
+function* subscribePackets(plan: FilterPlan, qos: 0 | 1 | 2): Generator<Buffer> {
+  const count = plan.kind === 'one' ? 1 : plan.to - plan.from;
+  let packetId = 0;
+  for (let at = 0; at < count; at += FILTERS_PER_SUBSCRIBE) {
+    const subscriptions = Array.from(
+      { length: Math.min(FILTERS_PER_SUBSCRIBE, count - at) },
+      (_, n) => ({
+        filter: plan.kind === 'one' ? plan.filter : filterOf(plan.prefix, plan.from + at + n),
+        qos,
+      }),
+    );
+    packetId = packetId === 65_535 ? 1 : packetId + 1;
+    yield encodePacket({ type: 'subscribe', packetId, subscriptions }, 4);
+  }
+}
+
+/** Whole length of the frame at `start`, 0 while its length bytes are not all there. */
+function frameLength(bytes: Buffer, start: number, end: number): number {
+  let length = 0;
+  for (let n = 0; n < 4; n++) {
+    if (start + 1 + n >= end) return 0;
+    const byte = bytes[start + 1 + n];
+    length += (byte & 0x7f) * 128 ** n;
+    if (byte < 0x80) return 2 + n + length;
+  }
+  throw new Error('the broker sent a remaining length of more than four bytes');
+}
+
+/** A connection that ended before it should, or said no. */
+export class LoadError extends Error {
+  constructor(clientId: string, what: string) {
+    super(`client ${clientId}: ${what}`);
+    this.name = 'LoadError';
+  }
+}
+
+interface Waiting {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** Lives for one load; a client that comes and goes opens one connection after the other. */
+export class LoadClient {
+  readonly plan: ClientPlan;
+  readonly writer: FrameWriter | null;
+  /** Messages of QoS 1 and 2 that the broker has acknowledged. */
+  acknowledged = 0;
+  /** In the thread's list of those who may send. */
+  isListed = false;
+  readonly #host: ClientHost;
+  #receiver: Receiver | null = null;
+  #socket: Socket | null = null;
+  #descriptor = -1;
+  #writesPending = 0;
+  #isClosing = false;
+  /** An unfinished frame of the last read. */
+  #carry: ViewedBytes | null = null;
+  #carried = 0;
+  /** For CONNACK, or for the SUBACKs of all SUBSCRIBEs. */
+  #waiting: Waiting | null = null;
+  #subscribes: Iterator<Buffer> | null = null;
+  #subacksDue = 0;
+
+  constructor(host: ClientHost, plan: ClientPlan) {
+    this.#host = host;
+    this.plan = plan;
+    this.writer = plan.publish === null ? null : new FrameWriter(plan.publish, host.chunkBytes);
+    const receive = plan.subscribe?.receive;
+    if (receive) {
+      const { firstPublisher, publisherCount } = receive;
+      const check = new SequenceCheck(receive.check, firstPublisher, publisherCount);
+      const format = frameFormat(receive);
+      this.#receiver = new Receiver(check, format, receive.qos, firstPublisher, host.latency);
+    }
+  }
+
+  get delivered(): number {
+    return this.#receiver?.delivered ?? 0;
+  }
+
+  /** Bytes of payload in each message it receives. */
+  get payloadBytes(): number {
+    return this.plan.subscribe?.receive?.payloadBytes ?? 0;
+  }
+
+  /** Nothing waits for the socket. */
+  get isWritable(): boolean {
+    return this.#writesPending === 0;
+  }
+
+  /** Resolves with CONNACK. @throws LoadError when the connection ends or is refused. */
+  connect(): Promise<void> {
+    this.#isClosing = false;
+    this.#carried = 0;
+    this.#receiver?.check.onJoin();
+    const { readBuffer, host, port } = this.#host;
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+      onread: {
+        buffer: readBuffer.bytes,
+        callback: (length) => this.#onRead(length),
+      },
+    };
+    const socket = new Socket(options);
+    this.#socket = socket;
+    this.#descriptor = -1;
+    socket.on('error', (error) => this.#onClosed(error.message));
+    socket.on('end', () => this.#onClosed('the broker closed the connection'));
+    socket.once('connect', () => {
+      this.#descriptor = descriptorOf(socket);
+      const connect = encodePacket(
+        {
+          type: 'connect',
+          protocolVersion: 4,
+          clientId: this.plan.clientId,
+          cleanSession: true,
+          keepAliveSeconds: KEEP_ALIVE_SECONDS,
+          will: null,
+          username: null,
+          password: null,
+        },
+        4,
+      );
+      this.write(connect, 0, connect.length, true);
+    });
+    const connectOptions: TcpSocketConnectOpts = { host, port, noDelay: true };
+    socket.connect(connectOptions);
+    return this.#answer();
+  }
+
+  /** Resolves with the last SUBACK. */
+  subscribe(): Promise<void> {
+    const { subscribe } = this.plan;
+    if (subscribe === null) return Promise.resolve();
+    this.#subscribes = subscribePackets(subscribe.filters, subscribe.qos);
+    this.#subacksDue = 0;
+    const done = this.#answer();
+    for (let n = 0; n < SUBSCRIBES_AHEAD; n++) this.#subscribeNext();
+    return done;
+  }
+
+  #subscribeNext(): void {
+    const next = this.#subscribes?.next();
+    if (next === undefined || next.done === true) return;
+    this.#subacksDue++;
+    this.write(next.value, 0, next.value.length, true);
+  }
+
+  /** Sends DISCONNECT and closes. */
+  close(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    this.#isClosing = true;
+    this.#descriptor = -1;
+    if (!socket.destroyed) socket.end(Buffer.from([0xe0, 0]));
+    this.#socket = null;
+    // Whoever does not answer with a close of its own is not waited for.
+    setTimeout(() => socket.destroy(), 500).unref();
+  }
+
+  /** What went wrong since the last call. @param totals messages sent, by publisher. */
+  takeFaults(totals: Float64Array): PairFault[] {
+    return this.#receiver?.check.takeFaults(this.plan.clientId, totals) ?? [];
+  }
+
+  isComplete(totals: Float64Array): boolean {
+    return this.#receiver?.check.isComplete(totals) ?? true;
+  }
+
+  /**
+   * Writes to the socket past the stream's machinery as long as the socket takes it all.
+   * @param isKept the bytes stay as they are until the socket has taken them.
+   * @returns whether it has.
+   */
+  write(bytes: Buffer, start: number, end: number, isKept: boolean): boolean {
+    const socket = this.#socket;
+    if (socket === null) return false;
+    let at = start;
+    if (this.#writesPending === 0 && this.#descriptor >= 0) {
+      try {
+        at += writeSync(this.#descriptor, bytes, start, end - start);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#descriptor = -1;
+      }
+      if (at === end) return true;
+    }
+    const rest = bytes.subarray(at, end);
+    this.#writesPending++;
+    socket.write(isKept ? rest : Buffer.from(rest), () => {
+      this.#writesPending--;
+      if (this.#writesPending === 0 && this.writer !== null) this.#host.onReady(this);
+    });
+    return false;
+  }
+
+  /** @returns false when reading is to pause. */
+  #onRead(length: number): boolean {
+    if (this.#isClosing) return true;
+    const { acks, readBuffer } = this.#host;
+    const before = this.delivered;
+    acks.length = 0;
+    try {
+      this.#takeAll(readBuffer, length);
+    } catch (error) {
+      this.#onClosed((error as Error).message);
+      return true;
+    }
+    if (acks.length > 0) this.write(acks.bytes, 0, acks.length, false);
+    if (this.delivered > before) this.#host.onDelivered(this.delivered - before);
+    if (this.plan.pauseMs === 0) return true;
+    const socket = this.#socket;
+    setTimeout(() => socket?.resume(), this.plan.pauseMs);
+    return false;
+  }
+
+  #takeAll(read: ViewedBytes, end: number): void {
+    const at = this.#carried > 0 ? this.#finishCarried(read, end) : 0;
+    const left = this.#takeWhole(read, at, end);
+    if (left === end) return;
+    this.#carryRoom(end - left);
+    read.bytes.copy(this.#carry!.bytes, 0, left, end);
+    this.#carried = end - left;
+  }
+
+  /** Completes the frame begun in an earlier read. @returns where the next one begins. */
+  #finishCarried(read: ViewedBytes, end: number): number {
+    let at = 0;
+    while (this.#carried > 0 && at < end) {
+      const carry = this.#carry!;
+      const length = frameLength(carry.bytes, 0, this.#carried);
+      const wanted = length === 0 ? 1 : Math.min(length - this.#carried, end - at);
+      this.#carryRoom(this.#carried + wanted);
+      read.bytes.copy(this.#carry!.bytes, this.#carried, at, at + wanted);
+      this.#carried += wanted;
+      at += wanted;
+      if (frameLength(this.#carry!.bytes, 0, this.#carried) === this.#carried) {
+        this.#takeWhole(this.#carry!, 0, this.#carried);
+        this.#carried = 0;
+      }
+    }
+    return at;
+  }
+
+  #carryRoom(length: number): void {
+    if (this.#carry !== null && this.#carry.bytes.length >= length) return;
+    const larger = viewedBytes(Math.max(CARRY_BYTES_MIN, 2 * length));
+    this.#carry?.bytes.copy(larger.bytes, 0, 0, this.#carried);
+    this.#carry = larger;
+  }
+
+  /** Takes all whole frames. @returns where the unfinished one begins. */
+  #takeWhole(read: ViewedBytes, start: number, end: number): number {
+    const { acks } = this.#host;
+    let at = start;
+    for (;;) {
+      if (this.#receiver !== null) at = this.#receiver.take(read, at, end, acks);
+      if (end - at < 2) return at;
+      const length = frameLength(read.bytes, at, end);
+      if (length === 0 || end - at < length) return at;
+      this.#onFrame(read.bytes, at, length);
+      at += length;
+    }
+  }
+
+  /** Anything but a PUBLISH as expected. */
+  #onFrame(bytes: Buffer, at: number, length: number): void {
+    const first = bytes[at];
+    const { acks } = this.#host;
+    if (first >> 4 === 3) this.#receiver?.check.onForeign();
+    else if (first === 0x40 || first === 0x70) this.#onAcknowledged();
+    else if (first === 0x50) acks.add(0x62, bytes.readUInt16BE(at + 2));
+    else if (first === 0x62) acks.add(0x70, bytes.readUInt16BE(at + 2));
+    else if (first === 0x90) this.#onSuback(bytes.subarray(at + length - 1, at + length));
+    else if (first === 0x20) this.#onConnack(bytes[at + 3]);
+    else throw new LoadError(this.plan.clientId, `a packet of type ${first >> 4} is not expected`);
+  }
+
+  #onAcknowledged(): void {
+    this.acknowledged++;
+    if (this.#writesPending === 0) this.#host.onReady(this);
+  }
+
+  #onConnack(returnCode: number): void {
+    if (returnCode === 0) this.#settle(null);
+    else this.#settle(new LoadError(this.plan.clientId, `refused with return code ${returnCode}`));
+  }
+
+  #onSuback(lastCode: Buffer): void {
+    if (lastCode[0] === 0x80) {
+      this.#settle(new LoadError(this.plan.clientId, 'a subscription was refused'));
+      return;
+    }
+    this.#subacksDue--;
+    this.#subscribeNext();
+    if (this.#subacksDue === 0) this.#settle(null);
+  }
+
+  #onClosed(why: string): void {
+    this.#descriptor = -1;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#socket?.destroy();
+    const error = new LoadError(this.plan.clientId, why);
+    if (this.#waiting !== null) this.#settle(error);
+    // Between commands there is nobody to tell: what it misses from now on is found lost.
+  }
+
+  #answer(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  #settle(error: Error | null): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (error === null) waiting?.resolve();
+    else waiting?.reject(error);
+  }
+}
+
+/** The socket's descriptor, -1 where Node keeps it to itself: then writes take the longer way. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } };
+  return handle?.fd ?? -1;
+}

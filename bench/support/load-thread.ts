@@ -1,0 +1,299 @@
+/** One thread of the load generator: runs its share of the clients as the commands say. */
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { LoadClient } from './load-client.js';
+import {
+  type LoadAnswers,
+  type LoadCommand,
+  type LoadShare,
+  monotonicNs,
+  type Published,
+  type Received,
+  type Span,
+} from './load-plan.js';
+import { AckBatch, viewedBytes } from './receiver.js';
+
+const READ_BUFFER_BYTES = 256 * 1024;
+/** Latencies are kept from 1 us to 60 s with three digits, as nanoseconds. */
+const HISTOGRAM = { lowest: 1_000, highest: 60_000_000_000, figures: 3 } as const;
+/** How often a phase looks whether it is over, in milliseconds. */
+const WATCH_MS = 5;
+/** Longest sleep between two messages at a set rate: acks and commands wait as long. */
+const SLEEP_MS_MAX = 5;
+
+/** A histogram of nanoseconds. */
+export function latencyHistogram(): RecordableHistogram {
+  return createHistogram(HISTOGRAM);
+}
+
+/** Runs clients until it is told to close. */
+export class LoadThread {
+  readonly #share: LoadShare;
+  readonly #clients: LoadClient[];
+  readonly #publishers: LoadClient[];
+  readonly #progress: Float64Array;
+  /** Clients that have something to send and may; a client stands in it once. */
+  #ready: LoadClient[] = [];
+  #nextReady: LoadClient[] = [];
+  #isTurnDue = false;
+  #latency = latencyHistogram();
+  #lateness = latencyHistogram();
+  #delivered = 0;
+  #deliveredBefore = 0;
+  #bytesBefore = 0;
+  #lastDeliveryAt = 0;
+  /** Until when publishers may send: a time, a number of messages each. */
+  #publishUntil = 0;
+  #publishUpTo = 0;
+  #isPublishing = false;
+  #visits: Promise<void>[] = [];
+
+  constructor(share: LoadShare) {
+    this.#share = share;
+    this.#progress = new Float64Array(share.progress, 16 * share.threadIndex, 2);
+    const isTimed = share.takesLatency;
+    const host = {
+      host: share.host,
+      port: share.port,
+      chunkBytes: share.chunkBytes,
+      readBuffer: viewedBytes(READ_BUFFER_BYTES),
+      // An ack for each of the smallest packets that one read can bring, and for the one carried.
+      acks: new AckBatch(READ_BUFFER_BYTES + 1_024),
+      latency: isTimed ? { onLatency: (sentAt: number) => this.#onLatency(sentAt) } : null,
+      onDelivered: (count: number) => this.#onDelivered(count),
+      onReady: (client: LoadClient) => this.#onReady(client),
+    };
+    this.#clients = share.clients.map((plan) => new LoadClient(host, plan));
+    this.#publishers = this.#clients.filter(({ writer }) => writer !== null);
+  }
+
+  /** Carries out one command. */
+  run(command: LoadCommand): Promise<LoadAnswers[LoadCommand['type']]> {
+    switch (command.type) {
+      case 'connect':
+        return this.#inParts((client) => client.connect());
+      case 'subscribe':
+        return this.#inParts((client) => client.subscribe());
+      case 'publish':
+        return this.#publish(command.messages, command.durationMs);
+      case 'receive':
+        return this.#receive(command.totals);
+      case 'close':
+        for (const client of this.#clients) client.close();
+        return Promise.resolve(null);
+    }
+  }
+
+  /** Does something for all clients that stay, a bounded number at a time. */
+  async #inParts(action: (client: LoadClient) => Promise<void>): Promise<Span> {
+    const from = monotonicNs();
+    const rest = this.#clients.filter(({ plan }) => plan.stayMs === 0).values();
+    let done = 0;
+    let to = from;
+    let ended = 0;
+    let failure: unknown = null;
+    const worker = async (): Promise<void> => {
+      for (const client of rest) {
+        await action(client);
+        done++;
+        to = monotonicNs();
+      }
+    };
+    const { connectConcurrency } = this.#share;
+    for (let n = 0; n < connectConcurrency; n++) {
+      worker().then(
+        () => ended++,
+        (error: unknown) => {
+          failure ??= error;
+        },
+      );
+    }
+    await this.#until(
+      () => failure !== null || ended === connectConcurrency,
+      () => done,
+    );
+    if (failure !== null) throw failure;
+    if (ended < connectConcurrency) throw new Error('the broker does not answer');
+    return { from, to };
+  }
+
+  #onLatency(sentAt: number): void {
+    if (sentAt === 0) return;
+    this.#latency.record(Math.max(1_000, Math.round(monotonicNs() - sentAt)));
+  }
+
+  #onDelivered(count: number): void {
+    this.#delivered += count;
+    this.#progress[1] = this.#delivered;
+    this.#lastDeliveryAt = monotonicNs();
+  }
+
+  // ---- publishing ------------------------------------------------------------------------------
+
+  async #publish(messages: number, durationMs: number): Promise<Published> {
+    const firstPublishAt = this.#publishers.length === 0 ? Number.POSITIVE_INFINITY : monotonicNs();
+    this.#lateness.reset();
+    this.#publishUntil = messages > 0 ? Number.POSITIVE_INFINITY : monotonicNs() + durationMs * 1e6;
+    this.#publishUpTo =
+      messages > 0 ? (this.#publishers[0]?.writer?.sent ?? 0) + messages : Number.POSITIVE_INFINITY;
+    this.#isPublishing = true;
+    const visitUntil = performance.now() + durationMs;
+    this.#visits = this.#clients
+      .filter(({ plan }) => plan.stayMs > 0)
+      .map((client) => this.#visit(client, visitUntil));
+    if (this.#share.ratePerSecond > 0) {
+      await this.#publishAtRate();
+    } else {
+      for (const client of this.#publishers) this.#onReady(client);
+      await this.#until(() => this.#isPublished());
+    }
+    this.#isPublishing = false;
+    const totals = new Float64Array(this.#share.publisherCount);
+    for (const { plan, writer } of this.#publishers) totals[plan.publish!.publisher] = writer!.sent;
+    return {
+      totals,
+      firstPublishAt,
+      lateness: this.#share.ratePerSecond > 0 ? this.#lateness : null,
+    };
+  }
+
+  /** Everything sent is out, and acknowledged where it is to be. */
+  #isPublished(): boolean {
+    const isOver = monotonicNs() >= this.#publishUntil;
+    return this.#publishers.every(({ writer, plan, isWritable, acknowledged }) => {
+      const isSent = isOver || writer!.sent >= this.#publishUpTo;
+      const { qos } = plan.publish!;
+      return isSent && isWritable && (qos === 0 || acknowledged >= writer!.sent);
+    });
+  }
+
+  #onReady(client: LoadClient): void {
+    if (!this.#isPublishing || client.isListed || this.#share.ratePerSecond > 0) return;
+    client.isListed = true;
+    this.#nextReady.push(client);
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(() => this.#turn());
+  }
+
+  /** One chunk of every client that may send; then the sockets are read. */
+  #turn(): void {
+    this.#isTurnDue = false;
+    const clients = this.#nextReady;
+    this.#nextReady = this.#ready;
+    this.#ready = clients;
+    const isOver = monotonicNs() >= this.#publishUntil;
+    let published = 0;
+    for (let at = 0; at < clients.length; at++) {
+      const client = clients[at];
+      client.isListed = false;
+      const count = isOver ? 0 : this.#countToSend(client);
+      if (count === 0) continue;
+      const writer = client.writer!;
+      published += count;
+      if (client.write(writer.chunk, 0, writer.fill(count), true)) this.#onReady(client);
+    }
+    clients.length = 0;
+    this.#progress[0] += published;
+  }
+
+  #countToSend({ writer, plan, acknowledged, isWritable }: LoadClient): number {
+    if (!isWritable) return 0;
+    const { qos, window } = plan.publish!;
+    const { sent, frames } = writer!;
+    const allowed = qos === 0 ? frames : Math.min(frames, window - (sent - acknowledged));
+    return Math.min(allowed, this.#publishUpTo - sent);
+  }
+
+  /**
+   * Sends one message after the other, of each client in turn, each at its time. The times are set
+   * beforehand: a message that goes out late counts its latency from when it should have.
+   */
+  async #publishAtRate(): Promise<void> {
+    const interval = 1e9 / this.#share.ratePerSecond;
+    const publishers = this.#publishers;
+    const sleeper = new Int32Array(new SharedArrayBuffer(4));
+    const start = monotonicNs();
+    const until = Math.min(this.#publishUntil, Number.MAX_SAFE_INTEGER);
+    const count = Number.isFinite(this.#publishUpTo)
+      ? (this.#publishUpTo - publishers[0].writer!.sent) * publishers.length
+      : Math.floor((until - start) / interval);
+    for (let sent = 0; sent < count; ) {
+      const now = monotonicNs();
+      let due = start + sent * interval;
+      for (; sent < count && due <= now; sent++, due = start + sent * interval) {
+        const client = publishers[sent % publishers.length];
+        const writer = client.writer!;
+        client.write(writer.chunk, 0, writer.fillTimed(due), false);
+        this.#lateness.record(Math.max(1_000, Math.round(now - due)));
+      }
+      this.#progress[0] += 1;
+      if (sent < count) Atomics.wait(sleeper, 0, 0, Math.min(SLEEP_MS_MAX, (due - now) / 1e6));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await this.#until(() =>
+      publishers.every(
+        ({ writer, plan, isWritable, acknowledged }) =>
+          isWritable && (plan.publish!.qos === 0 || acknowledged >= writer!.sent),
+      ),
+    );
+  }
+
+  /** A client that comes, listens for a while, and goes, until the time is over. */
+  async #visit(client: LoadClient, until: number): Promise<void> {
+    while (performance.now() < until) {
+      await client.connect();
+      await client.subscribe();
+      await new Promise((resolve) => setTimeout(resolve, client.plan.stayMs));
+      client.close();
+      await new Promise((resolve) => setTimeout(resolve, client.plan.stayMs));
+    }
+  }
+
+  // ---- receiving -------------------------------------------------------------------------------
+
+  async #receive(totals: Float64Array): Promise<Received> {
+    await this.#until(() => this.#clients.every((client) => client.isComplete(totals)));
+    for (const visit of await Promise.allSettled(this.#visits)) {
+      if (visit.status === 'rejected') throw visit.reason;
+    }
+    const bytes = this.#clients.reduce((sum, c) => sum + c.delivered * c.payloadBytes, 0);
+    const received = {
+      delivered: this.#delivered - this.#deliveredBefore,
+      deliveredBytes: bytes - this.#bytesBefore,
+      lastDeliveryAt: this.#lastDeliveryAt,
+      latency: this.#latency.count > 0 ? this.#latency : null,
+      faults: this.#clients.flatMap((client) => client.takeFaults(totals)),
+    };
+    this.#deliveredBefore = this.#delivered;
+    this.#bytesBefore = bytes;
+    this.#latency = latencyHistogram();
+    return received;
+  }
+
+  /** Resolves when `isDone`, or when nothing has moved for the stall time. */
+  #until(isDone: () => boolean, moved = () => this.#moved()): Promise<void> {
+    return new Promise((resolve) => {
+      let movedAt = performance.now();
+      let seen = -1;
+      const timer = setInterval(() => {
+        const now = performance.now();
+        const movedTo = moved();
+        if (movedTo !== seen) movedAt = now;
+        seen = movedTo;
+        if (!isDone() && now - movedAt < this.#share.stallMs) return;
+        clearInterval(timer);
+        resolve();
+      }, WATCH_MS);
+    });
+  }
+
+  /** A number that changes as long as anything goes on. */
+  #moved(): number {
+    const acknowledged = this.#publishers.reduce((sum, client) => sum + client.acknowledged, 0);
+    return this.#delivered + acknowledged + this.#progress[0];
+  }
+}
