@@ -45,6 +45,13 @@ export const REFUSAL_LOG_INTERVAL_MS = 1_000;
 /** How often the acceptor looks whether a descriptor is left, in milliseconds: a few microseconds each time. */
 export const DESCRIPTOR_PROBE_INTERVAL_MS = 1_000;
 
+/**
+ * Young generation of a shard's heap. What happens for each message makes no garbage, so a small one
+ * does; V8's own 48 MiB would stay resident after every storm of connections. Measured with 9,000
+ * idle connections: 6.6 KB each instead of 8.7.
+ */
+export const SHARD_YOUNG_GENERATION_MIB = 6;
+
 // ---- reading -----------------------------------------------------------------------------------
 /** The one buffer all sockets of a shard read into: 256 KiB holds thousands of small packets a system call. */
 export const READ_BUFFER_BYTES = 256 * KIB;

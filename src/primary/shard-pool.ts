@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { THREAD_EXIT_TIMEOUT_MS } from '../base/limits.js';
+import { SHARD_YOUNG_GENERATION_MIB, THREAD_EXIT_TIMEOUT_MS } from '../base/limits.js';
 import type { Logger } from '../base/log.js';
 import type { ShardStart } from '../shard/control.js';
 
@@ -34,6 +34,7 @@ export class ShardPool {
       // The pool would park an idle thread in Atomics.wait, and a shard's sockets with it.
       atomics: 'disabled',
       recordTiming: false,
+      resourceLimits: { maxYoungGenerationSizeMb: SHARD_YOUNG_GENERATION_MIB },
       // No filename here: a module that cannot be loaded must reject its task, which says why. As a
       // preloaded one it would kill the thread, and the task would wait for ever.
     });

@@ -27,6 +27,8 @@ import type { SessionRegistry } from './session-registry.js';
 
 const NO_BYTES = Buffer.alloc(0);
 const TWO_32 = 2 ** 32;
+/** The first claim's number is below this: claims stay small integers for 30 million connections. */
+const CLAIM_NUMBERS_FROM = 2 ** 25;
 /** Not granted yet. */
 const UNKNOWN = -2;
 
@@ -67,7 +69,7 @@ export class Takeover {
   readonly #pending = new Map<number, PendingClaim>();
   readonly #departures = new Map<number, Departure>();
   /** Begins where no earlier shard of this index can have been: its late records name its claims. */
-  #claims = Date.now();
+  #claims = Math.floor(Math.random() * CLAIM_NUMBERS_FROM);
 
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
