@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
+import type { Credentials } from './authenticator.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
 
 /** Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is granted. */
@@ -26,9 +27,17 @@ export function handleConnect(connection: Connection, packet: ConnectPacket): vo
 function authenticate(connection: Connection, packet: ConnectPacket): boolean | Promise<boolean> {
   const { host, clientId, socket } = connection;
   const { username, password } = packet;
-  const remoteAddress = socket.remoteAddress ?? '';
+  const credentials: Credentials = {
+    clientId,
+    username,
+    password,
+    // Asks the kernel, so only if somebody wants to know.
+    get remoteAddress() {
+      return socket.remoteAddress ?? '';
+    },
+  };
   try {
-    return host.authenticator.authenticate({ clientId, username, password, remoteAddress });
+    return host.authenticator.authenticate(credentials);
   } catch (error) {
     return Promise.reject(error);
   }

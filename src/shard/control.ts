@@ -34,7 +34,7 @@ export interface InjectedMessage {
   readonly retain: boolean;
 }
 
-/** Primary to shard. */
+/** Primary to shard. They are posted in arrays: what one turn of the primary's event loop says. */
 export type ToShard =
   /**
    * A socket by its duplicated descriptor: the shard is its one owner from here on. It counts the

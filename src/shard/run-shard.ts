@@ -22,7 +22,9 @@ export async function runShard(start: ShardStart): Promise<void> {
   ]);
   const shard = new Shard(start, { authenticator, store, topics });
   await new Promise<void>((resolve, reject) => {
-    port.on('message', (message: ToShard) => onMessage(shard, message, resolve, reject));
+    port.on('message', (messages: readonly ToShard[]) => {
+      for (const message of messages) onMessage(shard, message, resolve, reject);
+    });
     shard.line.say({ kind: 'ready' });
   });
   port.close();

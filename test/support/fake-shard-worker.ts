@@ -52,7 +52,7 @@ export default async function fakeShard(start: ShardStart): Promise<void> {
       port.close();
       resolve();
     };
-    port.on('message', (message: ToShard) => {
+    const onMessage = (message: ToShard) => {
       say({ kind: 'log', level: 'debug', fields: { got: message }, message: 'fake' });
       if (message.kind === 'peer-new' && mode !== FAKE_START.neverWelcomes) {
         say({ kind: 'peer-welcomed', shardIndex: message.shardIndex });
@@ -74,6 +74,9 @@ export default async function fakeShard(start: ShardStart): Promise<void> {
       } else if (message.kind === 'descriptor') {
         new Socket({ fd: message.fd }).destroy();
       }
+    };
+    port.on('message', (messages: readonly ToShard[]) => {
+      for (const message of messages) onMessage(message);
     });
     say({ kind: 'ready' });
   });
