@@ -1,8 +1,8 @@
 /**
  * What a match costs, and a filter weighs, as filters that have nothing to do with the topic grow a
- * thousandfold. The same topics are matched in a small tree and in one that holds the small one's filters
- * and many more; a third figure takes its topics from all over the large tree, so that hardly any of the
- * memory it touches is in the processor's caches.
+ * thousandfold. The same topics are matched in a small tree and in one that holds the small one's
+ * filters and many more; a third figure takes its topics from all over the large tree, so that
+ * hardly any of the memory it touches is in the processor's caches.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -13,7 +13,9 @@ import {
 } from '../../src/topics/subscription-tree.js';
 import { type MicroResult, type MicroSize, measure } from './micro.js';
 
-/** A match timed in a tree of `filters` filters, each of `bytesPerFilter` bytes, its key included. */
+/**
+ * A match timed in a tree of `filters` filters, each of `bytesPerFilter` bytes, its key included.
+ */
 export interface TopicsMatchResult extends MicroResult {
   readonly filters: number;
   readonly bytesPerFilter: number;

@@ -1,7 +1,7 @@
 /**
- * Named factories: what the auth, sessions and topics providers have in common. A provider runs inside
- * the shards, where a program that embeds the broker cannot register one; so what is no registered name
- * is a module specifier, and the module's default export is the factory.
+ * Named factories: what the auth, sessions and topics providers have in common. A provider runs
+ * inside the shards, where a program that embeds the broker cannot register one; so what is no
+ * registered name is a module specifier, and the module's default export is the factory.
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -38,8 +38,8 @@ export class Registry<F extends (...args: never[]) => unknown> {
   }
 
   /**
-   * Finds the factory of a registered name or of a module: a path (from the working directory), a `file:`
-   * URL or the name of a package.
+   * Finds the factory of a registered name or of a module: a path (from the working directory), a
+   * `file:` URL or the name of a package.
    * @throws ConfigError with one line when there is none.
    */
   async find(nameOrSpecifier: string): Promise<F> {
@@ -65,8 +65,9 @@ export class Registry<F extends (...args: never[]) => unknown> {
     try {
       module = await import(isPath ? pathToFileURL(resolve(specifier)).href : specifier);
     } catch (error) {
+      const known = this.names.join(', ');
       throw this.#fault(
-        `${this.#kind} "${specifier}" is neither ${this.names.join(', ')} nor a module: ${lineOf(error)}`,
+        `${this.#kind} "${specifier}" is neither ${known} nor a module: ${lineOf(error)}`,
       );
     }
     if (typeof module.default !== 'function') {

@@ -1,13 +1,13 @@
 /**
- * Topic filters by number, and the filters that match a topic. Numbers and typed arrays throughout: with
- * a million filters the time goes into memory that is far from the processor, so a match is made to
- * touch as little of it as can be, and the garbage collector to find little to follow.
+ * Topic filters by number, and the filters that match a topic. Numbers and typed arrays throughout:
+ * with a million filters the time goes into memory that is far from the processor, so a match is
+ * made to touch as little of it as can be, and the garbage collector to find little to follow.
  *
  * - All filters stand in a hash table by their whole key: that finds the one equal to the topic.
- * - Filters with wildcards stand in a trie of levels besides. A filter that shares its remaining levels
- *   with no other is a *leaf*: it stands, whole, where it branches off, and one comparison ends the
- *   search. Only where filters part is there a node. The literal levels of all nodes are in one hash
- *   table, by node and level; what follows by `+` or `#` is in the node itself.
+ * - Filters with wildcards stand in a trie of levels besides. A filter that shares its remaining
+ *   levels with no other is a *leaf*: it stands, whole, where it branches off, and one comparison
+ *   ends the search. Only where filters part is there a node. The literal levels of all nodes are
+ *   in one hash table, by node and level; what follows by `+` or `#` is in the node itself.
  *
  * A *reference* is a node (> 0), a leaf (minus its filter's id), or nothing (0).
  */
@@ -32,7 +32,7 @@ const NodeWord = {
 const NODE_SHIFT = 3;
 const ROOT = 1;
 const NODES_MIN = 8;
-/** Sets levels apart that are alike but of different nodes. Odd, so that no two nodes are given one value. */
+/** Sets equal levels of different nodes apart. Odd, so that no two nodes have one value. */
 const NODE_MULTIPLIER = 0x9e3779b1 | 0;
 
 /** Filters numbered from 1. All keys given must be valid (topic.ts). */
@@ -42,7 +42,9 @@ export class FilterIndex {
   readonly #freeIds: number[] = [];
   readonly #byKey = new SlotTable();
 
-  /** By filter id: the node under which the filter is a leaf, if it is one below a literal level. */
+  /**
+   * By filter id: the node under which the filter is a leaf, if it is one below a literal level.
+   */
   #leafParents = new Int32Array(NODES_MIN);
   #nodes = new Int32Array(NODES_MIN << NODE_SHIFT);
   /** By node: the level it stands behind. */
@@ -67,11 +69,6 @@ export class FilterIndex {
     return this.#nodeLevels.length - 1 - free;
   }
 
-  /** Ids are below this. */
-  get idsEnd(): number {
-    return this.#keys.length;
-  }
-
   /** The filter with this id, '' if there is none. */
   keyOf(id: number): string {
     return this.#keys[id]!;
@@ -82,7 +79,7 @@ export class FilterIndex {
     return this.#findWhole(filterKey, mixHash(hashKey(filterKey)));
   }
 
-  /** Adds a filter that is not here. @returns its id: the smallest ids free are given first. */
+  /** Adds a filter that is not here. @returns its id: free ids are given before new ones. */
   add(filterKey: string): number {
     const id = this.#freeIds.pop() ?? this.#keys.length;
     this.#keys[id] = filterKey;
@@ -128,8 +125,9 @@ export class FilterIndex {
   }
 
   /**
-   * Collects the filters below a node that the topic's first `depth` levels have led to. In those filters
-   * the next level begins at `filterStart`: not where it does in the topic, as `+` is one character.
+   * Collects the filters below a node that the topic's first `depth` levels have led to. In those
+   * filters the next level begins at `filterStart`: not where it does in the topic, as `+` is one
+   * character.
    */
   #visit(node: number, depth: number, filterStart: number): void {
     const nodes = this.#nodes;
@@ -154,7 +152,7 @@ export class FilterIndex {
     const tag = tagOfLevel(node, hashes[depth]!);
     const { words, shift } = this.#byLevel;
     const mask = words.length - 1;
-    // The search does not stop at the first reference that fits: a leaf that fits may be of another level.
+    // The search does not stop at the first leaf: one with this tag may be of another level.
     for (let at = (tag >>> shift) << 1; ; at = (at + 2) & mask) {
       const reference = words[at + 1]!;
       if (reference === 0) return;
@@ -180,7 +178,9 @@ export class FilterIndex {
     return true;
   }
 
-  /** Collects a leaf whose levels from `filterStart` on match those of the topic from `depth` on. */
+  /**
+   * Collects a leaf whose levels from `filterStart` on match those of the topic from `depth` on.
+   */
   #visitLeaf(id: number, depth: number, filterStart: number): void {
     const topicStart = this.#topic.starts[depth]!;
     if (matchesTail(this.#keys[id]!, filterStart, this.#topicKey, topicStart)) {
@@ -203,7 +203,7 @@ export class FilterIndex {
       }
       const next = levelEnd(key, start) + 1;
       if (reference < 0) {
-        // Two filters share this level: a node takes the leaf's place, and the leaf moves one level down.
+        // Two filters share this level: a node takes the leaf's place, the leaf moves below it.
         const leaf = reference;
         reference = this.#makeNode(node, key.substring(start, next - 1));
         this.#setReference(node, key, start, leaf, reference);
@@ -247,19 +247,23 @@ export class FilterIndex {
     for (let at = (tag >>> shift) << 1; ; at = (at + 2) & mask) {
       const reference = words[at + 1]!;
       if (reference === 0) return 0;
-      if (words[at] !== tag) continue;
-      const isBelow =
-        reference < 0
-          ? this.#leafParents[-reference] === node
-          : this.#nodes[reference << NODE_SHIFT] === node;
-      if (!isBelow) continue;
-      const level = reference < 0 ? this.#keys[-reference]! : this.#nodeLevels[reference]!;
-      // A leaf of the same node has the same beginning, so its level begins at the same place.
-      const levelStart = reference < 0 ? start : 0;
-      if (levelEnd(level, levelStart) - levelStart !== end - start) continue;
-      if (key.startsWith(level.substring(levelStart, levelStart + end - start), start))
-        return reference;
+      if (words[at] === tag && this.#isOfLevel(reference, node, key, start, end)) return reference;
     }
+  }
+
+  /** Whether a reference with the tag of level `key[start, end)` of `node` is of that level. */
+  #isOfLevel(reference: number, node: number, key: string, start: number, end: number): boolean {
+    const length = end - start;
+    if (reference > 0) {
+      const level = this.#nodeLevels[reference]!;
+      const isBelow = this.#nodes[reference << NODE_SHIFT] === node;
+      return isBelow && level.length === length && key.startsWith(level, start);
+    }
+    if (this.#leafParents[-reference] !== node) return false;
+    // A leaf of the same node begins with the same levels, so this level begins at the same place.
+    const leafKey = this.#keys[-reference]!;
+    if (levelEnd(leafKey, start) !== end) return false;
+    return key.startsWith(leafKey.substring(start, end), start);
   }
 
   /** Puts reference `to` (0: nothing) where `from` (0: nothing) is. */
@@ -314,7 +318,9 @@ function tagOfLevel(node: number, hash: number): number {
   return mixHash((hash + Math.imul(node, NODE_MULTIPLIER)) | 0);
 }
 
-/** `array` if it has `length` words, or else a larger copy: twice the size, so that growing is rare. */
+/**
+ * `array` if it has `length` words, or else a larger copy: twice the size, so that growing is rare.
+ */
 export function withRoom(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
   if (length <= array.length) return array;
   const larger = new Int32Array(Math.max(length, 2 * array.length));

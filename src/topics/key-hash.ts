@@ -1,20 +1,24 @@
 /**
- * Hashes of topic keys and of their levels, made in one pass. A hash is the sum of its characters, each
- * times a random number for its position: two strings that nobody chose knowing those numbers collide as
- * seldom as chance has it, so a client cannot make up filters that pile up in one place of a table.
+ * Hashes of topic keys and of their levels, made in one pass. A hash is the sum of its characters,
+ * each times a random number for its position: two strings that nobody chose knowing those numbers
+ * collide as seldom as chance has it, so a client cannot make up filters that pile up in one place
+ * of a table.
  */
 import { randomFillSync } from 'node:crypto';
 import { STRING_BYTES_MAX, TOPIC_LEVELS_MAX } from '../base/limits.js';
 import { levelEnd, SLASH } from './topic.js';
 
 /**
- * A random multiplier for each position in a level, and behind them one for each level in a key. None is
- * used for two positions, as keys with these two characters swapped would have the same hash.
+ * A random multiplier for each position in a level, and behind them one for each level in a key.
+ * None is used for two positions, as keys with these two characters swapped would have the same
+ * hash.
  */
 const MULTIPLIERS = randomFillSync(new Int32Array(STRING_BYTES_MAX + TOPIC_LEVELS_MAX));
 const LEVEL_MULTIPLIERS = STRING_BYTES_MAX;
 
-/** Spreads what the low bits lack (they depend on fewer bits of the characters) over all 32 bits. */
+/**
+ * Spreads what the low bits lack (they depend on fewer bits of the characters) over all 32 bits.
+ */
 export function mixHash(sum: number): number {
   const spread = Math.imul(sum ^ (sum >>> 16), 0x7feb352d);
   return Math.imul(spread ^ (spread >>> 15), 0x846ca68b);
@@ -29,7 +33,10 @@ export function hashLevel(key: string, start: number, end: number): number {
   return sum;
 }
 
-/** The hash of a whole key, not mixed: of its levels' hashes, as that of a level is of its characters. */
+/**
+ * The hash of a whole key, not mixed: of its levels' hashes, as that of a level is of its
+ * characters.
+ */
 export function hashKey(key: string): number {
   let sum = 0;
   let depth = 0;
@@ -52,7 +59,10 @@ export class TopicLevels {
   /** `hashKey` of the topic. */
   wholeHash = 0;
 
-  /** Takes a valid topic name apart. One loop, as reading a character costs more than what is done with it. */
+  /**
+   * Takes a valid topic name apart. One loop, as reading a character costs more than what is done
+   * with it.
+   */
   split(topicKey: string): void {
     const { starts, hashes } = this;
     const length = topicKey.length;

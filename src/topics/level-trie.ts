@@ -1,7 +1,7 @@
 /**
- * A trie of topic levels that can be walked. A topic that shares its remaining levels with no other is
- * kept whole, as a *leaf*, where it branches off; only where topics part is there a node. So a topic costs
- * one place in a node, not a node a level.
+ * A trie of topic levels that can be walked. A topic that shares its remaining levels with no other
+ * is kept whole, as a *leaf*, where it branches off; only where topics part is there a node. So a
+ * topic costs one place in a node, not a node a level.
  */
 import { invariant } from '../base/assert.js';
 import { levelEnd } from './topic.js';
@@ -11,7 +11,9 @@ export interface Keyed {
   readonly key: string;
 }
 
-/** What stands behind one level of a node: a node, or the only entry whose key goes on from here. */
+/**
+ * What stands behind one level of a node: a node, or the only entry whose key goes on from here.
+ */
 export type Branch<E extends Keyed> = LevelNode<E> | E;
 
 /** The levels that may follow one prefix. The empty prefix is the root. */
@@ -22,8 +24,9 @@ export class LevelNode<E extends Keyed> {
   childLevel = '';
   child: Branch<E> | null = null;
   /**
-   * All levels that follow, from the second on: a Map for each node would cost more than all the rest.
-   * It stays a Map for as long as the node lives, so that whoever iterates it sees every change.
+   * All levels that follow, from the second on: a Map for each node would cost more than all the
+   * rest. It stays a Map for as long as the node lives, so that whoever iterates it sees every
+   * change.
    */
   children: Map<string, Branch<E>> | null = null;
 }
@@ -53,7 +56,8 @@ export function addEntry<E extends Keyed>(root: LevelNode<E>, entry: E): void {
       return;
     }
     if (!(branch instanceof LevelNode)) {
-      // Two keys share this level: a node takes the leaf's place, and the leaf moves one level down.
+      // Two keys share this level: a node takes the leaf's place, and the leaf moves one level
+      // down.
       const inner: LevelNode<E> = nodeOf(branch, end + 1);
       setChild(node, key.substring(start, end), inner);
       branch = inner;

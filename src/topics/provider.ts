@@ -1,6 +1,6 @@
 /**
- * What a shard needs to know of topics, as an interface, so that another implementation can take the
- * place of the trees in memory.
+ * What a shard needs to know of topics, as an interface, so that another implementation can take
+ * the place of the trees in memory.
  */
 import { Registry } from '../base/registry.js';
 import { type RetainedMatch, RetainedTree } from './retained-tree.js';
@@ -12,8 +12,9 @@ import {
 } from './subscription-tree.js';
 
 /**
- * Subscriptions and retained messages of one shard. Each shard makes its own provider. All names and
- * filters are topic keys (topic.ts) that the shard has found valid; all calls but `close` are synchronous.
+ * Subscriptions and retained messages of one shard. Each shard makes its own provider. All names
+ * and filters are topic keys (topic.ts) that the shard has found valid; all calls but `close` are
+ * synchronous.
  */
 export interface TopicsProvider<S extends Subscriber, V> {
   /** See SubscriptionTree.subscribe: true when this is the filter's first local subscriber. */
@@ -28,7 +29,9 @@ export interface TopicsProvider<S extends Subscriber, V> {
   localFilters(): Iterable<string>;
   /** Filters with a local subscriber or an interested shard. */
   readonly filterCount: number;
-  /** Replaces what `result` held. Runs for each publish whose route is not cached: no allocation. */
+  /**
+   * Replaces what `result` held. Runs for each publish whose route is not cached: no allocation.
+   */
   match(topicKey: string, result: MatchResult<S>): void;
 
   /** Sets the retained value of a topic. @returns the value it replaces, if any. */
@@ -55,7 +58,10 @@ export type TopicsProviderFactory = <S extends Subscriber, V>() =>
 
 const registry = new Registry<TopicsProviderFactory>('topics provider');
 
-/** Registers a topics provider in this thread. @throws Error when the name is taken or `factory` is none. */
+/**
+ * Registers a topics provider in this thread. @throws Error when the name is taken or `factory` is
+ * none.
+ */
 export function registerTopicsProvider(name: string, factory: TopicsProviderFactory): void {
   registry.register(name, factory);
 }

@@ -1,6 +1,6 @@
 /**
- * Retained messages by topic. A topic is found by one lookup; a filter with wildcards walks a trie of
- * levels, one message at a time, so that a subscriber can be served as it reads.
+ * Retained messages by topic. A topic is found by one lookup; a filter with wildcards walks a trie
+ * of levels, one message at a time, so that a subscriber can be served as it reads.
  */
 import {
   addEntry,
@@ -32,7 +32,10 @@ class RetainedEntry<V> implements Keyed {
 /** A topic key and the value it has. */
 export type RetainedMatch<V> = [topicKey: string, value: V];
 
-/** A node whose children are being visited, or are to be, and where filter and keys go on below them. */
+/**
+ * A node whose children are being visited, or are to be, and where filter and keys go on below
+ * them.
+ */
 interface Frame<V> {
   readonly node: LevelNode<RetainedEntry<V>>;
   /** Null until the first child is visited: until then the node may yet get its Map. */
@@ -46,7 +49,10 @@ interface Frame<V> {
 /** In place of a position in the filter: below a `#` all matches. */
 const EVERYTHING = -1;
 
-/** The values of topics, by topic name key (topic.ts). What a value is, and its bytes, is its owner's. */
+/**
+ * The values of topics, by topic name key (topic.ts). What a value is, and its bytes, is its
+ * owner's.
+ */
 export class RetainedTree<V> {
   readonly #entries = new Map<string, RetainedEntry<V>>();
   readonly #root = new LevelNode<RetainedEntry<V>>();
@@ -84,12 +90,14 @@ export class RetainedTree<V> {
   }
 
   /**
-   * The topics that match a valid filter, and their values, lazily and in no order. It may be left for as
-   * long as one likes and the tree changed meanwhile: topics left alone come exactly once; one that is set
-   * or deleted meanwhile comes with the value it has when its turn comes, or not at all.
+   * The topics that match a valid filter, and their values, lazily and in no order. It may be left
+   * for as long as one likes and the tree changed meanwhile: topics left alone come exactly once;
+   * one that is set or deleted meanwhile comes with the value it has when its turn comes, or not at
+   * all.
    *
-   * `+/state` must look at every first level there is, whether or not anything is found. Given `stepsMax`,
-   * the generator yields null after every so many levels, so that its caller can do something else first.
+   * `+/state` must look at every first level there is, whether or not anything is found. Given
+   * `stepsMax`, the generator yields null after every so many levels, so that its caller can do
+   * something else first.
    */
   match(filterKey: string): Generator<RetainedMatch<V>, void, undefined>;
   match(filterKey: string, stepsMax: number): Generator<RetainedMatch<V> | null, void, undefined>;
@@ -114,8 +122,9 @@ export class RetainedTree<V> {
 }
 
 /**
- * A walk over the topics that match a filter with wildcards. From one step to the next it keeps nodes and
- * live iterators of Maps, which follow every change, and nothing that it has read from them.
+ * A walk over the topics that match a filter with wildcards. From one step to the next it keeps
+ * nodes and live iterators of Maps, which follow every change, and nothing that it has read from
+ * them.
  */
 class RetainedWalk<V> {
   readonly #filterKey: string;
@@ -132,7 +141,9 @@ class RetainedWalk<V> {
     return this.#frames.length === 0;
   }
 
-  /** Looks at one more level. @returns the entry found there, if any. Not to be called when done. */
+  /**
+   * Looks at one more level. @returns the entry found there, if any. Not to be called when done.
+   */
   step(): RetainedEntry<V> | null {
     const frame = this.#frames.at(-1)!;
     const { node } = frame;
@@ -149,7 +160,10 @@ class RetainedWalk<V> {
     return null;
   }
 
-  /** Looks at what is behind the levels that filter and keys have up to `filterStart` and `keyStart`. */
+  /**
+   * Looks at what is behind the levels that filter and keys have up to `filterStart` and
+   * `keyStart`.
+   */
   visit(
     branch: Branch<RetainedEntry<V>>,
     filterStart: number,

@@ -1,10 +1,10 @@
 /**
- * A hash table of numbers in one typed array: open addressing, linear probing, at most half full. A probe
- * that finds nothing touches one cache line, which a JavaScript Map does not manage, and the garbage
- * collector has nothing to look at.
+ * A hash table of numbers in one typed array: open addressing, linear probing, at most half full. A
+ * probe that finds nothing touches one cache line, which a JavaScript Map does not manage, and the
+ * garbage collector has nothing to look at.
  *
- * It maps tags to references. A tag is a hash: several references may share one, and the caller, who knows
- * what they refer to, tells them apart. Reference 0 means an empty slot.
+ * It maps tags to references. A tag is a hash: several references may share one, and the caller,
+ * who knows what they refer to, tells them apart. Reference 0 means an empty slot.
  */
 
 import { invariant } from '../base/assert.js';

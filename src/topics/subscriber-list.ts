@@ -1,12 +1,17 @@
 /**
- * The subscribers of a filter that has more than one, as parallel arrays: a match runs through them in a
- * plain loop. A long list also knows each subscriber's position, so that joining and leaving a filter with
- * 100,000 subscribers is no search.
+ * The subscribers of a filter that has more than one, as parallel arrays: a match runs through them
+ * in a plain loop. A long list also knows each subscriber's position, so that joining and leaving a
+ * filter with 100,000 subscribers is no search.
  */
 
-/** From this length on a list keeps positions; below, a search of a few words is cheaper than a Map. */
+/**
+ * From this length on a list keeps positions; below, a search of a few words is cheaper than a Map.
+ */
 const POSITIONS_FROM = 32;
-/** Positions are given up well below POSITIONS_FROM, so that one subscriber coming and going is no work. */
+/**
+ * Positions are given up well below POSITIONS_FROM, so that one subscriber coming and going is no
+ * work.
+ */
 const POSITIONS_UNTIL = 16;
 
 export class SubscriberList<S> {

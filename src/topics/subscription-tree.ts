@@ -1,7 +1,7 @@
 /**
- * Which local subscribers, and which other shards, want a topic. A filter without a wildcard is found by
- * one lookup, the others by a walk over a trie of levels: what a match costs depends on the topic and on
- * what it matches, not on the number of other filters.
+ * Which local subscribers, and which other shards, want a topic. A filter without a wildcard is
+ * found by one lookup, the others by a walk over a trie of levels: what a match costs depends on
+ * the topic and on what it matches, not on the number of other filters.
  */
 import { FilterIndex, withRoom } from './filter-index.js';
 import { SubscriberList } from './subscriber-list.js';
@@ -25,7 +25,10 @@ export type Unsubscribed = (typeof Unsubscribed)[keyof typeof Unsubscribed];
 
 /** Filled by `match`. Made once and used again, so that a match allocates nothing. */
 export class MatchResult<S extends Subscriber> {
-  /** The first `count` are of the last match, each subscriber once. What is behind them means nothing. */
+  /**
+   * The first `count` are of the last match, each subscriber once. What is behind them means
+   * nothing.
+   */
   readonly subscribers: S[] = [];
   /** Highest granted QoS of the subscriber at the same index. */
   readonly qos: number[] = [];
@@ -113,8 +116,8 @@ export class SubscriptionTree<S extends Subscriber> {
   }
 
   /**
-   * The filters with a local subscriber, each once. Lazy: filters may come and go meanwhile, and those
-   * that come may be left out.
+   * The filters with a local subscriber, each once. Lazy: filters may come and go meanwhile, and
+   * those that come may be left out.
    */
   *localFilters(): Generator<string, void, undefined> {
     for (let id = 1; id < this.#holders.length; id++) {
@@ -123,8 +126,9 @@ export class SubscriptionTree<S extends Subscriber> {
   }
 
   /**
-   * Finds who wants a message of this topic, a valid topic name: every subscriber once, at the highest
-   * QoS of its matching filters [MQTT-3.3.5-1], and the shards with subscribers. Replaces what `result` held.
+   * Finds who wants a message of this topic, a valid topic name: every subscriber once, at the
+   * highest QoS of its matching filters [MQTT-3.3.5-1], and the shards with subscribers. Replaces
+   * what `result` held.
    */
   match(topicKey: string, result: MatchResult<S>): void {
     const countBefore = result.count;
@@ -134,7 +138,9 @@ export class SubscriptionTree<S extends Subscriber> {
     const found = this.#index.match(topicKey, ids);
     for (let i = 0; i < found; i++) this.#collect(ids[i]!, result);
     // The subscribers of the match before are let go of: the result keeps no closed session alive.
-    if (result.count < countBefore) result.subscribers.fill(undefined as never, result.count);
+    if (result.count < countBefore) {
+      result.subscribers.fill(undefined as never, result.count, countBefore);
+    }
   }
 
   #collect(id: number, result: MatchResult<S>): void {
@@ -175,8 +181,8 @@ export class SubscriptionTree<S extends Subscriber> {
 }
 
 /**
- * Adds a subscriber, or raises its QoS if it is in the result. Its scratch word may be left from any match
- * of any tree: it is believed only if that place of this result holds the subscriber.
+ * Adds a subscriber, or raises its QoS if it is in the result. Its scratch word may be left from
+ * any match of any tree: it is believed only if that place of this result holds the subscriber.
  */
 function merge<S extends Subscriber>(subscriber: S, qos: number, result: MatchResult<S>): void {
   const at = subscriber.matchIndex;

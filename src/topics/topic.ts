@@ -1,14 +1,18 @@
 /**
- * Topic names and topic filters: validity, wildcards, and a plain matcher (MQTT 3.1.1, section 4.7).
+ * Topic names and topic filters: validity, wildcards, and a plain matcher (MQTT 3.1.1, section
+ * 4.7).
  *
- * A *topic key* is the latin1 view of the UTF-8 bytes of a name or filter: one character a byte, unique
- * per byte sequence [MQTT-4.7.3-4], and made without decoding. `/`, `+`, `#` and `$` are ASCII, so all
- * rules below work on keys as they do on ordinary strings.
+ * A *topic key* is the latin1 view of the UTF-8 bytes of a name or filter: one character a byte,
+ * unique per byte sequence [MQTT-4.7.3-4], and made without decoding. `/`, `+`, `#` and `$` are
+ * ASCII, so all rules below work on keys as they do on ordinary strings.
  */
 import { isUtf8 } from 'node:buffer';
 import { STRING_BYTES_MAX, TOPIC_LEVELS_MAX } from '../base/limits.js';
 
-/** Character code of `#`, as of the others below. In a valid filter a wildcard is alone in its level. */
+/**
+ * Character code of `#`, as of the others below. In a valid filter a wildcard is alone in its
+ * level.
+ */
 export const HASH = 0x23;
 export const PLUS = 0x2b;
 export const SLASH = 0x2f;
@@ -86,7 +90,10 @@ export function hasWildcard(filterKey: string): boolean {
   return filterKey.includes('+') || filterKey.includes('#');
 }
 
-/** Whether a valid filter begins with `+` or `#`, so that it does not match `$` topics [MQTT-4.7.2-1]. */
+/**
+ * Whether a valid filter begins with `+` or `#`, so that it does not match `$` topics
+ * [MQTT-4.7.2-1].
+ */
 export function beginsWithWildcard(filterKey: string): boolean {
   const code = filterKey.charCodeAt(0);
   return code === PLUS || code === HASH;
@@ -98,8 +105,8 @@ export function beginsWithDollar(topicKey: string): boolean {
 }
 
 /**
- * Whether a valid filter matches a valid topic name, written as section 4.7 reads: what the trees are
- * tested against, and good enough where a handful of filters is looked through.
+ * Whether a valid filter matches a valid topic name, written as section 4.7 reads: what the trees
+ * are tested against, and good enough where a handful of filters is looked through.
  */
 export function matches(filterKey: string, topicKey: string): boolean {
   const filterLevels = filterKey.split('/');
@@ -122,8 +129,9 @@ export function levelEnd(key: string, start: number): number {
 }
 
 /**
- * Whether the levels of `filterKey` from `filterStart` on match those of `topicKey` from `topicStart` on.
- * Both starts are at the beginning of a level, or one past the end of a key that has no more levels.
+ * Whether the levels of `filterKey` from `filterStart` on match those of `topicKey` from
+ * `topicStart` on. Both starts are at the beginning of a level, or one past the end of a key that
+ * has no more levels.
  */
 export function matchesTail(
   filterKey: string,
@@ -136,7 +144,8 @@ export function matchesTail(
   if (filterStart > filterEnd) return topicStart > topicEnd;
   if (topicStart > topicEnd) return filterKey.charCodeAt(filterStart) === HASH;
   let t = topicStart;
-  // A wildcard is alone in its level, so both walks are at the beginning of a level when one is met.
+  // A wildcard is alone in its level, so both walks are at the beginning of a level when one is
+  // met.
   for (let f = filterStart; f < filterEnd; f++) {
     const code = filterKey.charCodeAt(f);
     if (code === PLUS) {

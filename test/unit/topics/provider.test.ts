@@ -13,7 +13,7 @@ import {
   Unsubscribed,
 } from '../../../src/topics/subscription-tree.js';
 
-test('the provider mem holds subscriptions, the interest of shards, and retained values', async () => {
+test('mem holds subscriptions, the interest of shards, and retained values', async () => {
   const topics = await createTopicsProvider<Subscriber, string>('mem');
   const [one, two] = [{ matchIndex: 0 }, { matchIndex: 0 }];
   assert.equal(topics.subscribe('a/+', one, 1), true);

@@ -29,7 +29,7 @@ test('a topic has the value set last, until it is deleted', () => {
 });
 
 // MQTT-3.3.1-6, MQTT-4.7.2-1
-test('a filter finds its topics: the parent of #, empty levels, no $ topic by a first wildcard', () => {
+test('# finds its parent, + an empty level, and a first wildcard no $ topic', () => {
   const tree = treeOf(['a', 'a/b', 'a/b/c', '/a', 'a/', '/', '$SYS', '$SYS/a', '$SYS/a/b']);
   assert.deepEqual(topicsOf(tree, '#'), ['/', '/a', 'a', 'a/', 'a/b', 'a/b/c']);
   assert.deepEqual(topicsOf(tree, 'a/#'), ['a', 'a/', 'a/b', 'a/b/c']);
