@@ -25,8 +25,9 @@ export interface ClientEvents {
   /** The next attempt is made in `delayMs`. */
   reconnecting: [{ readonly attempt: number; readonly delayMs: number; readonly error: Error }];
   /**
-   * The server broke the protocol or refused what it had granted before, the client gave up, or a message
-   * handler threw. Without a listener the last is an uncaught exception, the others are not reported.
+   * The server broke the protocol or refused what it had granted before, the client gave up, or a
+   * message handler threw. Without a listener the last is an uncaught exception, the others are not
+   * reported.
    */
   error: [unknown];
   /** Every message received, whether it has a handler or not. */

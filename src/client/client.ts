@@ -31,8 +31,8 @@ import { Subscriptions } from './subscriptions.js';
 const NO_OPTIONS = {};
 
 /**
- * An MQTT client. What is published or subscribed to while there is no connection waits for one. One
- * object is one session: it holds the packet ids of both directions and can be connected again.
+ * An MQTT client. What is published or subscribed to while there is no connection waits for one.
+ * One object is one session: it holds the packet ids of both directions and can be connected again.
  */
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
   readonly #settings: ClientSettings;
@@ -86,7 +86,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return this.#connection?.isOpen === true;
   }
 
-  /** The server had the session when the last connection was made [MQTT-3.2.2-2]; false in MQTT 3.1. */
+  /**
+   * The server had the session when the last connection was made [MQTT-3.2.2-2]; false in MQTT 3.1.
+   */
   get sessionPresent(): boolean {
     return this.#sessionPresent;
   }
@@ -101,15 +103,17 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return this.#outgoing.inflight;
   }
 
-  /** QoS 0 messages dropped because handlers or streams did not keep up while reading had to go on. */
+  /**
+   * QoS 0 messages dropped because handlers or streams did not keep up while reading had to go on.
+   */
   get droppedMessages(): number {
     return this.#delivery.droppedMessages + this.#streamsDropped;
   }
 
   /**
    * Connects. Called while it is being done, it waits for the same.
-   * @throws ConnectFailedError, ConnectRefusedError, ProtocolError, ClosedError; TimeoutError and the
-   *   reason of a signal by its own limits. The first attempt is not repeated: call again.
+   * @throws ConnectFailedError, ConnectRefusedError, ProtocolError, ClosedError; TimeoutError and
+   *   the reason of a signal by its own limits. The first attempt is not repeated: call again.
    */
   async connect(options: CallOptions = NO_OPTIONS): Promise<void> {
     options.signal?.throwIfAborted();
@@ -135,9 +139,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Publishes a message. The promise settles for QoS 0 when the socket has taken it, QoS 1 on PUBACK,
-   * QoS 2 on PUBCOMP, in the order of the calls; across reconnects, unless a limit is given. A QoS 1 or 2
-   * message that was sent is delivered even when its call is given up.
+   * Publishes a message. The promise settles for QoS 0 when the socket has taken it, QoS 1 on
+   * PUBACK, QoS 2 on PUBCOMP, in the order of the calls; across reconnects, unless a limit is
+   * given. A QoS 1 or 2 message that was sent is delivered even when its call is given up.
    * @throws ArgumentError; CapacityError when too much waits; ClosedError after `disconnect`;
    *   ConnectionLostError when the connection is not made again.
    */
@@ -150,10 +154,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Subscribes to one filter or several in one SUBSCRIBE, and resolves on SUBACK with what was granted.
-   * Each filter has one handler, its own or else `handler`; subscribing again replaces it. A message that
-   * several filters match goes to the handler of each, once. A filter without handler: listen to
-   * 'message'. Handlers are in place before this returns, and may be set before `connect()`.
+   * Subscribes to one filter or several in one SUBSCRIBE, and resolves on SUBACK with what was
+   * granted. Each filter has one handler, its own or else `handler`; subscribing again replaces it.
+   * A message that several filters match goes to the handler of each, once. A filter without
+   * handler: listen to 'message'. Handlers are in place before this returns, and may be set before
+   * `connect()`.
    * @throws SubscribeRefusedError naming refused filters (the others stand), and as `publish`.
    */
   subscribe(
@@ -210,9 +215,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Disconnects: waits for acks, sends DISCONNECT, closes. Calls that have not been answered by then
-   * reject with a ClosedError; a session that is kept (cleanSession false) goes on with the next
-   * `connect()` of this object. Never rejects.
+   * Disconnects: waits for acks, sends DISCONNECT, closes. Calls that have not been answered by
+   * then reject with a ClosedError; a session that is kept (cleanSession false) goes on with the
+   * next `connect()` of this object. Never rejects.
    */
   disconnect(options: DisconnectOptions = NO_OPTIONS): Promise<void> {
     if (this.#state === 'idle' || this.#state === 'closed') return Promise.resolve();
@@ -376,8 +381,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * A fault of the user's code: never to be lost. Only a handler that was at work when the client ended
-   * cannot help it that what it asked for was refused.
+   * A fault of the user's code: never to be lost. Only a handler that was at work when the client
+   * ended cannot help it that what it asked for was refused.
    */
   #onHandlerError(error: unknown): void {
     if (error === this.#outgoing.refusal) return;
@@ -395,7 +400,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 }
 
-/** Throws where nothing of ours is on the stack: an uncaught exception, as from any event listener. */
+/**
+ * Throws where nothing of ours is on the stack: an uncaught exception, as from any event listener.
+ */
 function throwLater(error: unknown): void {
   process.nextTick(() => {
     throw error;

@@ -1,4 +1,6 @@
-/** One network connection of a client: from the TCP handshake and CONNECT to its end, whichever way. */
+/**
+ * One network connection of a client: from the TCP handshake and CONNECT to its end, whichever way.
+ */
 import { connect as connectSocket, type Socket } from 'node:net';
 import {
   ConnectFailedError,
@@ -53,7 +55,9 @@ type State = (typeof State)[keyof typeof State];
 
 const NO_RETURN_CODES: readonly number[] = [];
 
-/** All connections of a thread read into this: what is read is scanned before anything else is read. */
+/**
+ * All connections of a thread read into this: what is read is scanned before anything else is read.
+ */
 let sharedReadBuffer: Buffer | null = null;
 
 const REFUSALS: Readonly<Record<number, string>> = {
@@ -160,8 +164,8 @@ export class Connection implements FrameSink, KeepAliveHost {
   }
 
   /**
-   * Sends what is batched and then DISCONNECT, and closes [MQTT-3.14.4-1]. Settles when the connection
-   * has ended. What still comes is not looked at.
+   * Sends what is batched and then DISCONNECT, and closes [MQTT-3.14.4-1]. Settles when the
+   * connection has ended. What still comes is not looked at.
    */
   end(): Promise<void> {
     if (this.#state >= State.ending) return Promise.resolve();
@@ -178,7 +182,8 @@ export class Connection implements FrameSink, KeepAliveHost {
     this.writer.flush();
     this.#state = State.ending;
     this.#stop(error);
-    // To destroy the socket at once could reset it, and take DISCONNECT back: the will would be sent.
+    // To destroy the socket at once could reset it, and take DISCONNECT back: the will would be
+    // sent.
     this.#socket.end();
     this.#socket.resume();
     this.#timer = setTimeout(() => this.#socket.destroy(), CLIENT_LINGER_MS);
@@ -276,7 +281,9 @@ export class Connection implements FrameSink, KeepAliveHost {
 
   // ---- socket ----------------------------------------------------------------------------------
 
-  /** A stopped reader: for the client's full queues, or because the connection is not open any more. */
+  /**
+   * A stopped reader: for the client's full queues, or because the connection is not open any more.
+   */
   get #mustStop(): boolean {
     return this.#state !== State.open || this.#owner.mustStopReading;
   }

@@ -63,7 +63,8 @@ export class Delivery {
   }
 
   /**
-   * Delivers the run [start, end) of `count` PUBLISH frames (see FrameSink.onRun), and acknowledges.
+   * Delivers the run [start, end) of `count` PUBLISH frames (see FrameSink.onRun), and
+   * acknowledges.
    * @param connection looked at after each message: a handler may have closed it.
    * @returns the position behind the last frame delivered: before `end` when reading has to stop.
    */
@@ -112,8 +113,8 @@ export class Delivery {
   }
 
   /**
-   * A payload as a view of a copy. Neighbours share one, so that a run costs few allocations; a payload
-   * that its receiver keeps pins one slice, not the whole read.
+   * A payload as a view of a copy. Neighbours share one, so that a run costs few allocations; a
+   * payload that its receiver keeps pins one slice, not the whole read.
    */
   #payload(buffer: Buffer, start: number, end: number, runEnd: number): Buffer {
     if (end > this.#sliceEnd) {

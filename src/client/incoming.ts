@@ -1,6 +1,6 @@
 /**
- * QoS 1 and 2 messages on their way in: which QoS 2 packet ids have been seen, and which acks have to
- * wait for a handler. Acks leave in the order of the messages [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+ * QoS 1 and 2 messages on their way in: which QoS 2 packet ids have been seen, and which acks have
+ * to wait for a handler. Acks leave in the order of the messages [MQTT-4.6.0-2] [MQTT-4.6.0-3].
  */
 import { PACKET_ID_MAX } from '../base/limits.js';
 import { PacketType } from '../protocol/packet.js';
@@ -22,7 +22,9 @@ export class HeldAck {
 
 /** The receiving half of a session. */
 export class Incoming {
-  /** A bit for each QoS 2 packet id received and not yet released; made when the first one comes. */
+  /**
+   * A bit for each QoS 2 packet id received and not yet released; made when the first one comes.
+   */
   #received: Uint8Array | null = null;
   /** Acks that cannot be sent yet, and those behind them. Of this connection only. */
   readonly #held = new Fifo<HeldAck>();
@@ -35,15 +37,18 @@ export class Incoming {
   }
 
   /**
-   * The connection is gone. Acks that were held are never sent: the server sends those messages again, and
-   * an ack on the next connection would answer a message of that one.
+   * The connection is gone. Acks that were held are never sent: the server sends those messages
+   * again, and an ack on the next connection would answer a message of that one.
    */
   detach(): void {
     this.#writer = null;
     this.#held.clear();
   }
 
-  /** Notes a QoS 2 packet id. @returns false when it is known: the message has been handed out before. */
+  /**
+   * Notes a QoS 2 packet id. @returns false when it is known: the message has been handed out
+   * before.
+   */
   receive(packetId: number): boolean {
     this.#received ??= new Uint8Array((PACKET_ID_MAX + 1) / 8);
     const bit = 1 << (packetId & 7);

@@ -16,9 +16,9 @@ export interface KeepAliveHost {
 }
 
 /**
- * Looks twice and a bit in a keep-alive interval whether something was sent. A gap between two packets is
- * shorter than two looks, so it is shorter than the interval [MQTT-3.1.2-23]. No clock is read when a
- * packet is sent.
+ * Looks twice and a bit in a keep-alive interval whether something was sent. A gap between two
+ * packets is shorter than two looks, so it is shorter than the interval [MQTT-3.1.2-23]. No clock
+ * is read when a packet is sent.
  */
 const LOOKS_PER_INTERVAL = 2.5;
 

@@ -1,4 +1,7 @@
-/** `for await (const message of client.messages(filter))`: a bounded queue between a client and a loop. */
+/**
+ * `for await (const message of client.messages(filter))`: a bounded queue between a client and a
+ * loop.
+ */
 import { CLIENT_OVERFLOW_FACTOR } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
 import { Fifo } from './fifo.js';
@@ -25,17 +28,20 @@ interface Waiter {
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * The messages of one filter, in order, for one loop. A QoS 1 or 2 message is acknowledged when the loop
- * asks for the next one or ends. While `highWaterMark` messages wait, the client stops reading from its
- * socket, unless a call waits for an answer that may stand behind them; then more are taken, and of QoS 0
- * messages beyond CLIENT_OVERFLOW_FACTOR times the mark the new ones are dropped and counted.
+ * The messages of one filter, in order, for one loop. A QoS 1 or 2 message is acknowledged when the
+ * loop asks for the next one or ends. While `highWaterMark` messages wait, the client stops reading
+ * from its socket, unless a call waits for an answer that may stand behind them; then more are
+ * taken, and of QoS 0 messages beyond CLIENT_OVERFLOW_FACTOR times the mark the new ones are
+ * dropped and counted.
  */
 export class MessageStream implements AsyncIterableIterator<Message, undefined> {
   readonly filter: string;
   readonly qos: QoS;
   /** Messages queued above which the client stops reading. */
   readonly highWaterMark: number;
-  /** Settles with the SUBACK: messages published after it are in the stream. The loop rejects too. */
+  /**
+   * Settles with the SUBACK: messages published after it are in the stream. The loop rejects too.
+   */
   ready: Promise<void> = Promise.resolve();
   /** QoS 0 messages that were dropped because the loop was too slow while reading had to go on. */
   droppedMessages = 0;
@@ -87,7 +93,9 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
     return error === null ? Promise.resolve(END) : Promise.reject(error);
   }
 
-  /** Ends the stream and unsubscribes; what is queued is dropped. A loop left by `break` calls it. */
+  /**
+   * Ends the stream and unsubscribes; what is queued is dropped. A loop left by `break` calls it.
+   */
   return(): Promise<IteratorResult<Message, undefined>> {
     this.#releaseCurrent();
     this.#messages.clear();

@@ -12,7 +12,10 @@ export class Message {
   readonly qos: QoS;
   /** The server had kept it from before the subscription was made [MQTT-3.3.1-8]. */
   readonly retain: boolean;
-  /** It may have been delivered before [MQTT-3.3.1-3]. Never true of a QoS 2 message handed out here. */
+  /**
+   * It may have been delivered before [MQTT-3.3.1-3]. Never true of a QoS 2 message handed out
+   * here.
+   */
   readonly dup: boolean;
 
   constructor(topic: string, payload: Buffer, qos: QoS, retain: boolean, dup: boolean) {
@@ -25,9 +28,10 @@ export class Message {
 }
 
 /**
- * Takes the messages of a subscription. A QoS 1 or 2 message is acknowledged when it has returned, or,
- * where it returns a promise, when that has settled. What it throws becomes an 'error' event, and the
- * message is acknowledged all the same: the server would not send it again on this connection.
+ * Takes the messages of a subscription. A QoS 1 or 2 message is acknowledged when it has returned,
+ * or, where it returns a promise, when that has settled. What it throws becomes an 'error' event,
+ * and the message is acknowledged all the same: the server would not send it again on this
+ * connection.
  */
 export type MessageHandler = (message: Message) => unknown;
 

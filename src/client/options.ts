@@ -48,7 +48,10 @@ export interface ClientOptions {
   readonly keepAlive?: Duration | undefined;
   /** Time for the TCP connection and CONNACK, 10 s unless given. */
   readonly connectTimeout?: Duration | undefined;
-  /** Time for SUBACK, UNSUBACK and PINGRESP, and for `disconnect` to get its acks, 20 s unless given. */
+  /**
+   * Time for SUBACK, UNSUBACK and PINGRESP, and for `disconnect` to get its acks, 20 s unless
+   * given.
+   */
   readonly ackTimeout?: Duration | undefined;
   /** Default true: a lost connection is made again. */
   readonly reconnect?: boolean | ReconnectOptions | undefined;
@@ -56,9 +59,13 @@ export interface ClientOptions {
   readonly queueQos0?: boolean | undefined;
   /** Longest packet accepted from the server, 16 MiB unless given. */
   readonly maxPacketBytes?: number | string | undefined;
-  /** QoS 1 and 2 messages sent and not yet acknowledged, 1,024 unless given; more wait in the queue. */
+  /**
+   * QoS 1 and 2 messages sent and not yet acknowledged, 1,024 unless given; more wait in the queue.
+   */
   readonly maxInflight?: number | undefined;
-  /** QoS 2 messages among them, 16 unless given: Mosquitto loses messages when they are 20 or more. */
+  /**
+   * QoS 2 messages among them, 16 unless given: Mosquitto loses messages when they are 20 or more.
+   */
   readonly maxInflightQos2?: number | undefined;
   /** Messages that wait to be sent, 100,000 unless given; more are refused with a CapacityError. */
   readonly maxQueuedMessages?: number | undefined;
@@ -190,7 +197,8 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
   reader.expect(password === null || username !== null, 'option password needs a username');
   const passwordBytes = bytesOf(reader, 'password', password);
   const cleanSession = reader.read('cleanSession', trueOrFalse(), options.cleanSession, true);
-  // A session cannot be found again by an id that changes, and 3.1.1 refuses an empty one [MQTT-3.1.3-8].
+  // A session cannot be found again by an id that changes, and 3.1.1 refuses an empty one
+  // [MQTT-3.1.3-8].
   reader.expect(
     cleanSession || (options.clientId !== undefined && options.clientId !== ''),
     'option cleanSession is false; a session that is kept needs a clientId',

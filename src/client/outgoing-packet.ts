@@ -8,15 +8,19 @@ import type { Writer } from './writer.js';
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * A PUBLISH, SUBSCRIBE or UNSUBSCRIBE. It outlives its call: a packet that was sent keeps its packet id
- * until it is answered, whether anybody still waits for that or not.
+ * A PUBLISH, SUBSCRIBE or UNSUBSCRIBE. It outlives its call: a packet that was sent keeps its
+ * packet id until it is answered, whether anybody still waits for that or not.
  */
 export class OutgoingPacket extends Call implements PendingAck {
   packetId = 0;
   sequence = 0;
-  /** Type of the packet that answers it: PUBACK, PUBREC and then PUBCOMP, SUBACK, UNSUBACK; 0: none. */
+  /**
+   * Type of the packet that answers it: PUBACK, PUBREC and then PUBCOMP, SUBACK, UNSUBACK; 0: none.
+   */
   awaits: number;
-  /** The frame is [start, end) of `buffer`. Its packet id there means nothing: `packetId` counts. */
+  /**
+   * The frame is [start, end) of `buffer`. Its packet id there means nothing: `packetId` counts.
+   */
   buffer: Buffer;
   start: number;
   end: number;

@@ -1,6 +1,7 @@
 /**
- * What goes from the client to the server: messages and subscriptions, in the order they were asked for,
- * through a bounded queue and a window of unacknowledged packets that both outlive the connection.
+ * What goes from the client to the server: messages and subscriptions, in the order they were asked
+ * for, through a bounded queue and a window of unacknowledged packets that both outlive the
+ * connection.
  */
 import {
   ArgumentError,
@@ -80,10 +81,10 @@ export class Outgoing {
   }
 
   /**
-   * Publishes. QoS 0: done when the socket has it, and not too much before it. QoS 1 and 2: done at PUBACK
-   * or PUBCOMP.
-   * @throws ArgumentError, CapacityError when the queue is full, `refusal`, or the reason of a signal
-   *   that has fired already.
+   * Publishes. QoS 0: done when the socket has it, and not too much before it. QoS 1 and 2: done at
+   * PUBACK or PUBCOMP.
+   * @throws ArgumentError, CapacityError when the queue is full, `refusal`, or the reason of a
+   *   signal that has fired already.
    */
   publish(topic: string, payload: Payload, options: PublishOptions): Promise<void> {
     const { qos = 0, signal } = options;
@@ -129,10 +130,10 @@ export class Outgoing {
   }
 
   /**
-   * A connection is there, and CONNACK said whether the server still has the session. What was sent and
-   * not answered is sent again, in the original order with the original packet ids [MQTT-4.4.0-1]
-   * [MQTT-4.6.0-1], and then the queue. To a server that has lost the session the messages are new: they
-   * go without DUP, and a QoS 2 message that it had received is done.
+   * A connection is there, and CONNACK said whether the server still has the session. What was sent
+   * and not answered is sent again, in the original order with the original packet ids
+   * [MQTT-4.4.0-1] [MQTT-4.6.0-1], and then the queue. To a server that has lost the session the
+   * messages are new: they go without DUP, and a QoS 2 message that it had received is done.
    * @param first SUBSCRIBE packets that go before everything else; nobody waits for them.
    */
   attach(writer: Writer, sessionPresent: boolean, first: readonly OutgoingPacket[]): void {
@@ -161,7 +162,8 @@ export class Outgoing {
 
   /**
    * The connection is gone; another may follow.
-   * @returns whether SUBSCRIBE packets of our own have not been answered: they have to be made again.
+   * @returns whether SUBSCRIBE packets of our own have not been answered: they have to be made
+   *   again.
    */
   detach(): boolean {
     this.#writer = null;
@@ -171,8 +173,8 @@ export class Outgoing {
   }
 
   /**
-   * Rejects every call and forgets what was not sent. Messages in flight are kept for a session that goes
-   * on, though nobody waits for them.
+   * Rejects every call and forgets what was not sent. Messages in flight are kept for a session
+   * that goes on, though nobody waits for them.
    */
   failAll(error: Error, keepSession: boolean): void {
     for (let packet = this.#queue.shift(); packet !== undefined; packet = this.#queue.shift()) {
@@ -189,8 +191,8 @@ export class Outgoing {
   }
 
   /**
-   * PUBACK, PUBREC or PUBCOMP. One that nothing waits for is passed over: a server may answer twice what
-   * was sent twice.
+   * PUBACK, PUBREC or PUBCOMP. One that nothing waits for is passed over: a server may answer twice
+   * what was sent twice.
    * @throws ProtocolError for an answer of the wrong kind.
    */
   onAck(type: number, packetId: number): void {
@@ -267,14 +269,15 @@ export class Outgoing {
     }
     if (this.queuedMessages >= maxQueuedMessages) {
       throw new CapacityError(
-        `${maxQueuedMessages} messages wait for ${uri}: await publish(), or raise maxQueuedMessages`,
+        `${maxQueuedMessages} messages wait for ${uri}: await publish(), or raise ` +
+          'maxQueuedMessages',
       );
     }
     const unsentBytes = this.#writer?.isBusy === true ? this.#writer.unsentBytes : 0;
     if (this.#heldBytes + unsentBytes + frameBytes > maxQueuedBytes) {
       throw new CapacityError(
-        `${this.#heldBytes + unsentBytes} bytes wait for ${uri} and ${frameBytes} more would be too ` +
-          `much: await publish(), or raise maxQueuedBytes (${maxQueuedBytes})`,
+        `${this.#heldBytes + unsentBytes} bytes wait for ${uri}, ${frameBytes} more are too many: ` +
+          `await publish(), or raise maxQueuedBytes (${maxQueuedBytes})`,
       );
     }
   }

@@ -15,8 +15,8 @@ export const PENDING_ACKS_MAX = (PACKET_ID_MAX + 1) / 2;
 const SLOTS_MIN = 16;
 
 /**
- * A table of packet ids, each at the slot of its low bits. An id whose slot is taken is passed over when
- * ids are given out, so no two can share a slot, an id in use is never given out again
+ * A table of packet ids, each at the slot of its low bits. An id whose slot is taken is passed over
+ * when ids are given out, so no two can share a slot, an id in use is never given out again
  * [MQTT-2.3.1-2], and a lookup is one read of an array as small as what waits allows.
  */
 export class PendingAcks<T extends PendingAck> {
@@ -66,7 +66,9 @@ export class PendingAcks<T extends PendingAck> {
     this.#count--;
   }
 
-  /** All that waits, in the order it was added. Costs a sort: for a reconnect, not for a message. */
+  /**
+   * All that waits, in the order it was added. Costs a sort: for a reconnect, not for a message.
+   */
   inOrder(): T[] {
     const items = this.#slots.filter((item) => item !== null);
     return items.sort((a, b) => a.sequence - b.sequence);

@@ -1,4 +1,7 @@
-/** Encodes PUBLISH frames from what a caller gives: the topic's bytes are remembered, nothing else made. */
+/**
+ * Encodes PUBLISH frames from what a caller gives: the topic's bytes are remembered, nothing else
+ * made.
+ */
 import { ArgumentError } from '../base/errors.js';
 import { CLIENT_TOPICS_CACHED, REMAINING_LENGTH_MAX } from '../base/limits.js';
 import { remainingLengthBytes, writeRemainingLength } from '../protocol/publish-frame.js';
@@ -36,8 +39,8 @@ export class TopicFields {
 function topicField(topic: string): Buffer {
   if (!isTopicName(topic)) {
     throw new ArgumentError(
-      `cannot publish to ${typeof topic === 'string' ? `'${topic}'` : String(topic)}: a topic name ` +
-        'has 1 to 65,535 bytes and no +, # or NUL',
+      `cannot publish to ${typeof topic === 'string' ? `'${topic}'` : String(topic)}: ` +
+        'a topic name has 1 to 65,535 bytes and no +, # or NUL',
     );
   }
   const length = Buffer.byteLength(topic);

@@ -2,7 +2,9 @@
 import { FrameScan, type FrameSink } from '../protocol/frame-scan.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 
-/** First size of the buffer of a long frame; it grows as the bytes come, not as the server promises. */
+/**
+ * First size of the buffer of a long frame; it grows as the bytes come, not as the server promises.
+ */
 const UNFINISHED_BYTES_MIN = 64 * 1024;
 
 const NO_BYTES = Buffer.alloc(0);
@@ -49,14 +51,17 @@ export class Reader {
     return this.#unfinishedBytes + this.#backlog.length;
   }
 
-  /** Called by the sink, which returns false then: what is from `position` on is kept for `resume`. */
+  /**
+   * Called by the sink, which returns false then: what is from `position` on is kept for `resume`.
+   */
   stopAt(position: number): void {
     this.#stopPosition = position;
   }
 
   /**
    * Takes the first `length` bytes of `chunk`, which may be overwritten afterwards.
-   * @returns false when the sink stopped: nothing more may be given before `resume` has returned true.
+   * @returns false when the sink stopped: nothing more may be given before `resume` has returned
+   *   true.
    * @throws ProtocolError
    */
   push(chunk: Buffer, length: number): boolean {

@@ -9,8 +9,9 @@ export interface ReconnectPolicy {
 }
 
 /**
- * The delay before an attempt: doubled for each that failed, up to the longest, and of that a random
- * share between a half and all, so that the clients of a server that went down do not come back at once.
+ * The delay before an attempt: doubled for each that failed, up to the longest, and of that a
+ * random share between a half and all, so that the clients of a server that went down do not come
+ * back at once.
  * @param attempt 1 for the first.
  * @param random between 0 and 1.
  */
@@ -26,9 +27,9 @@ export function reconnectDelayMs(
 }
 
 /**
- * A connection that lasted this many times the delay before it was a good one: delays begin anew. One
- * that was closed sooner was not, be it that the server accepts and closes at once, be it that two
- * clients with the same id take the session from each other.
+ * A connection that lasted this many times the delay before it was a good one: delays begin anew.
+ * One that was closed sooner was not, be it that the server accepts and closes at once, be it that
+ * two clients with the same id take the session from each other.
  */
 const GOOD_CONNECTION_FACTOR = 4;
 

@@ -1,4 +1,6 @@
-/** SUBSCRIBE and UNSUBSCRIBE: what is asked of the server when the client's subscriptions change. */
+/**
+ * SUBSCRIBE and UNSUBSCRIBE: what is asked of the server when the client's subscriptions change.
+ */
 import { ArgumentError, ProtocolError, SubscribeRefusedError } from '../base/errors.js';
 import { encodePacket } from '../protocol/codec.js';
 import { PacketType, type ProtocolVersion, type QoS } from '../protocol/packet.js';
@@ -61,8 +63,8 @@ export class SubscriptionRequests {
   }
 
   /**
-   * Subscribes to all filters in one SUBSCRIBE. The handlers are in place at once, so that nothing that
-   * comes before SUBACK is missed; one whose filter is refused is removed again.
+   * Subscribes to all filters in one SUBSCRIBE. The handlers are in place at once, so that nothing
+   * that comes before SUBACK is missed; one whose filter is refused is removed again.
    * @throws ArgumentError; SubscribeRefusedError naming the refused filters, the others stand.
    */
   async subscribe(
@@ -99,13 +101,15 @@ export class SubscriptionRequests {
     this.#detach(subscription, stream);
     if (!subscription.isUnused || this.#outgoing.refusal !== null) return;
     this.#sendUnsubscribe([stream.filter], {}).catch(() => {
-      // Nobody waits; a connection that is lost takes the subscription with it, or it is asked again.
+      // Nobody waits; a connection that is lost takes the subscription with it, or it is asked
+      // again.
     });
   }
 
   /**
-   * Unsubscribes. Handlers are not called any more from now on; filters that streams use stay subscribed.
-   * Filters this client knows nothing of are sent too: a session may have them from before.
+   * Unsubscribes. Handlers are not called any more from now on; filters that streams use stay
+   * subscribed. Filters this client knows nothing of are sent too: a session may have them from
+   * before.
    * @throws ArgumentError and what a call may throw.
    */
   async unsubscribe(filters: string | readonly string[], options: CallOptions): Promise<void> {

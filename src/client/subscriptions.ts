@@ -1,4 +1,7 @@
-/** The client's subscriptions: who gets the messages of which topic, and what the server was asked for. */
+/**
+ * The client's subscriptions: who gets the messages of which topic, and what the server was asked
+ * for.
+ */
 import { ProtocolError } from '../base/errors.js';
 import { CLIENT_FILTERS_PER_SUBSCRIBE, CLIENT_TOPICS_CACHED } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
@@ -65,7 +68,8 @@ export class Subscriptions {
     if (subscription === undefined) {
       subscription = new Subscription(filter);
       this.#byFilter.set(filter, subscription);
-      // The tree merges overlapping filters of one subscriber; here each filter is its own, at any QoS.
+      // The tree merges overlapping filters of one subscriber; here each filter is its own, at any
+      // QoS.
       this.#tree.subscribe(subscription.filterKey, subscription, 0);
       this.#routes.clear();
     }
@@ -88,8 +92,8 @@ export class Subscriptions {
   }
 
   /**
-   * What has to be asked of a server that has none of them: everything granted, in groups. What is not
-   * granted yet is in a SUBSCRIBE that is sent again as it is.
+   * What has to be asked of a server that has none of them: everything granted, in groups. What is
+   * not granted yet is in a SUBSCRIBE that is sent again as it is.
    */
   granted(): Subscription[][] {
     const groups: Subscription[][] = [];

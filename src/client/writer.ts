@@ -1,6 +1,6 @@
 /**
- * The write side of one connection. Frames of one turn of the event loop are laid one behind the other
- * and leave in one write: a publisher's messages reach the server as runs.
+ * The write side of one connection. Frames of one turn of the event loop are laid one behind the
+ * other and leave in one write: a publisher's messages reach the server as runs.
  */
 import type { Socket } from 'node:net';
 import {

@@ -1,4 +1,6 @@
-/** CONNECT, CONNACK, keep alive, DISCONNECT: the life of a connection, against a scripted server. */
+/**
+ * CONNECT, CONNACK, keep alive, DISCONNECT: the life of a connection, against a scripted server.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -239,7 +241,7 @@ test('disconnect() sends DISCONNECT as the last packet and waits for the close',
   await client.disconnect();
 });
 
-test('disconnect() waits for acks, refuses what is new, and is one with a second call', async (t) => {
+test('disconnect() waits for acks and refuses what is new; a second call is the same', async (t) => {
   const { client, connection } = await connected(t);
   const published = client.publish('a', 'b', { qos: 1 });
   await connection.expect(packets.publish({ topic: 'a', payload: 'b', qos: 1, packetId: 1 }));

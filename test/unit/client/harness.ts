@@ -37,7 +37,9 @@ export async function connected(
   return { server, client, connection };
 }
 
-/** What a promise has come to after the turns that were given: 'pending', 'resolved' or an error. */
+/**
+ * What a promise has come to after the turns that were given: 'pending', 'resolved' or an error.
+ */
 export function outcome(promise: Promise<unknown>): { state: unknown } {
   const seen: { state: unknown } = { state: 'pending' };
   promise.then(
@@ -51,7 +53,9 @@ export function outcome(promise: Promise<unknown>): { state: unknown } {
   return seen;
 }
 
-/** The first argument of the next event of a name. Unlike events.once, an 'error' does not end it. */
+/**
+ * The first argument of the next event of a name. Unlike events.once, an 'error' does not end it.
+ */
 export function event<K extends keyof ClientEvents>(
   client: Client,
   name: K,

@@ -1,4 +1,6 @@
-/** QoS 1 and 2 messages from the server: acks, their order, exactly once; against a scripted server. */
+/**
+ * QoS 1 and 2 messages from the server: acks, their order, exactly once; against a scripted server.
+ */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -202,7 +204,7 @@ test('reading stops while too many handlers have not finished, and goes on later
   for (const settle of open) settle();
 });
 
-test('a handler that waits for an ack does not wait for ever, though reading has stopped', async (t) => {
+test('handlers that wait for acks get them, though reading has stopped', async (t) => {
   const { client, connection, seen } = await receiver(t, async () => {
     await client.publish('answer', '', { qos: 1 });
   });

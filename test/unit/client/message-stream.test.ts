@@ -64,7 +64,7 @@ test('a loop that is quicker than the messages waits for them', async (t) => {
   assert.equal(`${(await second).value?.payload}`, '1');
 });
 
-test('a full queue stops the reading at its mark, and reading goes on when it has room', async (t) => {
+test('a full queue stops the reading, and it goes on when there is room', async (t) => {
   const { connection, stream } = await streaming(t, { highWaterMark: 10 });
   connection.send(...numbered(1_000));
   await eventually(() => stream.queuedMessages >= 10, 'a full queue');
@@ -111,7 +111,7 @@ test('a full stream does not keep an ack from a call of the loop', async (t) => 
   assert.equal(client.droppedMessages, 100 - 2 * CLIENT_OVERFLOW_FACTOR);
 });
 
-test('a full stream does not keep PINGRESP from ping(), nor keep alive from its patience', async (t) => {
+test('a full stream keeps PINGRESP from nobody, and keep alive is patient', async (t) => {
   const options = { keepAlive: 1, ackTimeout: '20ms' };
   const { client, connection, stream } = await streaming(t, { highWaterMark: 2 }, options);
   connection.send(...numbered(50));
@@ -176,7 +176,7 @@ test('a SUBACK that does not come in time rejects the loop', async (t) => {
   await assert.rejects(client.messages('t', { timeoutMs: 5 }).next(), TimeoutError);
 });
 
-test('a signal ends the loop with its reason, behind what is queued, and unsubscribes', async (t) => {
+test('a signal ends the loop with its reason behind what is queued', async (t) => {
   const controller = new AbortController();
   const { connection, stream } = await streaming(t, { signal: controller.signal });
   connection.send(...numbered(1));
@@ -211,7 +211,7 @@ test('a loop goes on across a reconnect', async (t) => {
   assert.equal(`${(await stream.next()).value?.payload}`, '0');
 });
 
-test('streams and a handler share one filter; UNSUBSCRIBE waits for the last of them', async (t) => {
+test('streams and handler share a filter; UNSUBSCRIBE waits for the last', async (t) => {
   const { client, connection, stream } = await streaming(t, {});
   const other = client.messages('t/#', { qos: 2 });
   const seen: string[] = [];

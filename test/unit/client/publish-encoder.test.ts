@@ -19,7 +19,7 @@ function encode(topic: string, payload: Payload, qos: number, packetId: number):
   return frame;
 }
 
-test('frames are those of an independent encoder, for payloads around every length of a length', () => {
+test('frames are those of an independent encoder, whatever their length', () => {
   for (const topic of ['t', 'größe/😀', 'x'.repeat(300)]) {
     for (const length of [0, 1, 31, 32, 100, 127, 128, 16_000, 16_384, 2_097_152]) {
       for (const qos of [0, 1, 2]) {

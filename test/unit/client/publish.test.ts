@@ -67,7 +67,7 @@ test('a QoS 1 promise settles on its PUBACK, whatever the order of the acks', as
   assert.equal(client.inflight, 0);
 });
 
-test('a QoS 2 message goes PUBLISH, PUBREC, PUBREL, PUBCOMP, and settles on the last', async (t) => {
+test('a QoS 2 message goes PUBLISH, PUBREC, PUBREL, PUBCOMP, then settles', async (t) => {
   // [MQTT-4.3.3-1]
   const { client, connection } = await connected(t);
   const call = outcome(client.publish('t', 'x', qos2));
@@ -161,7 +161,7 @@ test('QoS 2 messages have a window of their own', async (t) => {
   await Promise.all(calls);
 });
 
-test('messages published while offline are sent in order when the connection is there', async (t) => {
+test('messages published while offline are sent in order later', async (t) => {
   const { server, client } = await start(t);
   const calls = [
     client.publish('t', '1'),
@@ -177,7 +177,7 @@ test('messages published while offline are sent in order when the connection is 
   await Promise.all(calls);
 });
 
-test('a first attempt that fails rejects what was queued, and the client can be used again', async (t) => {
+test('a first attempt that fails rejects what was queued, the next goes on', async (t) => {
   const { server, client } = await start(t);
   const queued = outcome(client.publish('t', '1', qos1));
   const connecting = client.connect();
@@ -238,7 +238,7 @@ test('a queued message that is given up is never sent', async (t) => {
   await connection.expect(packets.publish({ topic: 't', payload: '3' }));
 });
 
-test('a message in flight that is given up keeps its packet id until it is acknowledged', async (t) => {
+test('a message in flight that is given up keeps its packet id until its ack', async (t) => {
   // [MQTT-2.3.1-2]: the id is in use, whether anybody waits or not.
   const { client, connection } = await connected(t);
   await assert.rejects(
@@ -263,7 +263,8 @@ test('QoS 0 promises wait while the server does not read, and go on when it does
   while (!isWaiting) {
     const call = outcome(client.publish('t', payload));
     sent++;
-    // The kernel's buffers take some MiB; a promise that is pending after some turns is backpressure.
+    // The kernel's buffers take some MiB; a promise that is pending after some turns is
+    // backpressure.
     for (let turn = 0; turn < 20 && call.state === 'pending'; turn++) await nextTurn();
     isWaiting = call.state === 'pending';
     assert(sent < 2_000, 'no backpressure after 125 MiB');

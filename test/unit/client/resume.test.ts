@@ -19,7 +19,7 @@ const fields = (payload: string, qos: number, packetId: number) => ({
   packetId,
 });
 
-test('a session that is present: all in flight again, with DUP, old ids and in the old order', async (t) => {
+test('session present: all in flight again, DUP, old ids, old order', async (t) => {
   // [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-3.3.1-1]
   const { server, client, connection } = await connected(t, KEPT);
   const calls = [
@@ -84,7 +84,7 @@ test('the order is kept when packet ids have wrapped and one is stuck', async (t
   assert.equal(stuck.state, 'resolved');
 });
 
-test('a session that is not present: subscriptions are made again, messages go as new ones', async (t) => {
+test('session not present: subscriptions again, messages as new ones', async (t) => {
   const { server, client, connection } = await connected(t);
   const subscribed = client.subscribe(['a/#', { filter: 'b', qos: 2 }], () => {}, { qos: 1 });
   await connection.readPacket();
@@ -108,7 +108,7 @@ test('a session that is not present: subscriptions are made again, messages go a
   await Promise.all(calls);
 });
 
-test('a session that is present keeps its subscriptions: none is made again', async (t) => {
+test('session present: no subscription is made again', async (t) => {
   const { server, client, connection } = await connected(t, KEPT);
   const subscribed = client.subscribe('a', () => {});
   await connection.readPacket();
@@ -170,7 +170,7 @@ test('subscriptions whose making again was cut short are made again after that',
   await third.expect(packets.publish({ topic: 'end' }));
 });
 
-test('a subscription that the server does not make again is an error event and is dropped', async (t) => {
+test('a subscription the server does not make again is an error event', async (t) => {
   const { server, client, connection } = await connected(t);
   const seen: string[] = [];
   const subscribed = client.subscribe(['a', 'b'], ({ topic }) => seen.push(topic));
@@ -190,7 +190,7 @@ test('a subscription that the server does not make again is an error event and i
   assert.deepEqual(seen, ['b']);
 });
 
-test('a hundred filters go in one SUBSCRIBE when they are made again, more in several', async (t) => {
+test('a hundred filters go in one SUBSCRIBE made again, more in several', async (t) => {
   const { server, client, connection } = await connected(t);
   const filters = Array.from({ length: 250 }, (_, i) => `f/${i}`);
   const subscribed = client.subscribe(filters, () => {});
