@@ -276,7 +276,7 @@ export class Outgoing {
     const unsentBytes = this.#writer?.isBusy === true ? this.#writer.unsentBytes : 0;
     if (this.#heldBytes + unsentBytes + frameBytes > maxQueuedBytes) {
       throw new CapacityError(
-        `${this.#heldBytes + unsentBytes} bytes wait for ${uri}, ${frameBytes} more are too many: ` +
+        `${this.#heldBytes + unsentBytes} bytes wait for ${uri}, ${frameBytes} more do not fit: ` +
           `await publish(), or raise maxQueuedBytes (${maxQueuedBytes})`,
       );
     }

@@ -324,7 +324,7 @@ function sessionTests(
     assert.deepEqual(texts(messages), ['after']);
   });
 
-  test('a second connection with the same client id takes the session from the first', async (t) => {
+  test('a second connection with the same client id takes the session over', async (t) => {
     const options = { clientId: unique('twin'), reconnect: false };
     const first = await connected(t, options);
     const lost = new Promise<Error | null>((resolve) => {

@@ -241,7 +241,7 @@ test('disconnect() sends DISCONNECT as the last packet and waits for the close',
   await client.disconnect();
 });
 
-test('disconnect() waits for acks and refuses what is new; a second call is the same', async (t) => {
+test('disconnect() waits for acks and refuses what is new, once', async (t) => {
   const { client, connection } = await connected(t);
   const published = client.publish('a', 'b', { qos: 1 });
   await connection.expect(packets.publish({ topic: 'a', payload: 'b', qos: 1, packetId: 1 }));
