@@ -8,7 +8,10 @@ import type { TestClient } from '../support/test-client.js';
 
 describeTheme('retain', (theme) => {
   /** What a new subscriber gets for `filter` before a message that is published now. */
-  async function retainedFor(filter: string, qos: QoS = 2): Promise<[string, string, number, boolean][]> {
+  async function retainedFor(
+    filter: string,
+    qos: QoS = 2,
+  ): Promise<[string, string, number, boolean][]> {
     const subscriber = await theme.broker.client({ clientId: unique('new') });
     const end = unique('end');
     await subscriber.subscribe([filter, qos], [end, 0]);
@@ -54,7 +57,10 @@ describeTheme('retain', (theme) => {
     const subscriber = await theme.broker.client({ clientId: unique('soon') });
     const topic = unique('soon');
     for (let n = 0; n < 100; n++) {
-      await publisher.publish(`${topic}/${n}`, String(n), { qos: n % 2 === 0 ? 1 : 2, retain: true });
+      await publisher.publish(`${topic}/${n}`, String(n), {
+        qos: n % 2 === 0 ? 1 : 2,
+        retain: true,
+      });
       await subscriber.subscribe([`${topic}/${n}`, 0]);
       // It may still be on its way to the other shard, and come as a live one.
       assert.equal((await subscriber.nextMessage()).payload, String(n));
@@ -235,7 +241,9 @@ describeTheme('retain', (theme) => {
     await subscriber.subscribe([`${topic}/#`, 1]);
     const messages = await subscriber.nextMessages(3_004);
     assert.ok(messages.every(({ retain }) => retain));
-    const small = messages.filter(({ payload }) => payload.length < 10).map(({ payload }) => payload);
+    const small = messages
+      .filter(({ payload }) => payload.length < 10)
+      .map(({ payload }) => payload);
     assert.deepEqual(small.sort(), [...payloads, 'last'].sort());
     await settle(subscriber);
     assert.equal(subscriber.messages.length, 3_004);

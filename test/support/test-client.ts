@@ -22,7 +22,7 @@ import {
   unsubscribe,
 } from './packets.js';
 import { type Endpoint, RawClient } from './raw-client.js';
-import { Changes, within } from './waiting.js';
+import { Changes } from './waiting.js';
 
 /** Packet types as they stand in the first byte, flags aside. */
 export const Type = {
@@ -282,7 +282,7 @@ export class TestClient {
 
   /** Waits until the broker has closed the connection. */
   async untilClosed(): Promise<void> {
-    await within(this.raw.untilClosed(), 'the broker to close the connection');
+    await this.raw.untilClosed();
   }
 }
 
