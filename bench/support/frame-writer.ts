@@ -18,6 +18,7 @@ export class FrameWriter {
   readonly format: FrameFormat;
   readonly #view: DataView;
   readonly #topicCount: number;
+  readonly #isEmpty: boolean;
   #packetId = 0;
 
   /** @param chunkBytes how large the chunk should be; one frame at least. */
@@ -29,13 +30,14 @@ export class FrameWriter {
     const chunk = Buffer.allocUnsafeSlow(frames * length);
     for (let at = 0; at < chunk.length; at += length) {
       template.copy(chunk, at);
-      chunk.writeUInt32LE(plan.publisher, at + payloadAt);
+      if (plan.payloadBytes > 0) chunk.writeUInt32LE(plan.publisher, at + payloadAt);
     }
     this.format = format;
     this.frames = frames;
     this.chunk = chunk;
     this.#view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
     this.#topicCount = plan.topicCount;
+    this.#isEmpty = plan.payloadBytes === 0;
   }
 
   /** Makes the first `count` frames of the chunk the next messages. @returns their bytes. */
@@ -44,7 +46,9 @@ export class FrameWriter {
     const { length, payloadAt, packetIdAt } = this.format;
     const end = count * length;
     let sequence = this.sent;
-    for (let at = payloadAt + SEQUENCE_AT; at < end; at += length) {
+    // An empty payload, which clears a retained message, has no numbers.
+    const numbersEnd = this.#isEmpty ? 0 : end;
+    for (let at = payloadAt + SEQUENCE_AT; at < numbersEnd; at += length) {
       view.setInt32(at, sequence | 0, true);
       sequence++;
     }
@@ -57,7 +61,7 @@ export class FrameWriter {
       this.#packetId = packetId;
     }
     if (this.#topicCount !== 1) this.#fillTopics(end);
-    this.sent = sequence;
+    this.sent += count;
     return end;
   }
 

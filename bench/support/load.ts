@@ -4,6 +4,7 @@ import type { Histogram } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { BenchError } from './bench-error.js';
 import {
   divide,
   type LoadAnswers,
@@ -62,7 +63,7 @@ class Member {
   constructor(port: MessagePort, task: Promise<unknown>) {
     this.#port = port;
     this.#died = task.then(() => {
-      throw new Error('a thread of the load generator has ended');
+      throw new BenchError('a thread of the load generator has ended');
     });
     this.#died.catch(() => {});
   }
@@ -71,7 +72,7 @@ class Member {
     const reply = new Promise<LoadReply>((resolve) => this.#port.once('message', resolve));
     this.#port.postMessage(command);
     const outcome = await Promise.race([reply, this.#died]);
-    if ('error' in outcome) throw new Error(outcome.error);
+    if ('error' in outcome) throw new BenchError(outcome.error);
     return outcome.answer as LoadAnswers[T['type']];
   }
 

@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
   serve: { summary: 'Runs the broker.', load: () => import('./serve.js') },
   pub: { summary: 'Publishes messages.', load: () => import('./pub.js') },
   sub: { summary: 'Subscribes and prints messages.', load: () => import('./sub.js') },
+  bench: { summary: 'Measures a broker.', load: () => import('./bench.js') },
 };
 
 const HELP = `Usage: surgemq <command> [flags]

@@ -41,7 +41,7 @@ test('--help lists the commands; so does no argument at all', async () => {
   assert.deepEqual(help, nothing);
   assert.equal(help.code, 0);
   assert.equal(help.err, '');
-  for (const command of ['serve', 'pub', 'sub']) {
+  for (const command of ['serve', 'pub', 'sub', 'bench']) {
     assert.match(help.out, new RegExp(`^  ${command} `, 'm'));
   }
 });

@@ -1,0 +1,109 @@
+/** Runs suites against brokers, rounds interleaved, and gathers the results. */
+import { SUITES } from '../system/suites.js';
+import { BenchError } from './bench-error.js';
+import {
+  type BrokerUnderTest,
+  canPin,
+  pinGenerator,
+  runningBroker,
+  startBroker,
+} from './broker-process.js';
+import type { Peer } from './peers.js';
+import { type Cell, commit, machine, type Results, type Round } from './results.js';
+import type { BenchSettings } from './settings.js';
+
+/** One setting of a sweep. */
+export interface Variation {
+  /** Such as `workers=2`; empty when there is no sweep. */
+  readonly label: string;
+  readonly settings: BenchSettings;
+}
+
+/** What to run. */
+export interface BenchPlan {
+  /** Names of suites, known ones. */
+  readonly patterns: readonly string[];
+  /** The first is what the others are compared with. */
+  readonly peers: readonly Peer[];
+  readonly variations: readonly Variation[];
+  /** The command line, for the record. */
+  readonly command: string;
+}
+
+/** Told what is going on. */
+export interface BenchObserver {
+  /** Each text replaces the last. */
+  progress(text: string): void;
+  /** One cell is done. */
+  onCell(cell: Cell): void;
+}
+
+/** Starts, or finds, the broker of a peer. */
+function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<BrokerUnderTest> {
+  if (peer.kind === 'started') return startBroker(peer.name, peer.how, workers, pin);
+  return Promise.resolve(runningBroker(peer.name, peer.host, peer.port, peer.pid));
+}
+
+/**
+ * One suite against all peers: their brokers run side by side, and the rounds go round among them, so
+ * that what disturbs the machine disturbs all of them alike. A broker serves one suite and no more.
+ */
+async function runPattern(
+  plan: BenchPlan,
+  pattern: string,
+  { label, settings }: Variation,
+  observer: BenchObserver,
+): Promise<Cell[]> {
+  const suite = SUITES.get(pattern)!;
+  const brokers: BrokerUnderTest[] = [];
+  try {
+    for (const peer of plan.peers) {
+      observer.progress(`starting ${peer.name}`);
+      brokers.push(await openPeer(peer, settings));
+    }
+    const rounds: Round[][] = brokers.map(() => []);
+    for (let round = 1; round <= settings.rounds; round++) {
+      for (const [index, broker] of brokers.entries()) {
+        const what = [pattern, label, broker.name, `round ${round} of ${settings.rounds}`];
+        const prefix = what.filter((word) => word !== '').join(', ');
+        const progress = (text: string): void => observer.progress(`${prefix}: ${text}`);
+        rounds[index].push(await suite.run({ settings, broker, progress }));
+      }
+    }
+    return brokers.map(({ name }, index) => ({
+      pattern,
+      peer: name,
+      variation: label,
+      rounds: rounds[index],
+    }));
+  } finally {
+    await Promise.all(brokers.map((broker) => broker.close()));
+  }
+}
+
+/** Runs everything. @throws BenchError when a broker cannot be started or a connection fails. */
+export async function runBench(plan: BenchPlan, observer: BenchObserver): Promise<Results> {
+  const { settings } = plan.variations[0];
+  if (settings.pin) {
+    if (!canPin()) throw new BenchError('--pin needs taskset, which is not here');
+    pinGenerator(settings.loadThreads);
+  }
+  const cells: Cell[] = [];
+  for (const pattern of plan.patterns) {
+    for (const variation of plan.variations) {
+      const some = await runPattern(plan, pattern, variation, observer);
+      for (const cell of some) observer.onCell(cell);
+      cells.push(...some);
+    }
+  }
+  return {
+    version: 1,
+    date: new Date().toISOString(),
+    command: plan.command,
+    commit: commit(),
+    machine: machine(),
+    settings,
+    peers: plan.peers.map(({ name, settings: how }) => ({ name, settings: how })),
+    cells,
+  };
+}

@@ -1,0 +1,235 @@
+/** The settings of the benchmark suites: one table for the environment, the flags and `--help`. */
+import { processEnvironment } from '../../src/base/config.js';
+import { ConfigError } from '../../src/base/errors.js';
+import {
+  loadSettings,
+  type Relation,
+  type Setting,
+  type SettingsTable,
+} from '../../src/base/settings.js';
+import { CONFIG_SETTINGS } from '../../src/base/settings-table.js';
+import * as type from '../../src/base/value-type.js';
+import { PAYLOAD_BYTES_MIN } from './frame-format.js';
+import { defaultThreads } from './load.js';
+
+/** What a run is asked for. */
+export interface BenchSettings {
+  /** Names of suites, by commas. */
+  readonly patterns: readonly string[];
+  /** The many side of a pattern; 0: what the pattern has by itself. */
+  readonly clients: number;
+  /** Messages of each publisher; 0: as many as go in the duration. */
+  readonly messages: number;
+  readonly durationMs: number;
+  /** Same traffic on the same connections before the measured part. */
+  readonly warmupMs: number;
+  readonly payloadBytes: number;
+  readonly qos: 0 | 1 | 2;
+  /** QoS 1 and 2 messages of a publisher sent and not acknowledged. */
+  readonly window: number;
+  /** One topic for all, or one for each publisher. */
+  readonly topics: 'shared' | 'own';
+  /** Topics that a publisher goes through; 0 never repeats one. */
+  readonly topicCount: number;
+  /** Messages in one write; 0: as many as fit 64 KiB. */
+  readonly batch: number;
+  /** Messages a second of all publishers in paced and mixed. */
+  readonly rate: number;
+  /** Filters held while subscribe measures, retained messages of retained. */
+  readonly count: number;
+  /** Workers of the broker under test. */
+  readonly workers: number;
+  /** A running broker; empty: one is started. */
+  readonly host: string;
+  readonly port: number;
+  /** Process of the running broker, for its CPU and memory; 0: they are left out. */
+  readonly pid: number;
+  readonly loadThreads: number;
+  readonly rounds: number;
+  readonly pin: boolean;
+  readonly stallMs: number;
+  /** Files to write; empty: none. */
+  readonly json: string;
+  readonly html: string;
+  readonly svg: string;
+}
+
+/** Where results are more than a number off, the setting says so by its name. */
+const QOS: type.ValueType<0 | 1 | 2> = {
+  allowed: '0, 1 or 2',
+  placeholder: 'number',
+  read: (given) => ([0, 1, 2] as const).find((qos) => String(qos) === String(given).trim()),
+  show: String,
+};
+const TOPICS: type.ValueType<'shared' | 'own'> = {
+  allowed: 'shared, own',
+  placeholder: 'word',
+  read: (given) => (['shared', 'own'] as const).find((word) => word === String(given).trim()),
+  show: (value) => value,
+};
+const TEXT: type.ValueType<string> = {
+  allowed: 'text',
+  placeholder: 'text',
+  read: (given) => (typeof given === 'string' ? given.trim() : undefined),
+  show: (value) => value,
+};
+const FILE: type.ValueType<string> = { ...TEXT, placeholder: 'file' };
+const WORDS: type.ValueType<readonly string[]> = {
+  allowed: 'names by commas',
+  placeholder: 'name,…',
+  read: (given) => (typeof given === 'string' ? given.split(',').map((w) => w.trim()) : undefined),
+  show: (words) => words.join(','),
+};
+const HOUR_MS = 3_600_000;
+
+function setting<T>(
+  name: string,
+  valueType: type.ValueType<T>,
+  fallback: string,
+  summary: string,
+): Setting<T> {
+  return {
+    environment: `SURGEMQ_BENCH_${name.toUpperCase().replaceAll('-', '_')}`,
+    flag: name,
+    option: name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+    type: valueType,
+    default: fallback,
+    summary,
+  };
+}
+
+function count(min: number, max: number): type.ValueType<number> {
+  return type.wholeNumber({ min, max });
+}
+
+/** Every setting, in the order of `--help`. */
+export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
+  patterns: setting(
+    'patterns',
+    WORDS,
+    'one,fan-in,fan-out,mesh',
+    'Suites to run where none is named as an argument.',
+  ),
+  clients: setting(
+    'clients',
+    count(0, 100_000),
+    '0',
+    'The many of a pattern: publishers of fan-in, subscribers of fan-out, clients of mesh, pairs, ' +
+      'connections. 0: its own number.',
+  ),
+  messages: setting(
+    'messages',
+    count(0, 1_000_000_000),
+    '0',
+    'Messages of each publisher in the measured part; 0: as many as go in the duration.',
+  ),
+  durationMs: setting(
+    'duration',
+    type.duration({ min: 10, max: HOUR_MS }, 1),
+    '3s',
+    'For how long publishers publish in the measured part.',
+  ),
+  warmupMs: setting(
+    'warmup',
+    type.duration({ min: 0, max: HOUR_MS }, 1),
+    '1s',
+    'The same load on the same connections before that, which is not measured.',
+  ),
+  payloadBytes: setting(
+    'payload',
+    type.bytes({ min: PAYLOAD_BYTES_MIN, max: 16 * 1024 * 1024 }),
+    '64',
+    'Payload of each message.',
+  ),
+  qos: setting('qos', QOS, '0', 'QoS of messages and of subscriptions.'),
+  window: setting(
+    'window',
+    count(1, 16_384),
+    '1000',
+    'QoS 1 and 2 messages that a publisher may have sent and not seen acknowledged.',
+  ),
+  topics: setting(
+    'topics',
+    TOPICS,
+    'shared',
+    'Whether publishers of fan-in and mesh share one topic or have one each.',
+  ),
+  topicCount: setting(
+    'topic-count',
+    count(0, 1_000_000_000),
+    '1',
+    'Topics that each publisher goes through, message by message; 0: it never comes back to one.',
+  ),
+  batch: setting(
+    'batch',
+    count(0, 100_000),
+    '0',
+    'Messages that a publisher puts in one write; 0: as many as fit 64 KiB.',
+  ),
+  rate: setting(
+    'rate',
+    count(1, 10_000_000),
+    '20000',
+    'Messages a second of all publishers together, in paced and mixed.',
+  ),
+  count: setting(
+    'count',
+    count(1, 10_000_000),
+    '100000',
+    'Filters of subscribe, messages of retained.',
+  ),
+  workers: { ...CONFIG_SETTINGS.workers, summary: 'Worker threads of the broker under test.' },
+  host: setting('host', TEXT, '', 'A running broker to measure instead of starting one.'),
+  port: setting('port', count(1, 65_535), '1883', 'Its port.'),
+  pid: setting('pid', count(0, 2 ** 31), '0', 'Its process, for CPU and memory; 0: without.'),
+  loadThreads: setting(
+    'load-threads',
+    count(1, 64),
+    String(defaultThreads()),
+    'Threads of the load generator; paced and mixed have one more, that only sends.',
+  ),
+  rounds: setting('rounds', count(1, 1_000), '1', 'Rounds; results are medians.'),
+  pin: setting(
+    'pin',
+    type.trueOrFalse(),
+    'false',
+    'Keep broker and generator on cores of their own (taskset): as many of the first as it has ' +
+      'workers for the broker, as many of the last as it has threads for the generator.',
+  ),
+  stallMs: setting(
+    'stall',
+    type.duration({ min: 100, max: HOUR_MS }, 1),
+    '10s',
+    'Without any progress for this long, what is missing counts as lost.',
+  ),
+  json: setting('json', FILE, '', 'Write results and settings to this file, as JSON.'),
+  html: setting('html', FILE, '', 'Write a page with charts to this file.'),
+  svg: setting('svg', FILE, '', 'Write the bar chart alone to this file.'),
+};
+
+const RELATIONS: readonly Relation<BenchSettings>[] = [
+  {
+    settings: ['pid', 'host'],
+    severity: 'fault',
+    check: ({ pid, host }) =>
+      pid !== 0 && host === '' ? 'it belongs to a running broker, which host names' : undefined,
+  },
+];
+
+/**
+ * Reads the settings: defaults < environment < flags.
+ * @param flags by flag name without dashes, as text.
+ * @throws ConfigError with a line for every fault.
+ */
+export function loadBenchSettings(
+  flags: Readonly<Record<string, string>>,
+  environment: NodeJS.ProcessEnv = processEnvironment(),
+): { readonly settings: BenchSettings; readonly warnings: readonly string[] } {
+  const { values, faults, warnings } = loadSettings<BenchSettings>(
+    BENCH_SETTINGS,
+    { environment, flags },
+    { prefix: 'SURGEMQ_BENCH_', relations: RELATIONS },
+  );
+  if (faults.length > 0) throw new ConfigError(faults);
+  return { settings: values, warnings };
+}

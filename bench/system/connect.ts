@@ -1,0 +1,74 @@
+/** How fast clients connect, and what an idle one costs in memory. */
+import { clientIds, idleClient } from '../support/exchange-plan.js';
+import type { LoadPlan } from '../support/load-plan.js';
+import {
+  CpuSpan,
+  generatorWarnings,
+  MEASURE,
+  measured,
+  type SuiteContext,
+  withLoad,
+} from '../support/measure-load.js';
+import type { Round } from '../support/results.js';
+import type { Suite } from './suite.js';
+
+const CLIENTS = 5_000;
+/** Connections made and closed before: part of all, at most this many. */
+const WARMUP_CLIENTS_MAX = 1_000;
+/** Memory is read when it has settled. */
+const SETTLE_MS = 500;
+
+function plan(clients: number): LoadPlan {
+  const id = clientIds('idle');
+  return {
+    clients: Array.from({ length: clients }, (_, index) => idleClient(id(index))),
+    publisherCount: 0,
+    ratePerSecond: 0,
+    takesLatency: false,
+  };
+}
+
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+}
+
+async function run(context: SuiteContext): Promise<Round> {
+  const { broker, settings } = context;
+  const clients = settings.clients || CLIENTS;
+  const warmup = Math.min(WARMUP_CLIENTS_MAX, Math.ceil(clients / 5));
+  await withLoad(context, plan(warmup), (load) => load.connect());
+  await settle();
+  const memoryBefore = broker.residentBytes();
+  broker.resetPeak();
+  return withLoad(context, plan(clients), async (load) => {
+    const cpu = new CpuSpan(broker);
+    const { from, to } = await load.connect();
+    const brokerNs = cpu.brokerNs();
+    const share = cpu.generatorShare(load.threads);
+    await settle();
+    const memory = broker.residentBytes();
+    const grown = memory === null || memoryBefore === null ? null : memory - memoryBefore;
+    return {
+      measures: [
+        ...measured('connections/s', 'perSecond', clients / ((to - from) / 1e9)),
+        ...measured(
+          'broker CPU a connection',
+          'nanoseconds',
+          brokerNs === null ? null : brokerNs / clients,
+        ),
+        ...measured('memory a connection', 'bytes', grown === null ? null : grown / clients),
+        ...measured(MEASURE.peak, 'bytes', broker.peakBytes()),
+        ...measured(MEASURE.generator, 'share', share),
+      ],
+      latency: null,
+      faults: [],
+      warnings: generatorWarnings(share),
+    };
+  });
+}
+
+export const connect: Suite = {
+  name: 'connect',
+  summary: '5,000 connections (--clients): how many a second, and the memory of an idle one',
+  run,
+};

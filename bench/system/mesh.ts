@@ -1,0 +1,15 @@
+/** Everyone publishes, everyone subscribes. */
+import { exchangePlan } from '../support/exchange-plan.js';
+import { measureLoad } from '../support/measure-load.js';
+import type { Suite } from './suite.js';
+
+const CLIENTS = 20;
+
+export const mesh: Suite = {
+  name: 'mesh',
+  summary: '20 clients (--clients), all publish and all subscribe',
+  run(context) {
+    const { settings } = context;
+    return measureLoad(context, exchangePlan(settings, settings.clients || CLIENTS, 0, true));
+  },
+};

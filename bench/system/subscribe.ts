@@ -1,0 +1,111 @@
+/**
+ * How fast filters are subscribed, what one costs in memory, and whether a publication costs more when
+ * there are many filters that have nothing to do with it. Every message has another topic than the one
+ * before, so that none is helped by its neighbour.
+ */
+import { clientIds, exchangePlan, idleClient } from '../support/exchange-plan.js';
+import type { LoadPlan } from '../support/load-plan.js';
+import {
+  CpuSpan,
+  generatorWarnings,
+  MEASURE,
+  measured,
+  publishMeasured,
+  type SuiteContext,
+  withLoad,
+} from '../support/measure-load.js';
+import type { Measure, Round } from '../support/results.js';
+import type { Suite } from './suite.js';
+
+const FEW_FILTERS = 1_000;
+/** Topics in rotation unless the settings say how many. */
+const TOPICS = 50_000;
+const HOLDERS = 10;
+
+/** Clients that hold filters `from` to `to` among them. */
+function holders(from: number, to: number): LoadPlan {
+  const id = clientIds('holder');
+  const step = Math.ceil((to - from) / HOLDERS);
+  const clients = Array.from({ length: HOLDERS }, (_, index) => ({
+    ...idleClient(id(index)),
+    subscribe: {
+      filters: {
+        kind: 'many' as const,
+        prefix: 'held',
+        from: Math.min(to, from + index * step),
+        to: Math.min(to, from + (index + 1) * step),
+      },
+      qos: 0 as const,
+      receive: null,
+    },
+  }));
+  return {
+    clients: clients.filter(({ subscribe: { filters } }) => filters.to > filters.from),
+    publisherCount: 0,
+    ratePerSecond: 0,
+    takesLatency: false,
+  };
+}
+
+/** Two measures of a publishing part, under names of their own. */
+function named(round: Round, when: string): Measure[] {
+  return round.measures
+    .filter(({ name }) => name === MEASURE.cpu || name === MEASURE.deliveries)
+    .map((measure) => ({ ...measure, name: `${measure.name} ${when}` }));
+}
+
+async function run(context: SuiteContext): Promise<Round> {
+  const { broker, settings } = context;
+  const topicCount = settings.topicCount === 1 ? TOPICS : settings.topicCount;
+  const traffic = exchangePlan({ ...settings, topicCount, topics: 'shared' }, 1, 1);
+  const publish = (): Promise<Round> =>
+    withLoad(context, traffic, async (load) => {
+      await load.connect();
+      await load.subscribe();
+      return publishMeasured(context, load);
+    });
+  return withLoad(context, holders(0, FEW_FILTERS), async (few) => {
+    await few.connect();
+    await few.subscribe();
+    const withFew = await publish();
+    return withLoad(context, holders(FEW_FILTERS, FEW_FILTERS + settings.count), async (many) => {
+      await many.connect();
+      const memoryBefore = broker.residentBytes();
+      const cpu = new CpuSpan(broker);
+      const { from, to } = await many.subscribe();
+      const brokerNs = cpu.brokerNs();
+      const share = cpu.generatorShare(many.threads);
+      const memory = broker.residentBytes();
+      const grown = memory === null || memoryBefore === null ? null : memory - memoryBefore;
+      const { count } = settings;
+      const withMany = await publish();
+      return {
+        measures: [
+          ...measured('filters/s', 'perSecond', count / ((to - from) / 1e9)),
+          ...measured(
+            'broker CPU a filter',
+            'nanoseconds',
+            brokerNs === null ? null : brokerNs / count,
+          ),
+          ...measured('memory a filter', 'bytes', grown === null ? null : grown / count),
+          ...named(withFew, 'with 1,000 filters'),
+          ...named(withMany, 'with all'),
+        ],
+        latency: null,
+        faults: [...withFew.faults, ...withMany.faults],
+        warnings: [
+          ...generatorWarnings(share),
+          ...new Set([...withFew.warnings, ...withMany.warnings]),
+        ],
+      };
+    });
+  });
+}
+
+export const subscribe: Suite = {
+  name: 'subscribe',
+  summary:
+    '100,000 filters (--count), a tenth with wildcards: how many a second, the memory of one, and ' +
+    'what publishing costs beside them',
+  run,
+};

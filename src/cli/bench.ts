@@ -1,0 +1,230 @@
+/** `surgemq bench`: measures a broker, and compares it with others. */
+import { writeFileSync } from 'node:fs';
+import {
+  missing,
+  NAMED_PEERS,
+  OURS,
+  type Peer,
+  parsePeer,
+  parsePeerCommand,
+} from '../../bench/support/peers.js';
+import { mainChart } from '../../bench/support/report-charts.js';
+import { reportHtml } from '../../bench/support/report-html.js';
+import { reportText } from '../../bench/support/report-text.js';
+import { hasPassed, type Results } from '../../bench/support/results.js';
+import { type BenchObserver, runBench, type Variation } from '../../bench/support/run-bench.js';
+import {
+  BENCH_SETTINGS,
+  type BenchSettings,
+  loadBenchSettings,
+} from '../../bench/support/settings.js';
+import { SUITES } from '../../bench/system/suites.js';
+import { processEnvironment } from '../base/config.js';
+import { ConfigError } from '../base/errors.js';
+import { didYouMean } from '../base/nearest.js';
+import { type Flag, flagsHelp, splitArgs, UsageError } from './args.js';
+
+const COMPARE = 'compare';
+/** Rounds of a comparison unless the settings say how many. */
+const COMPARE_DEFAULTS = { [BENCH_SETTINGS.rounds.environment]: '3' };
+
+const FLAGS: readonly Flag[] = [
+  ...Object.values(BENCH_SETTINGS).map(
+    ({ flag, type, environment, summary, default: fallback }) => ({
+      name: flag,
+      ...(type.placeholder === '' ? {} : { placeholder: type.placeholder }),
+      summary: `${summary} Allowed: ${type.allowed}. [${environment}${
+        fallback === '' ? '' : `, default ${fallback}`
+      }]`,
+    }),
+  ),
+  {
+    name: 'peer',
+    placeholder: 'name=command',
+    isRepeatable: true,
+    summary:
+      'Another broker to compare with: a shell command, which finds PORT and WORKERS in its ' +
+      'environment. May be given more than once.',
+  },
+  {
+    name: 'sweep',
+    placeholder: 'flag=value,…',
+    summary:
+      'Runs everything once for each value of one of the flags above, such as workers=1,2,4.',
+  },
+  { name: 'help', summary: 'Shows this text.' },
+];
+
+const HELP = `Usage: surgemq bench [pattern…] [flags]
+       surgemq bench compare [mosquitto] [aedes] [mqtt://HOST:PORT[?pid=PID]…] [flags]
+
+Measures the broker, which it starts as a process of its own, and checks every message: a run with a
+lost, duplicated or reordered one fails, with exit code 1. compare runs other brokers beside it, rounds
+interleaved.
+
+Patterns:
+${[...SUITES.values()].map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+
+Settings come from the environment and, stronger, from flags:
+
+${flagsHelp(FLAGS)}
+`;
+
+interface Request {
+  readonly patterns: readonly string[];
+  readonly peers: readonly Peer[];
+  readonly variations: readonly Variation[];
+  readonly warnings: readonly string[];
+}
+
+/** The words behind the command: peers of a comparison, else patterns. */
+function readWords(
+  words: readonly string[],
+  faults: string[],
+): { patterns: string[]; peers: Peer[] } {
+  if (words[0] !== COMPARE) return { patterns: [...words], peers: [] };
+  const peers: Peer[] = [];
+  for (const word of words.slice(1)) {
+    const peer = parsePeer(word);
+    const reason = peer === undefined ? `${word} is no broker known here` : missing(peer);
+    if (reason !== null) {
+      faults.push(peer === undefined ? `${reason}${didYouMean(word, NAMED_PEERS.keys())}` : reason);
+    } else if (peer !== undefined && peer !== OURS) {
+      peers.push(peer);
+    }
+  }
+  return { patterns: [], peers };
+}
+
+/** One variation, or one for each value of a sweep. @throws ConfigError */
+function readVariations(
+  flags: Readonly<Record<string, string>>,
+  defaults: NodeJS.ProcessEnv,
+  sweep: string | undefined,
+  faults: string[],
+): { variations: Variation[]; warnings: readonly string[] } {
+  const labels = sweep === undefined ? [''] : sweepLabels(sweep, faults);
+  const loaded = labels.map((label) => {
+    const at = label.indexOf('=');
+    const swept = label === '' ? {} : { [label.slice(0, at)]: label.slice(at + 1) };
+    const { settings, warnings } = loadBenchSettings(
+      { ...flags, ...swept },
+      { ...defaults, ...processEnvironment() },
+    );
+    return { label, settings, warnings };
+  });
+  return {
+    variations: loaded.map(({ label, settings }) => ({ label, settings })),
+    warnings: loaded[0]?.warnings ?? [],
+  };
+}
+
+/** `workers=1,2` as `workers=1` and `workers=2`. */
+function sweepLabels(sweep: string, faults: string[]): string[] {
+  const [flag, list = ''] = sweep.split('=', 2);
+  const names = Object.values(BENCH_SETTINGS).map(({ flag: name }) => name);
+  if (!names.includes(flag) || list === '') {
+    faults.push(
+      `--sweep is "${sweep}"; allowed: a flag, =, values by commas${didYouMean(flag, names)}`,
+    );
+    return [''];
+  }
+  return list.split(',').map((value) => `${flag}=${value.trim()}`);
+}
+
+/** The brokers to measure: ours or the running one first, which the others are compared with. */
+function allPeers(
+  { host, port, pid }: BenchSettings,
+  named: readonly Peer[],
+  commands: Peer[],
+): Peer[] {
+  const first: Peer =
+    host === ''
+      ? OURS
+      : {
+          kind: 'running',
+          name: `${host}:${port}`,
+          settings: 'a running broker',
+          host,
+          port,
+          pid: pid === 0 ? null : pid,
+        };
+  return [first, ...named, ...commands];
+}
+
+/** Checks everything that can be wrong before anything is started. @throws UsageError, ConfigError */
+function readRequest(args: readonly string[]): Request {
+  const { values, positionals, faults: flagFaults } = splitArgs(FLAGS, args);
+  const faults = [...flagFaults];
+  const words = readWords(positionals, faults);
+  const commands: Peer[] = [];
+  for (const text of values.get('peer') ?? []) {
+    const peer = parsePeerCommand(text);
+    if (peer === undefined) faults.push(`--peer is "${text}"; allowed: a name, =, a command`);
+    else commands.push(peer);
+  }
+  const flags = Object.fromEntries(
+    [...values].map(([name, given]) => [name, given[given.length - 1]]),
+  );
+  const defaults = positionals[0] === COMPARE ? COMPARE_DEFAULTS : {};
+  try {
+    const { variations, warnings } = readVariations(
+      flags,
+      defaults,
+      values.get('sweep')?.[0],
+      faults,
+    );
+    const { settings } = variations[0];
+    const patterns = words.patterns.length > 0 ? words.patterns : settings.patterns;
+    for (const pattern of patterns) {
+      if (SUITES.has(pattern)) continue;
+      faults.push(`${pattern} is no pattern${didYouMean(pattern, [...SUITES.keys(), COMPARE])}`);
+    }
+    const peers = allPeers(settings, words.peers, commands);
+    if (faults.length === 0) return { patterns, peers, variations, warnings };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    faults.push(...error.faults);
+  }
+  throw new UsageError(faults);
+}
+
+/** A line on a terminal that is written over; nothing elsewhere. */
+function observer(): BenchObserver {
+  const { stderr } = process;
+  const progress = (text: string): void => {
+    if (stderr.isTTY) stderr.write(`\r\u001b[2K${text.slice(0, (stderr.columns ?? 80) - 1)}`);
+  };
+  return { progress, onCell: () => progress('') };
+}
+
+/** Writes the files that were asked for. */
+function writeReports(results: Results, { json, html, svg }: BenchSettings): void {
+  if (json !== '') writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
+  if (html !== '') writeFileSync(html, reportHtml(results));
+  const chart = svg === '' ? null : mainChart(results);
+  if (chart !== null) writeFileSync(svg, chart);
+}
+
+/**
+ * Runs the command. @returns 1 when a message was lost, duplicated or reordered.
+ * @throws UsageError; BenchError when a broker cannot be started or reached.
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  if (splitArgs(FLAGS, args).values.has('help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const { warnings, ...request } = readRequest(args);
+  for (const warning of warnings) process.stderr.write(`surgemq: ${warning}\n`);
+  const command = ['surgemq', 'bench', ...args].map(quoted).join(' ');
+  const results = await runBench({ ...request, command }, observer());
+  process.stdout.write(reportText(results));
+  writeReports(results, request.variations[0].settings);
+  return hasPassed(results) ? 0 : 1;
+}
+
+/** An argument as a shell would take it. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
