@@ -89,6 +89,8 @@ export const RING_BYTES_MAX = 1024 * MIB;
 
 /** Retained messages are sent to a new subscriber in parts of this size, the next when the last was taken. */
 export const RETAINED_PART_BYTES = 64 * KIB;
+/** Levels of retained topics that a search looks at before others have a turn: about a millisecond. */
+export const RETAINED_STEPS_MAX = 10_000;
 /** Bytes a turn takes from the rings before it looks at its sockets again. */
 export const DRAIN_BYTES = 4 * MIB;
 

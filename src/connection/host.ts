@@ -41,7 +41,7 @@ export interface ConnectionHost extends OutboxHost {
     confirmed: () => void,
   ): void;
   unsubscribe(session: Session, filterKey: string): void;
-  /** Sends what is retained for filters just subscribed. */
+  /** Sends what is retained for filters just subscribed; once for each `subscribe`. */
   replayRetained(
     session: Session,
     filters: readonly (readonly [filterKey: string, qos: QoS])[],

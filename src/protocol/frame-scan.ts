@@ -14,11 +14,11 @@ import {
   headerError,
   LENGTH_VARIES,
   lengthError,
-  lengthNotShortest,
   lengthTooLong,
   QOS_MASK,
 } from './fixed-header.js';
 import { PacketType, type ProtocolVersion } from './packet.js';
+import { remainingLengthBytes, writeRemainingLength } from './publish-frame.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
@@ -62,6 +62,8 @@ export class FrameScan {
   readonly #maxPacketBytes: number;
   /** Where the body of the frame measured last begins. */
   #bodyStart = 0;
+  /** Its remaining length takes more bytes than it needs. */
+  #isPadded = false;
   #viewed: Buffer = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer, NO_BYTES.byteOffset, 0);
 
@@ -90,20 +92,42 @@ export class FrameScan {
       }
       const frameEnd = this.#measure(buffer, position, end);
       if (frameEnd === 0) return position;
-      const type = buffer[position] >> 4;
-      if (type === PacketType.publish) {
+      if (buffer[position] >> 4 === PacketType.publish && !this.#isPadded) {
         position = this.#run(buffer, position, frameEnd, end, sink);
         if (position < 0) return -position;
         continue;
       }
-      const goOn =
-        type >= PacketType.puback && type <= PacketType.pubcomp
-          ? sink.onAck(type, packetIdAt(buffer, this.#bodyStart))
-          : sink.onFrame(buffer, position, frameEnd);
+      const goOn = this.#isPadded
+        ? this.#handOnShortest(buffer, position, frameEnd, sink)
+        : this.#handOn(buffer, position, frameEnd, sink);
       position = frameEnd;
       if (!goOn) return position;
     }
     return position;
+  }
+
+  /** Hands on the measured frame [start, end), which is no PUBLISH. @returns what the sink says. */
+  #handOn(buffer: Buffer, start: number, end: number, sink: FrameSink): boolean {
+    const type = buffer[start] >> 4;
+    return type >= PacketType.puback && type <= PacketType.pubcomp
+      ? sink.onAck(type, packetIdAt(buffer, this.#bodyStart))
+      : sink.onFrame(buffer, start, end);
+  }
+
+  /**
+   * Hands on a copy of the measured frame [start, end) with its remaining length in the shortest
+   * form. MQTT 3.1.1 does not forbid a longer one and some clients always write four bytes; MQTT
+   * 5.0 does, and readers exist that refuse it: it must not be forwarded as it came.
+   */
+  #handOnShortest(buffer: Buffer, start: number, end: number, sink: FrameSink): boolean {
+    const length = end - this.#bodyStart;
+    const frame = Buffer.allocUnsafe(1 + remainingLengthBytes(length) + length);
+    frame[0] = buffer[start];
+    buffer.copy(frame, writeRemainingLength(frame, 1, length), this.#bodyStart, end);
+    this.#measure(frame, 0, frame.length);
+    return buffer[start] >> 4 === PacketType.publish
+      ? this.#run(frame, 0, frame.length, frame.length, sink) > 0
+      : this.#handOn(frame, 0, frame.length, sink);
   }
 
   /**
@@ -119,12 +143,13 @@ export class FrameScan {
     let at = position + 1;
     let length = 0;
     let shift = 0;
+    this.#isPadded = false;
     for (;;) {
       if (at >= end) return 0;
       const byte = buffer[at++];
       length |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        if (byte === 0 && shift > 0) throw lengthNotShortest();
+        this.#isPadded = byte === 0 && shift > 0;
         break;
       }
       shift += 7;

@@ -4,7 +4,7 @@
  */
 
 export const RecordKind = {
-  /** Body: a run. Words: publisher's connection id; header byte | topic's offset << 8; topic length; count. */
+  /** Body: a run. Words: publisher's connection id; header byte | topic's offset << 8 | flags; topic length; count. */
   run: 1,
   /** Body: InterestChange. Word 0: its number, confirmed by `interestConfirmed`. */
   interest: 2,

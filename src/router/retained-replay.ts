@@ -28,6 +28,8 @@ class Replay implements ReplayGuard {
   readonly session: Session;
   /** Filters still to come, with the QoS granted. A filter subscribed again moves to the end. */
   readonly filters = new Map<string, QoS>();
+  /** Calls of `start` still to come. */
+  expected = 0;
   qos: QoS = 0;
   /** Shards to be asked for the current filter. */
   owners = 0;
@@ -37,6 +39,8 @@ class Replay implements ReplayGuard {
   asked = -1;
   isPartDone = false;
   filterKey = '';
+  /** What an owner has sent and the session was not given yet: one part at most. */
+  readonly arrived: { readonly topicKey: string; readonly frame: Buffer }[] = [];
   /** In the list of those that have a step to take. */
   isReady = false;
 
@@ -81,8 +85,11 @@ export class RetainedReplays {
     this.#parts = parts;
   }
 
-  /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */
-  start(session: Session, filters: readonly (readonly [filterKey: string, qos: QoS])[]): void {
+  /**
+   * The session has subscribed, and `start` will follow: what comes live from here on is not to be
+   * sent once more as retained.
+   */
+  expect(session: Session): void {
     let replay = session.replay as Replay | null;
     if (replay === null) {
       replay = new Replay(this.#nextId, session);
@@ -90,6 +97,14 @@ export class RetainedReplays {
       session.replay = replay;
       this.#replays.set(replay.id, replay);
     }
+    replay.expected++;
+  }
+
+  /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */
+  start(session: Session, filters: readonly (readonly [filterKey: string, qos: QoS])[]): void {
+    const replay = session.replay as Replay | null;
+    if (replay === null) return;
+    replay.expected--;
     for (const [filterKey, qos] of filters) {
       replay.filters.delete(filterKey);
       replay.filters.set(filterKey, qos);
@@ -125,7 +140,11 @@ export class RetainedReplays {
     this.#parts.schedule();
   }
 
-  /** A message of a replay asked for here. */
+  /**
+   * A message of a replay asked for here. It is kept until the rings have been read to their ends:
+   * its owner may have read a message from another ring that comes here live too, and must come
+   * once. What lies in the rings when this arrives includes that.
+   */
   onMessage(
     replayId: number,
     word1: number,
@@ -138,7 +157,8 @@ export class RetainedReplays {
     if (replay === undefined) return;
     const topicStart = start + (word1 >>> 8);
     const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
-    this.#deliver(replay, topicKey, word1 & 0xff, buffer, start, end);
+    replay.arrived.push({ topicKey, frame: Buffer.from(buffer.subarray(start, end)) });
+    this.#makeReady(replay);
   }
 
   /** A part of a replay asked for here has come whole. */
@@ -186,6 +206,8 @@ export class RetainedReplays {
   #step(replay: Replay): void {
     const outlet = replay.session.outlet;
     if (outlet === null) return;
+    for (const { topicKey, frame } of replay.arrived) this.#deliver(replay, topicKey, frame);
+    replay.arrived.length = 0;
     if (outlet.isHeavy) {
       this.#makeReady(replay);
     } else if (replay.local !== null) {
@@ -206,6 +228,7 @@ export class RetainedReplays {
     const { shardIndex, shardCount, peers } = this.#parts;
     const next = replay.filters.entries().next();
     if (next.done) {
+      if (replay.expected > 0) return;
       replay.session.replay = null;
       this.#replays.delete(replay.id);
       return;
@@ -240,9 +263,10 @@ export class RetainedReplays {
         replay.local = null;
         return;
       }
+      if (next.value === null) return;
       const [topicKey, message] = next.value;
       const frame = toFrame(message);
-      this.#deliver(replay, topicKey, frame[0], frame, 0, frame.length);
+      this.#deliver(replay, topicKey, frame);
       bytes += frame.length;
     }
   }
@@ -255,6 +279,11 @@ export class RetainedReplays {
       if (next.done) {
         this.#answers.delete(key);
         this.#tell(RecordKind.retainedPart, from, replayId, 1);
+        return;
+      }
+      if (next.value === null) {
+        answer.isWanted = true;
+        this.#parts.schedule();
         return;
       }
       const [topicKey, message] = next.value;
@@ -270,32 +299,26 @@ export class RetainedReplays {
   }
 
   /** Delivers with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
-  #deliver(
-    replay: Replay,
-    topicKey: string,
-    header: number,
-    buffer: Buffer,
-    start: number,
-    end: number,
-  ): void {
+  #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
     if (replay.supersededTopics.has(topicKey)) return;
     const { session } = replay;
     const outlet = session.outlet;
     if (outlet === null) return;
+    const header = frame[0];
     const publishedQos = (header >> 1) & 3;
     const qos = Math.min(publishedQos, replay.qos);
     if (qos > 0) {
-      const bytes = Buffer.from(buffer.subarray(start, end));
-      const run = { bytes, header: header & ~1, topicLength: topicKey.length, count: 1 };
+      const run = { bytes: frame, header: header & ~1, topicLength: topicKey.length, count: 1 };
       session.enqueue(run, qos as 1 | 2, true);
       return;
     }
     const arena = this.#parts.arena;
-    const at = arena.reserve(end - start);
+    const end = frame.length;
+    const at = arena.reserve(end);
     if (publishedQos === 0) {
-      copyRunWithHeader(buffer, start, end, arena.buffer, at, PUBLISH_QOS0_RETAINED);
+      copyRunWithHeader(frame, 0, end, arena.buffer, at, PUBLISH_QOS0_RETAINED);
     } else {
-      arena.shrink(copyRunAsQos0(buffer, start, end, arena.buffer, at));
+      arena.shrink(copyRunAsQos0(frame, 0, end, arena.buffer, at));
       arena.buffer[at] = PUBLISH_QOS0_RETAINED;
     }
     outlet.append(at, arena.position);

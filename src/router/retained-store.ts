@@ -4,9 +4,11 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
+import { RETAINED_STEPS_MAX } from '../base/limits.js';
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Session } from '../sessions/session.js';
 import type { TopicsProvider } from '../topics/provider.js';
+import type { RetainedMatch } from '../topics/retained-tree.js';
 import { type RetainedMessage, toRetainedMessage } from './retained-message.js';
 
 const QOS_MASK = 0b0110;
@@ -41,9 +43,12 @@ export class RetainedStore {
     if (message !== null) this.#account(1, message.length);
   }
 
-  /** Messages whose topic matches the filter, found as they are asked for. */
-  match(filterKey: string): Iterator<[topicKey: string, message: RetainedMessage]> {
-    return this.#topics.matchRetained(filterKey);
+  /**
+   * Messages whose topic matches the filter, found as they are asked for; null now and then, where
+   * many topics were looked at and none matched: time to let others have a turn.
+   */
+  match(filterKey: string): Iterator<RetainedMatch<RetainedMessage> | null> {
+    return this.#topics.matchRetained(filterKey, RETAINED_STEPS_MAX);
   }
 
   #account(messages: number, bytes: number): void {

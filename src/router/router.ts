@@ -18,6 +18,11 @@ const QOS_SHIFT = 1;
 const QOS_BITS = 3;
 const RETAIN = 1;
 const PUBLISH_QOS0 = 0x30;
+/**
+ * Bit of a run record's second word: the publisher's shard knew of no subscription at the owner of
+ * the retained message, which gets the run for its store alone.
+ */
+const OWNER_STORES_ONLY = 0x1_0000;
 
 /** Publisher id of messages that no connection waits for: wills, the embedding program's. */
 export const NO_PUBLISHER = 0;
@@ -79,15 +84,18 @@ export class Router {
     count: number,
   ): void {
     let shardMask = route.shardMask;
+    let flags = 0;
     if ((header & RETAIN) !== 0) {
       if (route.retainedOwner === this.#shardIndex) {
         this.#retained.store(route.topicKey, buffer, start, end, header);
       } else {
-        shardMask |= 1 << route.retainedOwner;
+        const owner = 1 << route.retainedOwner;
+        if ((shardMask & owner) === 0) flags = OWNER_STORES_ONLY;
+        shardMask |= owner;
       }
     }
     if (shardMask !== 0) {
-      const word1 = header | ((topicStart - start) << 8);
+      const word1 = header | ((topicStart - start) << 8) | flags;
       const topicLength = route.topicKey.length;
       this.#link.send(
         RecordKind.run,
@@ -129,9 +137,12 @@ export class Router {
     end: number,
   ): void {
     const header = word1 & 0xff;
-    const route = this.#routes.find(buffer, start + (word1 >>> 8), topicLength);
+    const topicStart = start + ((word1 >>> 8) & 0xff);
+    const route = this.#routes.find(buffer, topicStart, topicLength);
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
       this.#retained.store(route.topicKey, buffer, start, end, header);
+      // Who has subscribed here meanwhile gets it as retained, with what else is.
+      if ((word1 & OWNER_STORES_ONLY) !== 0) return;
     }
     if (route.subscribers.length !== 0) {
       this.#deliver(source, publisherId, route, buffer, start, end, header, count);
@@ -241,10 +252,21 @@ export class Router {
     return from;
   }
 
+  /**
+   * Queues a run, and lays out at once what the window allows: behind what was published before at
+   * another QoS, before what is published next.
+   */
   #deliverRun(session: Session, run: Run, qos: 1 | 2): void {
     const dropped = session.enqueue(run, qos, false);
     this.#counters.add(Counter.messagesDelivered, run.count - dropped);
     if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
+    const { outlet } = session;
+    const window = session.openWindow();
+    if (outlet === null || outlet.isBlocked || !window.sendable) return;
+    const arena = this.#arena;
+    const at = arena.reserve(run.bytes.length);
+    arena.shrink(window.fill(arena.buffer, at, at + run.bytes.length, this.#clock.now));
+    if (arena.position > at) outlet.append(at, arena.position);
   }
 }
 

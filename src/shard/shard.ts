@@ -200,6 +200,7 @@ export class Shard implements ConnectionHost {
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
     confirmed: () => void,
   ): void {
+    this.replays.expect(session);
     this.registry.subscribe(session, filters, confirmed);
   }
 
@@ -211,7 +212,7 @@ export class Shard implements ConnectionHost {
     session: Session,
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
   ): void {
-    if (filters.length > 0) this.replays.start(session, filters);
+    this.replays.start(session, filters);
   }
 
   onGone(connection: Connection): void {
