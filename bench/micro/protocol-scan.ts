@@ -40,8 +40,8 @@ class CountingSink implements FrameSink {
     this.messages += count;
     return true;
   }
-  onAck(_type: number, _packetId: number): boolean {
-    this.acks++;
+  onAcks(_type: number, count: number): boolean {
+    this.acks += count;
     return true;
   }
   onFrame(): boolean {

@@ -9,7 +9,7 @@ import {
   ProtocolError,
   TimeoutError,
 } from '../base/errors.js';
-import { CLIENT_LINGER_MS, READ_BUFFER_BYTES } from '../base/limits.js';
+import { CLIENT_LINGER_MS, CLIENT_UNREAD_ACKS_BYTES, READ_BUFFER_BYTES } from '../base/limits.js';
 import { DISCONNECT, PINGREQ } from '../protocol/ack-frame.js';
 import { encodePacket, parsePacket } from '../protocol/codec.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
@@ -218,9 +218,10 @@ export class Connection implements FrameSink, KeepAliveHost {
     return false;
   }
 
-  onAck(type: number, packetId: number): boolean {
+  onAcks(type: number, count: number): boolean {
     if (this.#state !== State.open) throw beforeConnack(type);
-    this.#owner.onAck(type, packetId);
+    const { packetIds } = this.#reader;
+    for (let at = 0; at < count; at++) this.#owner.onAck(type, packetIds[at]);
     return true;
   }
 
@@ -293,13 +294,28 @@ export class Connection implements FrameSink, KeepAliveHost {
     if (this.#state >= State.ending) return true;
     this.#hasRead = true;
     try {
-      if (this.#reader.push(buffer, length)) return true;
+      const goesOn = this.#reader.push(buffer, length);
+      this.#checkUnsent();
+      // A handler may have ended the connection: its close would not be seen without reading.
+      if (goesOn || this.#state >= State.ending) return true;
       this.#isReadingStopped = true;
       return false;
     } catch (error) {
       this.#onReadError(error);
       return true;
     }
+  }
+
+  /**
+   * Acks cannot be held back, for a server that waits for us to read would wait for ever. One that
+   * sends and never reads is cut off before they fill the memory.
+   */
+  #checkUnsent(): void {
+    const { uri, maxQueuedBytes } = this.#settings;
+    // Messages that wait for the socket and messages sent again have that bound each.
+    const bytesMax = 2 * maxQueuedBytes + CLIENT_UNREAD_ACKS_BYTES;
+    if (!this.writer.isSocketFull || this.writer.unsentBytes <= bytesMax) return;
+    this.fail(new ConnectionLostError(`connection to ${uri} given up: the server does not read`));
   }
 
   #resume(): void {

@@ -14,7 +14,7 @@ import { toTopicKey } from '../topics/topic.js';
 import { AckHold } from './ack-hold.js';
 import { dispatchFrame } from './dispatch.js';
 import { Gather } from './gather.js';
-import { handleAck } from './handle-acks.js';
+import { handleAcks } from './handle-acks.js';
 import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
@@ -144,9 +144,9 @@ export class Connection implements FrameSink, Publisher {
     return this.isOpen;
   }
 
-  onAck(type: number, packetId: number): boolean {
+  onAcks(type: number, count: number): boolean {
     if (this.state !== ConnectionState.open) throw notConnected();
-    handleAck(this, type, packetId);
+    handleAcks(this, type, count);
     return this.isOpen;
   }
 

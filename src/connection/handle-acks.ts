@@ -1,36 +1,36 @@
 /** PUBACK, PUBREC, PUBREL and PUBCOMP (MQTT 3.1.1, 3.4 to 3.7). */
-import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
+import { appendAcks } from './append-acks.js';
 import type { Connection } from './connection.js';
 
-/** Handles an ack of an open connection. One that nobody waits for is answered where it must be, and forgotten. */
-export function handleAck(connection: Connection, type: number, packetId: number): void {
+/**
+ * Handles acks in a row of an open connection; their packet ids are in the host's scan. One that
+ * nobody waits for is answered where it must be, and forgotten.
+ */
+export function handleAcks(connection: Connection, type: number, count: number): void {
+  const { packetIds } = connection.host.scan;
   const session = connection.session!;
   const window = session.window;
+  let isExpected = false;
   switch (type) {
     case PacketType.puback:
-      if (window?.onPuback(packetId)) connection.outbox.onAcknowledged();
-      return;
+      if (window === null) return;
+      for (let at = 0; at < count; at++) if (window.onPuback(packetIds[at])) isExpected = true;
+      break;
+    case PacketType.pubcomp:
+      if (window === null) return;
+      for (let at = 0; at < count; at++) if (window.onPubcomp(packetIds[at])) isExpected = true;
+      break;
     case PacketType.pubrec:
       // Answered even when unknown: a client that has lost a PUBREL before must come to an end.
-      window?.onPubrec(packetId);
-      reply(connection, PacketType.pubrel, packetId);
-      return;
-    case PacketType.pubrel:
-      session.incomingQos2?.release(packetId);
-      reply(connection, PacketType.pubcomp, packetId); // [MQTT-4.3.3-2]
-      return;
-    case PacketType.pubcomp:
-      if (window?.onPubcomp(packetId)) connection.outbox.onAcknowledged();
+      for (let at = 0; at < count; at++) window?.onPubrec(packetIds[at]);
+      appendAcks(connection, PacketType.pubrel, count);
       return;
     default:
+      // [MQTT-4.3.3-2]
+      for (let at = 0; at < count; at++) session.incomingQos2?.release(packetIds[at]);
+      appendAcks(connection, PacketType.pubcomp, count);
       return;
   }
-}
-
-function reply(connection: Connection, type: number, packetId: number): void {
-  const arena = connection.host.arena;
-  const at = arena.reserve(ACK_BYTES);
-  writeAck(arena.buffer, at, type, packetId);
-  connection.outbox.append(at, at + ACK_BYTES);
+  if (isExpected) connection.outbox.onAcknowledged();
 }

@@ -4,6 +4,7 @@ import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Route } from '../router/route.js';
+import { appendAcks } from './append-acks.js';
 import type { Connection } from './connection.js';
 
 /**
@@ -90,21 +91,16 @@ function routeNewOnly(
   }
 }
 
-/** Acks of the packet ids in the host's scan, in their order [MQTT-4.6.0-2, 4.6.0-3]. */
+/** Acknowledges the packet ids in the host's scan, now or when those who read have caught up. */
 function acknowledge(connection: Connection, type: number, count: number): void {
   const { host, ackHold } = connection;
-  const packetIds = host.scan.packetIds;
-  const length = count * ACK_BYTES;
-  if (ackHold?.isHolding) {
-    const buffer = ackHold.reserve(length);
-    for (let index = 0; index < count; index++) {
-      ackHold.length = writeAck(buffer, ackHold.length, type, packetIds[index]);
-    }
+  if (!ackHold?.isHolding) {
+    appendAcks(connection, type, count);
     return;
   }
-  const start = host.arena.reserve(length);
-  const buffer = host.arena.buffer;
-  let at = start;
-  for (let index = 0; index < count; index++) at = writeAck(buffer, at, type, packetIds[index]);
-  connection.outbox.append(start, at);
+  const { packetIds } = host.scan;
+  const buffer = ackHold.reserve(count * ACK_BYTES);
+  for (let index = 0; index < count; index++) {
+    ackHold.length = writeAck(buffer, ackHold.length, type, packetIds[index]);
+  }
 }

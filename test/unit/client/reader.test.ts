@@ -27,8 +27,10 @@ class Recorder implements FrameSink {
     return true;
   }
 
-  onAck(type: number, packetId: number): boolean {
-    this.frames.push(`ack ${type} ${packetId}`);
+  onAcks(type: number, count: number): boolean {
+    for (const packetId of this.reader?.packetIds.subarray(0, count) ?? []) {
+      this.frames.push(`ack ${type} ${packetId}`);
+    }
     return true;
   }
 

@@ -209,7 +209,7 @@ describe('hostile bytes', () => {
     const scan = new FrameScan(1_000);
     const sink: FrameSink = {
       onRun: () => true,
-      onAck: () => true,
+      onAcks: () => true,
       onFrame: (buffer, start, end) => {
         parsePacket(buffer, start, end, 4);
         return true;

@@ -39,8 +39,10 @@ export class Recorder implements FrameSink {
     });
     return this.goOn;
   }
-  onAck(type: number, packetId: number): boolean {
-    this.events.push({ kind: 'ack', type, packetId });
+  onAcks(type: number, count: number): boolean {
+    for (const packetId of this.scan.packetIds.subarray(0, count)) {
+      this.events.push({ kind: 'ack', type, packetId });
+    }
     return this.goOn;
   }
   onFrame(buffer: Buffer, start: number, end: number): boolean {

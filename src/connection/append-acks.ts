@@ -1,0 +1,17 @@
+/** Acks for many packets at once. */
+import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
+import type { Connection } from './connection.js';
+
+/**
+ * Sends an ack of `type` for each of the first `count` packet ids in the host's scan, in their order
+ * [MQTT-4.6.0-2, 4.6.0-3, 4.6.0-4].
+ */
+export function appendAcks(connection: Connection, type: number, count: number): void {
+  const { arena, scan } = connection.host;
+  const { packetIds } = scan;
+  const start = arena.reserve(count * ACK_BYTES);
+  const { buffer } = arena;
+  let at = start;
+  for (let index = 0; index < count; index++) at = writeAck(buffer, at, type, packetIds[index]);
+  connection.outbox.append(start, at);
+}
