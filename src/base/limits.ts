@@ -123,6 +123,8 @@ export const CLIENT_HANDLERS_PENDING_MAX = 1_024;
  * full then grow to this many times their bound, and QoS 0 messages beyond are dropped and counted.
  */
 export const CLIENT_OVERFLOW_FACTOR = 16;
+/** Acks for a server that does not read: a million of them, and then it is cut off. */
+export const CLIENT_UNREAD_ACKS_BYTES = 4 * MIB;
 /** How long a client that sent DISCONNECT waits for the server to close, before it destroys the socket. */
 export const CLIENT_LINGER_MS = 2_000;
 /** Filters in one SUBSCRIBE when subscriptions are made again: some servers limit the packet to 64 KiB. */

@@ -170,7 +170,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /** Unsubscribes; resolves on UNSUBACK. Handlers are not called any more from now on. */
-  unsubscribe(filters: string | readonly string[], options: CallOptions = NO_OPTIONS) {
+  unsubscribe(
+    filters: string | readonly string[],
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<void> {
     return this.#requests.unsubscribe(filters, options);
   }
 
@@ -293,7 +296,13 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       get mayStopReading() {
         return !client.#isAwaiting;
       },
-      onMessage: (message) => this.#guarded(() => this.emit('message', message)),
+      onMessage: (message) => {
+        try {
+          this.emit('message', message);
+        } catch (error) {
+          throwLater(error);
+        }
+      },
       onHandlerError: (error) => this.#onHandlerError(error),
       onRoom: () => this.#connection?.resumeReading(),
     };
@@ -353,9 +362,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   #giveUp(error: Error, isFirst: boolean): void {
-    this.#outgoing.refusal = isFirst ? null : error;
+    this.#outgoing.refusal = error;
     this.#finish(error, error);
-    if (isFirst) this.#state = 'idle';
+    if (!isFirst) return;
+    // Nothing was ever there: what is asked for from now on waits for another `connect`.
+    this.#outgoing.refusal = null;
+    this.#state = 'idle';
   }
 
   #detach(): void {

@@ -130,14 +130,14 @@ export class Delivery {
   /** Gives a message to everybody who wants it, each once, and sends or holds its ack. */
   #deliver(route: Route, message: Message, packetId: number): void {
     const type = ACK_TYPE[message.qos];
-    const ack = type === 0 ? null : this.#offer(route, message, type, packetId);
-    if (type === 0) this.#offer(route, message, 0, 0);
-    else if (ack === null || ack.pending === 0) this.#incoming.ack(type, packetId);
-    else this.#incoming.hold(ack);
+    const ack = this.#offer(route, message, type, packetId);
     if (this.#host.hasMessageListener) this.#host.onMessage(message);
+    if (type === 0) return;
+    if (ack === null || ack.pending === 0) this.#incoming.ack(type, packetId);
+    else this.#incoming.hold(ack);
   }
 
-  /** @returns the ack that handlers or streams hold; null when none does. */
+  /** @returns the ack that handlers or streams hold; null when none does, and for QoS 0. */
   #offer(route: Route, message: Message, type: number, packetId: number): HeldAck | null {
     let ack: HeldAck | null = null;
     const { subscriptions } = route;

@@ -2,6 +2,7 @@
  * QoS 1 and 2 messages on their way in: which QoS 2 packet ids have been seen, and which acks have
  * to wait for a handler. Acks leave in the order of the messages [MQTT-4.6.0-2] [MQTT-4.6.0-3].
  */
+import { ProtocolError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import { PacketType } from '../protocol/packet.js';
 import { Fifo } from './fifo.js';
@@ -66,12 +67,18 @@ export class Incoming {
 
   /** Acknowledges a message that is done, behind those that are not. `type` is PUBACK or PUBREC. */
   ack(type: number, packetId: number): void {
-    if (this.#held.length > 0) this.#held.push(new HeldAck(type, packetId));
+    if (this.#held.length > 0) this.hold(new HeldAck(type, packetId));
     else this.#writer?.writeAck(type, packetId);
   }
 
-  /** Queues the ack of a message that is not done; `flush` sends it when its `pending` is 0. */
+  /**
+   * Queues the ack of a message that is not done; `flush` sends it when its `pending` is 0.
+   * @throws ProtocolError when more wait than there are packet ids: the server does not.
+   */
   hold(ack: HeldAck): void {
+    if (this.#held.length >= PACKET_ID_MAX) {
+      throw new ProtocolError('MQTT-2.3.1-4', 'more unacknowledged messages than packet ids');
+    }
     this.#held.push(ack);
   }
 

@@ -121,11 +121,13 @@ export class Outgoing {
 
   /**
    * Sends a SUBSCRIBE or UNSUBSCRIBE, behind what is queued.
-   * @throws `refusal`, or the reason of a signal that has fired already.
+   * @throws CapacityError when the queue is full, `refusal`, or the reason of a signal that has
+   *   fired already.
    */
   request(packet: OutgoingPacket, options: CallOptions, what: string): Promise<void> {
-    options.signal?.throwIfAborted();
     if (this.refusal !== null) throw this.refusal;
+    options.signal?.throwIfAborted();
+    this.#checkQueue(1, packet.frameBytes);
     return this.#enqueue(packet, options, this.#settings.ackTimeoutMs, what);
   }
 

@@ -209,14 +209,14 @@ export class SubscriptionRequests {
     }
   }
 
-  #sendUnsubscribe(filters: readonly string[], options: CallOptions): Promise<void> {
+  async #sendUnsubscribe(filters: readonly string[], options: CallOptions): Promise<void> {
     const frame = encodePacket(
       { type: 'unsubscribe', packetId: PACKET_ID_LATER, filters },
       this.#version,
     );
     const packet = new OutgoingPacket(PacketType.unsuback, frame, 0, frame.length);
     const what = `UNSUBSCRIBE from ${filters.map((filter) => `'${filter}'`).join(', ')}`;
-    return this.#outgoing.request(packet, options, what);
+    await this.#outgoing.request(packet, options, what);
   }
 }
 

@@ -5,10 +5,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CLIENT_HANDLERS_PENDING_MAX } from '../../../src/base/limits.js';
-import type { ClientOptions, MessageHandler } from '../../../src/client/index.js';
+import {
+  type ClientOptions,
+  type MessageHandler,
+  ProtocolError,
+} from '../../../src/client/index.js';
 import * as packets from '../../support/packets.js';
 import { eventually } from '../../support/waiting.js';
-import { connected } from './harness.js';
+import { connected, event } from './harness.js';
 
 const message = (payload: string, qos: number, packetId: number, dup = false): Buffer =>
   packets.publish({ topic: 't', payload, qos, packetId, dup });
@@ -217,4 +221,45 @@ test('handlers that wait for acks get them, though reading has stopped', async (
     connection.send(packets.puback(publish.readUInt16BE(publish.length - 2)));
   }
   assert.equal(seen.length, count);
+});
+
+test('a handler may disconnect: no later message is handled', async (t) => {
+  const { client, connection, seen } = await receiver(t, () => {
+    void client.disconnect({ drain: false });
+  });
+  const startedAt = performance.now();
+  connection.send(message('last', 1, 1), message('too late', 1, 2));
+  await connection.expect(packets.DISCONNECT);
+  await client.disconnect();
+  // The socket is read on, or its end would be noticed after the linger time of two seconds only.
+  assert(performance.now() - startedAt < 1_500);
+  assert.deepEqual(seen, ['last']);
+});
+
+test('a server that sends more than it has packet ids for is cut off', async (t) => {
+  const { client, connection } = await receiver(t, gates().handler, { reconnect: false });
+  const subscribed = client.subscribe('u', () => {});
+  await connection.readPacket();
+  connection.send(packets.suback(2, 0));
+  await subscribed;
+  const error = event(client, 'error');
+  // One handler never finishes; the acks of all others stand behind its ack.
+  connection.send(message('x', 1, 1));
+  const frame = packets.publish({ topic: 'u', qos: 1, packetId: 2 });
+  connection.send(Buffer.alloc(frame.length * 66_000, frame));
+  assert((await error) instanceof ProtocolError);
+});
+
+test('a server that sends and does not read is cut off before acks fill the memory', async (t) => {
+  const { client, connection } = await connected(t, { reconnect: false, maxQueuedBytes: 0 });
+  connection.socket.pause();
+  const lost = event(client, 'disconnect');
+  const frame = packets.publish({ topic: 'u', qos: 1, packetId: 2 });
+  const frames = Buffer.alloc(frame.length * 50_000, frame);
+  // The kernel's buffers hold some MiB of acks; each message brings 4 bytes.
+  for (let i = 0; i < 200 && client.isConnected; i++) {
+    if (!connection.socket.write(frames)) await Promise.race([nextTurn(), lost]);
+  }
+  const { error } = await lost;
+  assert.match(String(error), /the server does not read/);
 });

@@ -1,0 +1,78 @@
+/** Command lines of `surgemq pub` and `surgemq sub` that are refused before a connection. */
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { mock, test } from 'node:test';
+import { linesOf, run as pub } from '../../../src/cli/pub.js';
+import { run as sub } from '../../../src/cli/sub.js';
+
+const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  pub,
+  sub,
+};
+
+/**
+ * Runs a command in this process and keeps what it says on the standard error; the standard output
+ * is how the test runner reports.
+ */
+async function outcomeOf([name, ...args]: readonly string[]) {
+  let printed = '';
+  const write = (text: string | Uint8Array): boolean => {
+    printed += text;
+    return true;
+  };
+  const stderr = mock.method(process.stderr, 'write', write);
+  try {
+    return { code: await COMMANDS[name](args), printed: () => printed };
+  } finally {
+    stderr.mock.restore();
+  }
+}
+
+const cases: [string, string[], RegExp][] = [
+  ['no topic', ['pub', '-m', 'x'], /Both topic and message must be supplied/],
+  ['no message', ['pub', '-t', 'x'], /Both topic and message must be supplied/],
+  ['two messages', ['pub', '-t', 'x', '-m', 'x', '-n'], /Only one type of message/],
+  ['a wildcard', ['pub', '-t', 'a/#', '-m', 'x'], /Invalid publish topic 'a\/#'/],
+  ['QoS 3', ['pub', '-t', 'a', '-m', 'x', '-q', '3'], /Invalid qos given: 3/],
+  ['no filter', ['sub'], /You must specify a topic to subscribe to/],
+  ['a bad filter', ['sub', '-t', 'a#'], /Invalid subscription topic 'a#'/],
+  ['port 0', ['sub', '-t', 'a', '-p', '0'], /Invalid port given: 0/],
+  ['-c without -i', ['sub', '-t', 'a', '-c'], /-c needs a client id/],
+  ['version 5', ['sub', '-t', 'a', '-V', 'mqttv5'], /Invalid protocol-version given: mqttv5/],
+  ['a bad URL', ['sub', '-L', 'http://x/a'], /Invalid URL given/],
+  ['a will without topic', ['sub', '-t', 'a', '--will-retain'], /--will-retain needs --will-topic/],
+  ['a password alone', ['sub', '-t', 'a', '-P', 'p'], /password needs a username/],
+  ['a file that is not there', ['pub', '-t', 'a', '-f', '/nowhere'], /ENOENT.*nowhere/],
+];
+for (const [name, args, message] of cases) {
+  test(`${name}: said in a line, exit code 1`, async () => {
+    const { code, printed } = await outcomeOf(args);
+    assert.equal(code, 1);
+    assert.match(printed(), message);
+    assert.doesNotMatch(printed(), /\n {4}at /);
+  });
+}
+
+test('all faults of a command line are said at once', async () => {
+  const { printed } = await outcomeOf(['pub', '-q', '9', '-p', 'x', '--bogus', 'word']);
+  for (const part of [/qos/, /port/, /--bogus/, /'word'/, /Both topic and message/, /pub --help/]) {
+    assert.match(printed(), part);
+  }
+});
+
+test('--quiet keeps quiet, but not the exit code', async () => {
+  const { code, printed } = await outcomeOf(['sub', '--quiet']);
+  assert.deepEqual([code, printed()], [1, '']);
+});
+
+test('lines are cut as bytes, whatever pieces they come in', async () => {
+  const bytes = Buffer.from([97, 10, 10, 255, 0, 10, 98, 13, 10, 99]);
+  const expected = ['61', '', 'ff00', '620d', '63'];
+  for (let piece = 1; piece <= bytes.length; piece++) {
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += piece) chunks.push(bytes.subarray(at, at + piece));
+    const lines: string[] = [];
+    for await (const line of linesOf(Readable.from(chunks))) lines.push(line.toString('hex'));
+    assert.deepEqual(lines, expected, `pieces of ${piece}`);
+  }
+});
