@@ -1,4 +1,7 @@
-/** Charts as SVG text. Colours and fonts are classes, so that the page can follow the reader's theme. */
+/**
+ * Charts as SVG text. Colours and fonts are classes, so that the page can follow the reader's
+ * theme.
+ */
 
 /** One series of a chart: its name and its colour, by number. */
 export interface Series {
@@ -44,6 +47,33 @@ export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
+/** Attributes of an element; numbers are rounded to a tenth. */
+type Attributes = Readonly<Record<string, string | number>>;
+
+/** One SVG element, with a text in it or none. */
+function element(name: string, attributes: Attributes, text = ''): string {
+  const list = Object.entries(attributes)
+    .map(([key, value]) => {
+      const shown = typeof value === 'number' ? String(Math.round(value * 10) / 10) : value;
+      return ` ${key}="${escaped(shown)}"`;
+    })
+    .join('');
+  return text === '' ? `<${name}${list}/>` : `<${name}${list}>${escaped(text)}</${name}>`;
+}
+
+/** A text at a place; `anchor` is start, middle or end. */
+function label(x: number, y: number, anchor: string, text: string, kind = ''): string {
+  return element('text', { x, y, 'text-anchor': anchor, class: kind }, text);
+}
+
+/** A line of the grid with its value to the left. */
+function gridLine(left: number, width: number, y: number, text: string): string {
+  return (
+    element('line', { class: 'grid', x1: left, x2: left + width, y1: y, y2: y }) +
+    label(left - 8, y + 4, 'end', text, 'value')
+  );
+}
+
 /** The colour of series `index`. */
 export function colourOf(index: number): string {
   return COLOURS[index % COLOURS.length];
@@ -61,37 +91,34 @@ text { fill: #cbd5e1 } .title { fill: #f1f5f9 } .ground { fill: #0f172a } .grid 
 }
 </style>`;
 
+/** The frame of a chart: its ground and its title. */
 function svg(title: string, height: number, body: string): string {
-  return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" ` +
-    `aria-label="${escaped(title)}">${STYLE}<rect class="ground" width="${WIDTH}" ` +
-    `height="${height}" rx="8"/><text class="title" x="20" y="28">${escaped(title)}</text>` +
-    `${body}</svg>\n`
-  );
+  const open =
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${Math.ceil(height)}" ` +
+    `role="img" aria-label="${escaped(title)}">`;
+  const ground = element('rect', { class: 'ground', width: WIDTH, height, rx: 8 });
+  return `${open}${STYLE}${ground}${label(20, 28, 'start', title, 'title')}${body}</svg>\n`;
 }
 
 /** Names of the series with their colours, in a row below the title. */
 function legend(series: readonly Series[]): string {
   let x = 20;
-  return series
-    .map(({ name }, index) => {
-      const item =
-        `<rect x="${x}" y="41" width="12" height="12" rx="2" fill="${colourOf(index)}"/>` +
-        `<text x="${x + 17}" y="52">${escaped(name)}</text>`;
-      x += 40 + 7.5 * name.length;
-      return item;
-    })
-    .join('');
+  let items = '';
+  for (const [index, { name }] of series.entries()) {
+    items += element('rect', { x, y: 41, width: 12, height: 12, rx: 2, fill: colourOf(index) });
+    items += label(x + 17, 52, 'start', name);
+    x += 40 + 7.5 * name.length;
+  }
+  return items;
 }
 
 /** Where a value lies between nothing (0) and the largest (1). */
 function scale(values: readonly number[], isLogarithmic: boolean): (value: number) => number {
   const largest = Math.max(...values, Number.MIN_VALUE);
   if (!isLogarithmic) return (value) => value / largest;
-  const positive = values.filter((value) => value > 0);
-  // A power of ten below the smallest, so that it has a bar too.
-  const low = Math.floor(Math.log10(Math.min(...positive, largest))) - 0.3;
-  const span = Math.log10(largest) - low || 1;
+  // Half a power of ten below the smallest, so that it has a bar too.
+  const low = Math.log10(Math.min(...values.filter((value) => value > 0), largest)) - 0.5;
+  const span = Math.log10(largest) - low;
   return (value) => (value > 0 ? Math.max(0, (Math.log10(value) - low) / span) : 0);
 }
 
@@ -106,17 +133,16 @@ export function barChart({ title, groups, series, show, isLogarithmic }: BarChar
   let y = TOP;
   let body = legend(series);
   for (const [at, group] of groups.entries()) {
-    const bars = series.filter(({ values }) => values[at] !== null);
-    const middle = y + (bars.length * (BAR_HEIGHT + BAR_GAP)) / 2 + 3;
-    body += `<text x="${LABEL_WIDTH - 10}" y="${middle}" text-anchor="end">${escaped(group)}</text>`;
+    const bars = series.filter(({ values }) => values[at] !== null).length;
+    const middle = y + (bars * (BAR_HEIGHT + BAR_GAP)) / 2 + 3;
+    body += label(LABEL_WIDTH - 10, middle, 'end', group);
     for (const [index, { values }] of series.entries()) {
       const value = values[at];
       if (value === null) continue;
-      const length = Math.max(2, toLength(value) * room);
-      body +=
-        `<rect x="${LABEL_WIDTH}" y="${y}" width="${length.toFixed(1)}" height="${BAR_HEIGHT}" ` +
-        `rx="3" fill="${colourOf(index)}"/><text class="value" x="${(LABEL_WIDTH + length + 6).toFixed(1)}" ` +
-        `y="${y + 13}">${escaped(show(value))}</text>`;
+      const width = Math.max(2, toLength(value) * room);
+      const bar = { x: LABEL_WIDTH, y, width, height: BAR_HEIGHT, rx: 3, fill: colourOf(index) };
+      body += element('rect', bar);
+      body += label(LABEL_WIDTH + width + 6, y + 13, 'start', show(value), 'value');
       y += BAR_HEIGHT + BAR_GAP;
     }
     y += GROUP_GAP;
@@ -124,13 +150,13 @@ export function barChart({ title, groups, series, show, isLogarithmic }: BarChar
   return svg(title, y, body);
 }
 
-/** Four steps of a scale that a reader can follow, from nothing to the largest value. */
+/** Steps of a scale that a reader can follow, up to the largest value. */
 function gridValues(values: readonly number[], isLogarithmic: boolean): number[] {
   const largest = Math.max(...values);
   if (!isLogarithmic) return [0.25, 0.5, 0.75, 1].map((part) => part * largest);
-  const low = Math.floor(Math.log10(Math.min(...values.filter((value) => value > 0))));
+  const low = Math.ceil(Math.log10(Math.min(...values.filter((value) => value > 0))));
   const high = Math.floor(Math.log10(largest));
-  return Array.from({ length: high - low + 1 }, (_, step) => 10 ** (low + step));
+  return Array.from({ length: Math.max(1, high - low + 1) }, (_, step) => 10 ** (low + step));
 }
 
 /** Lines with points, over evenly spaced x. */
@@ -147,29 +173,34 @@ export function lineChart(chart: LineChart): string {
   const yOf = (value: number): number => bottom - toHeight(value) * height;
   let body = legend(series);
   for (const value of gridValues(values, isLogarithmic)) {
-    const y = yOf(value).toFixed(1);
-    body +=
-      `<line class="grid" x1="${left}" x2="${left + width}" y1="${y}" y2="${y}"/>` +
-      `<text class="value" x="${left - 8}" y="${Number(y) + 4}" text-anchor="end">${escaped(show(value))}</text>`;
+    body += gridLine(left, width, yOf(value), show(value));
   }
-  for (const [at, label] of xLabels.entries()) {
-    if (label === '') continue;
-    body += `<text class="value" x="${xOf(at).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${escaped(label)}</text>`;
-  }
-  body += `<text x="${left + width / 2}" y="${bottom + 38}" text-anchor="middle">${escaped(xTitle)}</text>`;
+  body += xAxis(xLabels, xOf, bottom, left + width / 2, xTitle);
   for (const [index, { values: line }] of series.entries()) {
-    const points = line.flatMap((value, at) =>
-      value === null ? [] : [[xOf(at).toFixed(1), yOf(value).toFixed(1)]],
-    );
-    const colour = colourOf(index);
-    body += `<polyline points="${points.map((point) => point.join()).join(' ')}" fill="none" stroke="${colour}" stroke-width="2.5" stroke-linejoin="round"/>`;
-    if (points.length > 12) continue;
-    for (const [x, y] of points) body += `<circle cx="${x}" cy="${y}" r="4" fill="${colour}"/>`;
+    const points = line.flatMap((value, at) => (value === null ? [] : [[xOf(at), yOf(value)]]));
+    const stroke = colourOf(index);
+    const path = points.map((point) => point.map((n) => n.toFixed(1)).join()).join(' ');
+    body += element('polyline', { points: path, fill: 'none', stroke, 'stroke-width': 2.5 });
+    for (const [cx, cy] of points) body += element('circle', { cx, cy, r: 3.5, fill: stroke });
   }
   return svg(title, LINE_HEIGHT, body);
 }
 
-/** Bars side by side without gaps: how many of the messages took how long. */
+/** Texts below an axis, and what they count. */
+function xAxis(
+  labels: readonly string[],
+  xOf: (at: number) => number,
+  bottom: number,
+  middle: number,
+  title: string,
+): string {
+  const texts = labels.map((text, at) =>
+    text === '' ? '' : label(xOf(at), bottom + 18, 'middle', text, 'value'),
+  );
+  return texts.join('') + label(middle, bottom + 38, 'middle', title);
+}
+
+/** Bars side by side: how many of the messages took how long. `labels` stand at the left edges. */
 export function histogramChart(
   title: string,
   xTitle: string,
@@ -185,19 +216,17 @@ export function histogramChart(
   const bar = (slot * 0.86) / series.length;
   let body = legend(series);
   for (const part of [0.5, 1]) {
-    const y = bottom - part * height;
-    body +=
-      `<line class="grid" x1="${left}" x2="${left + width}" y1="${y}" y2="${y}"/>` +
-      `<text class="value" x="${left - 8}" y="${y + 4}" text-anchor="end">${(part * largest * 100).toFixed(0)} %</text>`;
+    const percent = `${(part * largest * 100).toFixed(0)} %`;
+    body += gridLine(left, width, bottom - part * height, percent);
   }
-  for (const [at, label] of labels.entries()) {
-    for (const [index, { values }] of series.entries()) {
-      const tall = ((values[at] ?? 0) / largest) * height;
+  for (const [index, { values }] of series.entries()) {
+    for (const [at, value] of values.entries()) {
+      const tall = ((value ?? 0) / largest) * height;
       const x = left + at * slot + slot * 0.07 + index * bar;
-      body += `<rect x="${x.toFixed(1)}" y="${(bottom - tall).toFixed(1)}" width="${bar.toFixed(1)}" height="${tall.toFixed(1)}" fill="${colourOf(index)}"/>`;
+      const fill = colourOf(index);
+      body += element('rect', { x, y: bottom - tall, width: bar, height: tall, fill });
     }
-    body += `<text class="value" x="${(left + at * slot).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${escaped(label)}</text>`;
   }
-  body += `<text x="${left + width / 2}" y="${bottom + 38}" text-anchor="middle">${escaped(xTitle)}</text>`;
+  body += xAxis(labels, (at) => left + at * slot, bottom, left + width / 2, xTitle);
   return svg(title, LINE_HEIGHT, body);
 }

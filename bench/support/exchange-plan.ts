@@ -8,7 +8,9 @@ const INDEX_DIGITS = 6;
 
 let loads = 0;
 
-/** Client ids that no other load of this machine uses: the broker may not have seen the last one go. */
+/**
+ * Client ids that no other load of this machine uses: the broker may not have seen the last one go.
+ */
 export function clientIds(role: string): (index: number) => string {
   const load = ++loads;
   return (index) => `bench-${process.pid}-${load}-${role}-${index}`;

@@ -1,9 +1,10 @@
 /**
- * The PUBLISH frames of a load: all frames of one publisher have one length, so that a publisher only
- * patches numbers into bytes made beforehand, and a receiver finds the numbers at a fixed stride.
+ * The PUBLISH frames of a load: all frames of one publisher have one length, so that a publisher
+ * only patches numbers into bytes made beforehand, and a receiver finds the numbers at a fixed
+ * stride.
  *
- * Payload, little endian: publisher (uint32), sequence (uint32), intended time of sending in nanoseconds
- * of the monotonic clock (float64, 0 where nobody takes latencies), then filling.
+ * Payload, little endian: publisher (uint32), sequence (uint32), intended time of sending in
+ * nanoseconds of the monotonic clock (float64, 0 where nobody takes latencies), then filling.
  */
 import { remainingLengthBytes, writeRemainingLength } from '../../src/protocol/publish-frame.js';
 
@@ -25,7 +26,9 @@ export interface FrameShape {
   readonly retain: boolean;
 }
 
-/** A frame with zeros where the numbers go, and where that is. Positions count from its first byte. */
+/**
+ * A frame with zeros where the numbers go, and where that is. Positions count from its first byte.
+ */
 export interface FrameFormat {
   readonly template: Buffer;
   readonly length: number;

@@ -1,4 +1,7 @@
-/** The bytes of one publisher: a chunk of frames made beforehand, into which only numbers are patched. */
+/**
+ * The bytes of one publisher: a chunk of frames made beforehand, into which only numbers are
+ * patched.
+ */
 import {
   type FrameFormat,
   frameFormat,

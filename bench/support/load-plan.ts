@@ -1,6 +1,6 @@
 /**
- * What the load generator is to do: clients and their parts, as plain data that goes to its threads, and
- * the commands that the threads take.
+ * What the load generator is to do: clients and their parts, as plain data that goes to its
+ * threads, and the commands that the threads take.
  */
 import type { Histogram } from 'node:perf_hooks';
 import type { FrameShape } from './frame-format.js';
@@ -67,7 +67,11 @@ export interface LoadShare extends LoadPlan {
   readonly connectConcurrency: number;
   /** Bytes of a publisher's chunk. */
   readonly chunkBytes: number;
-  /** Messages published and delivered so far, for the progress line: two words a thread. */
+  /** Subscribers that each publisher's messages go to, those that come and go left out. */
+  readonly receivers: Float64Array;
+  /** Deliveries outstanding above which publishers wait. */
+  readonly ahead: number;
+  /** Deliveries due and done so far, two words a thread. */
   readonly progress: SharedArrayBuffer;
   readonly threadIndex: number;
 }
@@ -80,13 +84,17 @@ export type LoadCommand =
   | { readonly type: 'receive'; readonly totals: Float64Array }
   | { readonly type: 'close' };
 
-/** From when to when, in nanoseconds of the monotonic clock; Infinity and 0 when nothing happened. */
+/**
+ * From when to when, in nanoseconds of the monotonic clock; Infinity and 0 when nothing happened.
+ */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** Answer to `publish`: by index of all publishers, what this thread has sent since the load began. */
+/**
+ * Answer to `publish`: by index of all publishers, what this thread has sent since the load began.
+ */
 export interface Published {
   readonly totals: Float64Array;
   readonly firstPublishAt: number;
@@ -118,8 +126,9 @@ export function monotonicNs(): number {
 }
 
 /**
- * Divides a load among `threads` threads. At a set rate those who send and those who receive get threads
- * of their own: the senders sleep between two messages, which would make the receivers late.
+ * Divides a load among `threads` threads. At a set rate those who send and those who receive get
+ * threads of their own: the senders sleep between two messages, which would make the receivers
+ * late.
  */
 export function divide(plan: LoadPlan, threads: number): LoadPlan[] {
   if (plan.ratePerSecond === 0) {

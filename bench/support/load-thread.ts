@@ -17,6 +17,8 @@ const READ_BUFFER_BYTES = 256 * 1024;
 const HISTOGRAM = { lowest: 1_000, highest: 60_000_000_000, figures: 3 } as const;
 /** How often a phase looks whether it is over, in milliseconds. */
 const WATCH_MS = 5;
+/** How long publishers that wait for deliveries sleep when none come in here, in milliseconds. */
+const HOLD_MS = 2;
 /** Longest sleep between two messages at a set rate: acks and commands wait as long. */
 const SLEEP_MS_MAX = 5;
 
@@ -30,11 +32,15 @@ export class LoadThread {
   readonly #share: LoadShare;
   readonly #clients: LoadClient[];
   readonly #publishers: LoadClient[];
+  /** Deliveries due and done, of this thread and of all. */
   readonly #progress: Float64Array;
+  readonly #allProgress: Float64Array;
   /** Clients that have something to send and may; a client stands in it once. */
   #ready: LoadClient[] = [];
   #nextReady: LoadClient[] = [];
   #isTurnDue = false;
+  /** Publishers wait for deliveries. */
+  #isHeld = false;
   #latency = latencyHistogram();
   #lateness = latencyHistogram();
   #delivered = 0;
@@ -50,6 +56,7 @@ export class LoadThread {
   constructor(share: LoadShare) {
     this.#share = share;
     this.#progress = new Float64Array(share.progress, 16 * share.threadIndex, 2);
+    this.#allProgress = new Float64Array(share.progress);
     const isTimed = share.takesLatency;
     const host = {
       host: share.host,
@@ -125,6 +132,20 @@ export class LoadThread {
     this.#delivered += count;
     this.#progress[1] = this.#delivered;
     this.#lastDeliveryAt = monotonicNs();
+    if (this.#isHeld && this.#outstanding() < this.#share.ahead) this.#release();
+  }
+
+  /** Deliveries due and not done, in all threads. */
+  #outstanding(): number {
+    const words = this.#allProgress;
+    let outstanding = 0;
+    for (let at = 0; at < words.length; at += 2) outstanding += words[at] - words[at + 1];
+    return outstanding;
+  }
+
+  #release(): void {
+    this.#isHeld = false;
+    this.#plan();
   }
 
   // ---- publishing ------------------------------------------------------------------------------
@@ -174,7 +195,7 @@ export class LoadThread {
   }
 
   #plan(): void {
-    if (this.#isTurnDue) return;
+    if (this.#isTurnDue || this.#isHeld) return;
     this.#isTurnDue = true;
     setImmediate(() => this.#turn());
   }
@@ -182,22 +203,34 @@ export class LoadThread {
   /** One chunk of every client that may send; then the sockets are read. */
   #turn(): void {
     this.#isTurnDue = false;
+    const isOver = monotonicNs() >= this.#publishUntil;
+    if (!isOver && this.#outstanding() >= this.#share.ahead) {
+      this.#hold();
+      return;
+    }
     const clients = this.#nextReady;
     this.#nextReady = this.#ready;
     this.#ready = clients;
-    const isOver = monotonicNs() >= this.#publishUntil;
-    let published = 0;
+    let due = 0;
     for (let at = 0; at < clients.length; at++) {
       const client = clients[at];
       client.isListed = false;
       const count = isOver ? 0 : this.#countToSend(client);
       if (count === 0) continue;
       const writer = client.writer!;
-      published += count;
+      due += count * this.#share.receivers[client.plan.publish!.publisher];
       if (client.write(writer.chunk, 0, writer.fill(count), true)) this.#onReady(client);
     }
     clients.length = 0;
-    this.#progress[0] += published;
+    this.#progress[0] += due;
+  }
+
+  /** Sends nothing until deliveries have come in, here or in another thread. */
+  #hold(): void {
+    this.#isHeld = true;
+    setTimeout(() => {
+      if (this.#isHeld) this.#release();
+    }, HOLD_MS);
   }
 
   #countToSend({ writer, plan, acknowledged, isWritable }: LoadClient): number {
@@ -229,8 +262,8 @@ export class LoadThread {
         const writer = client.writer!;
         client.write(writer.chunk, 0, writer.fillTimed(due), false);
         this.#lateness.record(Math.max(1_000, Math.round(now - due)));
+        this.#progress[0] += this.#share.receivers[client.plan.publish!.publisher];
       }
-      this.#progress[0] += 1;
       if (sent < count) Atomics.wait(sleeper, 0, 0, Math.min(SLEEP_MS_MAX, (due - now) / 1e6));
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -294,6 +327,7 @@ export class LoadThread {
   /** A number that changes as long as anything goes on. */
   #moved(): number {
     const acknowledged = this.#publishers.reduce((sum, client) => sum + client.acknowledged, 0);
-    return this.#delivered + acknowledged + this.#progress[0];
+    const sent = this.#publishers.reduce((sum, { writer }) => sum + writer!.sent, 0);
+    return this.#delivered + acknowledged + sent;
   }
 }

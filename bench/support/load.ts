@@ -1,4 +1,7 @@
-/** The load generator as the bench sees it: threads of a Piscina pool that carry out commands together. */
+/**
+ * The load generator as the bench sees it: threads of a Piscina pool that carry out commands
+ * together.
+ */
 import { availableParallelism } from 'node:os';
 import type { Histogram } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +32,8 @@ export interface LoadTarget {
   readonly port: number;
   readonly threads: number;
   readonly stallMs: number;
+  /** Deliveries outstanding above which publishers wait. */
+  readonly ahead: number;
 }
 
 /** What one phase of publishing came to. */
@@ -93,6 +98,7 @@ export class Load {
   /** Starts the threads. Nothing is connected yet. */
   constructor(plan: LoadPlan, target: LoadTarget) {
     const shares = divide(plan, target.threads);
+    const receivers = countReceivers(plan);
     this.threads = shares.length;
     this.#progress = new SharedArrayBuffer(16 * shares.length);
     this.#publisherCount = plan.publisherCount;
@@ -113,6 +119,8 @@ export class Load {
           host: target.host,
           port: target.port,
           stallMs: target.stallMs,
+          ahead: target.ahead,
+          receivers,
           connectConcurrency: CONNECT_CONCURRENCY,
           chunkBytes: plan.publisherCount > MANY_PUBLISHERS ? CHUNK_BYTES_MANY : CHUNK_BYTES,
           progress: this.#progress,
@@ -142,13 +150,16 @@ export class Load {
     return longest(await this.#all({ type: 'connect' }));
   }
 
-  /** Subscribes all clients that have filters. @returns from the first SUBSCRIBE to the last SUBACK. */
+  /**
+   * Subscribes all clients that have filters. @returns from the first SUBSCRIBE to the last SUBACK.
+   */
   async subscribe(): Promise<Span> {
     return longest(await this.#all({ type: 'subscribe' }));
   }
 
   /**
-   * Publishes `messages` of each publisher or, if that is 0, for a time, and waits for the deliveries.
+   * Publishes `messages` of each publisher or, if that is 0, for a time, and waits for the
+   * deliveries.
    */
   async publish(messages: number, durationMs: number): Promise<Phase> {
     const before = sum(this.#totals);
@@ -201,6 +212,18 @@ export class Load {
 /** Threads that are of use to a load on this machine when nothing is said. */
 export function defaultThreads(): number {
   return Math.max(1, Math.floor(availableParallelism() / 4));
+}
+
+/** Subscribers by publisher. */
+function countReceivers({ clients, publisherCount }: LoadPlan): Float64Array {
+  const receivers = new Float64Array(publisherCount);
+  for (const { subscribe } of clients) {
+    const receive = subscribe?.receive;
+    if (!receive || receive.check === 'joined') continue;
+    const end = receive.firstPublisher + receive.publisherCount;
+    for (let index = receive.firstPublisher; index < end; index++) receivers[index]++;
+  }
+  return receivers;
 }
 
 function sum(values: Float64Array): number {

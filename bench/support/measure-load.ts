@@ -60,6 +60,7 @@ export async function withLoad<T>(
     port: broker.port,
     threads: settings.loadThreads,
     stallMs: settings.stallMs,
+    ahead: settings.ahead,
   });
   const timer = setInterval(() => {
     progress(`${(load.delivered / 1e6).toFixed(2)} M delivered`);

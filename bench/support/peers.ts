@@ -26,7 +26,9 @@ export type Peer =
       readonly pid: number | null;
     };
 
-/** This package's broker. Its settings are its defaults, so that what is measured is what users get. */
+/**
+ * This package's broker. Its settings are its defaults, so that what is measured is what users get.
+ */
 export const OURS: Peer = {
   kind: 'started',
   name: 'surgemq',
@@ -108,8 +110,9 @@ export function parsePeer(word: string): Peer | undefined {
 }
 
 /**
- * Reads `NAME=COMMAND`. The command is run by a shell that has PORT and WORKERS in its environment, so
- * that any broker can be measured without being known here. @returns undefined when there is no `=`.
+ * Reads `NAME=COMMAND`. The command is run by a shell that has PORT and WORKERS in its environment,
+ * so that any broker can be measured without being known here. @returns undefined when there is no
+ * `=`.
  */
 export function parsePeerCommand(text: string): Peer | undefined {
   const at = text.indexOf('=');
@@ -134,7 +137,9 @@ export function missing(peer: Peer): string | null {
     : null;
 }
 
-/** Where aedes is: among bench/peers' own packages, this package's, or those of the working folder. */
+/**
+ * Where aedes is: among bench/peers' own packages, this package's, or those of the working folder.
+ */
 export function aedesUrl(): string | null {
   const from = [
     fileURLToPath(new URL('../../../bench/peers/package.json', import.meta.url)),

@@ -1,6 +1,7 @@
 /**
- * Reads the messages of one subscription out of a stretch of bytes: the generator's hot loop. Of each
- * frame it compares what can be wrong (the first word, publisher and sequence) and nothing else.
+ * Reads the messages of one subscription out of a stretch of bytes: the generator's hot loop. Of
+ * each frame it compares what can be wrong (the first word, publisher and sequence) and nothing
+ * else.
  */
 import { type FrameFormat, SEQUENCE_AT, TIME_AT } from './frame-format.js';
 import type { SequenceCheck } from './sequence-check.js';
@@ -39,7 +40,9 @@ export class AckBatch {
 
 /** Takes the latency of one message. */
 export interface LatencySink {
-  /** @param sentAt nanoseconds of the monotonic clock at which the message should have been sent. */
+  /**
+   * @param sentAt nanoseconds of the monotonic clock at which the message should have been sent.
+   */
   onLatency(sentAt: number): void;
 }
 

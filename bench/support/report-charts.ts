@@ -142,7 +142,9 @@ function latencyPercentiles(cells: readonly Cell[]): string | null {
   });
 }
 
-/** The chart for a README: what each broker delivers in each pattern. Null when no pattern delivers. */
+/**
+ * The chart for a README: what each broker delivers in each pattern. Null when no pattern delivers.
+ */
 export function mainChart({ cells }: Results): string | null {
   return measureBars(cells, MEASURE.deliveries, 'Deliveries a second');
 }

@@ -3,12 +3,12 @@ import { SUITES } from '../system/suites.js';
 import { escaped } from './charts.js';
 import { shownMeasure } from './format.js';
 import { allCharts } from './report-charts.js';
-import { cellNotes } from './report-text.js';
+import { cellNotes, groupsOf } from './report-text.js';
 import { type Cell, medians, type Results } from './results.js';
 
 const STYLE = `
-:root { color-scheme: light dark; --ground: #f8fafc; --card: #fff; --text: #334155; --strong: #0f172a;
-  --line: #e2e8f0 }
+:root { color-scheme: light dark; --ground: #f8fafc; --card: #fff; --text: #334155;
+  --strong: #0f172a; --line: #e2e8f0 }
 @media (prefers-color-scheme: dark) { :root { --ground: #020617; --card: #0f172a; --text: #cbd5e1;
   --strong: #f1f5f9; --line: #334155 } }
 body { margin: 0 auto; max-width: 900px; padding: 32px 20px 64px; background: var(--ground);
@@ -22,36 +22,36 @@ h2 { font-size: 19px; margin: 40px 0 12px } .chart { margin: 16px 0 }
 th, td { padding: 6px 10px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums }
 th { color: var(--strong) } .word { text-align: left } code { font-size: 13px }
-.note { color: #b91c1c } dt { font-weight: 600; color: var(--strong) } dd { margin: 0 0 8px }
+pre { overflow-x: auto } .note { color: #b91c1c }
+dt { font-weight: 600; color: var(--strong) } dd { margin: 0 0 8px }
 `;
 
+function cellOf(name: 'td' | 'th', text: string, isWord: boolean): string {
+  return `<${name}${isWord ? ' class="word"' : ''}>${escaped(text)}</${name}>`;
+}
+
+function rowOf(name: 'td' | 'th', texts: readonly string[]): string {
+  return `<tr>${texts.map((text, at) => cellOf(name, text, at < 2)).join('')}</tr>`;
+}
+
+/** A table of cells that have the same measures. */
 function cellsTable(cells: readonly Cell[]): string {
-  const names = [...new Set(cells.flatMap((cell) => medians(cell).map(({ name }) => name)))];
-  const head = ['pattern', 'broker', ...names]
-    .map((name, at) => `<th${at < 2 ? ' class="word"' : ''}>${escaped(name)}</th>`)
-    .join('');
-  const rows = cells.map((cell) => {
-    const values = medians(cell);
-    const numbers = names.map((wanted) => {
-      const measure = values.find(({ name }) => name === wanted);
-      return `<td>${measure === undefined ? '' : escaped(shownMeasure(measure))}</td>`;
-    });
-    const broker = `${cell.peer} ${cell.variation}`.trimEnd();
-    return `<tr><td class="word">${escaped(cell.pattern)}</td><td class="word">${escaped(broker)}</td>${numbers.join('')}</tr>`;
-  });
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
+  const head = ['pattern', 'broker', ...medians(cells[0]).map(({ name }) => name)];
+  const rows = cells.map((cell) => [
+    cell.pattern,
+    `${cell.peer} ${cell.variation}`.trimEnd(),
+    ...medians(cell).map(shownMeasure),
+  ]);
+  const body = rows.map((row) => rowOf('td', row)).join('\n');
+  return (
+    `<div class="scroll"><table><thead>${rowOf('th', head)}</thead>` +
+    `<tbody>${body}</tbody></table></div>`
+  );
 }
 
 /** Tables of cells with like measures, so that none is mostly empty. */
 function tables(cells: readonly Cell[]): string {
-  const groups = new Map<string, Cell[]>();
-  for (const cell of cells) {
-    const key = medians(cell)
-      .map(({ name }) => name)
-      .join();
-    groups.set(key, [...(groups.get(key) ?? []), cell]);
-  }
-  return [...groups.values()].map(cellsTable).join('\n<p></p>\n');
+  return groupsOf(cells).map(cellsTable).join('\n<p></p>\n');
 }
 
 function definitions(pairs: readonly (readonly [string, string])[]): string {
@@ -59,12 +59,42 @@ function definitions(pairs: readonly (readonly [string, string])[]): string {
   return `<dl>${items.join('\n')}</dl>`;
 }
 
+/** Where and when: one line below the title. */
+function circumstances({ machine, date, commit }: Results): string {
+  const gibibytes = (machine.memoryBytes / 1024 ** 3).toFixed(0);
+  const parts = [
+    date.slice(0, 10),
+    `${machine.cpuModel}, ${machine.cores} cores, ${gibibytes} GiB`,
+    `Node ${machine.node}`,
+    machine.system,
+    ...(commit === '' ? [] : [`commit ${commit}`]),
+  ];
+  return escaped(parts.join(' · '));
+}
+
+/** How the numbers came about. */
+function method({ settings }: Results): string {
+  const { warmupMs, pin, payloadBytes, qos, loadThreads } = settings;
+  const sentences = [
+    'Each broker is a process of its own on the loopback interface.',
+    'The clients are threads of the bench, which write bytes made beforehand and check publisher',
+    'and sequence of every message they receive: a run with a lost, duplicated or reordered',
+    'message fails. The clock runs from the first publish to the last delivery at the receivers.',
+    `Before it, the same clients send the same traffic for ${warmupMs} ms, so that compilers have`,
+    'done their work. CPU time is that of the process of the broker and its children, from /proc,',
+    'to a hundredth of a second. Rounds go round among the brokers.',
+    pin ? 'Broker and generator are kept on cores of their own.' : '',
+    `${payloadBytes} bytes of payload, QoS ${qos}, ${loadThreads} generator thread(s).`,
+    'Latencies count from when a message should have been sent.',
+  ];
+  return escaped(sentences.join(' '));
+}
+
 /** The page. */
 export function reportHtml(results: Results): string {
-  const { machine, settings, cells, peers, date, commit, command } = results;
+  const { settings, cells, peers, command } = results;
   const patterns = [...new Set(cells.map(({ pattern }) => pattern))];
   const notes = cells.flatMap(cellNotes);
-  const gibibytes = (machine.memoryBytes / 1024 ** 3).toFixed(0);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -75,8 +105,7 @@ export function reportHtml(results: Results): string {
 </head>
 <body>
 <h1>SurgeMQ benchmark</h1>
-<p>${escaped(date.slice(0, 10))} · ${escaped(machine.cpuModel)}, ${machine.cores} cores,
-${gibibytes} GiB · Node ${escaped(machine.node)} · ${escaped(machine.system)}${commit === '' ? '' : ` · commit ${escaped(commit)}`}</p>
+<p>${circumstances(results)}</p>
 ${notes.map((note) => `<p class="note">${escaped(note)}</p>`).join('\n')}
 ${allCharts(results)
   .map((chart) => `<div class="chart">${chart}</div>`)
@@ -84,15 +113,7 @@ ${allCharts(results)
 <h2>Medians of ${settings.rounds} round(s)</h2>
 ${tables(cells)}
 <h2>Method</h2>
-<p>Each broker is a process of its own on the loopback interface. The clients are threads of the bench,
-which write bytes made beforehand and check publisher and sequence of every message they receive: a run
-with a lost, duplicated or reordered message fails. The clock runs from the first publish to the last
-delivery at the receivers. Before it, the same clients send the same traffic for ${settings.warmupMs} ms, so
-that compilers have done their work. CPU time is that of the broker's process and its children, from /proc,
-to a hundredth of a second. Rounds go round among the brokers.
-${settings.pin ? 'Broker and generator are kept on cores of their own.' : ''}
-${settings.payloadBytes} bytes of payload, QoS ${settings.qos}, ${settings.loadThreads} generator thread(s).
-Latencies count from when a message should have been sent.</p>
+<p>${method(results)}</p>
 <pre><code>${escaped(command)}</code></pre>
 <h2>Patterns</h2>
 ${definitions(patterns.map((name) => [name, SUITES.get(name)?.summary ?? '']))}

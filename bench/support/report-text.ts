@@ -19,7 +19,7 @@ function table(rows: readonly (readonly string[])[], left: number): string {
 }
 
 /** Cells in groups that have the same measures: each is a table. */
-function groups(cells: readonly Cell[]): Cell[][] {
+export function groupsOf(cells: readonly Cell[]): Cell[][] {
   const byMeasures = new Map<string, Cell[]>();
   for (const cell of cells) {
     const key = medians(cell)
@@ -44,7 +44,9 @@ function mediansTable(cells: readonly Cell[]): string {
   return table([head, ...rows], hasVariation ? 3 : 2);
 }
 
-/** What a peer needs or does compared with the first one: of each measure, how many times as much. */
+/**
+ * What a peer needs or does compared with the first one: of each measure, how many times as much.
+ */
 function ratiosTable(cells: readonly Cell[], base: string): string | null {
   const names = medians(cells[0]).map(({ name }) => name);
   const rows = cells.flatMap((cell) => {
@@ -95,10 +97,11 @@ export function reportText(results: Results): string {
   const parts = [
     `${machine.cpuModel}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}` +
       `${results.commit === '' ? '' : `, commit ${results.commit}`}`,
-    `${settings.rounds} round(s), medians; ${settings.payloadBytes} B payload, QoS ${settings.qos}, ` +
-      `warm-up ${settings.warmupMs} ms; from the first publish to the last delivery`,
+    `${settings.rounds} round(s), medians; ${settings.payloadBytes} B payload, ` +
+      `QoS ${settings.qos}, warm-up ${settings.warmupMs} ms; ` +
+      'from the first publish to the last delivery',
   ];
-  for (const group of groups(cells)) {
+  for (const group of groupsOf(cells)) {
     parts.push('', mediansTable(group));
     const ratios = ratiosTable(group, peers[0].name);
     if (ratios !== null) parts.push('', ratios);

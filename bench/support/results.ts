@@ -1,4 +1,6 @@
-/** What a run of the benchmark suites came to: plain data, which the reports show and JSON keeps. */
+/**
+ * What a run of the benchmark suites came to: plain data, which the reports show and JSON keeps.
+ */
 import { execFileSync } from 'node:child_process';
 import { cpus, release, totalmem } from 'node:os';
 import type { Histogram } from 'node:perf_hooks';

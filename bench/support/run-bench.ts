@@ -45,8 +45,9 @@ function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<BrokerUn
 }
 
 /**
- * One suite against all peers: their brokers run side by side, and the rounds go round among them, so
- * that what disturbs the machine disturbs all of them alike. A broker serves one suite and no more.
+ * One suite against all peers: their brokers run side by side, and the rounds go round among them,
+ * so that what disturbs the machine disturbs all of them alike. A broker serves one suite and no
+ * more.
  */
 async function runPattern(
   plan: BenchPlan,

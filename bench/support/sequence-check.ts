@@ -19,7 +19,9 @@ const GAPS_MAX = 1_000;
 export type CheckKind =
   /** Every message once and in order. */
   | 'whole'
-  /** In order without gaps from the first one seen to the last: a subscriber that comes and goes. */
+  /**
+   * In order without gaps from the first one seen to the last: a subscriber that comes and goes.
+   */
   | 'joined'
   /** Every message once, in any order: retained messages. */
   | 'set';

@@ -48,6 +48,8 @@ export interface BenchSettings {
   readonly rounds: number;
   readonly pin: boolean;
   readonly stallMs: number;
+  /** Deliveries outstanding above which publishers wait. */
+  readonly ahead: number;
   /** Files to write; empty: none. */
   readonly json: string;
   readonly html: string;
@@ -114,8 +116,8 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
     'clients',
     count(0, 100_000),
     '0',
-    'The many of a pattern: publishers of fan-in, subscribers of fan-out, clients of mesh, pairs, ' +
-      'connections. 0: its own number.',
+    'The many of a pattern: publishers of fan-in, subscribers of fan-out, clients of mesh, ' +
+      'pairs, connections. 0: its own number.',
   ),
   messages: setting(
     'messages',
@@ -201,6 +203,13 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
     type.duration({ min: 100, max: HOUR_MS }, 1),
     '10s',
     'Without any progress for this long, what is missing counts as lost.',
+  ),
+  ahead: setting(
+    'ahead',
+    count(1, 1_000_000_000),
+    '500000',
+    'Deliveries outstanding above which publishers wait, so that the end of a run against a slow ' +
+      'broker is not spent on what stood in socket buffers. A fast one never gets there.',
   ),
   json: setting('json', FILE, '', 'Write results and settings to this file, as JSON.'),
   html: setting('html', FILE, '', 'Write a page with charts to this file.'),

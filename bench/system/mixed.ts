@@ -1,7 +1,7 @@
 /**
- * Everything at once, at a set rate: all QoS levels, small and large payloads, some readers slow, some
- * that come and go. What is looked for is what does not show in the others: memory that grows, latencies
- * that run away.
+ * Everything at once, at a set rate: all QoS levels, small and large payloads, some readers slow,
+ * some that come and go. What is looked for is what does not show in the others: memory that grows,
+ * latencies that run away.
  */
 import {
   clientIds,
@@ -86,7 +86,7 @@ async function run(context: SuiteContext): Promise<Round> {
 export const mixed: Suite = {
   name: 'mixed',
   summary:
-    '60 pairs (--clients) of every QoS, 16 B to 64 KiB, at 20,000 messages a second (--rate), with ' +
-    'slow readers and clients that come and go',
+    '60 pairs (--clients) of every QoS, 16 B to 64 KiB, at 20,000 messages a second (--rate), ' +
+    'with slow readers and clients that come and go',
   run,
 };

@@ -1,4 +1,6 @@
-/** Many quiet clients at a set rate, one message a packet: latency is the result, and CPU a message. */
+/**
+ * Many quiet clients at a set rate, one message a packet: latency is the result, and CPU a message.
+ */
 import { pairsPlan } from '../support/exchange-plan.js';
 import { measureLoad } from '../support/measure-load.js';
 import type { Suite } from './suite.js';

@@ -1,7 +1,7 @@
 /**
- * How fast filters are subscribed, what one costs in memory, and whether a publication costs more when
- * there are many filters that have nothing to do with it. Every message has another topic than the one
- * before, so that none is helped by its neighbour.
+ * How fast filters are subscribed, what one costs in memory, and whether a publication costs more
+ * when there are many filters that have nothing to do with it. Every message has another topic than
+ * the one before, so that none is helped by its neighbour.
  */
 import { clientIds, exchangePlan, idleClient } from '../support/exchange-plan.js';
 import type { LoadPlan } from '../support/load-plan.js';
@@ -105,7 +105,7 @@ async function run(context: SuiteContext): Promise<Round> {
 export const subscribe: Suite = {
   name: 'subscribe',
   summary:
-    '100,000 filters (--count), a tenth with wildcards: how many a second, the memory of one, and ' +
-    'what publishing costs beside them',
+    '100,000 filters (--count), a tenth with wildcards: how many a second, the memory of one, ' +
+    'and what publishing costs beside them',
   run,
 };

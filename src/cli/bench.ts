@@ -58,9 +58,9 @@ const FLAGS: readonly Flag[] = [
 const HELP = `Usage: surgemq bench [pattern…] [flags]
        surgemq bench compare [mosquitto] [aedes] [mqtt://HOST:PORT[?pid=PID]…] [flags]
 
-Measures the broker, which it starts as a process of its own, and checks every message: a run with a
-lost, duplicated or reordered one fails, with exit code 1. compare runs other brokers beside it, rounds
-interleaved.
+Measures the broker, which it starts as a process of its own, and checks every message: a run with
+a lost, duplicated or reordered one fails, with exit code 1. compare runs other brokers beside it,
+rounds interleaved.
 
 Patterns:
 ${[...SUITES.values()].map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
@@ -152,7 +152,9 @@ function allPeers(
   return [first, ...named, ...commands];
 }
 
-/** Checks everything that can be wrong before anything is started. @throws UsageError, ConfigError */
+/**
+ * Checks everything that can be wrong before anything is started. @throws UsageError, ConfigError
+ */
 function readRequest(args: readonly string[]): Request {
   const { values, positionals, faults: flagFaults } = splitArgs(FLAGS, args);
   const faults = [...flagFaults];
