@@ -12,6 +12,7 @@ import type { RetainedMessage } from './retained-message.js';
 
 const NO_SUBSCRIBERS: readonly Session[] = [];
 const NO_QOS: readonly number[] = [];
+const DOLLAR = 0x24;
 /** Generation of a route that must be resolved before it is used. */
 const STALE = -1;
 
@@ -32,7 +33,8 @@ export class Route {
 
   constructor(topicKey: string, retainedOwner: number) {
     this.topicKey = topicKey;
-    this.isPublishable = !topicKey.startsWith('$SYS/') && topicKey !== '$SYS';
+    this.isPublishable =
+      topicKey.charCodeAt(0) !== DOLLAR || !(topicKey === '$SYS' || topicKey.startsWith('$SYS/'));
     this.retainedOwner = retainedOwner;
   }
 
@@ -47,23 +49,33 @@ export class Route {
   }
 }
 
-/** Spreads topics over shards: 32-bit FNV-1a of the topic's bytes. */
+/** The shard that keeps the retained message of a topic. */
 export function retainedOwnerOf(topicKey: string, shardCount: number): number {
-  if (shardCount === 1) return 0;
+  return (hashOf(topicKey) >>> 0) % shardCount;
+}
+
+/** 32-bit FNV-1a of the topic's bytes. */
+function hashOf(topicKey: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < topicKey.length; index++) {
     hash = Math.imul(hash ^ topicKey.charCodeAt(index), 0x01000193);
   }
-  return (hash >>> 0) % shardCount;
+  return hash;
 }
 
-/** Routes by topic, in two generations of ROUTE_CACHE_ENTRIES: no list to maintain on a hit. */
+/**
+ * Routes by topic, in two generations of ROUTE_CACHE_ENTRIES: no list to maintain on a hit. A topic
+ * gets in when it is asked for a second time: those that never come again cost a look-up and a
+ * match, and no garbage that would outlive the turn.
+ */
 export class RouteCache {
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
   readonly #shardCount: number;
   readonly #match = new MatchResult<Session>();
   #young = new Map<string, Route>();
   #old = new Map<string, Route>();
+  /** Hashes of topics asked for lately and not kept, each in the place it says itself. */
+  readonly #seenOnce = new Int32Array(ROUTE_CACHE_ENTRIES);
   #generation = 0;
 
   constructor(topics: TopicsProvider<Session, RetainedMessage>, shardCount: number) {
@@ -120,7 +132,14 @@ export class RouteCache {
   }
 
   #keep(topicKey: string, known: Route | undefined): Route {
-    const route = known ?? new Route(topicKey, retainedOwnerOf(topicKey, this.#shardCount));
+    const hash = hashOf(topicKey);
+    const route = known ?? new Route(topicKey, (hash >>> 0) % this.#shardCount);
+    if (known === undefined && this.#isFirstSight(hash)) {
+      this.#resolve(route);
+      // Nobody may use it later: it is in no map, and would miss invalidations.
+      route.generation = STALE;
+      return route;
+    }
     if (this.#young.size >= ROUTE_CACHE_ENTRIES) {
       this.#old = this.#young;
       this.#young = new Map();
@@ -130,6 +149,14 @@ export class RouteCache {
     this.#young.set(topicKey, route);
     if (route.generation !== this.#generation) this.#resolve(route);
     return route;
+  }
+
+  /** Whether no topic of this hash was asked for lately; it has been from now on. */
+  #isFirstSight(hash: number): boolean {
+    const place = hash & (ROUTE_CACHE_ENTRIES - 1);
+    if (this.#seenOnce[place] === hash) return false;
+    this.#seenOnce[place] = hash;
+    return true;
   }
 
   #resolve(route: Route): void {
