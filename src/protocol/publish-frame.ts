@@ -5,6 +5,7 @@
  */
 
 import { invariant } from '../base/assert.js';
+import { copyBytes } from '../base/copy-bytes.js';
 import { PACKET_ID_MAX, REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
 import { PUBLISH, QOS_MASK } from './fixed-header.js';
 
@@ -43,7 +44,7 @@ export function copyRunWithHeader(
   at: number,
   header: number,
 ): number {
-  copyBytes(source, start, end, target, at);
+  copyRun(source, start, end, target, at);
   const stop = at + end - start;
   for (let position = at; position < stop; position = frameEnd(target, position)) {
     target[position] = header;
@@ -71,7 +72,7 @@ export function copyRunWithIds(
   for (let left = count; left > 0 && sourceEnd < end; left--) {
     sourceEnd = frameEnd(source, sourceEnd);
   }
-  copyBytes(source, start, sourceEnd, target, at);
+  copyRun(source, start, sourceEnd, target, at);
   const idOffset = topicFieldBytes(source, start);
   const stop = at + sourceEnd - start;
   let packetId = firstPacketId;
@@ -103,7 +104,7 @@ export function copyRunAsQos0(
   // The run is copied whole, then closed up in place: copyWithin makes no object, copying a part of
   // another buffer does (60 ns a small frame instead of 400). What lies between two packet ids
   // stays together and moves at once, unless the remaining length between them loses a byte.
-  copyBytes(source, start, end, target, at);
+  copyRun(source, start, end, target, at);
   const idOffset = topicFieldBytes(source, start);
   const stop = at + end - start;
   let from = at;
@@ -133,9 +134,9 @@ export function copyRunAsQos0(
 }
 
 /** Copies [start, end) of `source` to `target` at `at`. */
-function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
+function copyRun(source: Buffer, start: number, end: number, target: Buffer, at: number): void {
   invariant(end - start <= target.length - at, 'the target has room for the run');
-  source.copy(target, at, start, end);
+  copyBytes(source, start, end, target, at);
 }
 
 /** Bytes of the topic of the frame at `position`, with the two length bytes before it. */

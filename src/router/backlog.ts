@@ -5,8 +5,9 @@
  * A record lies in a chunk as it would in a ring (ring-record.ts). `total` is the length of the
  * whole record: larger than `length` when the first fragments are on the ring already.
  */
+
+import { copyBytes } from '../base/copy-bytes.js';
 import { RING_BACKLOG_CHUNK_BYTES } from '../base/limits.js';
-import { copyBytes } from './copy-bytes.js';
 import { type RingWriter, recordBytesMax, recordSpace } from './ring.js';
 import {
   FLAG_FIRST,

@@ -3,8 +3,8 @@
  * interleaved.
  */
 import { invariant } from '../base/assert.js';
+import { copyBytes } from '../base/copy-bytes.js';
 import { REMAINING_LENGTH_MAX, RING_RECORD_OVERHEAD_BYTES } from '../base/limits.js';
-import { copyBytes } from './copy-bytes.js';
 
 /** Largest record: the largest PUBLISH, and room for what the caller puts before it. */
 export const ASSEMBLED_BYTES_MAX = REMAINING_LENGTH_MAX + RING_RECORD_OVERHEAD_BYTES;

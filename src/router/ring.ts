@@ -3,8 +3,8 @@
  * words and who may write them: ring-layout.ts. The bytes of a record: ring-record.ts.
  */
 import { invariant } from '../base/assert.js';
+import { copyBytes } from '../base/copy-bytes.js';
 import { RING_BYTES_MAX, RING_FRAGMENT_DIVISOR, SHARDS_MAX } from '../base/limits.js';
-import { copyBytes } from './copy-bytes.js';
 import { FragmentAssembly } from './fragment-assembly.js';
 import {
   HEAD_WORD,

@@ -3,10 +3,8 @@
  * the end of the turn writes them to the sockets; what a socket does not take is copied by its outbox.
  * So after a flush the arena begins anew: no allocation, and the memory stays in the processor's cache.
  */
+import { copyBytes } from '../base/copy-bytes.js';
 import { TURN_ARENA_BYTES } from '../base/limits.js';
-
-/** Below this a loop beats the call into the runtime's copy (which makes a view object first). */
-const SHORT_COPY_BYTES = 96;
 
 /** One a shard. */
 export class TurnArena {
@@ -43,12 +41,7 @@ export class TurnArena {
   copy(source: Buffer, start: number, end: number): number {
     const length = end - start;
     const at = this.reserve(length);
-    if (length <= SHORT_COPY_BYTES) {
-      const buffer = this.buffer;
-      for (let index = 0; index < length; index++) buffer[at + index] = source[start + index];
-    } else {
-      source.copy(this.buffer, at, start, end);
-    }
+    copyBytes(source, start, end, this.buffer, at);
     return at;
   }
 
