@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copyBytes } from '../../../src/router/copy-bytes.js';
+import { copyBytes } from '../../../src/base/copy-bytes.js';
 
 describe('copyBytes', () => {
   it('copies exactly the bytes named, at every length around its loops', () => {
