@@ -1,0 +1,65 @@
+/** Closing a server that has clients: what it has acknowledged is delivered, then everybody is closed. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startBroker, unique, WORKER_COUNTS } from '../support/broker.js';
+import { publish } from '../support/packets.js';
+import { RawClient } from '../support/raw-client.js';
+import { numbers } from '../support/suite.js';
+import { Type } from '../support/test-client.js';
+
+for (const workers of WORKER_COUNTS) {
+  describe(`close, ${workers === 1 ? '1 worker' : `${workers} workers`}`, () => {
+    test('every message that was acknowledged reaches its subscribers first', async () => {
+      const broker = await startBroker({ workers });
+      const topic = unique('acknowledged');
+      const subscribers = [];
+      for (let n = 0; n < 3; n++) {
+        const subscriber = await broker.client({ clientId: unique('subscriber') });
+        await subscriber.subscribe([topic, n]);
+        subscribers.push(subscriber);
+      }
+      const publisher = await broker.client({ clientId: unique('publisher') });
+      const packets = numbers(1, 5_000).map((payload) =>
+        publish({ topic, payload, qos: 1, packetId: Number(payload) }),
+      );
+      publisher.raw.send(...packets);
+      await publisher.until(() => publisher.acks.length >= 500, 'some acknowledgements');
+      const closed = broker.server.close();
+      await publisher.untilClosed();
+      for (const subscriber of subscribers) await subscriber.untilClosed();
+      await closed;
+      const acknowledged = publisher.acks.filter(({ type }) => type === Type.puback).length;
+      for (const subscriber of subscribers) {
+        const received = subscriber.payloads.length;
+        assert.ok(received >= acknowledged, `${acknowledged} acknowledged, ${received} received`);
+        assert.deepEqual(subscriber.payloads, numbers(1, received));
+      }
+      await broker.close();
+    });
+
+    test('connections are refused afterwards, and those not connected yet are closed', async () => {
+      const broker = await startBroker({ workers });
+      const silent = await broker.raw();
+      const client = await broker.client({ clientId: unique('client') });
+      await broker.server.close();
+      await silent.expectClose();
+      await client.untilClosed();
+      await assert.rejects(RawClient.open(broker), /ECONNREFUSED/);
+      await broker.close();
+    });
+
+    test('a client that does not read does not hold the close up for ever', async () => {
+      const broker = await startBroker({ workers, slowConsumerTimeout: 0.1 });
+      const topic = unique('slow');
+      const slow = await broker.client({ clientId: unique('slow') });
+      await slow.subscribe([topic, 0]);
+      const publisher = await broker.client({ clientId: unique('publisher') });
+      slow.raw.pauseReading();
+      await publisher.publishAll(
+        topic,
+        numbers(1, 800).map((n) => n.padEnd(16_384)),
+      );
+      await broker.close();
+    });
+  });
+}
