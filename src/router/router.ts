@@ -162,8 +162,10 @@ export class Router {
     const subscribers = route.subscribers;
     const grantedQos = route.grantedQos;
     const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
+    const arena = this.#arena;
     let at = -1;
     let atEnd = 0;
+    let rewinds = 0;
     let run: Run | null = null;
     for (let index = 0; index < subscribers.length; index++) {
       const session = subscribers[index];
@@ -175,9 +177,11 @@ export class Router {
       const qos = Math.min(publishedQos, grantedQos[index]);
       if (qos === 0) {
         if (session.outlet === null) continue;
-        if (at < 0) {
+        // What is laid out for QoS 1 and 2 meanwhile may have filled the arena and begun it anew.
+        if (at < 0 || rewinds !== arena.rewinds) {
           at = this.#layOut(publishedQos, buffer, start, end, header);
-          atEnd = this.#arena.position;
+          atEnd = arena.position;
+          rewinds = arena.rewinds;
         }
         this.#deliverBytes(session.outlet, at, atEnd, count);
       } else {

@@ -12,6 +12,8 @@ export class TurnArena {
   buffer: Buffer;
   /** Bytes in use since the last rewind. */
   position = 0;
+  /** How often it has begun anew: whoever keeps a position across a `reserve` must look. */
+  rewinds = 0;
   readonly #standard: Buffer;
   /** Empties every outbox that refers to the arena; ends with `rewind`. */
   readonly #flush: () => void;
@@ -28,9 +30,13 @@ export class TurnArena {
    * @returns where to write in `buffer`.
    */
   reserve(length: number): number {
-    if (this.position + length > this.buffer.length) {
+    while (this.position + length > this.buffer.length) {
       this.#flush();
-      if (length > this.buffer.length) this.buffer = Buffer.allocUnsafeSlow(length);
+      // A flush may let publishers go on, whose acks are the first to be laid out anew: those must
+      // go out of the same buffer they lie in.
+      if (this.position === 0 && length > this.buffer.length) {
+        this.buffer = Buffer.allocUnsafeSlow(length);
+      }
     }
     const at = this.position;
     this.position = at + length;
@@ -53,6 +59,7 @@ export class TurnArena {
   /** Everything was flushed: begin anew. */
   rewind(): void {
     this.position = 0;
+    this.rewinds++;
     this.buffer = this.#standard;
   }
 }
