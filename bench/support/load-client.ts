@@ -101,6 +101,8 @@ export class LoadClient {
   readonly writer: FrameWriter | null;
   /** Messages of QoS 1 and 2 that the broker has acknowledged. */
   acknowledged = 0;
+  /** Messages it may have sent when the phase is over. */
+  sendUpTo = 0;
   /** In the thread's list of those who may send. */
   isListed = false;
   readonly #host: ClientHost;

@@ -47,9 +47,8 @@ export class LoadThread {
   #deliveredBefore = 0;
   #bytesBefore = 0;
   #lastDeliveryAt = 0;
-  /** Until when publishers may send: a time, a number of messages each. */
+  /** Until when publishers may send. */
   #publishUntil = 0;
-  #publishUpTo = 0;
   #isPublishing = false;
   #visits: Promise<void>[] = [];
 
@@ -154,15 +153,16 @@ export class LoadThread {
     const firstPublishAt = this.#publishers.length === 0 ? Number.POSITIVE_INFINITY : monotonicNs();
     this.#lateness.reset();
     this.#publishUntil = messages > 0 ? Number.POSITIVE_INFINITY : monotonicNs() + durationMs * 1e6;
-    this.#publishUpTo =
-      messages > 0 ? (this.#publishers[0]?.writer?.sent ?? 0) + messages : Number.POSITIVE_INFINITY;
+    for (const client of this.#publishers) {
+      client.sendUpTo = messages > 0 ? client.writer!.sent + messages : Number.POSITIVE_INFINITY;
+    }
     this.#isPublishing = true;
     const visitUntil = performance.now() + durationMs;
     this.#visits = this.#clients
       .filter(({ plan }) => plan.stayMs > 0)
       .map((client) => this.#visit(client, visitUntil));
     if (this.#share.ratePerSecond > 0) {
-      await this.#publishAtRate();
+      await this.#publishAtRate(messages, durationMs);
     } else {
       for (const client of this.#publishers) this.#onReady(client);
       await this.#until(() => this.#isPublished());
@@ -180,8 +180,8 @@ export class LoadThread {
   /** Everything sent is out, and acknowledged where it is to be. */
   #isPublished(): boolean {
     const isOver = monotonicNs() >= this.#publishUntil;
-    return this.#publishers.every(({ writer, plan, isWritable, acknowledged }) => {
-      const isSent = isOver || writer!.sent >= this.#publishUpTo;
+    return this.#publishers.every(({ writer, plan, isWritable, acknowledged, sendUpTo }) => {
+      const isSent = isOver || writer!.sent >= sendUpTo;
       const { qos } = plan.publish!;
       return isSent && isWritable && (qos === 0 || acknowledged >= writer!.sent);
     });
@@ -233,27 +233,27 @@ export class LoadThread {
     }, HOLD_MS);
   }
 
-  #countToSend({ writer, plan, acknowledged, isWritable }: LoadClient): number {
+  #countToSend({ writer, plan, acknowledged, isWritable, sendUpTo }: LoadClient): number {
     if (!isWritable) return 0;
     const { qos, window } = plan.publish!;
     const { sent, frames } = writer!;
     const allowed = qos === 0 ? frames : Math.min(frames, window - (sent - acknowledged));
-    return Math.min(allowed, this.#publishUpTo - sent);
+    return Math.min(allowed, sendUpTo - sent);
   }
 
   /**
    * Sends one message after the other, of each client in turn, each at its time. The times are set
    * beforehand: a message that goes out late counts its latency from when it should have.
    */
-  async #publishAtRate(): Promise<void> {
+  async #publishAtRate(messages: number, durationMs: number): Promise<void> {
     const interval = 1e9 / this.#share.ratePerSecond;
     const publishers = this.#publishers;
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
     const start = monotonicNs();
-    const until = Math.min(this.#publishUntil, Number.MAX_SAFE_INTEGER);
-    const count = Number.isFinite(this.#publishUpTo)
-      ? (this.#publishUpTo - publishers[0].writer!.sent) * publishers.length
-      : Math.floor((until - start) / interval);
+    const count =
+      messages > 0
+        ? messages * publishers.length
+        : Math.round((durationMs * this.#share.ratePerSecond) / 1_000);
     for (let sent = 0; sent < count; ) {
       const now = monotonicNs();
       let due = start + sent * interval;

@@ -19,9 +19,18 @@ function isWide(series: readonly Series[]): boolean {
   return values.length > 1 && Math.max(...values) / Math.min(...values) > LINEAR_RANGE_MAX;
 }
 
+/** Whether the load had a set rate: then there are latencies. */
+function isPaced({ rounds }: Cell): boolean {
+  return rounds.some(({ latency }) => latency !== null);
+}
+
 /** Bars of one measure, a group for each pattern; a broker and what a sweep set make a series. */
 function measureBars(cells: readonly Cell[], measure: string, title: string): string | null {
-  const some = cells.filter((cell) => medianOf(cell, measure) !== undefined);
+  const some = cells.filter(
+    // How much a load at a set rate delivers is no result.
+    (cell) =>
+      medianOf(cell, measure) !== undefined && !(measure === MEASURE.deliveries && isPaced(cell)),
+  );
   if (some.length === 0) return null;
   const groups = unique(some.map(({ pattern }) => pattern));
   const seriesOf = ({ peer, variation }: Cell): string => `${peer} ${variation}`.trimEnd();
@@ -46,7 +55,8 @@ function measureBars(cells: readonly Cell[], measure: string, title: string): st
 /** Deliveries over what a sweep has set, a line for each pattern and broker. */
 function scaling(cells: readonly Cell[]): string | null {
   const swept = cells.filter(
-    (cell) => cell.variation !== '' && medianOf(cell, MEASURE.deliveries) !== undefined,
+    (cell) =>
+      cell.variation !== '' && !isPaced(cell) && medianOf(cell, MEASURE.deliveries) !== undefined,
   );
   const variations = unique(swept.map(({ variation }) => variation));
   if (variations.length < 2) return null;
@@ -121,7 +131,7 @@ function latencyHistogram(cells: readonly Cell[]): string | null {
 
 /** Latency at each percentile, the last ones drawn out. */
 function latencyPercentiles(cells: readonly Cell[]): string | null {
-  const percentiles = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9];
+  const percentiles = [1, 25, 50, 75, 90, 95, 99, 99.5, 99.9];
   const series = cells.flatMap((cell) => {
     const latency = typicalLatency(cell);
     if (latency === null) return [];

@@ -22,7 +22,7 @@ h2 { font-size: 19px; margin: 40px 0 12px } .chart { margin: 16px 0 }
 th, td { padding: 6px 10px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums }
 th { color: var(--strong) } .word { text-align: left } code { font-size: 13px }
-pre { overflow-x: auto } .note { color: #b91c1c }
+pre { overflow-x: auto } .failure { color: #dc2626 } .warning { color: #b45309; margin: 4px 0 }
 dt { font-weight: 600; color: var(--strong) } dd { margin: 0 0 8px }
 `;
 
@@ -90,6 +90,12 @@ function method({ settings }: Results): string {
   return escaped(sentences.join(' '));
 }
 
+/** A failure in red, a warning in amber. */
+function noteHtml(note: string): string {
+  const kind = note.startsWith('warning') ? 'warning' : 'failure';
+  return `<p class="${kind}">${escaped(note)}</p>`;
+}
+
 /** The page. */
 export function reportHtml(results: Results): string {
   const { settings, cells, peers, command } = results;
@@ -106,7 +112,7 @@ export function reportHtml(results: Results): string {
 <body>
 <h1>SurgeMQ benchmark</h1>
 <p>${circumstances(results)}</p>
-${notes.map((note) => `<p class="note">${escaped(note)}</p>`).join('\n')}
+${notes.map(noteHtml).join('\n')}
 ${allCharts(results)
   .map((chart) => `<div class="chart">${chart}</div>`)
   .join('\n')}

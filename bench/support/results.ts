@@ -25,7 +25,7 @@ export interface LatencySummary {
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
-  /** Pairs of percentile (0 to 100) and latency, ascending. */
+  /** Pairs of percentile (above 0, to 100) and latency, ascending. */
   readonly distribution: readonly (readonly [number, number])[];
 }
 
@@ -96,11 +96,20 @@ export function commit(): string {
   }
 }
 
+/** Percentiles kept of a distribution: every whole one, and finer ones at the end. */
+const PERCENTILES: readonly number[] = [
+  ...Array.from({ length: 99 }, (_, at) => at + 1),
+  ...Array.from({ length: 9 }, (_, at) => 99 + (at + 1) / 10),
+  99.95,
+  99.99,
+  100,
+];
+
 /** Sums a histogram of nanoseconds up. */
 export function summarize(histogram: Histogram | null): LatencySummary | null {
   if (histogram === null || histogram.count === 0) return null;
-  const distribution = [...histogram.percentiles].map(
-    ([percentile, value]) => [percentile, value] as const,
+  const distribution = PERCENTILES.map(
+    (percentile) => [percentile, histogram.percentile(percentile)] as const,
   );
   return {
     count: histogram.count,

@@ -207,7 +207,7 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
   ahead: setting(
     'ahead',
     count(1, 1_000_000_000),
-    '500000',
+    '200000',
     'Deliveries outstanding above which publishers wait, so that the end of a run against a slow ' +
       'broker is not spent on what stood in socket buffers. A fast one never gets there.',
   ),

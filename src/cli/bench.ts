@@ -28,16 +28,19 @@ const COMPARE = 'compare';
 /** Rounds of a comparison unless the settings say how many. */
 const COMPARE_DEFAULTS = { [BENCH_SETTINGS.rounds.environment]: '3' };
 
+/** A flag for each setting of the bench. */
+export const SETTING_FLAGS: readonly Flag[] = Object.values(BENCH_SETTINGS).map(
+  ({ flag, type, environment, summary, default: fallback }) => ({
+    name: flag,
+    ...(type.placeholder === '' ? {} : { placeholder: type.placeholder }),
+    summary: `${summary} Allowed: ${type.allowed}. [${environment}${
+      fallback === '' ? '' : `, default ${fallback}`
+    }]`,
+  }),
+);
+
 const FLAGS: readonly Flag[] = [
-  ...Object.values(BENCH_SETTINGS).map(
-    ({ flag, type, environment, summary, default: fallback }) => ({
-      name: flag,
-      ...(type.placeholder === '' ? {} : { placeholder: type.placeholder }),
-      summary: `${summary} Allowed: ${type.allowed}. [${environment}${
-        fallback === '' ? '' : `, default ${fallback}`
-      }]`,
-    }),
-  ),
+  ...SETTING_FLAGS,
   {
     name: 'peer',
     placeholder: 'name=command',

@@ -1,0 +1,107 @@
+/**
+ * `scripts/bench-compare BASE HEAD [flags of surgemq bench]`: builds two commits in worktrees of
+ * their own, measures their brokers with this checkout's suites, rounds interleaved, and fails when
+ * the head needs over a tenth more than the base.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Peer, parsePeerCommand } from '../bench/support/peers.js';
+import { reportText } from '../bench/support/report-text.js';
+import { hasPassed } from '../bench/support/results.js';
+import { runBench } from '../bench/support/run-bench.js';
+import { loadBenchSettings } from '../bench/support/settings.js';
+import { compareCells } from '../bench/support/slowdowns.js';
+import { processEnvironment } from '../src/base/config.js';
+import { splitArgs, UsageError } from '../src/cli/args.js';
+import { SETTING_FLAGS } from '../src/cli/bench.js';
+
+/** More than this many times the base's CPU time or memory is a failure. */
+const RATIO_MAX = 1.1;
+const DEFAULTS = { SURGEMQ_BENCH_ROUNDS: '5' };
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+function run(program: string, args: readonly string[], cwd = ROOT): string {
+  return execFileSync(program, args, { cwd, encoding: 'utf8' }).trim();
+}
+
+/**
+ * Checks a commit out and compiles it, with the packages of this checkout where they are the same.
+ */
+function build(commit: string, folder: string): void {
+  run('git', ['worktree', 'add', '--detach', folder, commit]);
+  const hasSamePackages =
+    run('git', ['diff', '--name-only', commit, '--', 'package-lock.json']) === '';
+  if (hasSamePackages) symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'dir');
+  else run('npm', ['ci', '--no-audit', '--no-fund'], folder);
+  run('npm', ['run', '--silent', 'build'], folder);
+}
+
+/** The broker of a built worktree, as a peer. */
+function peerIn(name: string, folder: string): Peer {
+  const main = join(folder, 'dist/src/cli/main.js');
+  const peer = parsePeerCommand(
+    `${name}=exec "${process.execPath}" "${main}" serve --log-level warn ` +
+      '--listen tcp://127.0.0.1:$PORT --workers $WORKERS',
+  );
+  if (peer === undefined) throw new Error(`${name} is no name for a broker`);
+  return peer;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals, faults } = splitArgs(SETTING_FLAGS, args);
+  if (faults.length > 0) throw new UsageError(faults);
+  if (positionals.length !== 2) {
+    throw new UsageError(['usage: scripts/bench-compare BASE HEAD [flags of surgemq bench]']);
+  }
+  const flags = Object.fromEntries([...values].map(([name, given]) => [name, given.at(-1) ?? '']));
+  const { settings } = loadBenchSettings(flags, { ...DEFAULTS, ...processEnvironment() });
+  const commits = positionals.map((name) =>
+    run('git', ['rev-parse', '--verify', `${name}^{commit}`]),
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'surgemq-compare-'));
+  const folders = [join(folder, 'base'), join(folder, 'head')] as const;
+  try {
+    for (const [index, commit] of commits.entries()) {
+      console.log(`building ${positionals[index]} (${commit.slice(0, 9)})`);
+      build(commit, folders[index]);
+    }
+    const results = await runBench(
+      {
+        patterns: settings.patterns,
+        peers: [peerIn('base', folders[0]), peerIn('head', folders[1])],
+        variations: [{ label: '', settings }],
+        command: `scripts/bench-compare ${args.join(' ')}`,
+      },
+      {
+        progress: () => {},
+        onCell: ({ pattern, peer }) => console.log(`measured ${pattern}, ${peer}`),
+      },
+    );
+    console.log(`\n${reportText(results)}`);
+    const comparisons = compareCells(results, 'base', 'head');
+    const slower = comparisons.filter(({ ratio }) => ratio > RATIO_MAX);
+    for (const { text } of slower) console.log(`slower: ${text}`);
+    const isGood = slower.length === 0 && hasPassed(results);
+    console.log(isGood ? 'head is no slower than base' : 'head has FAILED');
+    return isGood ? 0 : 1;
+  } finally {
+    for (const worktree of folders) {
+      try {
+        run('git', ['worktree', 'remove', '--force', worktree]);
+      } catch {
+        // It was not made.
+      }
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(`bench-compare: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

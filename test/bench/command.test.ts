@@ -1,0 +1,117 @@
+/** `surgemq bench` as its user sees it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Results } from '../../bench/support/results.js';
+import { processEnvironment } from '../../src/base/config.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'surgemq-bench-test-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const TINY = ['--messages', '200', '--warmup', '20ms', '--workers', '1'];
+
+/** Runs `surgemq bench` to its end. */
+function bench(args: readonly string[], settings: Record<string, string> = {}) {
+  const inherited = Object.entries(processEnvironment()).filter(
+    ([name]) => !name.startsWith('SURGEMQ_'),
+  );
+  const env = { ...Object.fromEntries(inherited), ...settings };
+  return new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+    const child = spawn(process.execPath, [MAIN, 'bench', ...args], { env });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      err += chunk;
+    });
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+}
+
+test('a run prints a table and writes JSON, a page and a chart', async () => {
+  const files = ['json', 'html', 'svg'].map((kind) => join(folder, `results.${kind}`));
+  const [json, html, svg] = files;
+  const args = ['one', 'fan-in', '--clients', '3', '--rounds', '2', ...TINY];
+  const outcome = await bench([...args, '--json', json, '--html', html, '--svg', svg]);
+  assert.equal(outcome.err, '');
+  assert.equal(outcome.code, 0);
+  assert.match(outcome.out, /^pattern +broker +deliveries\/s/m);
+  assert.match(outcome.out, /^fan-in +surgemq +[\d.]+ [kM]?\/s/m);
+  const results = JSON.parse(readFileSync(json, 'utf8')) as Results;
+  assert.equal(results.settings.messages, 200);
+  assert.equal(results.machine.node, process.version);
+  assert.ok(results.machine.cores > 0);
+  assert.deepEqual(
+    results.cells.map(({ pattern, rounds }) => [pattern, rounds.length]),
+    [
+      ['one', 2],
+      ['fan-in', 2],
+    ],
+  );
+  const page = readFileSync(html, 'utf8');
+  assert.match(page, /^<!doctype html>/);
+  assert.match(page, /<svg [^>]+aria-label="Deliveries a second/);
+  assert.doesNotMatch(page, /(?:src|href)=/);
+  assert.match(readFileSync(svg, 'utf8'), /^<svg xmlns=/);
+});
+
+test('compare runs other brokers beside it and prints ratios', async () => {
+  const peer = `second="${process.execPath}" "${MAIN}" serve --listen tcp://127.0.0.1:$PORT`;
+  const args = ['compare', 'mosquitto', '--peer', peer, '--patterns', 'one', '--rounds', '1'];
+  const { code, out, err } = await bench([...args, ...TINY]);
+  assert.equal(err, '');
+  assert.equal(code, 0);
+  assert.match(out, /^one +mosquitto \/ surgemq +x [\d.]+/m);
+  assert.match(out, /^one +second \/ surgemq +x [\d.]+/m);
+});
+
+test('a sweep of what the environment asks for runs once for each value', async () => {
+  const settings = { SURGEMQ_BENCH_PATTERNS: 'pairs', SURGEMQ_BENCH_CLIENTS: '2' };
+  const { code, out } = await bench([...TINY, '--sweep', 'payload=64,1KiB'], settings);
+  assert.equal(code, 0);
+  assert.match(out, /^pairs +payload=64 +surgemq/m);
+  assert.match(out, /^pairs +payload=1KiB +surgemq/m);
+});
+
+test('every fault of the command line is a line, and nothing is started', async () => {
+  const { code, out, err } = await bench([
+    'oen',
+    '--qos',
+    '3',
+    '--sweep',
+    'wrkers=1',
+    '--rund',
+    '1',
+  ]);
+  assert.deepEqual({ code, out }, { code: 1, out: '' });
+  const lines = err.trimEnd().split('\n');
+  assert.match(lines[0], /--rund is no flag/);
+  assert.ok(lines.some((line) => /--qos is "3"; allowed: 0, 1 or 2/.test(line)));
+});
+
+test('unknown patterns, brokers and peers are named with what is near', async () => {
+  const unknown = await bench(['oen']);
+  assert.match(unknown.err, /^surgemq: oen is no pattern; did you mean one\?$/m);
+  const broker = await bench(['compare', 'mosquito', '--peer', 'nothing']);
+  assert.match(
+    broker.err,
+    /^surgemq: mosquito is no broker known here; did you mean mosquitto\?$/m,
+  );
+  assert.match(broker.err, /^surgemq: --peer is "nothing"; allowed: a name, =, a command$/m);
+});
+
+test('a broker that cannot be started or reached is said in one line', async () => {
+  const broken = await bench(['one', '--peer', 'broken=echo out of order; exit 3', ...TINY]);
+  assert.equal(broken.code, 1);
+  assert.match(broken.err, /^surgemq: broken could not be started: .* 3\nout of order\n/);
+  const absent = await bench(['one', '--host', '127.0.0.1', '--port', '1', ...TINY]);
+  assert.equal(absent.code, 1);
+  assert.match(absent.err, /^surgemq: client bench-.*ECONNREFUSED.*\n$/);
+});

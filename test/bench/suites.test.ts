@@ -1,0 +1,99 @@
+/** Every suite at a tiny size against the broker, so that none rots. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Cell } from '../../bench/support/results.js';
+import { SUITES } from '../../bench/system/suites.js';
+import { type Broker, startBroker } from '../support/broker.js';
+import { runTiny } from './tiny.js';
+
+let broker: Broker;
+before(async () => {
+  broker = await startBroker({ workers: 2 });
+});
+after(() => broker.close());
+
+/** A measure of a cell's only round. */
+function measure(cell: Cell, name: string): number {
+  const found = cell.rounds[0].measures.find((one) => one.name === name);
+  assert.ok(found !== undefined, `${cell.pattern} has no ${name}`);
+  return found.value;
+}
+
+async function runOne(pattern: string, flags: Record<string, string> = {}): Promise<Cell> {
+  const [cell] = await runTiny([pattern], broker.port, flags);
+  assert.deepEqual(cell.rounds[0].faults, []);
+  return cell;
+}
+
+/** Deliveries for each publish with four clients, and the QoS levels that are run. */
+const PATTERNS = {
+  one: { fan: 1, qosLevels: ['0', '1', '2'] },
+  'fan-in': { fan: 1, qosLevels: ['0', '1'] },
+  'fan-out': { fan: 4, qosLevels: ['0', '2'] },
+  mesh: { fan: 4, qosLevels: ['0', '1'] },
+  pairs: { fan: 1, qosLevels: ['0'] },
+} as const;
+
+for (const [pattern, { fan, qosLevels }] of Object.entries(PATTERNS)) {
+  for (const qos of qosLevels) {
+    test(`${pattern} delivers every message once and in order at QoS ${qos}`, async () => {
+      const cell = await runOne(pattern, { clients: '4', qos, window: '50' });
+      const ratio = measure(cell, 'deliveries/s') / measure(cell, 'publishes/s');
+      assert.equal(Math.round(ratio * 1_000), fan * 1_000);
+      assert.ok(measure(cell, 'broker CPU a delivery') >= 0);
+      assert.ok(measure(cell, 'peak memory') > 0);
+    });
+  }
+}
+
+test('topics in rotation, own topics and one message a write are delivered too', async () => {
+  await runOne('fan-in', { clients: '3', 'topic-count': '50' });
+  await runOne('fan-in', { clients: '3', 'topic-count': '0', topics: 'own' });
+  await runOne('mesh', { clients: '3', topics: 'own', batch: '1', 'load-threads': '2' });
+  await runOne('fan-out', { clients: '3', payload: '16KiB', messages: '50' });
+});
+
+test('paced sends at its rate and gives latencies', async () => {
+  const flags = { clients: '10', rate: '1000', messages: '0', duration: '300ms' };
+  const cell = await runOne('paced', flags);
+  const [{ latency }] = cell.rounds;
+  assert.ok(latency !== null);
+  assert.equal(latency.count, 300);
+  assert.ok(latency.p50 > 0 && latency.p50 <= latency.p99 && latency.p99 <= latency.max);
+});
+
+test('connect gives connections a second', async () => {
+  const cell = await runOne('connect', { clients: '50' });
+  assert.ok(measure(cell, 'connections/s') > 0);
+});
+
+test('subscribe gives filters a second and the cost of publishing beside them', async () => {
+  const cell = await runOne('subscribe', { count: '500', 'topic-count': '100' });
+  assert.ok(measure(cell, 'filters/s') > 0);
+  assert.ok(measure(cell, 'deliveries/s with all') > 0);
+});
+
+test('retained replays every message to every new subscriber', async () => {
+  const cell = await runOne('retained', { count: '400', clients: '3', host: '127.0.0.1' });
+  assert.ok(measure(cell, 'deliveries/s') > 0);
+});
+
+test('retained takes its messages away again from a broker that was running', async () => {
+  const client = await broker.client();
+  await client.subscribe(['bench/#', 0]);
+  await client.publish('bench/last', 'seen');
+  const message = await client.nextMessage();
+  assert.equal(message.topic, 'bench/last');
+});
+
+test('mixed goes through with slow readers and clients that come and go', async () => {
+  const flags = { clients: '12', rate: '400', messages: '0', duration: '450ms' };
+  const cell = await runOne('mixed', flags);
+  assert.ok(measure(cell, 'memory at the end') > 0);
+  assert.ok(cell.rounds[0].latency !== null);
+});
+
+test('every suite has been run here', () => {
+  const others = ['paced', 'connect', 'subscribe', 'retained', 'mixed'];
+  assert.deepEqual([...SUITES.keys()].sort(), [...Object.keys(PATTERNS), ...others].sort());
+});

@@ -1,0 +1,37 @@
+/** Runs of the suites so small that they only show whether a suite works. */
+import type { Peer } from '../../bench/support/peers.js';
+import type { Cell } from '../../bench/support/results.js';
+import { runBench } from '../../bench/support/run-bench.js';
+import { loadBenchSettings } from '../../bench/support/settings.js';
+
+/** A broker that runs in this process. */
+export function peerAt(port: number): Peer {
+  return {
+    kind: 'running',
+    name: 'tested',
+    settings: 'in the process of the test',
+    host: '127.0.0.1',
+    port,
+    pid: process.pid,
+  };
+}
+
+/** Runs suites once against the broker on `port`, by flags without their dashes. */
+export async function runTiny(
+  patterns: readonly string[],
+  port: number,
+  flags: Readonly<Record<string, string>> = {},
+): Promise<readonly Cell[]> {
+  const tiny = { messages: '300', duration: '100ms', warmup: '20ms', stall: '2s', ...flags };
+  const { settings } = loadBenchSettings(tiny, {});
+  const { cells } = await runBench(
+    {
+      patterns,
+      peers: [peerAt(port)],
+      variations: [{ label: '', settings }],
+      command: 'a test',
+    },
+    { progress: () => {}, onCell: () => {} },
+  );
+  return cells;
+}
