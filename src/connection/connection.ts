@@ -140,6 +140,8 @@ export class Connection implements FrameSink, Publisher {
     count: number,
   ): boolean {
     if (this.state !== ConnectionState.open) throw notConnected();
+    // Not acknowledged, so it is the client's still.
+    if (this.host.isStopping) return true;
     handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count);
     return this.isOpen;
   }

@@ -29,6 +29,7 @@ export function dispatchFrame(
     handleConnect(connection, packet);
     return;
   }
+  if (connection.host.isStopping && packet.type !== 'disconnect') return;
   switch (packet.type) {
     case 'subscribe':
       handleSubscribe(connection, packet);

@@ -7,6 +7,7 @@ import { createSessionStore } from '../sessions/session-store.js';
 import { createTopicsProvider } from '../topics/provider.js';
 import type { ShardStart, ToShard } from './control.js';
 import { Shard } from './shard.js';
+import { quiesce, stop } from './shutdown.js';
 
 /**
  * Runs one shard in this thread.
@@ -69,10 +70,10 @@ function onMessage(
       shard.registry.get(message.clientId)?.outlet?.closeConnection(CloseReason.kicked);
       return;
     case 'quiesce':
-      shard.quiesce().then(() => shard.line.say({ kind: 'quiesced' }), reject);
+      quiesce(shard).then(() => shard.line.say({ kind: 'quiesced' }), reject);
       return;
     case 'stop':
-      shard.stop(message.deadlineMs).then(resolve, reject);
+      stop(shard, message.deadlineMs).then(resolve, reject);
       return;
   }
 }

@@ -1,6 +1,6 @@
 /** One worker thread: its connections, sessions and routes, and everything that ties them together. */
 import type { Socket } from 'node:net';
-import { monotonicMs, Ticker } from '../base/clock.js';
+import { Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
@@ -66,12 +66,12 @@ export class Shard implements ConnectionHost {
   readonly takeover: Takeover;
   readonly turn: Turn;
   readonly ticker = new Ticker(SWEEP_MS);
+  isStopping = false;
   readonly #providers: ShardProviders;
   readonly #readSlice: Buffer;
   #nextConnectionId = 1;
   #waitingForRing: Connection[] = [];
   #relieved: Outbox[] = [];
-  #isQuiesced = false;
 
   constructor(start: ShardStart, providers: ShardProviders) {
     const { config, shardIndex, shardCount } = start;
@@ -263,43 +263,11 @@ export class Shard implements ConnectionHost {
     this.turn.schedule();
   }
 
-  /** First step of a stop: nothing more comes in. Resolves when all that came in is on the ring. */
-  async quiesce(): Promise<void> {
-    this.#isQuiesced = true;
-    for (const connection of this.connections.values()) connection.pause(Pause.quiesced);
-    this.turn.flush();
-    while (this.link.backlogBytes > 0) await this.#nextTurn();
-  }
-
-  /** Second step: everything is delivered that can be until `deadlineMs` from now, then all is closed. */
-  async stop(deadlineMs: number): Promise<void> {
-    const deadline = monotonicMs() + deadlineMs;
-    do await this.#nextTurn();
-    while (this.#hasUnsent() && monotonicMs() < deadline);
-    for (const connection of [...this.connections.values()]) {
-      connection.close(CloseReason.serverShutdown);
-    }
-    await this.#nextTurn();
-    this.turn.flush();
-    this.ticker.stop();
-    for (const connection of this.connections.values()) connection.socket.destroy();
-    this.link.close();
+  /** Closes what the providers hold; nothing is called after it. */
+  async closeProviders(): Promise<void> {
     await this.#providers.authenticator.close?.();
     await this.#providers.store.close();
     await this.topics.close();
-  }
-
-  #hasUnsent(): boolean {
-    for (const { outbox } of this.connections.values()) {
-      if (outbox.isBlocked && !outbox.isStalled) return true;
-    }
-    return false;
-  }
-
-  /** Lets the event loop go round once, with a turn in it. */
-  #nextTurn(): Promise<void> {
-    this.turn.schedule();
-    return new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   #parts(shardIndex: number) {
@@ -314,7 +282,7 @@ export class Shard implements ConnectionHost {
     this.connections.set(id, connection);
     this.counters.add(Counter.connectionsOpened, 1);
     this.counters.add(Counter.connectionsOpen, 1);
-    if (this.#isQuiesced) socket.destroy();
+    if (this.isStopping) socket.destroy();
     return connection;
   }
 
@@ -324,6 +292,8 @@ export class Shard implements ConnectionHost {
       const relieved = this.#relieved;
       this.#relieved = [];
       for (const outbox of relieved) this.backpressure.relieve(outbox);
+      // What was said to publishers on other shards is on the ring, and has to be seen there.
+      this.turn.schedule();
     }
     if (this.#waitingForRing.length === 0 || this.link.backlogBytes > 0) return;
     const waiting = this.#waitingForRing;
