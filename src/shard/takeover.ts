@@ -9,7 +9,9 @@
  *      interest and right behind it sends `handoverCut` to all.
  *   A  (every shard, H too) answers `handoverCutDone`, which S and H both read in the order of A's ring: A's
  *      runs before it are H's, those behind it are S's. Each notes that in the session's `sourceMask`.
- *   H  has cut all sources, and sends what it has (`handoverSession`). S puts what came meanwhile behind it.
+ *   H  has cut all sources, and sends what it has (`handoverSession`). S puts what came meanwhile behind it,
+ *      and takes the session into use when it has read every shard's answer itself: a ring that it is behind
+ *      with may still bring runs that were H's.
  */
 import { Packr } from 'msgpackr';
 import { CloseReason } from '../base/errors.js';
@@ -45,6 +47,8 @@ interface PendingClaim {
   offer: HandoverOffer | null;
   /** The session that is being moved here, once the offer was taken up. */
   session: Session | null;
+  /** What its former holder had for it has come. */
+  isHere: boolean;
 }
 
 /** A session that is being moved away. */
@@ -78,7 +82,8 @@ export class Takeover {
   /** Asks for the client id of an authenticated CONNECT. */
   claim(connection: Connection, packet: ConnectPacket): void {
     const claim = this.#parts.shardIndex + SHARDS_MAX * ++this.#claims;
-    const pending = { claim, connection, packet, from: UNKNOWN, offer: null, session: null };
+    const from = UNKNOWN;
+    const pending = { claim, connection, packet, from, offer: null, session: null, isHere: false };
     this.#pending.set(claim, pending);
     this.#parts.line.claim({
       claim,
@@ -167,9 +172,13 @@ export class Takeover {
       }
     }
     for (const pending of [...this.#pending.values()]) {
-      if (pending.session !== null) pending.session.sourceMask |= 1 << index;
-      if (pending.from !== index) continue;
-      if (pending.session !== null) registry.end(pending.session);
+      const { session } = pending;
+      if (session !== null) {
+        session.sourceMask |= 1 << index;
+        this.#settleIfWhole(pending, session);
+      }
+      if (pending.from !== index || pending.isHere) continue;
+      if (session !== null) registry.end(session);
       this.#begin(pending);
     }
   }
@@ -243,7 +252,10 @@ export class Takeover {
 
   #onCutDone(from: number, claim: number): void {
     const pending = this.#pending.get(claim);
-    if (pending?.session != null) pending.session.sourceMask |= 1 << from;
+    if (pending?.session != null) {
+      pending.session.sourceMask |= 1 << from;
+      this.#settleIfWhole(pending, pending.session);
+    }
     const departure = this.#departures.get(claim);
     if (departure !== undefined) this.#cut(claim, departure, from);
   }
@@ -265,7 +277,15 @@ export class Takeover {
     const pending = this.#pending.get(claim);
     if (pending === undefined || pending.session === null) return;
     pending.session.restore(snapshot);
-    this.#settle(pending, pending.session, true);
+    pending.isHere = true;
+    this.#settleIfWhole(pending, pending.session);
+  }
+
+  /** Takes a session that has moved here into use, once no run can come that its holder had too. */
+  #settleIfWhole(pending: PendingClaim, session: Session): void {
+    const live = this.#parts.interest.peers | (1 << this.#parts.shardIndex);
+    if (!pending.isHere || (session.sourceMask & live) !== live) return;
+    this.#settle(pending, session, true);
   }
 
   #settle(pending: PendingClaim, session: Session, sessionPresent: boolean): void {

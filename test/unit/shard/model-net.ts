@@ -1,0 +1,354 @@
+/**
+ * Shards without threads: the real router, interest, registry and takeover of each, joined by queues
+ * that a test empties record by record in any order it likes. What one shard tells another stays in
+ * order, as on a ring; nothing else does.
+ */
+import { Counters } from '../../../src/base/counters.js';
+import { ConnectionState } from '../../../src/connection/connection.js';
+import { Directory } from '../../../src/primary/directory.js';
+import type { ConnectPacket } from '../../../src/protocol/packet.js';
+import { Interest } from '../../../src/router/interest.js';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { RetainedStore } from '../../../src/router/retained-store.js';
+import { RouteCache } from '../../../src/router/route.js';
+import { Router } from '../../../src/router/router.js';
+import { TurnArena } from '../../../src/router/turn-arena.js';
+import { MemoryStore } from '../../../src/sessions/memory-store.js';
+import type { Outlet, Session } from '../../../src/sessions/session.js';
+import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
+import { PrimaryLine } from '../../../src/shard/primary-line.js';
+import { ShardRecords } from '../../../src/shard/records-in.js';
+import { SessionRegistry } from '../../../src/shard/session-registry.js';
+import type { Shard } from '../../../src/shard/shard.js';
+import { Takeover } from '../../../src/shard/takeover.js';
+import type { TopicsProvider } from '../../../src/topics/provider.js';
+import { readFrames, runOf } from '../sessions/frames.js';
+
+const LIMITS = { maxInflight: 4, maxQueuedMessages: 10_000, maxQueuedBytes: 1_000_000 };
+const FILTER = 'a/+';
+const TOPIC = 'a/b';
+export const CLIENT_ID = 'moving';
+
+interface Message {
+  readonly kind: number;
+  readonly words: readonly [number, number, number, number];
+  readonly body: Buffer;
+}
+
+/** The moving client: what it has got, and what it has not acknowledged. */
+export class ModelClient {
+  /** By publisher: the next message expected. */
+  readonly expected: number[];
+  readonly unacknowledged = new Map<number, string>();
+  /** Whether messages may be missing: a shard has died. */
+  isLossAllowed = false;
+  connection: ModelConnection | null = null;
+
+  constructor(publishers: number) {
+    this.expected = new Array<number>(publishers).fill(0);
+  }
+
+  /** @throws Error for a message that is lost, doubled or out of order. */
+  receive(bytes: Buffer): void {
+    for (const { type, dup, packetId, payload } of readFrames(bytes)) {
+      if (type !== 'publish' || packetId === 0) throw new Error(`unexpected ${type} ${packetId}`);
+      const known = this.unacknowledged.get(packetId);
+      if (dup) {
+        if (known !== payload) throw new Error(`sent again: ${payload}, but got ${known} before`);
+        continue;
+      }
+      if (known !== undefined) throw new Error(`packet id ${packetId} is in use`);
+      this.unacknowledged.set(packetId, payload);
+      const [publisher, number] = payload.split(':').map(Number);
+      const expected = this.expected[publisher];
+      const isRight = this.isLossAllowed ? number >= expected : number === expected;
+      if (!isRight) throw new Error(`publisher ${publisher}: ${number} instead of ${expected}`);
+      this.expected[publisher] = number + 1;
+    }
+  }
+
+  acknowledge(): void {
+    const window = this.connection?.session?.window;
+    const packetId = this.unacknowledged.keys().next().value;
+    if (window == null || packetId === undefined) return;
+    if (!window.onPuback(packetId)) throw new Error(`nobody waits for packet id ${packetId}`);
+    this.unacknowledged.delete(packetId);
+    this.connection?.outlet.wake();
+  }
+}
+
+/** As much of a Connection as a takeover sees. */
+export class ModelConnection {
+  readonly clientId = CLIENT_ID;
+  state: ConnectionState = ConnectionState.connecting;
+  session: Session | null = null;
+  readonly shard: ModelShard;
+  readonly client: ModelClient;
+  readonly outlet: Outlet;
+  readonly #target = Buffer.alloc(65_536);
+
+  constructor(shard: ModelShard, client: ModelClient) {
+    this.shard = shard;
+    this.client = client;
+    this.outlet = {
+      isStalled: false,
+      isBlocked: false,
+      isHeavy: false,
+      isOverfull: false,
+      feeders: null,
+      append: (start, end) => client.receive(shard.arena.buffer.subarray(start, end)),
+      wake: () => this.#pump(),
+      closeConnection: () => this.close(),
+    };
+  }
+
+  attach(session: Session, _packet: ConnectPacket, sessionPresent: boolean): void {
+    if (this.client.connection !== null) throw new Error('two connections with one client id');
+    this.client.connection = this;
+    this.state = ConnectionState.open;
+    this.session = session;
+    session.outlet = this.outlet;
+    if (!sessionPresent) {
+      this.client.unacknowledged.clear();
+      this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
+    }
+    session.window?.beginResend();
+    this.#pump();
+  }
+
+  refuse(): void {
+    this.state = ConnectionState.closed;
+  }
+
+  close(): void {
+    if (this.client.connection === this) this.client.connection = null;
+    this.state = ConnectionState.closed;
+    if (this.session !== null) this.session.outlet = null;
+    this.session = null;
+  }
+
+  #pump(): void {
+    const window = this.session?.window;
+    while (window?.sendable) {
+      const end = window.fill(this.#target, 0, this.#target.length, 1);
+      this.client.receive(this.#target.subarray(0, end));
+    }
+  }
+}
+
+/** One shard: everything that takes part in a takeover is the real thing. */
+export class ModelShard {
+  readonly index: number;
+  /** To and from each other shard; null: it is dead, or not welcomed. */
+  readonly out: (Message[] | null)[];
+  readonly inbox: (Message[] | null)[];
+  readonly toPrimary: ToPrimary[] = [];
+  readonly fromPrimary: ToShard[] = [];
+  /** Peers that have not welcomed this one yet. */
+  welcomesDue = 0;
+  /** Whether a turn's end is due. */
+  isScheduled = false;
+  readonly topics: TopicsProvider<Session, RetainedMessage>;
+  readonly store = new MemoryStore<Session>();
+  readonly routes: RouteCache;
+  readonly interest: Interest;
+  readonly router: Router;
+  readonly registry: SessionRegistry;
+  readonly takeover: Takeover;
+  readonly line: PrimaryLine;
+  readonly arena = new TurnArena(() => this.arena.rewind());
+  readonly #records: ShardRecords;
+
+  constructor(index: number, count: number, topics: TopicsProvider<Session, RetainedMessage>) {
+    this.index = index;
+    this.topics = topics;
+    this.out = Array.from({ length: count }, (_, peer) => (peer === index ? null : []));
+    this.inbox = new Array<Message[] | null>(count).fill(null);
+    const link = { backlogBytes: 0, send: this.#send.bind(this) } as unknown as PeerLink;
+    const schedule = () => {
+      this.isScheduled = true;
+    };
+    const port = { postMessage: (message: ToPrimary) => this.toPrimary.push(message) };
+    this.line = new PrimaryLine(port as never, 'silent', schedule);
+    this.routes = new RouteCache(topics, count);
+    this.interest = new Interest(link, index, count);
+    const counters = new Counters();
+    const shared = { shardIndex: index, routes: this.routes, link, topics, counters };
+    const pressure = { onFed() {} };
+    const retained = new RetainedStore(topics, counters);
+    const { arena, line, interest, store } = this;
+    this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
+    this.registry = new SessionRegistry({ ...shared, store, interest, limits: LIMITS, line });
+    const { registry } = this;
+    this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
+    const { router, routes, takeover } = this;
+    const parts = { topics, routes, link, interest, router, takeover };
+    this.#records = new ShardRecords(parts as unknown as Shard);
+  }
+
+  /** The end of a turn. */
+  endTurn(): void {
+    this.isScheduled = false;
+    this.interest.flush();
+    this.line.flush();
+    this.arena.rewind();
+  }
+
+  receiveFrom(peer: number): void {
+    const message = this.inbox[peer]?.shift();
+    if (message === undefined) return;
+    const { kind, words, body } = message;
+    this.#records.onRecord(peer, kind, ...words, body, 0, body.length);
+    this.isScheduled = true;
+  }
+
+  publish(payloads: readonly string[]): void {
+    this.router.publishRun(runOf(payloads), TOPIC);
+    this.isScheduled = true;
+  }
+
+  dropPeer(index: number): void {
+    this.inbox[index] = null;
+    this.out[index] = null;
+    this.topics.removeShardEverywhere(index);
+    this.routes.invalidateAll();
+    this.interest.dropPeer(index);
+    this.takeover.dropPeer(index);
+    this.isScheduled = true;
+  }
+
+  #send(
+    kind: number,
+    shardMask: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const body = Buffer.from(bytes.subarray(start, end));
+    for (let peer = 0; peer < this.out.length; peer++) {
+      if (((shardMask >>> peer) & 1) === 0) continue;
+      this.out[peer]?.push({ kind, words: [word0, word1, word2, word3], body });
+    }
+  }
+}
+
+/** The shards, their primary, one client that moves, and a publisher on each shard. */
+export class ModelNet {
+  readonly shards: (ModelShard | null)[];
+  readonly directory: Directory;
+  readonly client: ModelClient;
+  readonly published: number[];
+  readonly #makeTopics: () => TopicsProvider<Session, RetainedMessage>;
+
+  constructor(count: number, makeTopics: () => TopicsProvider<Session, RetainedMessage>) {
+    this.#makeTopics = makeTopics;
+    this.published = new Array<number>(count).fill(0);
+    this.client = new ModelClient(count);
+    this.shards = this.published.map((_, index) => new ModelShard(index, count, makeTopics()));
+    for (const shard of this.shards) {
+      for (const peer of this.shards) shard!.inbox[peer!.index] = peer!.out[shard!.index];
+    }
+    this.directory = new Directory({
+      grant: (to, claim, from) => this.#post(to, { kind: 'granted', claim, from }),
+      refuse: (to, claim) => this.#post(to, { kind: 'refused', claim }),
+      release: (holder, clientId, claim, to, newClaim, discard) =>
+        this.#post(holder, { kind: 'release', clientId, claim, to, newClaim, discard }),
+    });
+  }
+
+  /** Live shards that clients are sent to. */
+  get ready(): ModelShard[] {
+    return this.shards.filter((shard) => shard?.welcomesDue === 0) as ModelShard[];
+  }
+
+  publish(shard: ModelShard, count: number): void {
+    const { index } = shard;
+    const payloads = Array.from({ length: count }, () => `${index}:${this.published[index]++}`);
+    shard.publish(payloads);
+  }
+
+  connect(shard: ModelShard): ModelConnection {
+    const connection = new ModelConnection(shard, this.client);
+    const packet = { cleanSession: false, protocolVersion: 4, clientId: CLIENT_ID };
+    shard.takeover.claim(connection as never, packet as unknown as ConnectPacket);
+    return connection;
+  }
+
+  /** Everything that could happen next without anybody outside doing anything. */
+  steps(): (() => void)[] {
+    const steps: (() => void)[] = [];
+    for (const shard of this.shards) {
+      if (shard === null) continue;
+      if (shard.isScheduled) steps.push(() => shard.endTurn());
+      if (shard.toPrimary.length > 0) steps.push(() => this.#toPrimary(shard));
+      if (shard.fromPrimary.length > 0) steps.push(() => this.#fromPrimary(shard));
+      shard.inbox.forEach((queue, peer) => {
+        if (queue !== null && queue.length > 0) steps.push(() => shard.receiveFrom(peer));
+      });
+    }
+    return steps;
+  }
+
+  /** Lets all happen that is under way. */
+  settle(): void {
+    for (let steps = this.steps(); steps.length > 0; steps = this.steps()) steps[0]();
+  }
+
+  /** A shard dies, as the primary sees it: peers first, then the directory. */
+  die(index: number): void {
+    const dead = this.shards[index]!;
+    this.shards[index] = null;
+    if (this.client.connection?.shard === dead) this.client.connection.close();
+    for (const peer of this.shards)
+      peer?.fromPrimary.push({ kind: 'peer-dead', shardIndex: index });
+    this.directory.shardDied(index);
+  }
+
+  /** A successor of a dead shard; clients come to it when all peers have welcomed it. */
+  replace(index: number): void {
+    const successor = new ModelShard(index, this.shards.length, this.#makeTopics());
+    this.shards[index] = successor;
+    for (const peer of this.shards) {
+      if (peer === null || peer === successor) continue;
+      successor.welcomesDue++;
+      const message = { kind: 'peer-new', shardIndex: index, doorbellWriteFd: -1 } as const;
+      peer.fromPrimary.push({ ...message, ring: new SharedArrayBuffer(0) });
+    }
+  }
+
+  #post(to: number, message: ToShard): void {
+    this.shards[to]?.fromPrimary.push(message);
+  }
+
+  #toPrimary(shard: ModelShard): void {
+    const message = shard.toPrimary.shift()!;
+    if (message.kind === 'claims') this.directory.claim(message.claims);
+    else if (message.kind === 'settled') this.directory.settle(message.claims);
+    else if (message.kind === 'dropped') this.directory.drop(message.claims);
+    else if (message.kind === 'peer-welcomed') this.shards[message.shardIndex]!.welcomesDue--;
+  }
+
+  #fromPrimary(shard: ModelShard): void {
+    const message = shard.fromPrimary.shift()!;
+    shard.isScheduled = true;
+    if (message.kind === 'granted') shard.takeover.onGranted(message.claim, message.from);
+    else if (message.kind === 'refused') shard.takeover.onRefused(message.claim);
+    else if (message.kind === 'release') shard.takeover.onRelease(message);
+    else if (message.kind === 'peer-dead') shard.dropPeer(message.shardIndex);
+    else if (message.kind === 'peer-new') this.#welcome(shard, message.shardIndex);
+  }
+
+  #welcome(shard: ModelShard, index: number): void {
+    const successor = this.shards[index]!;
+    shard.inbox[index] = successor.out[shard.index];
+    shard.out[index] = [];
+    successor.inbox[shard.index] = shard.out[index];
+    shard.interest.welcomePeer(index, shard.topics.localFilters());
+    shard.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index });
+  }
+}

@@ -1,0 +1,94 @@
+/** Takeovers under every order of events that a random choice finds: see model-net.ts. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { Session } from '../../../src/sessions/session.js';
+import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
+import { CLIENT_ID, ModelNet, type ModelShard } from './model-net.js';
+
+type Topics = TopicsProvider<Session, RetainedMessage>;
+const SHARDS = 3;
+const RUNS = { numRuns: 300 } as const;
+const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
+
+/** Providers are made asynchronously, nets are not. */
+const providers: Topics[] = [];
+async function makeProviders(count: number): Promise<void> {
+  for (let left = count; left > 0; left--) providers.push(await createTopicsProvider('mem'));
+}
+
+/** Somebody else's subscription on a shard comes or goes: it changes what peers send there. */
+class Others {
+  readonly #sessions = new Map<ModelShard, Session>();
+
+  toggle(shard: ModelShard): void {
+    const session = this.#sessions.get(shard);
+    shard.isScheduled = true;
+    if (session !== undefined) {
+      this.#sessions.delete(shard);
+      shard.registry.unsubscribe(session, 'a/+');
+      return;
+    }
+    const other = new Session('other', true, 4, 0, LIMITS);
+    this.#sessions.set(shard, other);
+    shard.registry.subscribe(other, [['a/+', 0]], () => {});
+  }
+}
+
+/** Does one of the things that can happen now. Things that are under way are the likelier ones. */
+function act(net: ModelNet, others: Others, choice: number): void {
+  const steps = net.steps();
+  const { ready } = net;
+  const shard = ready[(choice >>> 8) % ready.length];
+  const kind = choice & 0xff;
+  if (kind < 160 && steps.length > 0) steps[(choice >>> 8) % steps.length]();
+  else if (kind < 215) net.publish(shard, 1 + (kind & 1));
+  else if (kind < 235) net.client.acknowledge();
+  else if (kind < 246) net.connect(shard);
+  else if (kind < 252) others.toggle(shard);
+  else net.client.connection?.close();
+}
+
+/** A net with the client's session on shard 0, everything quiet. */
+function quietNet(choices: readonly number[], others: Others): ModelNet {
+  const net = new ModelNet(SHARDS, () => providers.pop()!);
+  net.connect(net.shards[0]!);
+  net.settle();
+  for (const shard of net.ready) if ((choices[0] >>> shard.index) & 1) others.toggle(shard);
+  net.settle();
+  return net;
+}
+
+/** Connects once more, publishes once more everywhere, and gives the client all there is. */
+function finish(net: ModelNet): void {
+  net.settle();
+  const last = net.connect(net.ready[net.ready.length - 1]);
+  net.settle();
+  assert.equal(net.client.connection, last, 'the last CONNECT got its session');
+  for (const shard of net.ready) net.publish(shard, 2);
+  net.settle();
+  while (net.client.unacknowledged.size > 0) net.client.acknowledge();
+  assert.deepEqual(net.client.expected, net.published);
+  const holders = net.ready.filter((shard) => shard.store.get(CLIENT_ID) !== undefined);
+  assert.deepEqual(holders, [last.shard], 'one shard has the session');
+  assert.equal(net.directory.holderOf(CLIENT_ID), last.shard.index);
+  assert.equal(net.directory.claimCount, 1);
+  assert.equal(last.session?.subscriptions.size, 1);
+}
+
+const choices = fc.array(fc.nat({ max: 0xff_ffff }), { minLength: 1, maxLength: 150 });
+
+describe('a session that moves between shards', () => {
+  test('gets every message once and in order, whatever overtakes what', async () => {
+    // [MQTT-4.6.0-6] order, [MQTT-3.1.4-2] one connection, [MQTT-3.1.2-4] the session goes on
+    const property = fc.asyncProperty(choices, async (list) => {
+      await makeProviders(SHARDS - providers.length);
+      const others = new Others();
+      const net = quietNet(list, others);
+      for (const choice of list) act(net, others, choice);
+      finish(net);
+    });
+    await fc.assert(property, RUNS);
+  });
+});
