@@ -68,6 +68,11 @@ export const SCRATCH_BYTES = 256 * KIB;
 export const OUTBOX_CHUNK_BYTES = 64 * KIB;
 /** A closed socket may still hold a last reply; a client that does not close its side by then is cut. */
 export const LINGER_MS = 1_000;
+/**
+ * Replies (acks, PINGRESPs) kept for a client that sends on and does not read, beyond what may wait for a
+ * slow reader anyway: a million of them, and then it is cut off. Nothing else bounds them.
+ */
+export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
 
 // ---- shard -------------------------------------------------------------------------------------
 /** Period of a shard's one timer, which looks at all its time-outs: they are this exact. */
@@ -97,6 +102,11 @@ export const DRAIN_BYTES = 4 * MIB;
 // ---- topics ------------------------------------------------------------------------------------
 /** Routes kept a generation; two generations are kept, so at most twice as many. */
 export const ROUTE_CACHE_ENTRIES = 65_536;
+/**
+ * Longest topic that the cache keeps: it would hold 8 GiB of the longest there are. V8 hashes a string of
+ * more than 16,383 characters by its length alone, so that finding one of many would take ever longer.
+ */
+export const ROUTE_CACHE_TOPIC_BYTES_MAX = 1_024;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 200;
 

@@ -3,7 +3,7 @@
  * a run. A change of an exact filter drops one route, a change of a wildcard filter makes all stale.
  */
 import { ProtocolError } from '../base/errors.js';
-import { ROUTE_CACHE_ENTRIES } from '../base/limits.js';
+import { ROUTE_CACHE_ENTRIES, ROUTE_CACHE_TOPIC_BYTES_MAX } from '../base/limits.js';
 import type { Session } from '../sessions/session.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
@@ -134,7 +134,8 @@ export class RouteCache {
   #keep(topicKey: string, known: Route | undefined): Route {
     const hash = hashOf(topicKey);
     const route = known ?? new Route(topicKey, (hash >>> 0) % this.#shardCount);
-    if (known === undefined && this.#isFirstSight(hash)) {
+    const isKept = topicKey.length <= ROUTE_CACHE_TOPIC_BYTES_MAX;
+    if (known === undefined && (!isKept || this.#isFirstSight(hash))) {
       this.#resolve(route);
       // Nobody may use it later: it is in no map, and would miss invalidations.
       route.generation = STALE;
