@@ -1,7 +1,7 @@
 /** Looks at every time-out of a shard, several times a second: there is no timer for each connection. */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import { SWEEP_MS } from '../base/limits.js';
+import { SWEEP_MS, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
 import type { Connection } from '../connection/connection.js';
 import type { Shard } from './shard.js';
 
@@ -59,10 +59,18 @@ export class Sweeper {
     if (config.closeUnresponsive) connection.close(CloseReason.unresponsive);
   }
 
-  /** A reader that has not moved for too long holds nobody up any more. */
+  /**
+   * A reader that has not moved for too long holds nobody up any more; one that does not read the
+   * replies to what it goes on sending is cut off.
+   */
   #checkReaders(now: number): void {
-    const { heavyOutboxes, config } = this.#shard;
+    const { heavyOutboxes, config, outboxBytesMax } = this.#shard;
+    const unreadMax = outboxBytesMax + config.maxPacketBytes + UNREAD_REPLY_BYTES_MAX;
     for (const outbox of heavyOutboxes) {
+      if (outbox.pendingBytes > unreadMax) {
+        outbox.closeConnection(CloseReason.unresponsive);
+        continue;
+      }
       if (outbox.isStalled || now - outbox.progressAt <= config.slowConsumerTimeoutMs) continue;
       const clientId = outbox.session?.clientId;
       const { pendingBytes } = outbox;
