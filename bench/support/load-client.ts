@@ -6,10 +6,10 @@ import {
   type SocketConstructorOpts,
   type TcpSocketConnectOpts,
 } from 'node:net';
-import { encodePacket } from '../../src/protocol/codec.js';
 import { frameFormat } from './frame-format.js';
 import { FrameWriter } from './frame-writer.js';
-import type { ClientPlan, FilterPlan } from './load-plan.js';
+import type { ClientPlan } from './load-plan.js';
+import { connectPacket, subscribePackets } from './packets.js';
 import {
   type AckBatch,
   type LatencySink,
@@ -19,10 +19,8 @@ import {
 } from './receiver.js';
 import { type PairFault, SequenceCheck } from './sequence-check.js';
 
-/** Filters in one SUBSCRIBE, and SUBSCRIBEs on their way at once. */
-const FILTERS_PER_SUBSCRIBE = 100;
+/** SUBSCRIBEs on their way at once. */
 const SUBSCRIBES_AHEAD = 8;
-const KEEP_ALIVE_SECONDS = 600;
 const CARRY_BYTES_MIN = 256;
 
 /** What all clients of a thread share. */
@@ -38,36 +36,6 @@ export interface ClientHost {
   onDelivered(count: number): void;
   /** A publisher may send again. */
   onReady(client: LoadClient): void;
-}
-
-/** Filter `index` of many: a tenth with wildcards, in five shapes. */
-export function filterOf(prefix: string, index: number): string {
-  if (index % 10 !== 0) return `${prefix}/${index % 977}/device/${index}/temperature`;
-  const shapes = [
-    `${prefix}/${index}/+/temperature`,
-    `+/${prefix}${index}/#`,
-    `${prefix}/${index}/line/#`,
-    `${prefix}/+/machine${index}/state`,
-    `${prefix}/${index % 1_000}/+/${index}/position`,
-  ];
-  return shapes[(index / 10) % shapes.length];
-}
-
-/** The SUBSCRIBE packets for a plan's filters. */
-function* subscribePackets(plan: FilterPlan, qos: 0 | 1 | 2): Generator<Buffer> {
-  const count = plan.kind === 'one' ? 1 : plan.to - plan.from;
-  let packetId = 0;
-  for (let at = 0; at < count; at += FILTERS_PER_SUBSCRIBE) {
-    const subscriptions = Array.from(
-      { length: Math.min(FILTERS_PER_SUBSCRIBE, count - at) },
-      (_, n) => ({
-        filter: plan.kind === 'one' ? plan.filter : filterOf(plan.prefix, plan.from + at + n),
-        qos,
-      }),
-    );
-    packetId = packetId === 65_535 ? 1 : packetId + 1;
-    yield encodePacket({ type: 'subscribe', packetId, subscriptions }, 4);
-  }
 }
 
 /** Whole length of the frame at `start`, 0 while its length bytes are not all there. */
@@ -167,19 +135,7 @@ export class LoadClient {
     socket.on('end', () => this.#onClosed('the broker closed the connection'));
     socket.once('connect', () => {
       this.#descriptor = descriptorOf(socket);
-      const connect = encodePacket(
-        {
-          type: 'connect',
-          protocolVersion: 4,
-          clientId: this.plan.clientId,
-          cleanSession: true,
-          keepAliveSeconds: KEEP_ALIVE_SECONDS,
-          will: null,
-          username: null,
-          password: null,
-        },
-        4,
-      );
+      const connect = connectPacket(this.plan.clientId);
       this.write(connect, 0, connect.length, true);
     });
     const connectOptions: TcpSocketConnectOpts = { host, port, noDelay: true };

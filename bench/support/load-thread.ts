@@ -1,5 +1,6 @@
 /** One thread of the load generator: runs its share of the clients as the commands say. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { canConnectIdle, IdleConnections } from './idle-connections.js';
 import { LoadClient } from './load-client.js';
 import {
   type LoadAnswers,
@@ -32,6 +33,9 @@ export class LoadThread {
   readonly #share: LoadShare;
   readonly #clients: LoadClient[];
   readonly #publishers: LoadClient[];
+  /** All clients only connect: they need no objects. */
+  readonly #isIdle: boolean;
+  readonly #idle = new IdleConnections();
   /** Deliveries due and done, of this thread and of all. */
   readonly #progress: Float64Array;
   readonly #allProgress: Float64Array;
@@ -68,7 +72,10 @@ export class LoadThread {
       onDelivered: (count: number) => this.#onDelivered(count),
       onReady: (client: LoadClient) => this.#onReady(client),
     };
-    this.#clients = share.clients.map((plan) => new LoadClient(host, plan));
+    this.#isIdle =
+      canConnectIdle(share.host) &&
+      share.clients.every(({ publish, subscribe }) => publish === null && subscribe === null);
+    this.#clients = this.#isIdle ? [] : share.clients.map((plan) => new LoadClient(host, plan));
     this.#publishers = this.#clients.filter(({ writer }) => writer !== null);
   }
 
@@ -76,7 +83,7 @@ export class LoadThread {
   run(command: LoadCommand): Promise<LoadAnswers[LoadCommand['type']]> {
     switch (command.type) {
       case 'connect':
-        return this.#inParts((client) => client.connect());
+        return this.#isIdle ? this.#connectIdle() : this.#inParts((client) => client.connect());
       case 'subscribe':
         return this.#inParts((client) => client.subscribe());
       case 'publish':
@@ -85,8 +92,15 @@ export class LoadThread {
         return this.#receive(command.totals);
       case 'close':
         for (const client of this.#clients) client.close();
+        this.#idle.close();
         return Promise.resolve(null);
     }
+  }
+
+  async #connectIdle(): Promise<Span> {
+    const { host, port, clients, stallMs } = this.#share;
+    const ids = clients.map(({ clientId }) => clientId);
+    return this.#idle.open(host, port, ids, stallMs);
   }
 
   /** Does something for all clients that stay, a bounded number at a time. */

@@ -1,0 +1,125 @@
+/**
+ * Connections that only connect, past Node's sockets: a net.Socket costs several times what a
+ * broker needs to take a connection, and would be what is measured. Blocking calls of the C
+ * library, in a thread that has nothing else to do; on Linux and to an IPv4 address, elsewhere
+ * sockets have to do.
+ */
+import { readSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { isIPv4 } from 'node:net';
+import { BenchError } from './bench-error.js';
+import { monotonicNs, type Span } from './load-plan.js';
+import { connectPacket } from './packets.js';
+
+/** Numbers of Linux' headers. */
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+/** Connections whose CONNACK is not awaited before the next is opened. */
+const AHEAD = 64;
+const CONNACK_BYTES = 4;
+
+type CFunction = (...parameters: (number | Buffer)[]) => number;
+
+interface Bindings {
+  readonly socket: CFunction;
+  readonly connect: CFunction;
+  readonly setsockopt: CFunction;
+  /** As opened so closed: Node's closeSync warns of descriptors that it has not opened. */
+  readonly close: CFunction;
+}
+
+function load(): Bindings {
+  const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi');
+  const library = koffi.load(null);
+  return {
+    socket: library.func('int socket(int domain, int type, int protocol)'),
+    connect: library.func('int connect(int fd, const void *address, int length)'),
+    setsockopt: library.func(
+      'int setsockopt(int fd, int level, int name, const void *value, int length)',
+    ),
+    close: library.func('int close(int fd)'),
+  };
+}
+
+/** Whether it can be done here. */
+export function canConnectIdle(host: string): boolean {
+  return process.platform === 'linux' && isIPv4(host);
+}
+
+/** Connections of one thread. */
+export class IdleConnections {
+  readonly #descriptors: number[] = [];
+  #bindings: Bindings | null = null;
+
+  /**
+   * Opens one connection for each client id, and blocks until the last CONNACK.
+   * @throws BenchError when one is refused, or not answered in time.
+   */
+  open(host: string, port: number, clientIds: readonly string[], timeoutMs: number): Span {
+    const bindings = load();
+    this.#bindings = bindings;
+    const address = Buffer.alloc(16);
+    address.writeUInt16LE(AF_INET, 0);
+    address.writeUInt16BE(port, 2);
+    address.set(host.split('.').map(Number), 4);
+    const timeout = Buffer.alloc(16);
+    timeout.writeBigInt64LE(BigInt(Math.max(1, Math.ceil(timeoutMs / 1_000))), 0);
+    const from = monotonicNs();
+    for (let index = 0; index < clientIds.length + AHEAD; index++) {
+      if (index < clientIds.length) this.#open(bindings, address, timeout, clientIds[index]);
+      if (index >= AHEAD) this.#takeConnack(index - AHEAD);
+    }
+    return { from, to: monotonicNs() };
+  }
+
+  #open({ socket, connect, setsockopt }: Bindings, address: Buffer, timeout: Buffer, id: string) {
+    const descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) throw new BenchError(`client ${id}: no descriptor is left for it`);
+    this.#descriptors.push(descriptor);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);
+    if (connect(descriptor, address, address.length) < 0) {
+      throw new BenchError(`client ${id}: the broker does not take the connection`);
+    }
+    writeSync(descriptor, connectPacket(id));
+  }
+
+  #takeConnack(index: number): void {
+    if (index >= this.#descriptors.length) return;
+    const connack = Buffer.alloc(CONNACK_BYTES);
+    let length = 0;
+    try {
+      while (length < CONNACK_BYTES) {
+        const read = readSync(
+          this.#descriptors[index],
+          connack,
+          length,
+          CONNACK_BYTES - length,
+          null,
+        );
+        if (read === 0) break;
+        length += read;
+      }
+    } catch (error) {
+      throw new BenchError(`connection ${index}: no CONNACK came`, { cause: error });
+    }
+    if (length < CONNACK_BYTES || connack[3] !== 0) {
+      throw new BenchError(`connection ${index}: the broker refused it`);
+    }
+  }
+
+  /** Sends DISCONNECT and closes. */
+  close(): void {
+    for (const descriptor of this.#descriptors) {
+      try {
+        writeSync(descriptor, Buffer.from([0xe0, 0]));
+      } catch {
+        // The broker has closed it.
+      }
+      this.#bindings?.close(descriptor);
+    }
+    this.#descriptors.length = 0;
+  }
+}
