@@ -76,14 +76,19 @@ export class SessionRegistry {
     routes.invalidate(filterKey);
   }
 
-  /** Ends a session: nothing of it is kept. */
+  /** Ends a session: nothing of it is kept, and its client id is free. */
   end(session: Session): void {
-    const { store, counters, line } = this.#parts;
+    this.discard(session);
+    this.#parts.line.dropped(session.claim);
+  }
+
+  /** Ends a session, for one that begins anew by the same claim. */
+  discard(session: Session): void {
+    const { store, counters } = this.#parts;
     for (const filterKey of [...session.subscriptions.keys()]) this.unsubscribe(session, filterKey);
     if (store.get(session.clientId) === session) {
       store.delete(session.clientId);
       counters.add(Counter.sessions, -1);
     }
-    line.dropped(session.claim);
   }
 }

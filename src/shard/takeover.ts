@@ -178,7 +178,7 @@ export class Takeover {
         this.#settleIfWhole(pending, session);
       }
       if (pending.from !== index || pending.isHere) continue;
-      if (session !== null) registry.end(session);
+      if (session !== null) registry.discard(session);
       this.#begin(pending);
     }
   }
