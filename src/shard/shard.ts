@@ -260,6 +260,7 @@ export class Shard implements ConnectionHost {
   welcomePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
     this.link.replacePeer(index, ring, doorbellWriteFd);
     this.interest.welcomePeer(index, this.topics.localFilters());
+    this.takeover.welcomePeer(index);
     this.turn.schedule();
   }
 

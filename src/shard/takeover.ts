@@ -183,6 +183,20 @@ export class Takeover {
     }
   }
 
+  /**
+   * The successor of a dead peer knows the filters here. It is asked like all others: a holder that knew it
+   * before this shard did waits for its answer.
+   */
+  welcomePeer(index: number): void {
+    const { link } = this.#parts;
+    for (const { claim, from, session } of this.#pending.values()) {
+      if (session === null) continue;
+      session.sourceMask &= ~(1 << index);
+      const [low, high] = split(claim);
+      link.send(RecordKind.handoverCut, 1 << index, low, high, from, 0, NO_BYTES, 0, 0);
+    }
+  }
+
   /** A session without state. */
   #begin(pending: PendingClaim): void {
     const { registry, line } = this.#parts;

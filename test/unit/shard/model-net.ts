@@ -68,6 +68,12 @@ export class ModelClient {
     }
   }
 
+  /** The server knows nothing: what a slow ring still brings may have been had by the last session. */
+  beginSession(): void {
+    this.unacknowledged.clear();
+    this.expected.fill(0);
+  }
+
   acknowledge(): void {
     const window = this.connection?.session?.window;
     const packetId = this.unacknowledged.keys().next().value;
@@ -110,7 +116,7 @@ export class ModelConnection {
     this.session = session;
     session.outlet = this.outlet;
     if (!sessionPresent) {
-      this.client.unacknowledged.clear();
+      this.client.beginSession();
       this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
     }
     session.window?.beginResend();
@@ -349,6 +355,7 @@ export class ModelNet {
     shard.out[index] = [];
     successor.inbox[shard.index] = shard.out[index];
     shard.interest.welcomePeer(index, shard.topics.localFilters());
+    shard.takeover.welcomePeer(index);
     shard.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index });
   }
 }

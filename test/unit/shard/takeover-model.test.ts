@@ -9,7 +9,7 @@ import { CLIENT_ID, ModelNet, type ModelShard } from './model-net.js';
 
 type Topics = TopicsProvider<Session, RetainedMessage>;
 const SHARDS = 3;
-const RUNS = { numRuns: 300 } as const;
+const RUNS = { numRuns: 500 } as const;
 const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
 
 /** Providers are made asynchronously, nets are not. */
@@ -87,6 +87,28 @@ describe('a session that moves between shards', () => {
       const others = new Others();
       const net = quietNet(list, others);
       for (const choice of list) act(net, others, choice);
+      finish(net);
+    });
+    await fc.assert(property, RUNS);
+  });
+
+  test('is lost with its shard at most, and neither stuck nor doubled', async () => {
+    const deaths = fc.record({
+      before: choices,
+      between: choices,
+      behind: choices,
+      dead: fc.nat(2),
+    });
+    const property = fc.asyncProperty(deaths, async ({ before, between, behind, dead }) => {
+      await makeProviders(SHARDS + 1 - providers.length);
+      const others = new Others();
+      const net = quietNet(before, others);
+      for (const choice of before) act(net, others, choice);
+      net.client.isLossAllowed = true;
+      net.die(dead);
+      for (const choice of between) act(net, others, choice);
+      net.replace(dead);
+      for (const choice of behind) act(net, others, choice);
       finish(net);
     });
     await fc.assert(property, RUNS);
