@@ -38,9 +38,9 @@ describeTheme('bad input', (theme) => {
     await witness.ping();
   });
 
-  test('of a thousand connections leaves nothing behind', async () => {
+  test('of hundreds of connections leaves nothing behind', async () => {
     const before = theme.broker.server.stats();
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 10; round++) {
       const clients = await Promise.all(Array.from({ length: 50 }, () => theme.broker.raw()));
       for (const [n, client] of clients.entries()) {
         if (n % 3 > 0) client.send(connect({ clientId: unique('bad') }));

@@ -62,8 +62,8 @@ describeTheme('retain', (theme) => {
         retain: true,
       });
       await subscriber.subscribe([`${topic}/${n}`, 0]);
-      // It may still be on its way to the other shard, and come as a live one.
-      assert.equal((await subscriber.nextMessage()).payload, String(n));
+      const message = await subscriber.nextMessage();
+      assert.deepEqual([message.payload, message.retain], [String(n), true]);
     }
     await settle(subscriber);
     assert.deepEqual(subscriber.payloads, numbers(0, 99), 'each of them once');

@@ -125,7 +125,7 @@ describeTheme('MQTT.js', (theme) => {
 
   test('pings within its keep alive and stays', async () => {
     const { client } = await connectTo(theme.broker, { keepalive: 1 });
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 2; n++) {
       const received = new Promise<string>((resolve) => {
         client.once('packetreceive', (packet) => resolve(packet.cmd));
       });
