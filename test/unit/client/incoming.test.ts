@@ -144,11 +144,14 @@ test('the ack of a message for several handlers waits for all of them', async (t
 
 test('an ack that was held is not sent on the next connection', async (t) => {
   const { open, handler } = gates();
-  const { server, connection, seen } = await receiver(t, handler, { cleanSession: false });
+  const kept = { cleanSession: false };
+  const { server, client, connection, seen } = await receiver(t, handler, kept);
   connection.send(message('one', 1, 1), message('two', 2, 2));
   await eventually(() => open.length === 2, 'the handlers');
   connection.cut();
+  const back = event(client, 'connect');
   const next = await server.acceptClient(true);
+  await back;
   open[0]();
   open[1]();
   // The server sends both again. QoS 1 is handled again, QoS 2 is not.

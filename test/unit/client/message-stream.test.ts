@@ -112,13 +112,14 @@ test('a full stream does not keep an ack from a call of the loop', async (t) => 
 });
 
 test('a full stream keeps PINGRESP from nobody, and keep alive is patient', async (t) => {
-  const options = { keepAlive: 1, ackTimeout: '20ms' };
-  const { client, connection, stream } = await streaming(t, { highWaterMark: 2 }, options);
+  const options = { keepAlive: 1, ackTimeout: '200ms' };
+  const limits = { highWaterMark: 2, timeoutMs: 10_000 };
+  const { client, connection, stream } = await streaming(t, limits, options);
   connection.send(...numbered(50));
   await eventually(() => stream.queuedMessages === 2, 'a full queue');
   // Keep alive pings, gets no answer that it could read, and must not take the server for dead.
   await connection.expect(packets.PINGREQ);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await new Promise((resolve) => setTimeout(resolve, 450));
   assert(client.isConnected);
   connection.send(packets.PINGRESP);
   const pinged = client.ping({ timeoutMs: 10_000 });

@@ -292,3 +292,27 @@ test('a handler that throws is an error event, and the next message comes', asyn
   }
   assert.deepEqual(errors, [fault, fault]);
 });
+
+test('a topic that came before is looked up again when subscriptions change', async (t) => {
+  const { client, connection } = await connected(t);
+  const { seen, as } = recorder();
+  let events = 0;
+  client.on('message', () => events++);
+  const come = async (): Promise<void> => {
+    const before = events;
+    connection.send(packets.publish({ topic: 'a/b', payload: `${before}` }));
+    await eventually(() => events > before, 'the message');
+  };
+  await come();
+  const subscribed = client.subscribe('a/+', as('plus'));
+  await connection.readPacket();
+  connection.send(packets.suback(1, 0));
+  await subscribed;
+  await come();
+  const unsubscribed = client.unsubscribe('a/+');
+  await connection.readPacket();
+  connection.send(packets.unsuback(2));
+  await unsubscribed;
+  await come();
+  assert.deepEqual(seen, ['plus a/b 1']);
+});
