@@ -80,6 +80,8 @@ export class RetainedReplays {
   /** Replays with a step to take in the next turn: not those that wait for a peer. */
   #ready: Replay[] = [];
   #nextId = 1;
+  /** An answer is wanted, and the ring had no room for it. */
+  #isHeldUp = false;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
@@ -186,7 +188,9 @@ export class RetainedReplays {
   /** One turn's work; called when the rings have been read to their ends. */
   pump(): void {
     for (const [key, answer] of this.#answers) {
-      if (answer.isWanted && this.#parts.link.backlogBytes === 0) this.#answerPart(key, answer);
+      if (!answer.isWanted) continue;
+      if (this.#parts.link.backlogBytes === 0) this.#answerPart(key, answer);
+      else this.#isHeldUp = true;
     }
     const ready = this.#ready;
     this.#ready = [];
@@ -196,8 +200,19 @@ export class RetainedReplays {
     }
   }
 
+  /** The ring has room again: the flush that has found it comes behind the turn's `pump`. */
+  onRingRoom(): void {
+    if (!this.#isHeldUp) return;
+    this.#isHeldUp = false;
+    this.#parts.schedule();
+  }
+
   #makeReady(replay: Replay): void {
     this.#parts.schedule();
+    this.#stepNextTurn(replay);
+  }
+
+  #stepNextTurn(replay: Replay): void {
     if (replay.isReady) return;
     replay.isReady = true;
     this.#ready.push(replay);
@@ -209,7 +224,8 @@ export class RetainedReplays {
     for (const { topicKey, frame } of replay.arrived) this.#deliver(replay, topicKey, frame);
     replay.arrived.length = 0;
     if (outlet.isHeavy) {
-      this.#makeReady(replay);
+      // Relieving it asks for a turn. Asking for one now would keep the shard turning until then.
+      this.#stepNextTurn(replay);
     } else if (replay.local !== null) {
       this.#readLocalPart(replay);
       this.#makeReady(replay);

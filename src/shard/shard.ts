@@ -296,7 +296,9 @@ export class Shard implements ConnectionHost {
       // What was said to publishers on other shards is on the ring, and has to be seen there.
       this.turn.schedule();
     }
-    if (this.#waitingForRing.length === 0 || this.link.backlogBytes > 0) return;
+    if (this.link.backlogBytes > 0) return;
+    this.replays.onRingRoom();
+    if (this.#waitingForRing.length === 0) return;
     const waiting = this.#waitingForRing;
     this.#waitingForRing = [];
     for (const connection of waiting) {

@@ -1,0 +1,369 @@
+/** Replays on two shards whose links are queues; the turns are taken by the test. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { Counters } from '../../../src/base/counters.js';
+import { RETAINED_PART_BYTES } from '../../../src/base/limits.js';
+import type { QoS } from '../../../src/protocol/packet.js';
+import { encodePublish } from '../../../src/protocol/publish-frame.js';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import { RecordKind } from '../../../src/router/records.js';
+import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { RetainedReplays } from '../../../src/router/retained-replay.js';
+import { RetainedStore } from '../../../src/router/retained-store.js';
+import { retainedOwnerOf } from '../../../src/router/route.js';
+import { TurnArena } from '../../../src/router/turn-arena.js';
+import { Session } from '../../../src/sessions/session.js';
+import { createTopicsProvider } from '../../../src/topics/provider.js';
+
+const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
+
+interface Sent {
+  readonly kind: number;
+  readonly mask: number;
+  readonly words: readonly number[];
+  readonly body: Buffer;
+}
+
+/** One shard's replays and what they work with. */
+class Side {
+  readonly index: number;
+  readonly sent: Sent[] = [];
+  readonly link = { backlogBytes: 0, send: this.#send.bind(this) };
+  readonly arena: TurnArena = new TurnArena(() => this.arena.rewind());
+  readonly store: RetainedStore;
+  readonly replays: RetainedReplays;
+  peers: number;
+  /** A turn was asked for. */
+  isScheduled = false;
+
+  constructor(index: number, store: RetainedStore) {
+    this.index = index;
+    this.store = store;
+    this.peers = 3 & ~(1 << index);
+    this.replays = new RetainedReplays({
+      shardIndex: index,
+      shardCount: 2,
+      arena: this.arena,
+      link: this.link as unknown as PeerLink,
+      retained: store,
+      peers: () => this.peers,
+      schedule: () => {
+        this.isScheduled = true;
+      },
+    });
+  }
+
+  retain(topic: string, payload: string, qos: QoS = 0): void {
+    const header = 0x31 | (qos << 1);
+    const frame = encodePublish(topic, Buffer.from(payload), header, 1);
+    this.store.store(topic, frame, 0, frame.length, header);
+  }
+
+  #send(
+    kind: number,
+    mask: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const body = Buffer.from(bytes.subarray(start, end));
+    this.sent.push({ kind, mask, words: [word0, word1, word2, word3], body });
+  }
+
+  receive(from: number, { kind, words, body }: Sent): void {
+    const [word0, word1, word2] = words;
+    if (kind === RecordKind.retainedQuery) {
+      this.replays.onQuery(from, word0, body.toString('latin1'));
+    } else if (kind === RecordKind.retainedMessage) {
+      this.replays.onMessage(word0, word1, word2, body, 0, body.length);
+    } else if (kind === RecordKind.retainedPart) {
+      this.replays.onPart(word0, word1 === 1);
+    } else {
+      this.replays.onMore(from, word0, word1 === 1);
+    }
+  }
+
+  /** A turn: what has come, then the work. */
+  turn(from: Side): void {
+    this.isScheduled = false;
+    for (const message of from.sent.splice(0)) this.receive(from.index, message);
+    this.replays.pump();
+  }
+}
+
+/** A connected session that notes what it gets: `topic=payload/qos`, `!` for RETAIN. */
+class Reader {
+  readonly session = new Session('reader', true, 4, 1, LIMITS);
+  readonly got: string[] = [];
+  readonly outlet = {
+    isStalled: false,
+    isBlocked: false,
+    isHeavy: false,
+    isOverfull: false,
+    feeders: null,
+    append: (start: number, end: number) => this.#take(this.#side.arena.buffer, start, end),
+    wake: () => this.#fill(),
+    closeConnection: () => {},
+  };
+  readonly #side: Side;
+
+  constructor(side: Side) {
+    this.#side = side;
+    this.session.outlet = this.outlet;
+  }
+
+  #fill(): void {
+    const { window } = this.session;
+    if (window === null) return;
+    const target = Buffer.alloc(RETAINED_PART_BYTES * 2);
+    while (window.sendable) this.#take(target, 0, window.fill(target, 0, target.length, 1));
+  }
+
+  #take(buffer: Buffer, start: number, end: number): void {
+    const header = buffer[start];
+    let at = start + 1;
+    while (buffer[at] >= 0x80) at++;
+    const topicStart = at + 3;
+    const topicEnd = topicStart + buffer.readUInt16BE(at + 1);
+    const qos = (header >> 1) & 3;
+    const payload = buffer.toString('latin1', topicEnd + (qos > 0 ? 2 : 0), end);
+    const topic = buffer.toString('latin1', topicStart, topicEnd);
+    this.got.push(`${topic}=${payload.slice(0, 9)}/${qos}${(header & 1) !== 0 ? '!' : ''}`);
+  }
+}
+
+/** Topics of which the given shard keeps the retained message. */
+function topicsOf(shard: number, count: number): string[] {
+  const topics: string[] = [];
+  for (let number = 0; topics.length < count; number++) {
+    if (retainedOwnerOf(`t/${number}`, 2) === shard) topics.push(`t/${number}`);
+  }
+  return topics;
+}
+
+describe('a replay of retained messages', () => {
+  let here: Side;
+  let there: Side;
+  let reader: Reader;
+  const [localTopic, secondLocal] = topicsOf(0, 2);
+  const [remoteTopic, secondRemote] = topicsOf(1, 2);
+
+  beforeEach(async () => {
+    const sides: Side[] = [];
+    for (const index of [0, 1]) {
+      const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
+      sides.push(new Side(index, new RetainedStore(topics, new Counters())));
+    }
+    [here, there] = sides;
+    reader = new Reader(here);
+  });
+
+  function subscribe(...filters: [filterKey: string, qos: QoS][]): void {
+    here.replays.expect(reader.session);
+    here.replays.start(reader.session, filters);
+  }
+
+  /** Turns of both until nobody asks for one. */
+  function settle(turnsMax = 1_000): number {
+    let turns = 0;
+    while (here.isScheduled || there.isScheduled || here.sent.length + there.sent.length > 0) {
+      assert.ok(turns++ < turnsMax, 'comes to an end');
+      here.turn(there);
+      there.turn(here);
+    }
+    return turns;
+  }
+
+  test('sends what both shards keep, with RETAIN and at the lesser QoS', () => {
+    // [MQTT-3.3.1-6], [MQTT-3.3.1-8], [MQTT-3.8.4-6]
+    here.retain(localTopic, 'l', 2);
+    there.retain(remoteTopic, 'r', 1);
+    there.retain(secondRemote, 's');
+    subscribe(['t/+', 1]);
+    settle();
+    const expected = [`${localTopic}=l/1!`, `${remoteTopic}=r/1!`, `${secondRemote}=s/0!`];
+    assert.deepEqual(reader.got.sort(), expected.sort());
+    assert.equal(reader.session.replay, null);
+  });
+
+  test('lowers a retained message to QoS 0, without its packet id', () => {
+    there.retain(remoteTopic, 'r', 2);
+    subscribe([remoteTopic, 0]);
+    settle();
+    assert.deepEqual(reader.got, [`${remoteTopic}=r/0!`]);
+  });
+
+  test('asks only the owner of a filter without wildcards', () => {
+    subscribe([localTopic, 0]);
+    here.turn(there);
+    here.turn(there);
+    here.turn(there);
+    assert.equal(here.sent.length, 0);
+    subscribe([remoteTopic, 0]);
+    here.turn(there);
+    here.turn(there);
+    assert.deepEqual(
+      here.sent.map(({ kind, mask, body }) => [kind, mask, body.toString('latin1')]),
+      [[RecordKind.retainedQuery, 2, remoteTopic]],
+    );
+  });
+
+  test('comes in parts, the next when the session has taken the last', () => {
+    const payload = 'x'.repeat(RETAINED_PART_BYTES / 3);
+    for (const topic of topicsOf(1, 10)) there.retain(topic, payload);
+    subscribe(['t/+', 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    const part = there.sent.map(({ kind }) => kind);
+    assert.deepEqual(part, [...Array(3).fill(RecordKind.retainedMessage), RecordKind.retainedPart]);
+    there.turn(here);
+    assert.equal(there.sent.length, 4, 'nothing more before it is asked for');
+    settle();
+    assert.equal(reader.got.length, 10);
+  });
+
+  test('leaves out topics that came live meanwhile', () => {
+    here.retain(localTopic, 'old');
+    there.retain(remoteTopic, 'old');
+    there.retain(secondRemote, 'old');
+    here.replays.expect(reader.session);
+    reader.session.replay?.supersededTopics.add(localTopic);
+    here.replays.start(reader.session, [['t/+', 0]]);
+    for (let turns = 0; turns < 3; turns++) here.turn(there);
+    there.turn(here);
+    for (const message of there.sent.splice(0)) here.receive(1, message);
+    // Read from another ring behind the owner's answer, in the same turn.
+    reader.session.replay?.supersededTopics.add(remoteTopic);
+    settle();
+    assert.deepEqual(reader.got, [`${secondRemote}=old/0!`]);
+  });
+
+  test('waits for a heavy outlet without keeping the shard turning', () => {
+    here.retain(localTopic, 'l');
+    subscribe([localTopic, 0]);
+    reader.outlet.isHeavy = true;
+    settle(20);
+    assert.deepEqual(reader.got, []);
+    reader.outlet.isHeavy = false;
+    // The turn that relieving an outlet asks for.
+    here.turn(there);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+  });
+
+  test('goes on when the shard that was asked dies', () => {
+    here.retain(localTopic, 'l');
+    there.retain(remoteTopic, 'r');
+    subscribe(['t/+', 0]);
+    for (let turns = 0; here.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+    }
+    here.sent.length = 0;
+    here.peers = 0;
+    here.replays.dropPeer(1);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+    assert.equal(reader.session.replay, null);
+  });
+
+  test('does not ask a shard that died before its turn came', () => {
+    here.retain(localTopic, 'l');
+    subscribe(['t/+', 0]);
+    here.turn(there);
+    here.peers = 0;
+    here.replays.dropPeer(1);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+  });
+
+  test('is given up with its connection: the owner sends nothing more', () => {
+    const payload = 'x'.repeat(RETAINED_PART_BYTES);
+    for (const topic of topicsOf(1, 5)) there.retain(topic, payload);
+    subscribe(['t/+', 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    here.replays.stop(reader.session);
+    settle();
+    assert.deepEqual(reader.got, []);
+    assert.equal(reader.session.replay, null);
+    // A late word that it should go on is nobody's.
+    there.replays.onMore(0, 1, true);
+    there.turn(here);
+    assert.deepEqual(there.sent, []);
+  });
+
+  test('an answer is not made for an asker that has died', () => {
+    there.retain(remoteTopic, 'r');
+    there.replays.onQuery(0, 7, remoteTopic);
+    there.replays.dropPeer(0);
+    there.turn(here);
+    assert.deepEqual(there.sent, []);
+  });
+
+  test('an answer waits while the ring has no room, and is made when it has', () => {
+    there.retain(remoteTopic, 'r');
+    there.replays.onQuery(0, 7, remoteTopic);
+    there.link.backlogBytes = 1;
+    there.turn(here);
+    assert.deepEqual(there.sent, []);
+    assert.equal(there.isScheduled, false, 'it does not keep the shard turning');
+    there.link.backlogBytes = 0;
+    there.replays.onRingRoom();
+    assert.equal(there.isScheduled, true);
+    there.turn(here);
+    assert.equal(there.sent.length, 2);
+    there.isScheduled = false;
+    there.replays.onRingRoom();
+    assert.equal(there.isScheduled, false);
+  });
+
+  test('a filter subscribed twice is replayed once, at the newer QoS', () => {
+    // [MQTT-3.8.4-3] has the messages sent again; one that was not sent yet need not be sent twice.
+    here.retain(localTopic, 'l', 2);
+    here.retain(secondLocal, 'm', 2);
+    here.replays.expect(reader.session);
+    here.replays.expect(reader.session);
+    here.replays.start(reader.session, [
+      [localTopic, 0],
+      [secondLocal, 0],
+    ]);
+    here.replays.start(reader.session, [[localTopic, 2]]);
+    settle();
+    assert.deepEqual(reader.got, [`${secondLocal}=m/0!`, `${localTopic}=l/2!`]);
+  });
+
+  test('topics are guarded until the last SUBSCRIBE is answered', () => {
+    here.replays.expect(reader.session);
+    here.replays.expect(reader.session);
+    here.replays.start(reader.session, [[localTopic, 0]]);
+    settle();
+    assert.notEqual(reader.session.replay, null);
+    reader.session.replay?.supersededTopics.add(secondLocal);
+    here.retain(secondLocal, 'live');
+    here.replays.start(reader.session, [[secondLocal, 0]]);
+    settle();
+    assert.deepEqual(reader.got, []);
+    assert.equal(reader.session.replay, null);
+  });
+
+  test('filters that were subscribed again after they were sent are sent again', () => {
+    // [MQTT-3.8.4-3]
+    here.retain(localTopic, 'l');
+    subscribe([localTopic, 0]);
+    settle();
+    subscribe([localTopic, 0]);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`, `${localTopic}=l/0!`]);
+  });
+});
