@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endBrokersOnSignals } from '../bench/support/broker-process.js';
 import { type Peer, parsePeerCommand } from '../bench/support/peers.js';
 import { reportText } from '../bench/support/report-text.js';
 import { hasPassed } from '../bench/support/results.js';
@@ -61,6 +62,7 @@ async function main(args: readonly string[]): Promise<number> {
   const commits = positionals.map((name) =>
     run('git', ['rev-parse', '--verify', `${name}^{commit}`]),
   );
+  endBrokersOnSignals();
   const folder = mkdtempSync(join(tmpdir(), 'surgemq-compare-'));
   const folders = [join(folder, 'base'), join(folder, 'head')] as const;
   try {

@@ -6,9 +6,9 @@ import { type Cell, type LatencySummary, medianOf, medians, type Results } from 
 
 /** Values further apart than this are drawn on a logarithmic scale. */
 const LINEAR_RANGE_MAX = 20;
-/** Latency classes of the histogram: from this many nanoseconds, each the factor of the last. */
-const LATENCY_FROM_NS = 16_000;
-const LATENCY_CLASSES_MAX = 24;
+/** Latency classes of the histogram: doublings of this many nanoseconds, two classes for each. */
+const LATENCY_UNIT_NS = 1_000;
+const LATENCY_CLASSES_MAX = 40;
 
 function unique(values: readonly string[]): string[] {
   return [...new Set(values)];
@@ -107,7 +107,9 @@ function latencyHistogram(cells: readonly Cell[]): string | null {
   });
   if (some.length === 0) return null;
   const longest = Math.max(...some.map(({ latency }) => latency.p999));
-  const edges = [LATENCY_FROM_NS];
+  const shortest = Math.min(...some.map(({ latency }) => latency.distribution[0][1]));
+  const doublings = Math.max(0, Math.floor(Math.log2(shortest / LATENCY_UNIT_NS)));
+  const edges = [LATENCY_UNIT_NS * 2 ** doublings];
   while (edges[edges.length - 1] < longest && edges.length < LATENCY_CLASSES_MAX) {
     edges.push(edges[edges.length - 1] * Math.SQRT2);
   }

@@ -1,5 +1,6 @@
 /** `surgemq bench`: measures a broker, and compares it with others. */
 import { writeFileSync } from 'node:fs';
+import { endBrokersOnSignals } from '../../bench/support/broker-process.js';
 import {
   missing,
   NAMED_PEERS,
@@ -221,6 +222,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { warnings, ...request } = readRequest(args);
+  endBrokersOnSignals();
   for (const warning of warnings) process.stderr.write(`surgemq: ${warning}\n`);
   const command = ['surgemq', 'bench', ...args].map(quoted).join(' ');
   const results = await runBench({ ...request, command }, observer());

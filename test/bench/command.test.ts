@@ -1,13 +1,14 @@
 /** `surgemq bench` as its user sees it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Results } from '../../bench/support/results.js';
 import { processEnvironment } from '../../src/base/config.js';
+import { eventually } from '../support/waiting.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'surgemq-bench-test-'));
@@ -105,6 +106,20 @@ test('unknown patterns, brokers and peers are named with what is near', async ()
     /^surgemq: mosquito is no broker known here; did you mean mosquitto\?$/m,
   );
   assert.match(broker.err, /^surgemq: --peer is "nothing"; allowed: a name, =, a command$/m);
+});
+
+test('a signal ends the brokers that a run has started', async () => {
+  const pidFile = join(folder, 'pid');
+  const command = `noted=echo $$ > "${pidFile}"; exec "${process.execPath}" "${MAIN}" serve`;
+  const peer = `${command} --listen tcp://127.0.0.1:$PORT --workers 1`;
+  const child = spawn(process.execPath, [MAIN, 'bench', 'one', '--peer', peer, '--warmup', '1h']);
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const isThere = () => existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n');
+  await eventually(isThere, 'the broker to be started');
+  const broker = Number(readFileSync(pidFile, 'utf8'));
+  child.kill('SIGTERM');
+  assert.equal(await ended, 143);
+  await eventually(() => !existsSync(`/proc/${broker}`), 'the broker to be gone');
 });
 
 test('a broker that cannot be started or reached is said in one line', async () => {
