@@ -261,6 +261,8 @@ export class Shard implements ConnectionHost {
     this.link.replacePeer(index, ring, doorbellWriteFd);
     this.interest.welcomePeer(index, this.topics.localFilters());
     this.takeover.welcomePeer(index);
+    // Seen there before the primary hears of the welcome: clients are sent there then.
+    this.turn.flush();
     this.turn.schedule();
   }
 
