@@ -1,0 +1,35 @@
+/** What clients may leave behind in a broker: nothing. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import type { Broker } from '../support/broker.js';
+import { TestClient } from '../support/test-client.js';
+import { eventually } from '../support/waiting.js';
+
+/** Ends what is left of the persistent sessions that bad clients have made. */
+export async function discardSessions(broker: Broker): Promise<void> {
+  const ids = Array.from({ length: 40 }, (_, index) => `bad-${index}`);
+  for (const clientId of [...ids, 'c'.repeat(65_535)]) {
+    const client = await TestClient.connect(broker, { clientId });
+    await client.disconnect();
+  }
+}
+
+/** Has every thread open what it opens for its first connection. @returns descriptors open then. */
+export async function warmUp(broker: Broker): Promise<number> {
+  await discardSessions(broker);
+  await eventually(() => broker.server.stats().connectionsOpen === 0, 'quiet');
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** Nothing is left of anybody: connections, sessions, subscriptions, descriptors. */
+export async function expectNothingLeft(broker: Broker, descriptors: number): Promise<void> {
+  const { server } = broker;
+  const isGone = () => {
+    const { connectionsOpen, sessions, subscriptions } = server.stats();
+    return connectionsOpen === 0 && sessions === 0 && subscriptions === 0;
+  };
+  await eventually(isGone, 'the counters to return to zero');
+  assert.equal(server.stats().shardDeaths, 0);
+  const open = () => readdirSync('/proc/self/fd').length;
+  await eventually(() => open() <= descriptors, `${open()} descriptors to be ${descriptors}`);
+}
