@@ -15,6 +15,8 @@ import type { Outlet } from '../sessions/session.js';
 const NO_BYTES = Buffer.alloc(0);
 /** Shard index in the low bits of a feeder's key. */
 const SOURCE_FACTOR = 32;
+/** Connection ids are below it: above them a key says how many shards of the index have died. */
+const ID_FACTOR = 2 ** 32;
 
 /** One a shard. */
 export class Backpressure implements PressureSink {
@@ -23,6 +25,8 @@ export class Backpressure implements PressureSink {
   readonly #publishers: (id: number) => Publisher | undefined;
   /** Feeder key -> how many outlets here hold it back. */
   readonly #held = new Map<number, number>();
+  /** Per shard: what its feeders' keys begin with. A successor numbers its connections anew. */
+  readonly #lives = new Array<number>(SOURCE_FACTOR).fill(0);
   /** Publishers here -> shards that hold them back. */
   readonly #shards = new Map<number, number>();
 
@@ -39,7 +43,7 @@ export class Backpressure implements PressureSink {
   onFed(outlet: Outlet, source: number, publisherId: number, qos: number): void {
     if (publisherId === NO_PUBLISHER || outlet.isStalled) return;
     const how = qos === 0 || outlet.isOverfull ? Slowdown.stopReading : Slowdown.holdAcks;
-    const key = (publisherId * SOURCE_FACTOR + source) * 4 + how;
+    const key = ((this.#lives[source] + publisherId) * SOURCE_FACTOR + source) * 4 + how;
     outlet.feeders ??= new Set();
     if (outlet.feeders.has(key)) return;
     outlet.feeders.add(key);
@@ -90,13 +94,14 @@ export class Backpressure implements PressureSink {
     for (const key of [...this.#held.keys()]) {
       if (Math.floor(key / 4) % SOURCE_FACTOR === index) this.#held.delete(key);
     }
+    this.#lives[index] += ID_FACTOR;
   }
 
   #tell(key: number, isOn: boolean): void {
     const how = (key % 4) as Slowdown;
     const feeder = Math.floor(key / 4);
     const source = feeder % SOURCE_FACTOR;
-    const publisherId = Math.floor(feeder / SOURCE_FACTOR);
+    const publisherId = Math.floor(feeder / SOURCE_FACTOR) % ID_FACTOR;
     if (source === this.#shardIndex) {
       this.slowDown(source, publisherId, how, isOn);
       return;

@@ -217,6 +217,7 @@ export class Shard implements ConnectionHost {
 
   onGone(connection: Connection): void {
     this.connections.delete(connection.id);
+    this.backpressure.forget(connection.id);
     this.counters.add(Counter.connectionsOpen, -1);
   }
 
@@ -226,7 +227,6 @@ export class Shard implements ConnectionHost {
 
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void {
     this.counters.addClosed(reason);
-    this.backpressure.forget(connection.id);
     if (session === null) return;
     this.line.event('disconnected', connection.clientId, reason);
     this.replays.stop(session);
