@@ -133,13 +133,16 @@ export class OutgoingWindow {
    * @param isConnected whether the receiver is there to be sent to: the room in the in-flight
    *   window then adds to maxQueuedMessages, and one message is taken whatever its size when none
    *   waits.
+   * @param isPaced whether its publishers are held back when it falls behind: maxQueuedMessages is
+   *   for those that nobody waits for, and does not count then. What is on its way between shards
+   *   when the publishers are told would pass it, and is acknowledged to them.
    * @returns how many of its messages were dropped because of a bound: the newest; 0 normally.
    */
-  enqueue(run: Run, qos: 1 | 2, retain: boolean, isConnected = false): number {
+  enqueue(run: Run, qos: 1 | 2, retain: boolean, isConnected = false, isPaced = false): number {
     invariant((run.header & QOS_MASK) !== 0, 'a run for a window has packet ids');
     const limits = this.#limits;
     const room = isConnected ? Math.max(0, limits.maxInflight - this.#inflight.span) : 0;
-    const allowed = limits.maxQueuedMessages + room - this.queuedMessages;
+    const allowed = isPaced ? run.count : limits.maxQueuedMessages + room - this.queuedMessages;
     let count = run.count;
     let bytes = run.bytes.length;
     if (count > allowed || this.queuedBytes + bytes > limits.maxQueuedBytes) {

@@ -117,8 +117,11 @@ export class Session {
    * @returns how many of its messages were dropped because a bound of the queue was reached.
    */
   enqueue(run: Run, qos: 1 | 2, retain: boolean): number {
-    const dropped = this.openWindow().enqueue(run, qos, retain, this.outlet !== null);
-    if (this.outlet !== null) this.outlet.wake();
+    const { outlet } = this;
+    const isConnected = outlet !== null;
+    const isPaced = outlet !== null && !outlet.isStalled;
+    const dropped = this.openWindow().enqueue(run, qos, retain, isConnected, isPaced);
+    outlet?.wake();
     return dropped;
   }
 

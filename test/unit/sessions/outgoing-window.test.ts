@@ -365,3 +365,12 @@ test('100,000 runs of one wait and leave in order', () => {
   assert.equal(received, count);
   assert.deepEqual([window.inflight, window.queuedMessages, window.queuedBytes], [0, 0, 0]);
 });
+
+test('a receiver whose publishers wait for it is not held to the number of messages', () => {
+  const window = windowOf({ maxInflight: 1, maxQueuedMessages: 2 });
+  const run = numberedRun(0, 5);
+  assert.equal(window.enqueue(run, 1, false, true, true), 0, 'all are taken');
+  assert.equal(window.queuedMessages, 5);
+  assert.equal(window.enqueue(run, 1, false, true, false), 5, 'none is, once nobody waits');
+  assert.equal(window.enqueue(run, 1, false, false, false), 5);
+});
