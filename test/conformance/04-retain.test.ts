@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
 import type { QoS } from '../support/packets.js';
-import { describeTheme, numbers } from '../support/suite.js';
+import { connectEverywhere, describeTheme, numbers } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 
 describeTheme('retain', (theme) => {
@@ -87,9 +87,10 @@ describeTheme('retain', (theme) => {
   test('the last retained message replaces the one before, whatever their QoS', async () => {
     const publisher = await theme.broker.client({ clientId: unique('replace') });
     const topic = unique('replace');
+    const everywhere = await connectEverywhere(theme, topic);
     for (const [at, qos] of ([2, 0, 1, 0, 2, 1] as const).entries()) {
       await publisher.publish(topic, String(at), { qos, retain: true });
-      if (qos === 0) await publisher.ping();
+      for (const client of everywhere) await client.nextMessage();
       const payloads = (await retainedFor(topic)).map(([, payload]) => payload);
       assert.deepEqual(payloads, [String(at)]);
     }
@@ -237,7 +238,9 @@ describeTheme('retain', (theme) => {
     for (const payload of payloads) {
       await publisher.publish(`${topic}/${payload}`, payload, { qos: 0, retain: true });
     }
+    const everywhere = await connectEverywhere(theme, `${topic}/last`);
     await publisher.publish(`${topic}/last`, 'last', { qos: 1, retain: true });
+    for (const client of everywhere) await client.nextMessage();
     await subscriber.subscribe([`${topic}/#`, 1]);
     const messages = await subscriber.nextMessages(3_004);
     assert.ok(messages.every(({ retain }) => retain));

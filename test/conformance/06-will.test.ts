@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IS_MOSQUITTO, unique } from '../support/broker.js';
 import { connack, connect, hex, publish, type WillFields } from '../support/packets.js';
-import { describeTheme } from '../support/suite.js';
+import { connectEverywhere, describeTheme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 
 describeTheme('will', (theme) => {
@@ -140,8 +140,11 @@ describeTheme('will', (theme) => {
   test('a will with will retain is kept for later subscribers', async () => {
     const topic = unique('retained');
     const { watcher, mortal } = await watched(topic, { qos: 1, retain: true });
+    const everywhere = await connectEverywhere(theme, topic);
     await mortal.cut();
-    assert.equal((await watcher.nextMessage()).retain, false, 'established subscriber');
+    for (const client of [watcher, ...everywhere]) {
+      assert.equal((await client.nextMessage()).retain, false, 'established subscriber');
+    }
     for (let n = 0; n < theme.workers; n++) {
       const later = await theme.broker.client({ clientId: unique('later') });
       await later.subscribe([topic, 2]);
@@ -168,9 +171,10 @@ describeTheme('will', (theme) => {
     const topic = unique('clear');
     const { watcher, mortal } = await watched(topic, { payload: '', retain: true });
     await watcher.publish(topic, 'kept', { qos: 1, retain: true });
-    await watcher.messagesUntil('kept');
+    const everywhere = await connectEverywhere(theme, topic);
+    for (const client of everywhere) assert.equal((await client.nextMessage()).payload, 'kept');
     await mortal.cut();
-    assert.equal((await watcher.nextMessage()).payload, '');
+    for (const client of everywhere) assert.equal((await client.nextMessage()).payload, '');
     const later = await theme.broker.client({ clientId: unique('later') });
     await later.subscribe([topic, 1]);
     await later.publish(topic, 'end', { qos: 1 });

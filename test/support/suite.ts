@@ -1,7 +1,8 @@
 /** The frame of the black-box tests: a theme, run with every number of shards. */
 import { after, afterEach, before, describe } from 'node:test';
 import type { ServerOptions } from '../../src/index.js';
-import { type Broker, startBroker, WORKER_COUNTS } from './broker.js';
+import { type Broker, startBroker, unique, WORKER_COUNTS } from './broker.js';
+import type { TestClient } from './test-client.js';
 
 /** What a theme's tests find: the broker of their number of shards. */
 export interface Theme {
@@ -36,6 +37,22 @@ export function describeTheme(
       });
     });
   }
+}
+
+/**
+ * Clients on every shard that have subscribed to `topic`: when each of them has a message, every shard
+ * has handled it. A shard hears of what happened on another a moment later, which only an
+ * acknowledgement waits for.
+ */
+export async function connectEverywhere(theme: Theme, topic: string): Promise<TestClient[]> {
+  const clients: TestClient[] = [];
+  // Twice as many as shards, since some shards may have a client more than others already.
+  for (let n = 0; n < theme.workers * 2; n++) {
+    const client = await theme.broker.client({ clientId: unique('everywhere') });
+    await client.subscribe([topic, 0]);
+    clients.push(client);
+  }
+  return clients;
 }
 
 /** The numbers from `from` to `to` as texts: payloads whose order can be checked. */
