@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { LINGER_MS, READ_HEADROOM_BYTES } from '../base/limits.js';
+import { LINGER_MS, READ_HEADROOM_BYTES, SWEEP_MS } from '../base/limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
 import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
@@ -290,9 +290,10 @@ export class Connection implements FrameSink, Publisher {
         }
         return;
       case ConnectionState.open:
-        // One and a half times the keep alive [MQTT-3.1.2-24].
+        // One and a half times the keep alive [MQTT-3.1.2-24], never less: what was read last has
+        // the time of the sweep before it, and a sweep may be late by as much again.
         if (this.keepAliveMs === 0 || this.#pauses !== 0) return;
-        if (now - this.lastReceivedAt > this.keepAliveMs * 1.5) {
+        if (now - this.lastReceivedAt > this.keepAliveMs * 1.5 + 2 * SWEEP_MS) {
           this.close(CloseReason.keepAliveTimeout, { keepAliveMs: this.keepAliveMs });
         }
         return;

@@ -12,6 +12,7 @@ export class Sweeper {
   readonly #shard: Shard;
   readonly #unresponsive = new WeakSet<Connection>();
   #ticks = 0;
+  #sweptAt = 0;
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -20,6 +21,10 @@ export class Sweeper {
   /** One look at everything. `now` is coarse time in milliseconds. */
   sweep(now: number): void {
     const { connections, line } = this.#shard;
+    // The thread was busy: what clients have sent meanwhile is to be read before they are judged.
+    const isLate = now - this.#sweptAt > 2 * SWEEP_MS;
+    this.#sweptAt = now;
+    if (isLate) return;
     let inflight = 0;
     let queued = 0;
     for (const connection of connections.values()) {
