@@ -12,7 +12,8 @@ export class Sweeper {
   readonly #shard: Shard;
   readonly #unresponsive = new WeakSet<Connection>();
   #ticks = 0;
-  #sweptAt = 0;
+  #lookedAt = 0;
+  #isPutOff = false;
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -22,9 +23,10 @@ export class Sweeper {
   sweep(now: number): void {
     const { connections, line } = this.#shard;
     // The thread was busy: what clients have sent meanwhile is to be read before they are judged.
-    const isLate = now - this.#sweptAt > 2 * SWEEP_MS;
-    this.#sweptAt = now;
-    if (isLate) return;
+    const isLate = now - this.#lookedAt > 2 * SWEEP_MS;
+    this.#lookedAt = now;
+    this.#isPutOff = isLate && !this.#isPutOff;
+    if (this.#isPutOff) return;
     let inflight = 0;
     let queued = 0;
     for (const connection of connections.values()) {
