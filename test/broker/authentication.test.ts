@@ -1,4 +1,7 @@
-/** Authentication: refusals have their CONNACK code and the close, and a slow decision holds up nobody else. */
+/**
+ * Authentication: refusals have their CONNACK code and the close, and a slow decision holds up
+ * nobody else.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Broker, startBroker, unique } from '../support/broker.js';

@@ -1,4 +1,7 @@
-/** Bad input: the connection is closed with a named reason, logged and counted, and nobody else notices. */
+/**
+ * Bad input: the connection is closed with a named reason, logged and counted, and nobody else
+ * notices.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CloseReason } from '../../src/index.js';
@@ -7,7 +10,9 @@ import { connect, hex } from '../support/packets.js';
 import { describeTheme } from '../support/suite.js';
 import { eventually } from '../support/waiting.js';
 
-/** Bytes a connected client sends, the reason they are closed for, and the clause it is logged with. */
+/**
+ * Bytes a connected client sends, the reason they are closed for, and the clause it is logged with.
+ */
 const FAULTS = [
   ['36 05 0001 61 0001', CloseReason.malformedPacket, 'MQTT-3.3.1-4'],
   ['32 06 0001 61 0000 6d', CloseReason.malformedPacket, 'MQTT-2.3.1-1'],

@@ -1,4 +1,7 @@
-/** A shard whose thread dies under load: its clients are dropped, the others keep serving, a new one comes. */
+/**
+ * A shard whose thread dies under load: its clients are dropped, the others keep serving, a new one
+ * comes.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
@@ -120,7 +123,7 @@ describe('death of a shard', () => {
     }
   });
 
-  test('a persistent session of another shard can be resumed, one of the dead shard begins anew', async () => {
+  test('persistent sessions of other shards are kept, those of the dead one not', async () => {
     await using broker = await startBroker({ workers: 2, authenticator });
     const ids = [unique('session'), unique('session')];
     for (const clientId of ids) {
@@ -139,7 +142,7 @@ describe('death of a shard', () => {
     assert.deepEqual(present.sort(), [false, true]);
   });
 
-  test('the fifth within a minute is the last: the server says that it has failed, and closes', async () => {
+  test('the fifth within a minute is the last: the server fails and closes', async () => {
     await using broker = await startBroker({ workers: 1, authenticator });
     const failed = within(once(broker.server, 'failed'), 'the server to fail');
     const closed = within(once(broker.server, 'closed'), 'the server to close');

@@ -1,4 +1,7 @@
-/** Closing a server that has clients: what it has acknowledged is delivered, then everybody is closed. */
+/**
+ * Closing a server that has clients: what it has acknowledged is delivered, then everybody is
+ * closed.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startBroker, unique, WORKER_COUNTS } from '../support/broker.js';

@@ -202,7 +202,7 @@ describeTheme('subscribe', (theme) => {
   });
 
   // [MQTT-3.10.4-2] [MQTT-3.10.4-4]
-  test('after UNSUBACK no more messages of the filter come, wherever they are published', async () => {
+  test('after UNSUBACK no more messages of the filter come from any shard', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('stop') });
     const publisher = await theme.broker.client({ clientId: unique('stop') });
     const topic = unique('stop');
@@ -221,7 +221,7 @@ describeTheme('subscribe', (theme) => {
   });
 
   // [MQTT-3.10.4-1] [MQTT-3.10.4-5] [MQTT-3.10.4-6]
-  test('UNSUBSCRIBE takes away the filters it names and no others, and is always acknowledged', async () => {
+  test('UNSUBSCRIBE takes away the filters it names and no others', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('exact') });
     const publisher = await theme.broker.client({ clientId: unique('exact') });
     const topic = unique('exact');
@@ -286,7 +286,7 @@ describeTheme('subscribe', (theme) => {
   });
 
   // [MQTT-3.8.4-2] [MQTT-3.10.4-4]
-  test('SUBACK and UNSUBACK come in the order of their requests, with their packet ids', async () => {
+  test('SUBACK and UNSUBACK come in order, with the packet ids of their requests', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('acks') });
     const topic = unique('acks');
     const ids = [9, 5, 65_535, 1];

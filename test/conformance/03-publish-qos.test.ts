@@ -301,7 +301,7 @@ describeTheme('publish', (theme) => {
   });
 
   // [MQTT-4.8.0-1]: nobody else notices.
-  test('what a client sent before a malformed packet is delivered, what it sent behind it is not', async () => {
+  test('what stands before a malformed packet is delivered, what follows it is not', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('bad') });
     const publisher = await theme.broker.client({ clientId: unique('bad') });
     const topic = unique('bad');

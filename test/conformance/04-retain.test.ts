@@ -1,4 +1,7 @@
-/** Retained messages: stored, replaced, cleared; sent with RETAIN 1 to new subscriptions, from every shard. */
+/**
+ * Retained messages: stored, replaced, cleared; sent with RETAIN 1 to new subscriptions, from every
+ * shard.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
@@ -97,7 +100,7 @@ describeTheme('retain', (theme) => {
   });
 
   // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
-  test('an empty retained message clears the topic and is itself delivered but not kept', async () => {
+  test('an empty retained message clears the topic, is delivered and not kept', async () => {
     const publisher = await theme.broker.client({ clientId: unique('clear') });
     const watcher = await theme.broker.client({ clientId: unique('clear') });
     const topic = unique('clear');
@@ -214,7 +217,7 @@ describeTheme('retain', (theme) => {
   });
 
   // [MQTT-4.7.2-1]
-  test('retained messages of $ topics are not sent to filters that begin with a wildcard', async () => {
+  test('retained messages of $ topics are not for filters that begin with a wildcard', async () => {
     const publisher = await theme.broker.client({ clientId: unique('dollar') });
     const topic = `$${unique('dollar')}`;
     await publisher.publish(`${topic}/x`, 'hidden', { qos: 1, retain: true });
@@ -253,7 +256,7 @@ describeTheme('retain', (theme) => {
   });
 
   // [MQTT-3.3.1-6] [MQTT-4.6.0-6]: neither a gap nor an old value last.
-  test('a subscription made while the topic changes sees a retained value and all that follow', async () => {
+  test('who subscribes while a topic changes gets a value and all that follow', async () => {
     const publisher = await theme.broker.client({ clientId: unique('race') });
     const topic = unique('race');
     for (let round = 0; round < 20; round++) {

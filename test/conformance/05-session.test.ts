@@ -27,7 +27,7 @@ describeTheme('session', (theme) => {
   });
 
   // [MQTT-3.1.2-4] [MQTT-4.1.0-1]
-  test('subscriptions of a persistent session outlive its connections, on whatever shard', async () => {
+  test('subscriptions of a persistent session outlive its connections on every shard', async () => {
     const clientId = unique('outlive');
     const topic = unique('outlive');
     const publisher = await theme.broker.client({ clientId: unique('publisher') });
@@ -105,7 +105,7 @@ describeTheme('session', (theme) => {
   });
 
   // [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-2.3.1-3] [MQTT-4.6.0-1] [MQTT-4.3.2-1]
-  test('unacknowledged messages are sent again with DUP, their packet ids and their order', async () => {
+  test('unacknowledged messages are sent again with DUP, old packet ids, old order', async () => {
     const clientId = unique('again');
     const topic = unique('again');
     const publisher = await theme.broker.client({ clientId: unique('publisher') });
@@ -255,8 +255,9 @@ describeTheme('session', (theme) => {
     assert.deepEqual(subscriber.payloads, ['one', 'two']);
   });
 
-  // [MQTT-3.1.2-6]: a message kept back by QoS 2 is not confused with one of the next clean session.
-  test('a packet id left without PUBREL by a clean session stands for a new message in the next', async () => {
+  // [MQTT-3.1.2-6]: a message kept back by QoS 2 is not confused with one of the next clean
+  // session.
+  test('a packet id that a clean session did not release is new in the next', async () => {
     const clientId = unique('left');
     const topic = unique('left');
     const subscriber = await theme.broker.client({ clientId: unique('subscriber') });

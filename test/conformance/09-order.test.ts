@@ -1,4 +1,7 @@
-/** Order, loss and duplicates: what one publisher says on a topic arrives in that order, whatever happens between. */
+/**
+ * Order, loss and duplicates: what one publisher says on a topic arrives in that order, whatever
+ * happens between.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
@@ -16,7 +19,10 @@ function sequence(seed: number): (below: number) => number {
   };
 }
 
-/** Checks what a subscriber that came and went has received: all of it, in order, repeats only with DUP. */
+/**
+ * Checks what a subscriber that came and went has received: all of it, in order, repeats only with
+ * DUP.
+ */
 function checkAtLeastOnce(messages: readonly Message[], count: number): void {
   let last = 0;
   for (const { payload, dup } of messages) {
@@ -34,7 +40,7 @@ describeTheme('order', (theme) => {
     [2, 1_500],
   ] as const) {
     // [MQTT-4.6.0-5] [MQTT-4.6.0-6]
-    test(`messages of QoS ${qos} arrive in the order of each publisher and topic on every shard`, async () => {
+    test(`QoS ${qos} keeps the order of each publisher and topic on every shard`, async () => {
       const topic = unique('order');
       const subscribers = [];
       for (let n = 0; n < 3; n++) {
@@ -69,7 +75,8 @@ describeTheme('order', (theme) => {
   }
 
   /**
-   * A subscriber that connects, reads a while, and goes: by a cut, DISCONNECT or a takeover, over and over.
+   * A subscriber that connects, reads a while, and goes: by a cut, DISCONNECT or a takeover, over
+   * and over.
    * @param onProgress is told how many messages have come.
    */
   async function comeAndGo(
@@ -112,7 +119,7 @@ describeTheme('order', (theme) => {
     [2, 2_500],
   ] as const) {
     // [MQTT-4.6.0-1] [MQTT-4.6.0-6] [MQTT-4.4.0-1] [MQTT-3.1.2-5] [MQTT-4.3.3-1]
-    test(`a subscriber that comes and goes loses nothing of QoS ${qos} and gets it in order`, async () => {
+    test(`a subscriber that comes and goes gets all of QoS ${qos} in order`, async () => {
       const clientId = unique('flapping');
       const topic = unique('flapping');
       const first = await theme.broker.client({ clientId, cleanSession: false });
@@ -142,7 +149,7 @@ describeTheme('order', (theme) => {
   }
 
   // [MQTT-4.3.3-1] [MQTT-4.3.3-2] [MQTT-4.4.0-1]
-  test('a QoS 2 publisher that loses its connection at any step delivers everything once', async () => {
+  test('a QoS 2 publisher may lose its connection at any step: all arrives once', async () => {
     const topic = unique('publisher');
     const clientId = unique('publisher');
     const subscriber = await theme.broker.client({ clientId: unique('subscriber') });

@@ -43,7 +43,7 @@ describeTheme(
 
     for (const qos of [1, 2] as const) {
       // Section 4.4: flow control is the broker's own choice in 3.1.1.
-      test(`no more than maxInflight messages of QoS ${qos} are sent before an acknowledgement`, async () => {
+      test(`no more than maxInflight messages of QoS ${qos} are in flight`, async () => {
         const topic = unique('inflight');
         const subscriber = await theme.broker.client({
           clientId: unique('subscriber'),
@@ -67,7 +67,7 @@ describeTheme(
       });
     }
 
-    test('an absent client has no more than maxQueuedMessages waiting, and the loss is counted', async () => {
+    test('maxQueuedMessages bounds what waits for a client, and the loss is counted', async () => {
       const clientId = unique('queue');
       const topic = unique('queue');
       const first = await theme.broker.client({ clientId, cleanSession: false });
@@ -90,7 +90,7 @@ describeTheme(
       );
     });
 
-    test('an absent client has no more than maxQueuedBytes waiting', async () => {
+    test('maxQueuedBytes bounds what waits for a client', async () => {
       const clientId = unique('bytes');
       const topic = unique('bytes');
       const first = await theme.broker.client({ clientId, cleanSession: false });
@@ -152,7 +152,8 @@ describeTheme(
 describeTheme(
   'acknowledgement time-out',
   (theme) => {
-    // [MQTT-4.4.0-1]: on a live connection a 3.1.1 client is sent nothing twice. 3.1 clients are, with DUP.
+    // [MQTT-4.4.0-1]: on a live connection a 3.1.1 client is sent nothing twice. 3.1 clients are,
+    // with DUP.
     test('an unacknowledged message is sent again to 3.1 clients only', async () => {
       const topic = unique('resend');
       const old = await theme.broker.client({
@@ -182,7 +183,7 @@ describeTheme(
 describeTheme(
   'unresponsive clients',
   (theme) => {
-    test('with closeUnresponsive a client that never acknowledges is closed, its session kept', async () => {
+    test('with closeUnresponsive who never acknowledges is closed, the session kept', async () => {
       const topic = unique('unresponsive');
       const clientId = unique('unresponsive');
       const client = await theme.broker.client({

@@ -1,4 +1,7 @@
-/** The client library against the broker, where both are held to a statement that no test of one alone shows. */
+/**
+ * The client library against the broker, where both are held to a statement that no test of one
+ * alone shows.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connect } from '../../src/client/index.js';

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-/** The source tree: the table and the vectors are not compiled, and the names are looked up in the sources. */
+/**
+ * The source tree: the table and the vectors are not compiled, and the names are looked up in the
+ * sources.
+ */
 const TESTS = new URL('../../../test/', import.meta.url);
 
 /** How many statements each section of appendix B has. */
@@ -81,7 +84,9 @@ function readStatements(): Statement[] {
   return statements;
 }
 
-/** Names of the tests in a file below `test/`; a name with `${...}` in it counts as it is written. */
+/**
+ * Names of the tests in a file below `test/`; a name with `${...}` in it counts as it is written.
+ */
 function testNames(file: string): ReadonlySet<string> {
   const text = readFileSync(new URL(file, TESTS), 'utf8');
   if (file.endsWith('.json')) {

@@ -25,7 +25,9 @@ async function pub(broker: Broker, ...args: string[]): Promise<void> {
   await execFileAsync('mosquitto_pub', [...at(broker), ...args]);
 }
 
-/** Starts mosquitto_sub and waits until it has subscribed. @throws Error when it is not installed. */
+/**
+ * Starts mosquitto_sub and waits until it has subscribed. @throws Error when it is not installed.
+ */
 async function sub(t: TestContext, broker: Broker, ...args: string[]): Promise<Subscriber> {
   const before = broker.server.stats().subscriptions;
   const child = spawn('mosquitto_sub', [...at(broker), '-F', '%t %q %r %p', ...args]);

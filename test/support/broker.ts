@@ -1,7 +1,8 @@
 /**
  * Starts the broker under test in this process on a free port. Run a test file by itself with
- * `--mosquitto` (node dist/test/conformance/....test.js --mosquitto) to hold the tests against Debian's
- * Mosquitto instead: what fails there is either a fault of the test or a leniency of Mosquitto.
+ * `--mosquitto` (node dist/test/conformance/....test.js --mosquitto) to hold the tests against
+ * Debian's Mosquitto instead: what fails there is either a fault of the test or a leniency of
+ * Mosquitto.
  */
 import type { Server, ServerOptions } from '../../src/index.js';
 import { startMosquitto } from './mosquitto.js';
@@ -49,8 +50,8 @@ export class Broker implements Endpoint, AsyncDisposable {
   }
 
   /**
-   * Connects a client. On an idle broker clients connected one after another come to sit on different
-   * shards: placement is by fewest connections, and by turns among equals.
+   * Connects a client. On an idle broker clients connected one after another come to sit on
+   * different shards: placement is by fewest connections, and by turns among equals.
    */
   async client(options: TestClientOptions = {}): Promise<TestClient> {
     const client = await TestClient.connect(this, options);
@@ -76,7 +77,9 @@ export class Broker implements Endpoint, AsyncDisposable {
   }
 }
 
-/** Starts a broker on a free port of the loopback interface; the defaults are those of the broker. */
+/**
+ * Starts a broker on a free port of the loopback interface; the defaults are those of the broker.
+ */
 export async function startBroker(options: ServerOptions = {}): Promise<Broker> {
   if (IS_MOSQUITTO) {
     const mosquitto = await startMosquitto(options.maxInflight ?? 1_024);

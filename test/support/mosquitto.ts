@@ -1,4 +1,7 @@
-/** Starts Debian's Mosquitto on a free port: a peer to hold tests against, and a broker for the client. */
+/**
+ * Starts Debian's Mosquitto on a free port: a peer to hold tests against, and a broker for the
+ * client.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
- * Builders of MQTT packets for the tests: raw fields in, bytes out, right or wrong as asked. Nothing here
- * is shared with the code under test, so that a fault there cannot hide behind the same fault here.
+ * Builders of MQTT packets for the tests: raw fields in, bytes out, right or wrong as asked.
+ * Nothing here is shared with the code under test, so that a fault there cannot hide behind the
+ * same fault here.
  */
 
 /** Text, or bytes that need not be UTF-8. */

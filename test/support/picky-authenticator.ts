@@ -1,4 +1,7 @@
-/** An authenticator that decides by user name: `wrong` is refused, `late` accepted in a while, `broken` fails. */
+/**
+ * An authenticator that decides by user name: `wrong` is refused, `late` accepted in a while,
+ * `broken` fails.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator, AuthenticatorFactory } from '../../src/index.js';
 

@@ -1,4 +1,7 @@
-/** A TCP client of bytes: sends what it is told, right or wrong, and hands out what comes in whole packets. */
+/**
+ * A TCP client of bytes: sends what it is told, right or wrong, and hands out what comes in whole
+ * packets.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
@@ -113,7 +116,9 @@ export class RawClient {
     );
   }
 
-  /** The next packet must be these bytes; several packets in one buffer are read one after another. */
+  /**
+   * The next packet must be these bytes; several packets in one buffer are read one after another.
+   */
   async expect(bytes: Bytes): Promise<void> {
     let expected = toBuffer(bytes);
     while (expected.length > 0) {

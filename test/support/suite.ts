@@ -11,9 +11,9 @@ export interface Theme {
 }
 
 /**
- * Describes a theme once for each number of shards, each with a broker of its own that every test finds
- * without connections, so that its clients are placed on shards by turns. Sessions and retained messages
- * stay: tests use names of their own (`unique`).
+ * Describes a theme once for each number of shards, each with a broker of its own that every test
+ * finds without connections, so that its clients are placed on shards by turns. Sessions and
+ * retained messages stay: tests use names of their own (`unique`).
  */
 export function describeTheme(
   title: string,
@@ -40,8 +40,8 @@ export function describeTheme(
 }
 
 /**
- * Clients on every shard that have subscribed to `topic`: when each of them has a message, every shard
- * has handled it. A shard hears of what happened on another a moment later, which only an
+ * Clients on every shard that have subscribed to `topic`: when each of them has a message, every
+ * shard has handled it. A shard hears of what happened on another a moment later, which only an
  * acknowledgement waits for.
  */
 export async function connectEverywhere(theme: Theme, topic: string): Promise<TestClient[]> {

@@ -1,7 +1,7 @@
 /**
- * An MQTT client for the tests, on top of RawClient: it keeps apart messages and acknowledgements, and
- * acknowledges by the book unless told not to. What a subscriber must remember over connections (QoS 2
- * packet ids not yet released) is in `received`, which the next connection is given.
+ * An MQTT client for the tests, on top of RawClient: it keeps apart messages and acknowledgements,
+ * and acknowledges by the book unless told not to. What a subscriber must remember over connections
+ * (QoS 2 packet ids not yet released) is in `received`, which the next connection is given.
  */
 import assert from 'node:assert/strict';
 import {
@@ -67,7 +67,9 @@ export class TestClient {
   #taken = 0;
   /** Whether messages are acknowledged as they come. */
   acknowledge: boolean;
-  /** Every message received, in order; a QoS 2 message sent again before its release counts once. */
+  /**
+   * Every message received, in order; a QoS 2 message sent again before its release counts once.
+   */
   readonly messages: Message[] = [];
   /** Acknowledgements (also SUBACK and UNSUBACK) that no call has waited for yet, in order. */
   readonly acks: Ack[] = [];
@@ -141,7 +143,10 @@ export class TestClient {
     if (this.acknowledge) this.raw.send(pubcomp(packetId));
   }
 
-  /** Waits until `holds`, looking whenever a packet has come. @throws Error when the connection ends first. */
+  /**
+   * Waits until `holds`, looking whenever a packet has come. @throws Error when the connection ends
+   * first.
+   */
   async until(holds: () => boolean, what: string): Promise<void> {
     await this.#changes.until(
       () => {
@@ -166,7 +171,10 @@ export class TestClient {
     return this.messages.slice(this.#taken - count, this.#taken);
   }
 
-  /** Waits until a message with this payload has come, and returns all that came up to it, untaken ones only. */
+  /**
+   * Waits until a message with this payload has come, and returns all that came up to it, untaken
+   * ones only.
+   */
   async messagesUntil(payload: string): Promise<Message[]> {
     const from = this.#taken;
     let end = -1;

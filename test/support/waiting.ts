@@ -1,4 +1,6 @@
-/** Waiting for what must happen: by events, with a deadline that turns a hang into a clear failure. */
+/**
+ * Waiting for what must happen: by events, with a deadline that turns a hang into a clear failure.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Whether Mosquitto stands in for the broker (see broker.ts): only to check the tests. */
@@ -10,7 +12,9 @@ export const IS_MOSQUITTO = process.argv.includes('--mosquitto');
  */
 export const DEADLINE_MS = IS_MOSQUITTO ? 3_000 : 15_000;
 
-/** Settles as `promise` does. @throws Error naming `what` when that takes longer than `deadlineMs`. */
+/**
+ * Settles as `promise` does. @throws Error naming `what` when that takes longer than `deadlineMs`.
+ */
 export async function within<T>(
   promise: Promise<T>,
   what: string,
