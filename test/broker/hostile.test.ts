@@ -11,7 +11,7 @@ import { eventually, within } from '../support/waiting.js';
 describeTheme(
   'a broker and hostile clients',
   (theme) => {
-    // Wills went past the limit of levels: a shard died when it looked at one on another's ring, and
+    // Wills went past the limit of levels: a shard died when one came on another's ring, and
     // when it removed a retained one, whose tree is walked level by level.
     test('a will with more levels than a topic may have is refused', async () => {
       const levels = 'a/'.repeat(20_000);
@@ -27,7 +27,7 @@ describeTheme(
       assert.equal(retainedMessages, 0);
     });
 
-    // The copies for many QoS 1 subscribers fill the turn's arena in the middle of a run's delivery;
+    // The copies for many QoS 1 subscribers fill the turn's arena in the middle of a delivery;
     // the copy that the QoS 0 subscribers share lay in it and was overwritten.
     test('subscribers of mixed QoS get a large message as it was published', async () => {
       const topic = unique('mixed');

@@ -1,4 +1,4 @@
-/** A well-behaved publisher and subscriber beside clients that are not: they must notice nothing. */
+/** A well-behaved pair of clients beside others that are not: they must notice nothing. */
 import assert from 'node:assert/strict';
 import type { Broker } from '../support/broker.js';
 import { publish } from '../support/packets.js';
