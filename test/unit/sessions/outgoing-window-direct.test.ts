@@ -162,7 +162,7 @@ describe('a window that keeps nothing of what it has sent', () => {
       maxInflight: fc.integer({ min: 1, max: 20 }),
       isNearWrap: fc.nat(9).map((choice) => choice === 0),
       payloadBytes: fc.constantFrom(0, 5, 140),
-      steps: fc.array(step, { maxLength: 80 }),
+      steps: fc.array(step, { maxLength: 80, size: 'max' }),
     });
     const property = fc.property(history, ({ maxInflight, isNearWrap, payloadBytes, steps }) => {
       const all = new History(maxInflight, isNearWrap);
@@ -200,10 +200,10 @@ describe('a window that keeps nothing of what it has sent', () => {
     const ids = new Set(readFrames(target).map(({ packetId }) => packetId));
     assert.equal(ids.size, 65_535);
     assert.equal(window.directRoom, 0);
+    window.onPuback(2);
+    assert.equal(window.directRoom, 0, 'ids are given in turn: the oldest is in the way');
     window.enqueue(runOf(['x']), 1, false, true);
     assert.equal(window.sendable, false);
-    window.onPuback(2);
-    assert.equal(window.sendable, false, 'ids are given in turn: the oldest is in the way');
     window.onPuback(1);
     assert.deepEqual(brief(fillFrames(window)), ['1:x']);
   });

@@ -44,6 +44,8 @@ export class ModelClient {
   /** Whether messages may be missing: a shard has died. */
   isLossAllowed = false;
   connection: ModelConnection | null = null;
+  /** All connections that the server takes for open. */
+  readonly open = new Set<ModelConnection>();
 
   constructor(publishers: number) {
     this.expected = new Array<number>(publishers).fill(0);
@@ -103,20 +105,23 @@ export class ModelConnection {
       isHeavy: false,
       isOverfull: false,
       feeders: null,
-      append: (start, end) => client.receive(shard.arena.buffer.subarray(start, end)),
+      append: (start, end) => this.#receive(shard.arena.buffer.subarray(start, end)),
       wake: () => this.#pump(),
       closeConnection: () => this.close(),
     };
   }
 
   attach(session: Session, _packet: ConnectPacket, sessionPresent: boolean): void {
-    if (this.client.connection !== null) throw new Error('two connections with one client id');
-    this.client.connection = this;
+    const { client } = this;
+    // When a claimer dies, the next in line may begin before the holder has read of the release.
+    if (client.open.size > 0 && !client.isLossAllowed) throw new Error('two connections');
+    client.connection = this;
+    client.open.add(this);
     this.state = ConnectionState.open;
     this.session = session;
     session.outlet = this.outlet;
     if (!sessionPresent) {
-      this.client.beginSession();
+      client.beginSession();
       this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
     }
     session.window?.beginResend();
@@ -129,6 +134,7 @@ export class ModelConnection {
 
   close(): void {
     if (this.client.connection === this) this.client.connection = null;
+    this.client.open.delete(this);
     this.state = ConnectionState.closed;
     if (this.session !== null) this.session.outlet = null;
     this.session = null;
@@ -138,8 +144,12 @@ export class ModelConnection {
     const window = this.session?.window;
     while (window?.sendable) {
       const end = window.fill(this.#target, 0, this.#target.length, 1);
-      this.client.receive(this.#target.subarray(0, end));
+      this.#receive(this.#target.subarray(0, end));
     }
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.client.connection === this) this.client.receive(bytes);
   }
 }
 
@@ -309,7 +319,7 @@ export class ModelNet {
   die(index: number): void {
     const dead = this.shards[index]!;
     this.shards[index] = null;
-    if (this.client.connection?.shard === dead) this.client.connection.close();
+    for (const connection of this.client.open) if (connection.shard === dead) connection.close();
     for (const peer of this.shards)
       peer?.fromPrimary.push({ kind: 'peer-dead', shardIndex: index });
     this.directory.shardDied(index);
