@@ -1,0 +1,327 @@
+/** The outbox over a socket that takes what a test lets it take. */
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { OUTBOX_CHUNK_BYTES, SCRATCH_BYTES } from '../../../src/base/limits.js';
+import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
+import { Session } from '../../../src/sessions/session.js';
+import { numberedRun, readFrames, runOf } from '../sessions/frames.js';
+
+const LIMITS = { maxInflight: 4, maxQueuedMessages: 1_000, maxQueuedBytes: 10_000_000 };
+const NO_DESCRIPTOR = -1;
+
+/** A stream that is asked to write, and says so when the test lets it. */
+class SlowSocket {
+  destroyed = false;
+  readonly writes: string[] = [];
+  #callbacks: (() => void)[] = [];
+
+  write(bytes: Buffer, done: () => void): boolean {
+    this.writes.push(bytes.toString('latin1'));
+    this.#callbacks.push(done);
+    return false;
+  }
+
+  /** The oldest write is with the kernel. */
+  take(): void {
+    this.#callbacks.shift()?.();
+  }
+
+  get text(): string {
+    return this.writes.join('');
+  }
+}
+
+class TestHost implements OutboxHost {
+  readonly said: string[] = [];
+  readonly scratch = Buffer.alloc(SCRATCH_BYTES);
+  now = 1;
+  sent = 0;
+  outboxBytes = 1_000;
+  outboxBytesMax = 1_000_000;
+  onDirty(): void {
+    this.said.push('dirty');
+  }
+  onHeavy(): void {
+    this.said.push('heavy');
+  }
+  onRelieved(): void {
+    this.said.push('relieved');
+  }
+  onSent(bytes: number): void {
+    this.sent += bytes;
+  }
+}
+
+describe('an outbox', () => {
+  let host: TestHost;
+  let socket: SlowSocket;
+  let outbox: Outbox;
+  let arena: Buffer;
+  let file = '';
+  let descriptor = NO_DESCRIPTOR;
+
+  beforeEach(() => {
+    host = new TestHost();
+    socket = new SlowSocket();
+    outbox = make(NO_DESCRIPTOR);
+    arena = Buffer.from('abcdefghijklmnopqrstuvwxyz');
+  });
+
+  afterEach(() => {
+    if (descriptor < 0) return;
+    closeSync(descriptor);
+    rmSync(file);
+    descriptor = NO_DESCRIPTOR;
+  });
+
+  function make(fd: number): Outbox {
+    return new Outbox(host, { close() {} }, socket as unknown as Socket, fd);
+  }
+
+  /** An outbox whose descriptor takes everything: a file. */
+  function makeWritable(flags = 'w'): Outbox {
+    file = join(tmpdir(), `outbox-${process.pid}-${Math.random()}`);
+    descriptor = openSync(file, 'w');
+    if (flags !== 'w') {
+      closeSync(descriptor);
+      descriptor = openSync(file, flags);
+    }
+    return make(descriptor);
+  }
+
+  function attach(target: Outbox): Session {
+    const session = new Session('c', true, 4, 1, LIMITS);
+    session.outlet = target;
+    target.session = session;
+    return session;
+  }
+
+  /** Lets the socket take all there is. */
+  function drain(): void {
+    for (let writes = 0; writes < 1_000 && outbox.isBlocked; writes++) socket.take();
+    assert.equal(outbox.isBlocked, false);
+  }
+
+  test('writes what was appended in order, in one write to the descriptor', () => {
+    outbox = makeWritable();
+    outbox.append(0, 3);
+    outbox.append(3, 5);
+    outbox.append(20, 22);
+    outbox.append(22, 23);
+    outbox.append(7, 8);
+    assert.deepEqual(host.said, ['dirty']);
+    outbox.flush(arena);
+    assert.equal(readFileSync(file, 'latin1'), 'abcdeuvwh');
+    assert.equal(host.sent, 9);
+    assert.deepEqual(socket.writes, []);
+    outbox.flush(arena);
+    assert.equal(host.sent, 9, 'nothing is written twice');
+    outbox.append(1, 2);
+    outbox.flush(arena);
+    assert.equal(readFileSync(file, 'latin1'), 'abcdeuvwhb');
+    assert.deepEqual(host.said, ['dirty', 'dirty']);
+  });
+
+  test('leaves what the descriptor does not take to the stream, as a copy', () => {
+    outbox.append(0, 3);
+    outbox.flush(arena);
+    arena.fill(0);
+    assert.deepEqual(socket.writes, ['abc']);
+    assert.deepEqual([outbox.isBlocked, outbox.pendingBytes, host.sent], [true, 3, 0]);
+    socket.take();
+    assert.deepEqual([outbox.isBlocked, outbox.pendingBytes, host.sent], [false, 0, 3]);
+  });
+
+  test('uses the descriptor no more after an error, and the stream finds out', () => {
+    outbox = makeWritable('r');
+    outbox.append(0, 3);
+    outbox.flush(arena);
+    assert.equal(socket.text, 'abc');
+    socket.take();
+    outbox.append(3, 6);
+    outbox.flush(arena);
+    assert.equal(socket.text, 'abcdef');
+  });
+
+  test('keeps the order of what comes while the stream is busy, in few pieces', () => {
+    const expected: string[] = [];
+    for (let turn = 0; turn < 100; turn++) {
+      arena.fill(String(turn % 10));
+      outbox.append(0, 10);
+      outbox.flush(arena);
+      expected.push(String(turn % 10).repeat(10));
+    }
+    drain();
+    assert.equal(socket.text, expected.join(''));
+    assert.equal(socket.writes.length, 2);
+    assert.equal(host.sent, 1_000);
+  });
+
+  test('opens another piece when one is full, and takes large ones whole', () => {
+    const large = Buffer.alloc(OUTBOX_CHUNK_BYTES + 1, 'L');
+    const expected: string[] = [];
+    const add = (bytes: Buffer) => {
+      outbox.append(0, bytes.length);
+      outbox.flush(bytes);
+      expected.push(bytes.toString('latin1'));
+    };
+    add(Buffer.from('first'));
+    add(Buffer.alloc(OUTBOX_CHUNK_BYTES - 1, 'a'));
+    add(Buffer.from('bb'));
+    add(large);
+    add(Buffer.from('c'));
+    socket.take();
+    add(Buffer.from('d'));
+    drain();
+    assert.equal(socket.text, expected.join(''));
+  });
+
+  test('writes the window behind what was appended, with one write', () => {
+    outbox = makeWritable();
+    const session = attach(outbox);
+    session.enqueue(numberedRun(0, 6), 1, false);
+    outbox.append(0, 2);
+    assert.deepEqual(host.said, ['dirty']);
+    outbox.flush(arena);
+    const bytes = readFileSync(file);
+    assert.equal(bytes.toString('latin1', 0, 2), 'ab');
+    const payloads = readFrames(bytes.subarray(2)).map(({ payload }) => payload);
+    assert.deepEqual(payloads, ['0', '1', '2', '3']);
+  });
+
+  test('asks the window for nothing while blocked, and is woken when the socket has drained', () => {
+    const session = attach(outbox);
+    outbox.append(0, 2);
+    outbox.flush(arena);
+    session.enqueue(numberedRun(0, 2), 1, false);
+    outbox.flush(arena);
+    assert.equal(socket.text, 'ab');
+    host.said.length = 0;
+    socket.take();
+    assert.deepEqual(host.said, ['dirty']);
+    outbox.flush(arena);
+    assert.equal(readFrames(Buffer.from(socket.writes[1], 'latin1')).length, 2);
+  });
+
+  test('writes frames and stretches that are larger than the scratch buffer', () => {
+    outbox = makeWritable();
+    const session = attach(outbox);
+    const huge = 'x'.repeat(SCRATCH_BYTES + 10);
+    session.enqueue(runOf(['small', huge, 'last']), 1, false);
+    const long = Buffer.alloc(SCRATCH_BYTES * 2 + 5, 'y');
+    outbox.append(0, 3);
+    outbox.append(5, long.length);
+    outbox.append(1, 2);
+    outbox.flush(long);
+    const bytes = readFileSync(file);
+    const prefix = 3 + long.length - 5 + 1;
+    assert.equal(bytes.toString('latin1', 0, prefix), 'y'.repeat(prefix));
+    const payloads = readFrames(bytes.subarray(prefix)).map(({ payload }) => payload);
+    assert.deepEqual(payloads, ['small', huge, 'last']);
+  });
+
+  test('is heavy above its mark until it is at half of it', () => {
+    const bytes = Buffer.alloc(1_001, 'z');
+    outbox.append(0, 400);
+    outbox.flush(bytes);
+    outbox.append(0, 600);
+    outbox.flush(bytes);
+    assert.deepEqual([outbox.isHeavy, host.said.includes('heavy')], [false, false]);
+    host.now = 7;
+    outbox.append(0, 1);
+    outbox.flush(bytes);
+    assert.deepEqual([outbox.isHeavy, outbox.progressAt], [true, 7]);
+    host.now = 9;
+    socket.take();
+    assert.deepEqual([outbox.isHeavy, outbox.progressAt, outbox.pendingBytes], [true, 9, 601]);
+    socket.take();
+    assert.equal(outbox.isHeavy, false);
+    assert.deepEqual(
+      host.said.filter((word) => word !== 'dirty'),
+      ['heavy', 'relieved'],
+    );
+  });
+
+  test('counts what waits in the window, and an acknowledgement as progress', () => {
+    const session = attach(outbox);
+    for (let first = 0; first < 6; first++) {
+      session.enqueue(runOf(['p'.repeat(300)]), 1, false);
+    }
+    outbox.flush(arena);
+    drain();
+    host.outboxBytes = 700;
+    session.enqueue(runOf(['p'.repeat(300)]), 1, false);
+    outbox.flush(arena);
+    assert.equal(outbox.isHeavy, true, 'three messages of 300 bytes wait');
+    host.now = 50;
+    for (const id of [1, 2]) session.window?.onPuback(id);
+    outbox.onAcknowledged();
+    assert.equal(outbox.progressAt, 50);
+    outbox.flush(arena);
+    assert.equal(outbox.isHeavy, true, 'what it sent waits for the socket now');
+    drain();
+    assert.equal(outbox.isHeavy, false);
+  });
+
+  test('is overfull at sixteen marks', () => {
+    const bytes = Buffer.alloc(16_001);
+    outbox.append(0, 16_000);
+    outbox.flush(bytes);
+    assert.equal(outbox.isOverfull, false);
+    outbox.append(0, 1);
+    outbox.flush(bytes);
+    assert.equal(outbox.isOverfull, true);
+    drain();
+    assert.equal(outbox.isOverfull, false);
+  });
+
+  test('stalls at once when it costs too much memory, and is itself again when it is light', () => {
+    host.outboxBytesMax = 5_000;
+    const bytes = Buffer.alloc(5_001);
+    outbox.append(0, 5_001);
+    outbox.flush(bytes);
+    assert.deepEqual([outbox.isStalled, outbox.isHeavy], [true, true]);
+    assert.deepEqual(host.said, ['dirty', 'relieved', 'heavy']);
+    drain();
+    assert.deepEqual([outbox.isStalled, outbox.isHeavy], [false, false]);
+  });
+
+  test('a stalled outbox holds nobody back and stays heavy', () => {
+    const bytes = Buffer.alloc(2_000);
+    outbox.append(0, 2_000);
+    outbox.flush(bytes);
+    host.said.length = 0;
+    outbox.stall();
+    assert.deepEqual([outbox.isStalled, outbox.isHeavy, host.said], [true, true, ['relieved']]);
+  });
+
+  test('forgets everything when it is closed, and takes nothing more', () => {
+    const bytes = Buffer.alloc(2_000);
+    outbox.append(0, 2_000);
+    outbox.flush(bytes);
+    outbox.append(0, 5);
+    host.said.length = 0;
+    outbox.close();
+    assert.deepEqual(host.said, ['relieved']);
+    assert.deepEqual([outbox.isHeavy, outbox.pendingBytes], [false, 0]);
+    outbox.append(0, 5);
+    outbox.wake();
+    outbox.flush(bytes);
+    socket.take();
+    assert.equal(socket.writes.length, 1);
+    assert.deepEqual([host.said, host.sent], [['relieved'], 0]);
+  });
+
+  test('writes nothing to a socket that was destroyed', () => {
+    outbox = makeWritable();
+    socket.destroyed = true;
+    outbox.append(0, 5);
+    outbox.flush(arena);
+    assert.equal(readFileSync(file, 'latin1'), '');
+    assert.deepEqual(socket.writes, []);
+  });
+});
