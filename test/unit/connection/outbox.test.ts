@@ -1,10 +1,11 @@
 /** The outbox over a socket that takes what a test lets it take. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
 import { OUTBOX_CHUNK_BYTES, SCRATCH_BYTES } from '../../../src/base/limits.js';
 import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
 import { Session } from '../../../src/sessions/session.js';
@@ -134,6 +135,46 @@ describe('an outbox', () => {
     assert.deepEqual([outbox.isBlocked, outbox.pendingBytes, host.sent], [true, 3, 0]);
     socket.take();
     assert.deepEqual([outbox.isBlocked, outbox.pendingBytes, host.sent], [false, 0, 3]);
+  });
+
+  test('keeps what a full kernel buffer leaves, and does not go past it when there is room', () => {
+    const { readFd, writeFd } = createPipe();
+    try {
+      outbox = make(writeFd);
+      const bytes = Buffer.alloc(300_000, 'p');
+      outbox.append(0, bytes.length);
+      outbox.flush(bytes);
+      const taken = host.sent;
+      assert.ok(taken > 0 && taken < bytes.length, `a pipe took ${taken}`);
+      assert.equal(outbox.pendingBytes, bytes.length - taken);
+      assert.equal(readSync(readFd, Buffer.alloc(bytes.length)), taken);
+      outbox.append(0, 2);
+      outbox.flush(arena);
+      assert.equal(host.sent, taken);
+      drain();
+      assert.equal(socket.text, `${'p'.repeat(bytes.length - taken)}ab`);
+      outbox.append(2, 4);
+      outbox.flush(arena);
+      assert.equal(host.sent, bytes.length + 4);
+      assert.equal(readSync(readFd, Buffer.alloc(10)), 2);
+    } finally {
+      closeDescriptor(readFd);
+      closeDescriptor(writeFd);
+    }
+  });
+
+  test('does not add to a piece that the stream has', () => {
+    outbox.append(0, 3);
+    outbox.flush(arena);
+    outbox.append(3, 5);
+    outbox.flush(arena);
+    socket.take();
+    assert.deepEqual(socket.writes, ['abc', 'de']);
+    outbox.append(5, 9);
+    outbox.flush(arena);
+    drain();
+    assert.deepEqual(socket.writes, ['abc', 'de', 'fghi']);
+    assert.equal(host.sent, 9);
   });
 
   test('uses the descriptor no more after an error, and the stream finds out', () => {

@@ -1,0 +1,182 @@
+/** The turn of a shard over a link that only notes what it is asked. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { DRAIN_BYTES, TURN_ARENA_BYTES, TURN_FLUSH_BYTES } from '../../../src/base/limits.js';
+import type { Outbox } from '../../../src/connection/outbox.js';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import { Turn } from '../../../src/shard/turn.js';
+
+describe('a turn', () => {
+  let said: string[];
+  /** What the next drains find, and whether there is something when the shard wants to sleep. */
+  let drains: number[];
+  let hasMore: boolean[];
+  /** Called by the steps, when a test wants something to happen there. */
+  let onDrained: () => void;
+  let beforeFlush: () => void;
+  let afterFlush: () => void;
+  let turn: Turn;
+
+  beforeEach(() => {
+    said = [];
+    drains = [];
+    hasMore = [];
+    onDrained = () => {};
+    beforeFlush = () => {};
+    afterFlush = () => {};
+    const link = {
+      flush: () => void said.push('ring'),
+      drain: () => {
+        said.push('drain');
+        return drains.shift() ?? 0;
+      },
+      sleep: () => {
+        said.push('sleep');
+        return !(hasMore.shift() ?? false);
+      },
+    };
+    turn = new Turn(
+      link as unknown as PeerLink,
+      { onRecord() {} },
+      {
+        onDrained: () => {
+          said.push('drained');
+          onDrained();
+        },
+        beforeFlush: () => {
+          said.push('before');
+          beforeFlush();
+        },
+        afterFlush: () => {
+          said.push('after');
+          afterFlush();
+        },
+      },
+    );
+  });
+
+  // The ends of turns that a test has asked for are not the next test's.
+  afterEach(async () => {
+    await immediate();
+    await immediate();
+  });
+
+  /** An outbox that notes its flushes with what stands in the arena then. */
+  function outbox(name: string, act = () => {}): Outbox {
+    const flush = (arena: Buffer) => {
+      said.push(`${name}:${arena.toString('latin1', 0, 2)}`);
+      act();
+    };
+    return { flush } as unknown as Outbox;
+  }
+
+  const ORDER = ['drain', 'drained', 'before', 'ring', 'after', 'sleep'];
+
+  test('drains, stores the ring, flushes each outbox once, and sleeps', async () => {
+    turn.arena.copy(Buffer.from('ab'), 0, 2);
+    turn.addDirty(outbox('x'));
+    turn.addDirty(outbox('y'));
+    turn.schedule();
+    await immediate();
+    await immediate();
+    const expected = ['drain', 'drained', 'before', 'ring', 'x:ab', 'y:ab', 'after', 'sleep'];
+    assert.deepEqual(said, expected);
+    assert.equal(turn.arena.position, 0);
+  });
+
+  test('is taken again when something has come before it sleeps', async () => {
+    hasMore = [true];
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    assert.deepEqual(said, [...ORDER, ...ORDER]);
+  });
+
+  test('leaves what is more than a turn may drain to the next one', async () => {
+    drains = [DRAIN_BYTES];
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    assert.deepEqual(said, ['drain', 'before', 'ring', 'after', ...ORDER]);
+  });
+
+  test('what its end asks for is done in another', async () => {
+    let left = 1;
+    afterFlush = () => {
+      if (left-- > 0) turn.schedule();
+    };
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    assert.deepEqual(said, [...ORDER.slice(0, -1), ...ORDER]);
+  });
+
+  test('an outbox that becomes dirty while others are flushed is flushed too', () => {
+    const late = outbox('late');
+    turn.addDirty(outbox('x', () => turn.addDirty(late)));
+    turn.addDirty(outbox('y'));
+    turn.flush();
+    assert.deepEqual(
+      said.filter((word) => word.includes(':')).map((word) => word.slice(0, -3)),
+      ['x', 'y', 'late'],
+    );
+    said.length = 0;
+    turn.flush();
+    assert.deepEqual(said, ['before', 'ring', 'after']);
+  });
+
+  test('reads are flushed at once when much has gathered, not before', () => {
+    turn.arena.reserve(TURN_FLUSH_BYTES - 1);
+    turn.afterRead();
+    assert.deepEqual(said, []);
+    turn.arena.reserve(1);
+    turn.afterRead();
+    assert.deepEqual(said, ['before', 'ring', 'after']);
+  });
+
+  test('a reserve that finds no room flushes, and what that lays out is flushed next', () => {
+    turn.arena.copy(Buffer.from('ab'), 0, 2);
+    turn.addDirty(outbox('x'));
+    afterFlush = () => {
+      afterFlush = () => {};
+      turn.arena.copy(Buffer.from('cd'), 0, 2);
+      turn.addDirty(outbox('z'));
+    };
+    const at = turn.arena.reserve(TURN_ARENA_BYTES - 1);
+    assert.equal(at, 0);
+    assert.deepEqual(said, ['before', 'ring', 'x:ab', 'after', 'before', 'ring', 'z:cd', 'after']);
+  });
+
+  test('a flush in the midst of a flush writes everything once', () => {
+    turn.arena.copy(Buffer.from('ab'), 0, 2);
+    turn.arena.reserve(TURN_ARENA_BYTES - 2);
+    turn.addDirty(outbox('x'));
+    // A SUBACK that is due finds no room.
+    beforeFlush = () => {
+      beforeFlush = () => {};
+      turn.arena.copy(Buffer.from('ef'), 0, 2);
+      turn.addDirty(outbox('y'));
+    };
+    turn.flush();
+    const written = said.filter((word) => word.includes(':'));
+    assert.deepEqual(written, ['x:ab', 'y:ef']);
+    assert.equal(turn.arena.position, 0);
+  });
+
+  test('the work behind a drain is flushed in the same turn', async () => {
+    onDrained = () => {
+      turn.arena.copy(Buffer.from('gh'), 0, 2);
+      turn.addDirty(outbox('x'));
+      onDrained = () => {};
+    };
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    assert.deepEqual(said.slice(0, 6), ['drain', 'drained', 'before', 'ring', 'x:gh', 'after']);
+  });
+});
