@@ -1,0 +1,174 @@
+/** What the cache of routes knows, and when it has to ask again. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { ProtocolError } from '../../../src/base/errors.js';
+import { ROUTE_CACHE_ENTRIES } from '../../../src/base/limits.js';
+import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { type Route, RouteCache, retainedOwnerOf } from '../../../src/router/route.js';
+import { Session } from '../../../src/sessions/session.js';
+import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
+
+const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
+const SHARDS = 3;
+
+describe('the route of a topic', () => {
+  let topics: TopicsProvider<Session, RetainedMessage>;
+  let routes: RouteCache;
+  let session: Session;
+
+  beforeEach(async () => {
+    topics = await createTopicsProvider('mem');
+    routes = new RouteCache(topics, SHARDS);
+    session = new Session('c', true, 4, 1, LIMITS);
+  });
+
+  /** As a connection asks: the topic's bytes in the midst of others. */
+  function find(topic: string): Route {
+    const bytes = Buffer.from(`<<${topic}>>`);
+    return routes.find(bytes, 2, bytes.length - 4);
+  }
+
+  /** The route as it is kept: asked for often enough. */
+  function keep(topic: string): Route {
+    find(topic);
+    return find(topic);
+  }
+
+  function brief(route: Route): string {
+    const local = route.subscribers.map(({ clientId }, at) => `${clientId}${route.grantedQos[at]}`);
+    return `${local.join()}|${route.shardMask}`;
+  }
+
+  function subscribe(filter: string, qos: 0 | 1 | 2): void {
+    topics.subscribe(filter, session, qos);
+    routes.invalidate(filter);
+  }
+
+  test('names local subscribers, interested shards and the retained owner', () => {
+    subscribe('a/b', 2);
+    topics.addShard('a/+', 2);
+    const route = find('a/b');
+    assert.equal(brief(route), 'c2|4');
+    assert.equal(route.topicKey, 'a/b');
+    assert.equal(route.retainedOwner, retainedOwnerOf('a/b', SHARDS));
+    assert.equal(brief(find('other')), '|0');
+  });
+
+  test('is used by nobody twice before it is kept', () => {
+    // It is in no map, and would miss what is invalidated.
+    const first = find('a');
+    assert.equal(routes.isFresh(first), false);
+    const second = find('a');
+    assert.notEqual(second, first);
+    assert.equal(routes.isFresh(second), true);
+    assert.equal(find('a'), second);
+    assert.equal(routes.findKey('a'), second);
+  });
+
+  test('is stale when its exact filter changes, and others are not', () => {
+    const changed = keep('a');
+    const other = keep('b');
+    subscribe('a', 1);
+    assert.deepEqual([routes.isFresh(changed), routes.isFresh(other)], [false, true]);
+    assert.equal(brief(find('a')), 'c1|0');
+    assert.equal(find('a'), changed);
+    assert.equal(routes.isFresh(changed), true);
+  });
+
+  test('lets go of the subscribers of a filter that changed', () => {
+    subscribe('a', 1);
+    const route = keep('a');
+    const held = route.subscribers;
+    topics.unsubscribe('a', session);
+    routes.invalidate('a');
+    assert.deepEqual([route.subscribers.length, route.grantedQos.length], [0, 0]);
+    assert.deepEqual(held, [session], 'a delivery under way goes on');
+  });
+
+  test('is stale when any wildcard filter changes, or everything may have', () => {
+    const route = keep('a/b');
+    subscribe('x/+', 1);
+    assert.equal(routes.isFresh(route), false);
+    assert.equal(routes.isFresh(find('a/b')), true);
+    subscribe('#', 0);
+    assert.equal(brief(find('a/b')), 'c0|0');
+    routes.invalidateAll();
+    assert.equal(routes.isFresh(route), false);
+    topics.addShard('a/b', 1);
+    assert.equal(brief(routes.findKey('a/b')), 'c0|2');
+  });
+
+  test('that leaves the cache is stale for whoever has kept it', () => {
+    const kept = keep('kept');
+    for (let topic = 0; topic < 2 * ROUTE_CACHE_ENTRIES; topic++) {
+      routes.findKey(`t/${topic}`);
+      routes.findKey(`t/${topic}`);
+    }
+    assert.equal(routes.isFresh(kept), false);
+    const again = find('kept');
+    subscribe('kept', 1);
+    assert.equal(routes.isFresh(kept), false);
+    assert.equal(brief(find('kept')), 'c1|0');
+    assert.notEqual(again, kept);
+  });
+
+  test('from the older generation is the same one, resolved anew', () => {
+    const route = keep('a');
+    for (let topic = 0; topic < ROUTE_CACHE_ENTRIES; topic++) {
+      routes.findKey(`t/${topic}`);
+      routes.findKey(`t/${topic}`);
+    }
+    assert.equal(routes.isFresh(route), false);
+    topics.subscribe('a', session, 1);
+    routes.invalidate('a');
+    assert.equal(find('a'), route, 'without being asked for twice');
+    assert.equal(brief(route), 'c1|0');
+    topics.unsubscribe('a', session);
+    routes.invalidate('a');
+    assert.equal(routes.isFresh(route), false);
+  });
+
+  test('is not given for what is no topic name, however often', () => {
+    const bad: [topic: Buffer, clause: string][] = [
+      [Buffer.from('a/+'), 'MQTT-3.3.2-2'],
+      [Buffer.from('a/#'), 'MQTT-3.3.2-2'],
+      [Buffer.from('a/'.repeat(300)), 'MQTT-3.3.2-2'],
+      [Buffer.from([0x61, 0xff]), 'MQTT-1.5.3-1'],
+      [Buffer.from([0x61, 0]), 'MQTT-1.5.3-1'],
+      [Buffer.from([0xed, 0xa0, 0x80]), 'MQTT-1.5.3-1'],
+    ];
+    for (const [topic, clause] of bad) {
+      for (let times = 0; times < 3; times++) {
+        const isRight = (error: unknown) =>
+          error instanceof ProtocolError && error.clause === clause;
+        assert.throws(() => routes.find(topic, 0, topic.length), isRight, topic.toString('latin1'));
+      }
+    }
+  });
+
+  test('knows its topic by the bytes', () => {
+    const route = find('grüße/a');
+    const bytes = Buffer.from('xgrüße/a');
+    assert.equal(route.isTopic(bytes, 1, bytes.length - 1), true);
+    assert.equal(route.isTopic(bytes, 1, bytes.length - 2), false);
+    assert.equal(route.isTopic(bytes, 0, bytes.length - 1), false);
+    bytes[bytes.length - 1] ^= 1;
+    assert.equal(route.isTopic(bytes, 1, bytes.length - 1), false);
+  });
+
+  test('lets clients publish to all topics but those of the server', () => {
+    const topicsOf = (isPublishable: boolean) =>
+      ['$SYS', '$SYS/a', '$SYSTEM', '$a', 'a/$SYS'].filter(
+        (topic) => find(topic).isPublishable === isPublishable,
+      );
+    assert.deepEqual(topicsOf(false), ['$SYS', '$SYS/a']);
+    assert.deepEqual(topicsOf(true), ['$SYSTEM', '$a', 'a/$SYS']);
+  });
+
+  test('every topic has an owner of its retained message, and they are spread', () => {
+    const counts = new Array<number>(SHARDS).fill(0);
+    for (let topic = 0; topic < 3_000; topic++) counts[retainedOwnerOf(`t/${topic}`, SHARDS)]++;
+    for (const count of counts) assert.ok(count > 800, `${counts}`);
+    assert.equal(retainedOwnerOf('anything', 1), 0);
+  });
+});
