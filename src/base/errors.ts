@@ -1,4 +1,7 @@
-/** Errors with a stable `code`. What a client did wrong is a ProtocolError; what an operator did wrong a ConfigError. */
+/**
+ * Errors with a stable `code`. What a client did wrong is a ProtocolError; what an operator did
+ * wrong a ConfigError.
+ */
 
 /** Why a connection was closed: the label of a log line and of a counter, never a free text. */
 export const CloseReason = {
@@ -111,7 +114,9 @@ export class SubscribeRefusedError extends Error {
   }
 }
 
-/** An argument that cannot be used: a fault of the calling program, found before anything was done. */
+/**
+ * An argument that cannot be used: a fault of the calling program, found before anything was done.
+ */
 export class ArgumentError extends TypeError {
   readonly code = 'SURGEMQ_ARGUMENT';
   constructor(message: string) {

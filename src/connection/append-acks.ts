@@ -3,8 +3,8 @@ import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import type { Connection } from './connection.js';
 
 /**
- * Sends an ack of `type` for each of the first `count` packet ids in the host's scan, in their order
- * [MQTT-4.6.0-2, 4.6.0-3, 4.6.0-4].
+ * Sends an ack of `type` for each of the first `count` packet ids in the host's scan, in their
+ * order [MQTT-4.6.0-2, 4.6.0-3, 4.6.0-4].
  */
 export function appendAcks(connection: Connection, type: number, count: number): void {
   const { arena, scan } = connection.host;

@@ -15,8 +15,10 @@ export interface Credentials {
 /** Decides about a CONNECT. One is made in each shard. */
 export interface Authenticator {
   /**
-   * @returns true to accept; false for CONNACK return code 5 (4 when a user name was given). A promise
-   *   may take as long as it likes: the client waits, nobody else does. One that rejects is return code 3.
+   * @returns true to accept; false for CONNACK return code 5 (4 when a user name was given). A
+   * promise
+   *   may take as long as it likes: the client waits, nobody else does. One that rejects is return
+   *   code 3.
    */
   authenticate(credentials: Credentials): boolean | Promise<boolean>;
   /** Called once, when the shard stops. */
@@ -28,7 +30,10 @@ export type AuthenticatorFactory = () => Authenticator | Promise<Authenticator>;
 
 const registry = new Registry<AuthenticatorFactory>('authenticator');
 
-/** Registers an authenticator in this thread. @throws Error when the name is taken or `factory` is none. */
+/**
+ * Registers an authenticator in this thread. @throws Error when the name is taken or `factory` is
+ * none.
+ */
 export function registerAuthenticator(name: string, factory: AuthenticatorFactory): void {
   registry.register(name, factory);
 }

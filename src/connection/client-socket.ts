@@ -9,7 +9,8 @@ export class ClientSocket extends Socket {
 
   /**
    * @param descriptor an open socket, this object's from here on.
-   * @param readBuffer what every read of every socket goes into; it is handled before the next read.
+   * @param readBuffer what every read of every socket goes into; it is handled before the next
+   * read.
    */
   constructor(descriptor: number, readBuffer: Buffer) {
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {

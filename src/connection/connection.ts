@@ -1,4 +1,6 @@
-/** One client's network connection: bytes in, frames to their handlers, a state, and how it ends. */
+/**
+ * One client's network connection: bytes in, frames to their handlers, a state, and how it ends.
+ */
 import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
@@ -97,7 +99,9 @@ export class Connection implements FrameSink, Publisher {
     host.afterRead();
   }
 
-  /** Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5]. */
+  /**
+   * Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5].
+   */
   handleKept(): void {
     const gather = this.#gather;
     if (gather === null || this.state === ConnectionState.closed) return;
@@ -217,7 +221,9 @@ export class Connection implements FrameSink, Publisher {
     if (shards === 0 && this.ackHold.length > 0) this.append(this.ackHold.release());
   }
 
-  /** Closes for what was thrown while handling its bytes. @throws what is no fault of the client. */
+  /**
+   * Closes for what was thrown while handling its bytes. @throws what is no fault of the client.
+   */
   fail(error: unknown): void {
     if (error instanceof ProtocolError) {
       this.close(error.reason, { clause: error.clause, detail: error.message });
@@ -236,8 +242,8 @@ export class Connection implements FrameSink, Publisher {
   }
 
   /**
-   * Ends the connection; a second call does nothing. What was handled before is flushed, and the will is
-   * published but after DISCONNECT [MQTT-3.1.2-8, 3.14.4-3].
+   * Ends the connection; a second call does nothing. What was handled before is flushed, and the
+   * will is published but after DISCONNECT [MQTT-3.1.2-8, 3.14.4-3].
    */
   close(reason: CloseReason, fields: object = {}): void {
     if (this.state === ConnectionState.closed) return;
@@ -256,7 +262,8 @@ export class Connection implements FrameSink, Publisher {
       session.outlet = null;
       this.outbox.session = null;
     }
-    // Read on, to throw it away: closing with unread bytes would take our last reply from the client.
+    // Read on, to throw it away: closing with unread bytes would take our last reply from the
+    // client.
     if (isFlushed && reason !== CloseReason.connectionLost) {
       this.socket.resume();
       this.socket.end();

@@ -1,6 +1,9 @@
 /** Bytes of one connection that were read and could not be handled yet. */
 
-/** An unfinished frame, or frames that must wait. Grows with what arrives, not with what is announced. */
+/**
+ * An unfinished frame, or frames that must wait. Grows with what arrives, not with what is
+ * announced.
+ */
 export class Gather {
   length = 0;
   /** Whole length of the frame that it begins with, 0 while that is not known. */

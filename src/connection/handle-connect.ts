@@ -8,7 +8,8 @@ import type { Credentials } from './authenticator.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
 
 /**
- * Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is granted.
+ * Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is
+ * granted.
  * @throws ProtocolError for a will that could not be published.
  */
 export function handleConnect(connection: Connection, packet: ConnectPacket): void {

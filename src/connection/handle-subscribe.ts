@@ -6,8 +6,8 @@ import { isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 
 /**
- * Subscribes; the SUBACK has a return code for each filter, in their order [MQTT-3.8.4-5, 3.9.3-1], and
- * goes out when every shard routes them. What is retained follows it.
+ * Subscribes; the SUBACK has a return code for each filter, in their order [MQTT-3.8.4-5, 3.9.3-1],
+ * and goes out when every shard routes them. What is retained follows it.
  */
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
   const { host } = connection;

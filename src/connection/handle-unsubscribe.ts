@@ -4,7 +4,10 @@ import { PacketType, type UnsubscribePacket } from '../protocol/packet.js';
 import { toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 
-/** Unsubscribes: nothing new is delivered behind the UNSUBACK [MQTT-3.10.4-2], which is sent also for no match. */
+/**
+ * Unsubscribes: nothing new is delivered behind the UNSUBACK [MQTT-3.10.4-2], which is sent also
+ * for no match.
+ */
 export function handleUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
   const session = connection.session!;
   for (const filter of packet.filters) connection.host.unsubscribe(session, toTopicKey(filter));

@@ -1,7 +1,8 @@
 /**
- * The write side of one connection. During a turn it notes which bytes of the arena are for its socket;
- * the flush at the end of the turn writes them, together with what the session's window may send, in one
- * system call. What the kernel does not take is copied here and goes out as the socket drains.
+ * The write side of one connection. During a turn it notes which bytes of the arena are for its
+ * socket; the flush at the end of the turn writes them, together with what the session's window may
+ * send, in one system call. What the kernel does not take is copied here and goes out as the socket
+ * drains.
  */
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -25,7 +26,9 @@ export interface OutboxHost {
   readonly scratch: Buffer;
   /** Bytes above which an outbox is heavy. */
   readonly outboxBytes: number;
-  /** Bytes waiting for the socket above which it stalls at once: what memory a slow reader may cost. */
+  /**
+   * Bytes waiting for the socket above which it stalls at once: what memory a slow reader may cost.
+   */
   readonly outboxBytesMax: number;
 }
 
@@ -54,7 +57,9 @@ export class Outbox implements Outlet {
   readonly #socket: Socket;
   /** Descriptor to write to without the stream's machinery, -1 when there is none. */
   #descriptor: number;
-  /** The first stretch of the arena that is to be written: mostly the only one. Empty: start = end. */
+  /**
+   * The first stretch of the arena that is to be written: mostly the only one. Empty: start = end.
+   */
   #firstStart = 0;
   #firstEnd = 0;
   /** Start and end of each further stretch; made by the first. */
@@ -112,7 +117,9 @@ export class Outbox implements Outlet {
     if (!this.#isClosed) this.#write(bytes, 0, bytes.length);
   }
 
-  /** Writes everything noted, then what the window allows. `arena` is what the segments refer to. */
+  /**
+   * Writes everything noted, then what the window allows. `arena` is what the segments refer to.
+   */
   flush(arena: Buffer): void {
     this.#isDirty = false;
     if (this.#isClosed) return;
@@ -282,5 +289,8 @@ export class Outbox implements Outlet {
   }
 }
 
-/** A publisher that goes on sending QoS 1 or 2 without acks is no longer read from at this many marks. */
+/**
+ * A publisher that goes on sending QoS 1 or 2 without acks is no longer read from at this many
+ * marks.
+ */
 const OVERFULL_FACTOR = 16;

@@ -1,6 +1,7 @@
 /**
- * Which filters this shard has told its peers about, and what they have confirmed. A SUBACK waits here
- * until every shard routes the filter, so that a publication made after it arrives wherever it is made.
+ * Which filters this shard has told its peers about, and what they have confirmed. A SUBACK waits
+ * here until every shard routes the filter, so that a publication made after it arrives wherever it
+ * is made.
  */
 import { Packr } from 'msgpackr';
 import type { PeerLink } from './peer-link.js';
@@ -85,8 +86,8 @@ export class Interest {
   }
 
   /**
-   * The successor of a dead peer reads the ring from here on. It has to know every filter that this shard
-   * holds; whoever subscribes meanwhile waits for it too.
+   * The successor of a dead peer reads the ring from here on. It has to know every filter that this
+   * shard holds; whoever subscribes meanwhile waits for it too.
    */
   welcomePeer(index: number, localFilters: Iterable<string>): void {
     this.flush();

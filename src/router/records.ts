@@ -1,30 +1,42 @@
 /**
- * What the shards say to each other on the rings: kinds of records and the meaning of their four words.
- * No logic. Bodies other than PUBLISH frames are msgpackr.
+ * What the shards say to each other on the rings: kinds of records and the meaning of their four
+ * words. No logic. Bodies other than PUBLISH frames are msgpackr.
  */
 
 export const RecordKind = {
-  /** Body: a run. Words: publisher's connection id; header byte | topic's offset << 8 | flags; topic length; count. */
+  /**
+   * Body: a run. Words: publisher's connection id; header byte | topic's offset << 8 | flags; topic
+   * length; count.
+   */
   run: 1,
   /** Body: InterestChange. Word 0: its number, confirmed by `interestConfirmed`. */
   interest: 2,
   /** Word 0: the number of the interest change that this shard has applied, with all before it. */
   interestConfirmed: 3,
-  /** Word 0: connection id of a publisher that feeds an outbox over its mark; word 1: a Slowdown. */
+  /**
+   * Word 0: connection id of a publisher that feeds an outbox over its mark; word 1: a Slowdown.
+   */
   slowDown: 4,
   /** The same words: it may go on. */
   goOn: 5,
   /** Body: filter key (latin1). Word 0: replay id of the asking shard. */
   retainedQuery: 6,
-  /** Body: one PUBLISH frame. Words: replay id; header byte | topic's offset << 8; topic length; 1. */
+  /**
+   * Body: one PUBLISH frame. Words: replay id; header byte | topic's offset << 8; topic length; 1.
+   */
   retainedMessage: 7,
-  /** Word 0: replay id; word 1: 1 when this was the last part, 0 when more is sent on `retainedMore`. */
+  /**
+   * Word 0: replay id; word 1: 1 when this was the last part, 0 when more is sent on
+   * `retainedMore`.
+   */
   retainedPart: 8,
   /** Word 0: replay id; word 1: 1 to go on, 0 to give up. */
   retainedMore: 9,
   /** Body: HandoverOffer. Word 0, 1: low and high half of the new claim. */
   handoverOffer: 10,
-  /** Body: filters the session's new shard is interested in. Words: claim; word 2: the old holder. */
+  /**
+   * Body: filters the session's new shard is interested in. Words: claim; word 2: the old holder.
+   */
   handoverCut: 11,
   /** Words: claim. From here on this shard's runs for the moving session go to its new shard. */
   handoverCutDone: 12,

@@ -1,8 +1,9 @@
 /** A retained message as the topics provider keeps it. */
 
 /**
- * The whole PUBLISH frame (RETAIN set, packet id meaningless) as a latin1 string: on V8's heap it costs
- * its bytes and a few words, where a small Buffer costs some 200 bytes or keeps an 8 KiB slab alive.
+ * The whole PUBLISH frame (RETAIN set, packet id meaningless) as a latin1 string: on V8's heap it
+ * costs its bytes and a few words, where a small Buffer costs some 200 bytes or keeps an 8 KiB slab
+ * alive.
  */
 export type RetainedMessage = string;
 

@@ -1,7 +1,8 @@
 /**
- * Sends retained messages to a session that has subscribed [MQTT-3.3.1-6]. The messages of a filter lie
- * with the shards that own their topics: this shard's part is read here, the other shards are asked one
- * after another and answer in parts, the next part being asked for when the session has taken the last.
+ * Sends retained messages to a session that has subscribed [MQTT-3.3.1-6]. The messages of a filter
+ * lie with the shards that own their topics: this shard's part is read here, the other shards are
+ * asked one after another and answer in parts, the next part being asked for when the session has
+ * taken the last.
  */
 
 import { RETAINED_PART_BYTES } from '../base/limits.js';
@@ -124,8 +125,9 @@ export class RetainedReplays {
   }
 
   /**
-   * A peer wants what this shard owns of a filter. It is answered by `pump`, once the rings have been
-   * read to their ends: a message acknowledged before the subscription was made is then in the store.
+   * A peer wants what this shard owns of a filter. It is answered by `pump`, once the rings have
+   * been read to their ends: a message acknowledged before the subscription was made is then in the
+   * store.
    */
   onQuery(from: number, replayId: number, filterKey: string): void {
     const matches = this.#parts.retained.match(filterKey);

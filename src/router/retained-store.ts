@@ -1,6 +1,6 @@
 /**
- * The retained messages of the topics this shard owns: every topic has one owner (retainedOwnerOf), so the
- * server holds each message once however many shards it has [MQTT-3.3.1-5].
+ * The retained messages of the topics this shard owns: every topic has one owner (retainedOwnerOf),
+ * so the server holds each message once however many shards it has [MQTT-3.3.1-5].
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
@@ -24,8 +24,8 @@ export class RetainedStore {
   }
 
   /**
-   * Keeps the last message of a run, which replaces the topic's older one; an empty payload clears it and
-   * is not kept itself [MQTT-3.3.1-10, 3.3.1-11].
+   * Keeps the last message of a run, which replaces the topic's older one; an empty payload clears
+   * it and is not kept itself [MQTT-3.3.1-10, 3.3.1-11].
    */
   store(topicKey: string, buffer: Buffer, start: number, end: number, header: number): void {
     let last = start;

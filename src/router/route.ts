@@ -1,6 +1,7 @@
 /**
- * Where the messages of one topic go: found once for a topic, kept in a bounded cache, looked up once for
- * a run. A change of an exact filter drops one route, a change of a wildcard filter makes all stale.
+ * Where the messages of one topic go: found once for a topic, kept in a bounded cache, looked up
+ * once for a run. A change of an exact filter drops one route, a change of a wildcard filter makes
+ * all stale.
  */
 import { ProtocolError } from '../base/errors.js';
 import { ROUTE_CACHE_ENTRIES, ROUTE_CACHE_TOPIC_BYTES_MAX } from '../base/limits.js';
@@ -144,7 +145,8 @@ export class RouteCache {
     if (this.#young.size >= ROUTE_CACHE_ENTRIES) {
       this.#old = this.#young;
       this.#young = new Map();
-      // Connections keep the route they used last. One that leaves the cache would miss invalidations.
+      // Connections keep the route they used last. One that leaves the cache would miss
+      // invalidations.
       this.#generation++;
     }
     this.#young.set(topicKey, route);

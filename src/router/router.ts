@@ -1,7 +1,7 @@
 /**
- * The one path of application messages: a run comes in (from a connection of this shard, from another
- * shard's ring, or made here for a will), and goes to the local sessions whose filters match and to the
- * shards that have others.
+ * The one path of application messages: a run comes in (from a connection of this shard, from
+ * another shard's ring, or made here for a will), and goes to the local sessions whose filters
+ * match and to the shards that have others.
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';

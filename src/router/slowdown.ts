@@ -1,4 +1,7 @@
-/** The two ways in which a publisher is slowed down when a reader falls behind; see shard/backpressure.ts. */
+/**
+ * The two ways in which a publisher is slowed down when a reader falls behind; see
+ * shard/backpressure.ts.
+ */
 
 /** How a publisher is slowed down. */
 export const Slowdown = {

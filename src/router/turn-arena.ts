@@ -1,7 +1,8 @@
 /**
- * The bytes of one turn. Runs and acks are laid here once, outboxes note only positions, and the flush at
- * the end of the turn writes them to the sockets; what a socket does not take is copied by its outbox.
- * So after a flush the arena begins anew: no allocation, and the memory stays in the processor's cache.
+ * The bytes of one turn. Runs and acks are laid here once, outboxes note only positions, and the
+ * flush at the end of the turn writes them to the sockets; what a socket does not take is copied by
+ * its outbox. So after a flush the arena begins anew: no allocation, and the memory stays in the
+ * processor's cache.
  */
 import { copyBytes } from '../base/copy-bytes.js';
 import { TURN_ARENA_BYTES } from '../base/limits.js';
@@ -25,8 +26,8 @@ export class TurnArena {
   }
 
   /**
-   * Makes room for `length` bytes, flushing first when there is none. A packet longer than the arena gets
-   * a buffer of its own until the next rewind.
+   * Makes room for `length` bytes, flushing first when there is none. A packet longer than the
+   * arena gets a buffer of its own until the next rewind.
    * @returns where to write in `buffer`.
    */
   reserve(length: number): number {

@@ -11,11 +11,13 @@ const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
 export const ALL_SOURCES = -1;
 
 /**
- * Where a connected session's bytes leave. The router knows a connection only as this; the connection
- * layer's Outbox is its one implementation.
+ * Where a connected session's bytes leave. The router knows a connection only as this; the
+ * connection layer's Outbox is its one implementation.
  */
 export interface Outlet {
-  /** Reads nothing for so long that QoS 0 messages are dropped instead of pausing their publishers. */
+  /**
+   * Reads nothing for so long that QoS 0 messages are dropped instead of pausing their publishers.
+   */
   readonly isStalled: boolean;
   /** The socket takes nothing more for now. */
   readonly isBlocked: boolean;
@@ -64,7 +66,9 @@ export class Session {
   window: OutgoingWindow | null = null;
   /** Made by the first QoS 2 publication of the client. */
   incomingQos2: IncomingQos2 | null = null;
-  /** Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts). */
+  /**
+   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts).
+   */
   sourceMask = ALL_SOURCES;
   /** Set while retained messages are replayed to it. */
   replay: ReplayGuard | null = null;
@@ -125,15 +129,18 @@ export class Session {
     return dropped;
   }
 
-  /** Notes a QoS 2 publication of the client. @returns false for one that was seen before [MQTT-4.3.3-2]. */
+  /**
+   * Notes a QoS 2 publication of the client. @returns false for one that was seen before
+   * [MQTT-4.3.3-2].
+   */
   acceptQos2(packetId: number): boolean {
     this.incomingQos2 ??= new IncomingQos2();
     return this.incomingQos2.add(packetId);
   }
 
   /**
-   * Takes over what another shard's snapshot says; subscriptions are set by the caller. Runs that this
-   * session was given meanwhile are newer, and go behind the snapshot's.
+   * Takes over what another shard's snapshot says; subscriptions are set by the caller. Runs that
+   * this session was given meanwhile are newer, and go behind the snapshot's.
    */
   restore(snapshot: SessionSnapshot): void {
     const newer = this.window;

@@ -1,8 +1,9 @@
 /**
- * Slows publishers down when a reader falls behind, so that nothing is dropped for readers that keep
- * reading. A publisher of QoS 0 is not read from; one of QoS 1 or 2 gets its acks later, and stops by its
- * own in-flight limit while its own acks still come in: two clients that feed each other cannot wait for
- * each other. A publisher on another shard is slowed down by that shard, which is told through the ring.
+ * Slows publishers down when a reader falls behind, so that nothing is dropped for readers that
+ * keep reading. A publisher of QoS 0 is not read from; one of QoS 1 or 2 gets its acks later, and
+ * stops by its own in-flight limit while its own acks still come in: two clients that feed each
+ * other cannot wait for each other. A publisher on another shard is slowed down by that shard,
+ * which is told through the ring.
  */
 
 import type { PeerLink } from '../router/peer-link.js';

@@ -1,4 +1,7 @@
-/** This shard's end of the channel to the primary: what is frequent is collected and sent once a turn. */
+/**
+ * This shard's end of the channel to the primary: what is frequent is collected and sent once a
+ * turn.
+ */
 import type { MessagePort } from 'node:worker_threads';
 import type { CloseReason } from '../base/errors.js';
 import { LOG_LINES_PER_SECOND_MAX } from '../base/limits.js';

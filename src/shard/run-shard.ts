@@ -11,7 +11,8 @@ import { quiesce, stop } from './shutdown.js';
 
 /**
  * Runs one shard in this thread.
- * @returns a promise that resolves when the primary has stopped it, and rejects when it cannot start.
+ * @returns a promise that resolves when the primary has stopped it, and rejects when it cannot
+ * start.
  * @throws ConfigError for a provider that cannot be had.
  */
 export async function runShard(start: ShardStart): Promise<void> {

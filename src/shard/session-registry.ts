@@ -49,7 +49,9 @@ export class SessionRegistry {
     return session;
   }
 
-  /** Adds or replaces subscriptions [MQTT-3.8.4-3]; calls back when every shard routes the filters. */
+  /**
+   * Adds or replaces subscriptions [MQTT-3.8.4-3]; calls back when every shard routes the filters.
+   */
   subscribe(
     session: Session,
     filters: readonly (readonly [filterKey: string, qos: QoS])[],

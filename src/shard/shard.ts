@@ -1,4 +1,6 @@
-/** One worker thread: its connections, sessions and routes, and everything that ties them together. */
+/**
+ * One worker thread: its connections, sessions and routes, and everything that ties them together.
+ */
 import type { Socket } from 'node:net';
 import { Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
@@ -144,7 +146,9 @@ export class Shard implements ConnectionHost {
     socket.connection = this.#adopt(socket, descriptor);
   }
 
-  /** Takes over a socket that the runtime moved to this thread, which reads into buffers of its own. */
+  /**
+   * Takes over a socket that the runtime moved to this thread, which reads into buffers of its own.
+   */
   adoptSocket(socket: Socket): void {
     const connection = this.#adopt(socket, -1);
     socket.on('data', (bytes: Buffer) => {

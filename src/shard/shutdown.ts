@@ -1,4 +1,6 @@
-/** How a shard stops, in two steps: so that no shard goes while another still has something for it. */
+/**
+ * How a shard stops, in two steps: so that no shard goes while another still has something for it.
+ */
 import { monotonicMs } from '../base/clock.js';
 import { CloseReason } from '../base/errors.js';
 import { Pause } from '../connection/connection.js';

@@ -1,4 +1,7 @@
-/** Looks at every time-out of a shard, several times a second: there is no timer for each connection. */
+/**
+ * Looks at every time-out of a shard, several times a second: there is no timer for each
+ * connection.
+ */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { SWEEP_MS, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
@@ -46,8 +49,8 @@ export class Sweeper {
   }
 
   /**
-   * Counts deliveries that were not acknowledged in time. A live 3.1.1 connection is never sent a message
-   * again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
+   * Counts deliveries that were not acknowledged in time. A live 3.1.1 connection is never sent a
+   * message again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
    */
   #checkAcks(connection: Connection, now: number): void {
     const { config, counters } = this.#shard;

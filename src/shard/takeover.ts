@@ -1,17 +1,19 @@
 /**
- * Whose client id it is. Every CONNECT claims its client id with the primary's directory. Where another
- * connection or session has it already, the old connection is closed [MQTT-3.1.4-2] and the session stays
- * or moves here.
+ * Whose client id it is. Every CONNECT claims its client id with the primary's directory. Where
+ * another connection or session has it already, the old connection is closed [MQTT-3.1.4-2] and the
+ * session stays or moves here.
  *
  * A session moves from its holder H to the claimer S without a message lost, doubled or reordered:
- *   H  offers its subscriptions to S (`handoverOffer`), and goes on queueing for the session.
- *   S  subscribes a new session to them, which takes no runs from the other shards yet, announces its
- *      interest and right behind it sends `handoverCut` to all.
- *   A  (every shard, H too) answers `handoverCutDone`, which S and H both read in the order of A's ring: A's
- *      runs before it are H's, those behind it are S's. Each notes that in the session's `sourceMask`.
- *   H  has cut all sources, and sends what it has (`handoverSession`). S puts what came meanwhile behind it,
- *      and takes the session into use when it has read every shard's answer itself: a ring that it is behind
- *      with may still bring runs that were H's.
+ *
+ * - H offers its subscriptions to S (`handoverOffer`), and goes on queueing for the session.
+ * - S subscribes a new session to them, which takes no runs from the other shards yet, announces
+ *   its interest and right behind it sends `handoverCut` to all.
+ * - Every shard, H too, answers `handoverCutDone`, which S and H both read in the order of its
+ *   ring: its runs before the answer are H's, those behind it are S's. Each notes that in the
+ *   session's `sourceMask`.
+ * - H has cut all sources, and sends what it has (`handoverSession`). S puts what came meanwhile
+ *   behind it, and takes the session into use when it has read every shard's answer itself: a ring
+ *   that it is behind with may still bring runs that were H's.
  */
 import { Packr } from 'msgpackr';
 import { CloseReason } from '../base/errors.js';
@@ -29,7 +31,9 @@ import type { SessionRegistry } from './session-registry.js';
 
 const NO_BYTES = Buffer.alloc(0);
 const TWO_32 = 2 ** 32;
-/** The first claim's number is below this: claims stay small integers for 30 million connections. */
+/**
+ * The first claim's number is below this: claims stay small integers for 30 million connections.
+ */
 const CLAIM_NUMBERS_FROM = 2 ** 25;
 /** Not granted yet. */
 const UNKNOWN = -2;
@@ -72,7 +76,9 @@ export class Takeover {
   readonly #parts: TakeoverParts;
   readonly #pending = new Map<number, PendingClaim>();
   readonly #departures = new Map<number, Departure>();
-  /** Begins where no earlier shard of this index can have been: its late records name its claims. */
+  /**
+   * Begins where no earlier shard of this index can have been: its late records name its claims.
+   */
   #claims = Math.floor(Math.random() * CLAIM_NUMBERS_FROM);
 
   constructor(parts: TakeoverParts) {
@@ -184,8 +190,8 @@ export class Takeover {
   }
 
   /**
-   * The successor of a dead peer knows the filters here. It is asked like all others: a holder that knew it
-   * before this shard did waits for its answer.
+   * The successor of a dead peer knows the filters here. It is asked like all others: a holder that
+   * knew it before this shard did waits for its answer.
    */
   welcomePeer(index: number): void {
     const { link } = this.#parts;
@@ -251,7 +257,10 @@ export class Takeover {
     this.#parts.schedule();
   }
 
-  /** Shard `from` takes a session over from shard `holder`, and this shard's runs for it from here on. */
+  /**
+   * Shard `from` takes a session over from shard `holder`, and this shard's runs for it from here
+   * on.
+   */
   #onCut(from: number, claim: number, holder: number): void {
     const { shardIndex, link, schedule } = this.#parts;
     const [low, high] = split(claim);

@@ -1,7 +1,7 @@
 /**
- * The turn of a shard. Sockets and the doorbell are read in the event loop's poll phase, and only lay work
- * out; the check phase behind it ends the turn: rings are drained, the own ring's head is stored, every
- * outbox with something in it is flushed once, and whoever sleeps is woken.
+ * The turn of a shard. Sockets and the doorbell are read in the event loop's poll phase, and only
+ * lay work out; the check phase behind it ends the turn: rings are drained, the own ring's head is
+ * stored, every outbox with something in it is flushed once, and whoever sleeps is woken.
  */
 import { DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
 import type { Outbox } from '../connection/outbox.js';
@@ -54,7 +54,10 @@ export class Turn {
     this.schedule();
   }
 
-  /** Stores the ring's head first: what is acknowledged below is then on its way to the other shards. */
+  /**
+   * Stores the ring's head first: what is acknowledged below is then on its way to the other
+   * shards.
+   */
   flush(): void {
     this.#steps.beforeFlush();
     this.#link.flush();

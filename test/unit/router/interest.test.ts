@@ -1,4 +1,4 @@
-/** Interest over a link that only notes what is sent: peers apply and confirm when the test says so. */
+/** Interest over a link that notes what is sent: peers apply and confirm when the test says so. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
