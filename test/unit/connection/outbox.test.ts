@@ -234,7 +234,7 @@ describe('an outbox', () => {
     assert.deepEqual(payloads, ['0', '1', '2', '3']);
   });
 
-  test('asks the window for nothing while blocked, and is woken when the socket has drained', () => {
+  test('asks the window for nothing while blocked, and is woken when there is room', () => {
     const session = attach(outbox);
     outbox.append(0, 2);
     outbox.flush(arena);
@@ -320,7 +320,7 @@ describe('an outbox', () => {
     assert.equal(outbox.isOverfull, false);
   });
 
-  test('stalls at once when it costs too much memory, and is itself again when it is light', () => {
+  test('stalls at once when it costs too much memory, until it is light', () => {
     host.outboxBytesMax = 5_000;
     const bytes = Buffer.alloc(5_001);
     outbox.append(0, 5_001);

@@ -52,6 +52,7 @@ describe('the route of a topic', () => {
     assert.equal(route.topicKey, 'a/b');
     assert.equal(route.retainedOwner, retainedOwnerOf('a/b', SHARDS));
     assert.equal(brief(find('other')), '|0');
+    assert.equal(brief(route), 'c2|4', 'and goes on to');
   });
 
   test('is used by nobody twice before it is kept', () => {

@@ -100,7 +100,7 @@ class History {
     assert.ok(this.waiting.size <= this.limits.maxInflight);
   }
 
-  /** The client answers a delivery, not always the oldest, with what it owes, or with a wrong ack. */
+  /** The client answers a delivery, not always the oldest, with what it owes or a wrong ack. */
   acknowledge(choice: number, isWrong: boolean): void {
     const ids = [...this.waiting.keys()];
     if (ids.length === 0) return;

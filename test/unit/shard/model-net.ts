@@ -1,7 +1,7 @@
 /**
- * Shards without threads: the real router, interest, registry and takeover of each, joined by queues
- * that a test empties record by record in any order it likes. What one shard tells another stays in
- * order, as on a ring; nothing else does.
+ * Shards without threads: the real router, interest, registry and takeover of each, joined by
+ * queues that a test empties record by record in any order it likes. What one shard tells another
+ * stays in order, as on a ring; nothing else does.
  */
 import { Counters } from '../../../src/base/counters.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
@@ -70,7 +70,7 @@ export class ModelClient {
     }
   }
 
-  /** The server knows nothing: what a slow ring still brings may have been had by the last session. */
+  /** The server knows nothing: what a slow ring still brings the last session may have had. */
   beginSession(): void {
     this.unacknowledged.clear();
     this.expected.fill(0);

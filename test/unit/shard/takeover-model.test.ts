@@ -9,7 +9,7 @@ import { CLIENT_ID, ModelNet, type ModelShard } from './model-net.js';
 
 type Topics = TopicsProvider<Session, RetainedMessage>;
 const SHARDS = 3;
-/** Shrinking a failure takes minutes: give fast-check the seed and path that it reports for that. */
+/** Shrinking a failure takes minutes: for that, give fast-check the seed and path it reports. */
 const RUNS = { numRuns: 400, endOnFailure: true } as const;
 const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
 
