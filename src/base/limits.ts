@@ -1,6 +1,7 @@
 /**
- * Every bound in one place, with the reason for its value. Settings that an operator may change have
- * their defaults here too; `config.ts` reads them. Relations between bounds are checked at load.
+ * Every bound in one place, with the reason for its value. Settings that an operator may change
+ * have their defaults here too; `config.ts` reads them. Relations between bounds are checked at
+ * load.
  */
 import { invariant } from './assert.js';
 
@@ -20,81 +21,139 @@ export const RUN_FRAMES_MAX = PACKET_ID_MAX + 1;
 // ---- threads -----------------------------------------------------------------------------------
 /** Shards that one interest mask (a 32-bit word) can name. */
 export const SHARDS_MAX = 32;
-/** Deaths of shards within SHARD_DEATH_WINDOW_MS after which the server gives up: it is not getting better. */
+/**
+ * Deaths of shards within SHARD_DEATH_WINDOW_MS after which the server gives up: it is not getting
+ * better.
+ */
 export const SHARD_DEATHS_MAX = 5;
 export const SHARD_DEATH_WINDOW_MS = 60_000;
-/** A shard that is not ready by then is taken for dead. A provider may have a large store to open. */
+/**
+ * A shard that is not ready by then is taken for dead. A provider may have a large store to open.
+ */
 export const SHARD_START_TIMEOUT_MS = 30_000;
-/** How long the primary waits for a dead shard's thread to be gone; one that stays keeps its descriptors. */
+/**
+ * How long the primary waits for a dead shard's thread to be gone; one that stays keeps its
+ * descriptors.
+ */
 export const THREAD_EXIT_TIMEOUT_MS = 5_000;
-/** Stop, first step: putting what was read on the rings takes a turn, and more only if a peer's ring is full. */
+/**
+ * Stop, first step: putting what was read on the rings takes a turn, and more only if a peer's ring
+ * is full.
+ */
 export const QUIESCE_TIMEOUT_MS = 3_000;
 /** Stop, second step: outboxes are flushed to clients that read; those that do not are cut off. */
 export const STOP_TIMEOUT_MS = 5_000;
-/** After its deadline a shard has this long to close its providers and end; then its thread is ended. */
+/**
+ * After its deadline a shard has this long to close its providers and end; then its thread is
+ * ended.
+ */
 export const STOP_GRACE_MS = 500;
 /**
- * Claims that may wait for one client id to settle. Each will be taken over by the next; many clients that
- * share an id by mistake and reconnect at once must not grow a queue.
+ * Claims that may wait for one client id to settle. Each will be taken over by the next; many
+ * clients that share an id by mistake and reconnect at once must not grow a queue.
  */
 export const CLAIMS_WAITING_MAX = 16;
-/** Waiting connections the kernel keeps for us. One that overflows costs a client a full second of SYN retry. */
+/**
+ * Waiting connections the kernel keeps for us. One that overflows costs a client a full second of
+ * SYN retry.
+ */
 export const LISTEN_BACKLOG = 4_096;
 /** Refused connections are logged this often, in milliseconds, however many they are. */
 export const REFUSAL_LOG_INTERVAL_MS = 1_000;
-/** How often the acceptor looks whether a descriptor is left, in milliseconds: a few microseconds each time. */
+/**
+ * How often the acceptor looks whether a descriptor is left, in milliseconds: a few microseconds
+ * each time.
+ */
 export const DESCRIPTOR_PROBE_INTERVAL_MS = 1_000;
 
 /**
- * Young generation of a shard's heap. What happens for each message makes no garbage, so a small one
- * does; V8's own 48 MiB would stay resident after every storm of connections. Measured with 9,000
- * idle connections: 6.6 KB each instead of 8.7.
+ * Young generation of a shard's heap. What happens for each message makes no garbage, so a small
+ * one does; V8's own 48 MiB would stay resident after every storm of connections. Measured with
+ * 9,000 idle connections: 6.6 KB each instead of 8.7.
  */
 export const SHARD_YOUNG_GENERATION_MIB = 6;
 
 // ---- reading -----------------------------------------------------------------------------------
-/** The one buffer all sockets of a shard read into: 256 KiB holds thousands of small packets a system call. */
+/**
+ * The one buffer all sockets of a shard read into: 256 KiB holds thousands of small packets a
+ * system call.
+ */
 export const READ_BUFFER_BYTES = 256 * KIB;
-/** Room before the read buffer for the unfinished packet of the last read; a longer one is gathered apart. */
+/**
+ * Room before the read buffer for the unfinished packet of the last read; a longer one is gathered
+ * apart.
+ */
 export const READ_HEADROOM_BYTES = 64 * KIB;
-/** Runs of one turn are laid here until flushed. Above TURN_FLUSH_BYTES they are flushed before the turn ends. */
+/**
+ * Runs of one turn are laid here until flushed. Above TURN_FLUSH_BYTES they are flushed before the
+ * turn ends.
+ */
 export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
 
 // ---- writing -----------------------------------------------------------------------------------
-/** Where a flush gathers several stretches of the arena and the window's frames for one system call. */
+/**
+ * Where a flush gathers several stretches of the arena and the window's frames for one system call.
+ */
 export const SCRATCH_BYTES = 256 * KIB;
-/** Unsent bytes are kept in pieces of this size at least, so that many small ones do not cost a buffer each. */
+/**
+ * Unsent bytes are kept in pieces of this size at least, so that many small ones do not cost a
+ * buffer each.
+ */
 export const OUTBOX_CHUNK_BYTES = 64 * KIB;
-/** A closed socket may still hold a last reply; a client that does not close its side by then is cut. */
+/**
+ * A closed socket may still hold a last reply; a client that does not close its side by then is
+ * cut.
+ */
 export const LINGER_MS = 1_000;
 /**
- * Replies (acks, PINGRESPs) kept for a client that sends on and does not read, beyond what may wait for a
- * slow reader anyway: a million of them, and then it is cut off. Nothing else bounds them.
+ * Acks withheld from one publisher while a reader is behind: one for each packet id there is. A
+ * client that uses ids in use again gets there, and is not held back by them.
+ */
+export const HELD_ACK_BYTES_MAX = PACKET_ID_MAX * 4;
+/**
+ * Replies (acks, PINGRESPs) kept for a client that sends on and does not read, beyond what may wait
+ * for a slow reader anyway: a million of them, and then it is cut off. Nothing else bounds them.
  */
 export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
 
 // ---- shard -------------------------------------------------------------------------------------
 /** Period of a shard's one timer, which looks at all its time-outs: they are this exact. */
 export const SWEEP_MS = 200;
-/** Log lines a shard may send a second: a flood of bad clients must not become a flood of messages. */
+/**
+ * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
+ */
 export const LOG_LINES_PER_SECOND_MAX = 200;
 
 // ---- router ------------------------------------------------------------------------------------
-/** A record larger than this part of the ring goes in fragments, so that one packet never needs the whole ring. */
+/**
+ * A record larger than this part of the ring goes in fragments, so that one packet never needs the
+ * whole ring.
+ */
 export const RING_FRAGMENT_DIVISOR = 4;
 export const RING_BYTES_MIN = 64 * KIB;
-/** A record is at most the largest PUBLISH and this much more, for what its kind puts beside the packet. */
+/**
+ * A record is at most the largest PUBLISH and this much more, for what its kind puts beside the
+ * packet.
+ */
 export const RING_RECORD_OVERHEAD_BYTES = 64 * KIB;
-/** Records that wait for room in the ring are copied into chunks of this size; a larger one gets its own. */
+/**
+ * Records that wait for room in the ring are copied into chunks of this size; a larger one gets its
+ * own.
+ */
 export const RING_BACKLOG_CHUNK_BYTES = 256 * KIB;
 /** Most that is read from one peer's ring before the next peer has its turn. */
 export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
 
-/** Retained messages are sent to a new subscriber in parts of this size, the next when the last was taken. */
+/**
+ * Retained messages are sent to a new subscriber in parts of this size, the next when the last was
+ * taken.
+ */
 export const RETAINED_PART_BYTES = 64 * KIB;
-/** Levels of retained topics that a search looks at before others have a turn: about a millisecond. */
+/**
+ * Levels of retained topics that a search looks at before others have a turn: about a millisecond.
+ */
 export const RETAINED_STEPS_MAX = 10_000;
 /** Bytes a turn takes from the rings before it looks at its sockets again. */
 export const DRAIN_BYTES = 4 * MIB;
@@ -103,54 +162,73 @@ export const DRAIN_BYTES = 4 * MIB;
 /** Routes kept a generation; two generations are kept, so at most twice as many. */
 export const ROUTE_CACHE_ENTRIES = 65_536;
 /**
- * Longest topic that the cache keeps: it would hold 8 GiB of the longest there are. V8 hashes a string of
- * more than 16,383 characters by its length alone, so that finding one of many would take ever longer.
+ * Longest topic that the cache keeps: it would hold 8 GiB of the longest there are. V8 hashes a
+ * string of more than 16,383 characters by its length alone, so that finding one of many would take
+ * ever longer.
  */
 export const ROUTE_CACHE_TOPIC_BYTES_MAX = 1_024;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 200;
 
 // ---- client library ----------------------------------------------------------------------------
-/** Frames of one turn go out in one write; a batch that reaches this is written before the turn ends. */
+/**
+ * Frames of one turn go out in one write; a batch that reaches this is written before the turn
+ * ends.
+ */
 export const CLIENT_BATCH_BYTES = 64 * KIB;
 /** First size of a client's batch buffer: a quiet client, one of thousands, never needs more. */
 export const CLIENT_BATCH_BYTES_MIN = 4 * KIB;
 /**
- * Bytes a publisher may put out in one turn before its promises wait for the end of the turn: a loop that
- * awaits each publish would otherwise never let the event loop read acks and pings.
+ * Bytes a publisher may put out in one turn before its promises wait for the end of the turn: a
+ * loop that awaits each publish would otherwise never let the event loop read acks and pings.
  */
 export const CLIENT_TURN_BYTES = 256 * KIB;
-/** Bytes waiting for the socket above which QoS 0 promises wait: the backpressure of `await publish()`. */
+/**
+ * Bytes waiting for the socket above which QoS 0 promises wait: the backpressure of `await
+ * publish()`.
+ */
 export const CLIENT_WRITE_HIGH_MARK = 256 * KIB;
 /** Topics a client remembers with their encoding, and topics with their handlers. */
 export const CLIENT_TOPICS_CACHED = 1_024;
-/** Payloads handed to handlers are views of copies of this size: what is kept pins no more than that. */
+/**
+ * Payloads handed to handlers are views of copies of this size: what is kept pins no more than
+ * that.
+ */
 export const CLIENT_MESSAGE_SLICE_BYTES = 8 * KIB;
 /** Handlers' promises not settled above which reading pauses. */
 export const CLIENT_HANDLERS_PENDING_MAX = 1_024;
 /**
- * Reading must go on while a call waits for an answer that may stand behind the messages. Queues that are
- * full then grow to this many times their bound, and QoS 0 messages beyond are dropped and counted.
+ * Reading must go on while a call waits for an answer that may stand behind the messages. Queues
+ * that are full then grow to this many times their bound, and QoS 0 messages beyond are dropped and
+ * counted.
  */
 export const CLIENT_OVERFLOW_FACTOR = 16;
 /** Acks for a server that does not read: a million of them, and then it is cut off. */
 export const CLIENT_UNREAD_ACKS_BYTES = 4 * MIB;
-/** How long a client that sent DISCONNECT waits for the server to close, before it destroys the socket. */
+/**
+ * How long a client that sent DISCONNECT waits for the server to close, before it destroys the
+ * socket.
+ */
 export const CLIENT_LINGER_MS = 2_000;
-/** Filters in one SUBSCRIBE when subscriptions are made again: some servers limit the packet to 64 KiB. */
+/**
+ * Filters in one SUBSCRIBE when subscriptions are made again: some servers limit the packet to 64
+ * KiB.
+ */
 export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
 /** Defaults and ranges of the client's numeric options. */
 export const CLIENT_SETTINGS = {
   keepAliveSeconds: { default: 60, min: 0, max: 65_535 },
   connectTimeoutMs: { default: 10_000, min: 1, max: 600_000 },
   ackTimeoutMs: { default: 20_000, min: 1, max: 3_600_000 },
-  /** Larger than a server's default: a client may be sent whatever others were allowed to publish. */
+  /**
+   * Larger than a server's default: a client may be sent whatever others were allowed to publish.
+   */
   maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
   /** Leaves half of the ids that may be in use at once (32,768) to SUBSCRIBE and UNSUBSCRIBE. */
   maxInflight: { default: 1_024, min: 1, max: 16_384 },
   /**
-   * Mosquitto (2.0.11, default max_inflight_messages 20) acknowledges and loses QoS 1 messages that it
-   * receives while 20 QoS 2 messages of the same client have not been released.
+   * Mosquitto (2.0.11, default max_inflight_messages 20) acknowledges and loses QoS 1 messages that
+   * it receives while 20 QoS 2 messages of the same client have not been released.
    */
   maxInflightQos2: { default: 16, min: 1, max: 16_384 },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
@@ -160,14 +238,17 @@ export const CLIENT_SETTINGS = {
   reconnectMaxDelayMs: { default: 30_000, min: 1, max: 3_600_000 },
 } as const satisfies Record<string, NumberSetting>;
 
-// ---- settings: defaults and what is allowed ------------------------------------------------------
+// ---- settings: defaults and what is allowed ----------------------------------------------------
 /** A setting that is a whole number: its default and the range allowed. */
 export interface NumberSetting {
   readonly default: number;
   readonly min: number;
   readonly max: number;
 }
-/** Defaults and ranges of the numeric settings, by their name in the configuration; units in the names. */
+/**
+ * Defaults and ranges of the numeric settings, by their name in the configuration; units in the
+ * names.
+ */
 export const SETTINGS = {
   keepAliveSeconds: { default: 300, min: 1, max: 65_535 },
   connectTimeoutMs: { default: 2_000, min: 100, max: 600_000 },
@@ -179,7 +260,10 @@ export const SETTINGS = {
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   outboxBytes: { default: 1 * MIB, min: 16 * KIB, max: 1024 * MIB },
-  /** A subscriber that reads nothing for this long loses QoS 0 messages instead of pausing publishers. */
+  /**
+   * A subscriber that reads nothing for this long loses QoS 0 messages instead of pausing
+   * publishers.
+   */
   slowConsumerTimeoutMs: { default: 2_000, min: 10, max: 3_600_000 },
   ringBytes: { default: 8 * MIB, min: RING_BYTES_MIN, max: RING_BYTES_MAX },
   maxConnections: { default: 1_000_000, min: 1, max: 10_000_000 },

@@ -2,7 +2,7 @@
 
 const BYTES_MIN = 256;
 
-/** A growing buffer of whole acks; a client has at most 65,535 packet ids, so at most 256 KiB. */
+/** A growing buffer of whole acks; its user keeps to HELD_ACK_BYTES_MAX. */
 export class AckHold {
   isHolding = false;
   length = 0;

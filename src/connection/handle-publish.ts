@@ -1,5 +1,8 @@
-/** PUBLISH (MQTT 3.1.1, 3.3 and 4.3): a run to the router, and the acks of its QoS to the client. */
+/**
+ * PUBLISH (MQTT 3.1.1, 3.3 and 4.3): a run to the router, and the acks of its QoS to the client.
+ */
 import { Counter } from '../base/counters.js';
+import { HELD_ACK_BYTES_MAX } from '../base/limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
 import { frameEnd } from '../protocol/publish-frame.js';
@@ -98,6 +101,7 @@ function acknowledge(connection: Connection, type: number, count: number): void 
     appendAcks(connection, type, count);
     return;
   }
+  if (ackHold.length >= HELD_ACK_BYTES_MAX) connection.append(ackHold.release());
   const { packetIds } = host.scan;
   const buffer = ackHold.reserve(count * ACK_BYTES);
   for (let index = 0; index < count; index++) {

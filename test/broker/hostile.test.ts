@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
-import { connect, pubrel } from '../support/packets.js';
+import { connect, publish, pubrel } from '../support/packets.js';
 import { describeTheme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
@@ -68,4 +68,33 @@ describeTheme(
     });
   },
   { maxQueuedBytes: 1_048_576 },
+);
+
+describeTheme(
+  'acks withheld for a slow reader',
+  (theme) => {
+    // They grew without a bound: it was taken for granted that no id is used while it is in use.
+    test('are let go when there are more of them than packet ids', async () => {
+      const [read, unread] = [unique('read'), unique('unread')];
+      const reader = await theme.broker.client({ clientId: unique('reader') });
+      await reader.subscribe([read, 0]);
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      reader.raw.pauseReading();
+      // Until acks are withheld: the kernel takes some megabytes for the reader.
+      let sent = 0;
+      const fill = publish({ topic: read, payload: 'x'.repeat(500_000), qos: 1, packetId: 1 });
+      do {
+        sent++;
+        publisher.raw.send(fill);
+        await publisher.ping();
+      } while (publisher.acks.length === sent && sent < 1_000);
+      publisher.acks.length = 0;
+      const more = publish({ topic: unread, qos: 1, packetId: 2 });
+      publisher.raw.send(Buffer.concat(new Array<Buffer>(140_000).fill(more)));
+      await publisher.until(() => publisher.acks.length >= 65_535, 'acks to be let go');
+      await publisher.ping();
+      assert.ok(publisher.acks.length < 140_000, 'the last of them are withheld');
+    });
+  },
+  { outboxBytes: 1_048_576, slowConsumerTimeout: 60 },
 );
