@@ -248,6 +248,8 @@ export class Connection implements FrameSink, Publisher {
   close(reason: CloseReason, fields: object = {}): void {
     if (this.state === ConnectionState.closed) return;
     const { host, session, will } = this;
+    // What its last acks acknowledge is to be seen by the other shards before they leave.
+    host.flushRing();
     this.outbox.flush(host.arena.buffer);
     this.state = ConnectionState.closed;
     this.openedAt = host.now;

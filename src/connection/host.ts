@@ -30,6 +30,8 @@ export interface ConnectionHost extends OutboxHost {
 
   /** Work was done that a turn's end has to follow. */
   schedule(): void;
+  /** Lets the other shards see what is on the ring. */
+  flushRing(): void;
   /** Flushes now when the arena has filled, instead of at the end of the turn. */
   afterRead(): void;
   /** The connection waits until the ring has room. */

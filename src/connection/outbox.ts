@@ -111,12 +111,6 @@ export class Outbox implements Outlet {
     this.#host.onDirty(this);
   }
 
-  /** Writes bytes that are not in the arena, behind everything appended so far. */
-  writeNow(arena: Buffer, bytes: Buffer): void {
-    this.flush(arena);
-    if (!this.#isClosed) this.#write(bytes, 0, bytes.length);
-  }
-
   /**
    * Writes everything noted, then what the window allows. `arena` is what the segments refer to.
    */

@@ -1,4 +1,5 @@
 /** A retained message as the topics provider keeps it. */
+import { DUP } from '../protocol/fixed-header.js';
 
 /**
  * The whole PUBLISH frame (RETAIN set, packet id meaningless) as a latin1 string: on V8's heap it
@@ -7,21 +8,14 @@
  */
 export type RetainedMessage = string;
 
-/** Turns the frame in [start, end) into a retained message with this header byte. */
-export function toRetainedMessage(
-  buffer: Buffer,
-  start: number,
-  end: number,
-  header: number,
-): RetainedMessage {
-  const first = buffer[start];
-  buffer[start] = header;
-  const message = buffer.toString('latin1', start, end);
-  buffer[start] = first;
-  return message;
+/** Turns the frame in [start, end), whose RETAIN is set, into a retained message. */
+export function toRetainedMessage(buffer: Buffer, start: number, end: number): RetainedMessage {
+  return buffer.toString('latin1', start, end);
 }
 
-/** The frame of a retained message. */
+/** The frame of a retained message: a first delivery, whatever the publisher's was [MQTT-3.3.1-3]. */
 export function toFrame(message: RetainedMessage): Buffer {
-  return Buffer.from(message, 'latin1');
+  const frame = Buffer.from(message, 'latin1');
+  frame[0] &= ~DUP;
+  return frame;
 }

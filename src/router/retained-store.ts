@@ -34,7 +34,7 @@ export class RetainedStore {
     while (buffer[body] >= 0x80) body++;
     const idBytes = (header & QOS_MASK) === 0 ? 0 : 2;
     const payloadStart = body + 1 + 2 + topicKey.length + idBytes;
-    const message = payloadStart === end ? null : toRetainedMessage(buffer, last, end, header);
+    const message = payloadStart === end ? null : toRetainedMessage(buffer, last, end);
     const older =
       message === null
         ? this.#topics.deleteRetained(topicKey)

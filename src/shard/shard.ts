@@ -186,6 +186,10 @@ export class Shard implements ConnectionHost {
     this.turn.schedule();
   }
 
+  flushRing(): void {
+    this.link.flush();
+  }
+
   afterRead(): void {
     this.turn.afterRead();
   }
