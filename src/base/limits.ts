@@ -93,6 +93,15 @@ export const TURN_FLUSH_BYTES = 256 * KIB;
 
 // ---- writing -----------------------------------------------------------------------------------
 /**
+ * Unsent bytes of this length stay in the turn's arena instead of being copied. Copies were a fifth
+ * of the work of a mesh whose readers are slower than the broker.
+ */
+export const PIN_BYTES_MIN = 8 * KIB;
+/** Blocks of TURN_ARENA_BYTES that unsent bytes may hold in a shard: beyond, they are copied. */
+export const ARENA_BLOCKS_PINNED_MAX = 64;
+/** Blocks kept for the next time: as many as a shard with slow readers goes through in a turn. */
+export const ARENA_BLOCKS_SPARE_MAX = 8;
+/**
  * Where a flush gathers several stretches of the arena and the window's frames for one system call.
  */
 export const SCRATCH_BYTES = 256 * KIB;

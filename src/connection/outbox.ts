@@ -7,7 +7,8 @@
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { CloseReason } from '../base/errors.js';
-import { OUTBOX_CHUNK_BYTES, SCRATCH_BYTES } from '../base/limits.js';
+import { OUTBOX_CHUNK_BYTES, PIN_BYTES_MIN, SCRATCH_BYTES } from '../base/limits.js';
+import type { ArenaBlock, TurnArena } from '../router/turn-arena.js';
 import type { Outlet, Session } from '../sessions/session.js';
 
 /** What an outbox needs of its shard. */
@@ -22,6 +23,7 @@ export interface OutboxHost {
   onSent(bytes: number): void;
   /** Coarse time in milliseconds. */
   readonly now: number;
+  readonly arena: TurnArena;
   /** Buffer of SCRATCH_BYTES that every flush may use. */
   readonly scratch: Buffer;
   /** Bytes above which an outbox is heavy. */
@@ -40,6 +42,8 @@ export interface OutboxOwner {
 interface Chunk {
   readonly buffer: Buffer;
   length: number;
+  /** Where its bytes lie in the arena, if they were not copied. */
+  readonly block: ArenaBlock | null;
 }
 
 /** One for each connection. */
@@ -65,7 +69,7 @@ export class Outbox implements Outlet {
   /** Start and end of each further stretch; made by the first. */
   #moreSegments: number[] | null = null;
   #isDirty = false;
-  /** Copies of what the socket has not taken; the first is with the socket. */
+  /** What the socket has not taken; the first is with the socket. */
   #chunks: Chunk[] | null = null;
   #pendingBytes = 0;
   #isClosed = false;
@@ -190,6 +194,7 @@ export class Outbox implements Outlet {
   close(): void {
     this.#isClosed = true;
     this.#descriptor = -1;
+    for (const { block } of this.#chunks ?? []) if (block !== null) this.#host.arena.unpin(block);
     this.#chunks = null;
     this.#pendingBytes = 0;
     this.#firstEnd = this.#firstStart;
@@ -226,13 +231,16 @@ export class Outbox implements Outlet {
     const isIdle = this.#pendingBytes === 0;
     this.#pendingBytes += length;
     const tail = chunks.length > 1 ? chunks[chunks.length - 1] : null;
-    if (tail !== null && tail.buffer.length - tail.length >= length) {
+    const block = length >= PIN_BYTES_MIN ? this.#host.arena.pin(buffer) : null;
+    if (block !== null) {
+      chunks.push({ buffer: buffer.subarray(start, end), length, block });
+    } else if (tail !== null && tail.buffer.length - tail.length >= length) {
       buffer.copy(tail.buffer, tail.length, start, end);
       tail.length += length;
     } else {
       // The first chunk is written at once and not added to; those behind it gather small pieces.
       const size = isIdle ? length : Math.max(length, OUTBOX_CHUNK_BYTES);
-      const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(size), length };
+      const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(size), length, block: null };
       buffer.copy(chunk.buffer, 0, start, end);
       chunks.push(chunk);
     }
@@ -248,6 +256,7 @@ export class Outbox implements Outlet {
   #onChunkWritten(): void {
     const chunk = this.#chunks?.shift();
     if (chunk === undefined) return;
+    if (chunk.block !== null) this.#host.arena.unpin(chunk.block);
     this.#pendingBytes -= chunk.length;
     this.#host.onSent(chunk.length);
     this.progressAt = this.#host.now;

@@ -1,11 +1,23 @@
 /**
  * The bytes of one turn. Runs and acks are laid here once, outboxes note only positions, and the
- * flush at the end of the turn writes them to the sockets; what a socket does not take is copied by
- * its outbox. So after a flush the arena begins anew: no allocation, and the memory stays in the
- * processor's cache.
+ * flush at the end of the turn writes them to the sockets. So after a flush the arena begins anew: no
+ * allocation, and the memory stays in the processor's cache. What a socket does not take is copied by
+ * its outbox, or, when it is much, stays where it is: the block is pinned, and the arena goes on in
+ * another one until the last outbox has let go of it.
  */
 import { copyBytes } from '../base/copy-bytes.js';
-import { TURN_ARENA_BYTES } from '../base/limits.js';
+import {
+  ARENA_BLOCKS_PINNED_MAX,
+  ARENA_BLOCKS_SPARE_MAX,
+  TURN_ARENA_BYTES,
+} from '../base/limits.js';
+
+/** A piece of memory that an arena lays bytes in. */
+export interface ArenaBlock {
+  readonly buffer: Buffer;
+  /** Outboxes that have unsent bytes in it. */
+  pins: number;
+}
 
 /** One a shard. */
 export class TurnArena {
@@ -15,13 +27,15 @@ export class TurnArena {
   position = 0;
   /** How often it has begun anew: whoever keeps a position across a `reserve` must look. */
   rewinds = 0;
-  readonly #standard: Buffer;
+  #block: ArenaBlock = newBlock();
+  /** Blocks that are pinned and were left behind. */
+  #pinned = 0;
+  readonly #spare: ArenaBlock[] = [];
   /** Empties every outbox that refers to the arena; ends with `rewind`. */
   readonly #flush: () => void;
 
   constructor(flush: () => void) {
-    this.#standard = Buffer.allocUnsafeSlow(TURN_ARENA_BYTES);
-    this.buffer = this.#standard;
+    this.buffer = this.#block.buffer;
     this.#flush = flush;
   }
 
@@ -57,10 +71,38 @@ export class TurnArena {
     this.position = end;
   }
 
+  /**
+   * Keeps the bytes in `buffer` from being overwritten until `unpin`.
+   * @returns null when it cannot: the caller must copy. It is no block, or too many are pinned.
+   */
+  pin(buffer: Buffer): ArenaBlock | null {
+    const block = this.#block;
+    if (buffer !== block.buffer) return null;
+    if (block.pins === 0 && this.#pinned >= ARENA_BLOCKS_PINNED_MAX) return null;
+    block.pins++;
+    return block;
+  }
+
+  /** Takes one `pin` back. */
+  unpin(block: ArenaBlock): void {
+    block.pins--;
+    if (block.pins > 0 || block === this.#block) return;
+    this.#pinned--;
+    if (this.#spare.length < ARENA_BLOCKS_SPARE_MAX) this.#spare.push(block);
+  }
+
   /** Everything was flushed: begin anew. */
   rewind(): void {
     this.position = 0;
     this.rewinds++;
-    this.buffer = this.#standard;
+    if (this.#block.pins > 0) {
+      this.#pinned++;
+      this.#block = this.#spare.pop() ?? newBlock();
+    }
+    this.buffer = this.#block.buffer;
   }
+}
+
+function newBlock(): ArenaBlock {
+  return { buffer: Buffer.allocUnsafeSlow(TURN_ARENA_BYTES), pins: 0 };
 }

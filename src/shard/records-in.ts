@@ -31,6 +31,7 @@ export class ShardRecords implements RecordHandler {
     switch (kind) {
       case RecordKind.run:
         shard.router.onRunRecord(from, word0, word1, word2, word3, buffer, start, end);
+        shard.turn.flushWhenFull();
         return;
       case RecordKind.interest:
         this.#onInterest(from, word0, buffer, start, end);

@@ -48,10 +48,15 @@ export class Turn {
     setImmediate(this.#end);
   }
 
-  /** A socket was read: flushes at once when so much has gathered that it would leave the cache. */
+  /** A socket was read. */
   afterRead(): void {
-    if (this.arena.position >= TURN_FLUSH_BYTES) this.flush();
+    this.flushWhenFull();
     this.schedule();
+  }
+
+  /** Flushes at once when so much has gathered that it would leave the processor's cache. */
+  flushWhenFull(): void {
+    if (this.arena.position >= TURN_FLUSH_BYTES) this.flush();
   }
 
   /**

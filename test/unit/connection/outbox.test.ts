@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
-import { OUTBOX_CHUNK_BYTES, SCRATCH_BYTES } from '../../../src/base/limits.js';
+import { OUTBOX_CHUNK_BYTES, PIN_BYTES_MIN, SCRATCH_BYTES } from '../../../src/base/limits.js';
 import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
+import { TurnArena } from '../../../src/router/turn-arena.js';
 import { Session } from '../../../src/sessions/session.js';
 import { numberedRun, readFrames, runOf } from '../sessions/frames.js';
 
@@ -37,6 +38,7 @@ class SlowSocket {
 }
 
 class TestHost implements OutboxHost {
+  readonly arena = new TurnArena(() => {});
   readonly said: string[] = [];
   readonly scratch = Buffer.alloc(SCRATCH_BYTES);
   now = 1;
@@ -200,6 +202,40 @@ describe('an outbox', () => {
     assert.equal(socket.text, expected.join(''));
     assert.equal(socket.writes.length, 2);
     assert.equal(host.sent, 1_000);
+  });
+
+  test('leaves much of it in the arena, which goes on elsewhere until it is written', () => {
+    const turns = host.arena;
+    const expected: string[] = [];
+    const blocks = new Set<Buffer>();
+    for (const letter of 'abcabc') {
+      const at = turns.reserve(PIN_BYTES_MIN);
+      turns.buffer.fill(letter, at, at + PIN_BYTES_MIN);
+      blocks.add(turns.buffer);
+      outbox.append(at, at + PIN_BYTES_MIN);
+      outbox.flush(turns.buffer);
+      turns.rewind();
+      expected.push(letter.repeat(PIN_BYTES_MIN));
+    }
+    assert.equal(blocks.size, 6, 'no block is used again while bytes wait in it');
+    drain();
+    assert.equal(socket.text, expected.join(''));
+    turns.rewind();
+    assert.ok(blocks.has(turns.buffer) || turns.pin(turns.buffer) !== null);
+  });
+
+  test('lets go of the arena when it is closed', () => {
+    const turns = host.arena;
+    const block = turns.buffer;
+    turns.reserve(PIN_BYTES_MIN);
+    outbox.append(0, PIN_BYTES_MIN);
+    outbox.flush(block);
+    turns.rewind();
+    assert.notEqual(turns.buffer, block);
+    turns.pin(turns.buffer);
+    outbox.close();
+    turns.rewind();
+    assert.equal(turns.buffer, block, 'it is the spare one now');
   });
 
   test('opens another piece when one is full, and takes large ones whole', () => {

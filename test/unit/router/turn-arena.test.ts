@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { TURN_ARENA_BYTES } from '../../../src/base/limits.js';
+import { ARENA_BLOCKS_PINNED_MAX, TURN_ARENA_BYTES } from '../../../src/base/limits.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 
 describe('the arena of a turn', () => {
@@ -15,6 +15,23 @@ describe('the arena of a turn', () => {
     assert.deepEqual([flushes, arena.rewinds], [0, 0]);
     assert.equal(arena.reserve(1), 0);
     assert.deepEqual([flushes, arena.rewinds], [1, 1]);
+  });
+
+  test('pins so many blocks and no more, and uses them again when they are let go of', () => {
+    const arena: TurnArena = new TurnArena(() => arena.rewind());
+    const blocks = [];
+    for (let block = arena.pin(arena.buffer); block !== null; block = arena.pin(arena.buffer)) {
+      blocks.push(block);
+      arena.rewind();
+    }
+    assert.equal(blocks.length, ARENA_BLOCKS_PINNED_MAX);
+    assert.equal(new Set(blocks).size, blocks.length);
+    assert.ok(!blocks.some(({ buffer }) => buffer === arena.buffer));
+    assert.equal(arena.pin(Buffer.alloc(10)), null, 'nor what is no block');
+    arena.unpin(blocks[0]);
+    assert.notEqual(arena.pin(arena.buffer), null);
+    arena.rewind();
+    assert.equal(arena.buffer, blocks[0].buffer);
   });
 
   test('gives a packet longer than itself a buffer until the next rewind', () => {
