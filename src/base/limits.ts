@@ -90,6 +90,13 @@ export const READ_HEADROOM_BYTES = 64 * KIB;
  */
 export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
+/**
+ * What a connection may have handled in a turn of packets that are neither PUBLISH, ack nor
+ * PINGREQ: each costs microseconds, and each filter in it too. A read full of them took tens to
+ * hundreds of milliseconds in which nobody else was served; this much takes a few.
+ */
+export const SUBSCRIBE_FRAMES_PER_TURN = 256;
+export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
 
 // ---- writing -----------------------------------------------------------------------------------
 /**

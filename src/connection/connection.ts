@@ -4,10 +4,21 @@
 import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { LINGER_MS, READ_HEADROOM_BYTES, SWEEP_MS } from '../base/limits.js';
+import {
+  LINGER_MS,
+  READ_HEADROOM_BYTES,
+  SUBSCRIBE_BYTES_PER_TURN,
+  SUBSCRIBE_FRAMES_PER_TURN,
+  SWEEP_MS,
+} from '../base/limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
-import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
+import {
+  type ConnectPacket,
+  PacketType,
+  type ProtocolVersion,
+  type WillMessage,
+} from '../protocol/packet.js';
 import type { Route } from '../router/route.js';
 import { type Publisher, Slowdown } from '../router/slowdown.js';
 import type { Session } from '../sessions/session.js';
@@ -38,7 +49,14 @@ export const Pause = {
   slowReader: 2,
   ringFull: 4,
   quiesced: 8,
+  /** It has had its share of the turn; the rest of what was read comes in the next. */
+  turnSpent: 16,
 } as const;
+
+/** A share of the turn goes on. */
+function goOn(connection: Connection): void {
+  connection.goOn();
+}
 
 /** One accepted socket of a shard. */
 export class Connection implements FrameSink, Publisher {
@@ -61,8 +79,14 @@ export class Connection implements FrameSink, Publisher {
   openedAt: number;
   lastReceivedAt: number;
   #pauses = 0;
-  /** Bytes read and not yet handled: an unfinished frame, or what came behind a CONNECT. */
+  /**
+   * Bytes read and not yet handled: an unfinished frame, what came behind a CONNECT, or what there
+   * was no time for in this turn.
+   */
   #gather: Gather | null = null;
+  /** What is left of SUBSCRIBE_FRAMES_PER_TURN and SUBSCRIBE_BYTES_PER_TURN. */
+  #framesLeft = SUBSCRIBE_FRAMES_PER_TURN;
+  #bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
 
   constructor(host: ConnectionHost, id: number, socket: Socket, descriptor: number) {
     this.host = host;
@@ -82,6 +106,11 @@ export class Connection implements FrameSink, Publisher {
     const buffer = host.readBuffer;
     let start = READ_HEADROOM_BYTES;
     const end = start + length;
+    if (this.#isShareSpent) {
+      this.#keep(buffer, start, end, 0);
+      return;
+    }
+    this.#beginShare();
     const gather = this.#gather;
     if (gather !== null && gather.length > 0) {
       if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
@@ -114,7 +143,7 @@ export class Connection implements FrameSink, Publisher {
   #process(buffer: Buffer, start: number, end: number): void {
     const scan = this.host.scan;
     if (this.state === ConnectionState.closed || start === end) return;
-    if (this.#gather !== null || this.state === ConnectionState.connecting) {
+    if (this.#gather !== null || this.state === ConnectionState.connecting || this.#isShareSpent) {
       this.#keep(buffer, start, end, 0);
       return;
     }
@@ -158,7 +187,30 @@ export class Connection implements FrameSink, Publisher {
 
   onFrame(buffer: Buffer, start: number, end: number): boolean {
     dispatchFrame(this, buffer, start, end);
-    return this.isOpen;
+    if (!this.isOpen) return false;
+    if (buffer[start] >> 4 === PacketType.pingreq) return true;
+    this.#framesLeft--;
+    this.#bytesLeft -= end - start;
+    if (!this.#isShareSpent) return true;
+    this.pause(Pause.turnSpent);
+    setImmediate(goOn, this);
+    return false;
+  }
+
+  /** The next turn: what there was no time for in the last. */
+  goOn(): void {
+    this.#beginShare();
+    this.handleKept();
+    if (!this.#isShareSpent) this.unpause(Pause.turnSpent);
+  }
+
+  #beginShare(): void {
+    this.#framesLeft = SUBSCRIBE_FRAMES_PER_TURN;
+    this.#bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
+  }
+
+  get #isShareSpent(): boolean {
+    return this.#framesLeft <= 0 || this.#bytesLeft <= 0;
   }
 
   get isClosed(): boolean {

@@ -8,7 +8,7 @@ import type { Shard } from './shard.js';
 
 /** Between two looks at what is still unsent. */
 const LOOK_AGAIN_MS = 5;
-/** Every reason to pause but the CONNECT that waits. */
+/** Every reason to pause but the CONNECT that waits, and a turn, which ends by itself. */
 const ALL_PAUSES = Pause.slowReader | Pause.ringFull | Pause.quiesced;
 
 /** First step: nothing more comes in. Resolves when all that came in is on the ring. */
