@@ -24,7 +24,9 @@ export class Turn {
   readonly #link: PeerLink;
   readonly #records: RecordHandler;
   readonly #steps: TurnSteps;
-  readonly #dirty: Outbox[] = [];
+  /** Outboxes with something to write. Emptied by its count: setting a length leaves compiled code. */
+  readonly #dirty: (Outbox | null)[] = [];
+  #dirtyCount = 0;
   #isScheduled = false;
   readonly #end = () => this.#endTurn();
 
@@ -37,7 +39,7 @@ export class Turn {
 
   /** An outbox has something to write. */
   addDirty(outbox: Outbox): void {
-    this.#dirty.push(outbox);
+    this.#dirty[this.#dirtyCount++] = outbox;
     this.schedule();
   }
 
@@ -68,8 +70,12 @@ export class Turn {
     this.#link.flush();
     const dirty = this.#dirty;
     const arena = this.arena;
-    for (let index = 0; index < dirty.length; index++) dirty[index].flush(arena.buffer);
-    dirty.length = 0;
+    for (let index = 0; index < this.#dirtyCount; index++) {
+      const outbox = dirty[index] as Outbox;
+      dirty[index] = null;
+      outbox.flush(arena.buffer);
+    }
+    this.#dirtyCount = 0;
     arena.rewind();
     this.#steps.afterFlush();
   }
