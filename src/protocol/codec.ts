@@ -1,6 +1,7 @@
 /**
- * Control Packets from and to bytes: mqtt-packet behind our names and our checks. For all that is
- * not hot; PUBLISH runs and acks have frame-scan.ts, publish-frame.ts and ack-frame.ts.
+ * Control Packets from and to bytes: mqtt-packet behind our names and our checks, which read
+ * SUBSCRIBE and UNSUBSCRIBE by themselves. For all that is not hot; PUBLISH runs and acks have
+ * frame-scan.ts, publish-frame.ts and ack-frame.ts.
  */
 import * as mqttPacket from 'mqtt-packet';
 import { unreachable } from '../base/assert.js';
@@ -8,7 +9,7 @@ import { ProtocolError } from '../base/errors.js';
 import { PACKET_ID_MAX, REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
 import { ackFrame, connackFrame, DISCONNECT, PINGREQ, PINGRESP, subackFrame } from './ack-frame.js';
 import { DUP, PUBLISH, RETAIN } from './fixed-header.js';
-import { checkFrame } from './frame-check.js';
+import { checkFrame, readSubscribe, readUnsubscribe } from './frame-check.js';
 import {
   type ConnackPacket,
   type ConnectPacket,
@@ -55,7 +56,14 @@ export function parsePacket(
   end: number,
   version: ProtocolVersion,
 ): ControlPacket {
-  return toControlPacket(parseFrame(checkFrame(buffer, start, end, version)), version);
+  switch (buffer[start] >> 4) {
+    case PacketType.subscribe:
+      return readSubscribe(buffer, start, end, version);
+    case PacketType.unsubscribe:
+      return readUnsubscribe(buffer, start, end, version);
+    default:
+      return toControlPacket(parseFrame(checkFrame(buffer, start, end, version)), version);
+  }
 }
 
 /** Has mqtt-packet parse a checked frame. */
@@ -103,16 +111,8 @@ function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): C
         dup: packet.dup,
         packetId,
       };
-    case 'subscribe':
-      return {
-        type: 'subscribe',
-        packetId,
-        subscriptions: packet.subscriptions.map(({ topic, qos }) => ({ filter: topic, qos })),
-      };
     case 'suback':
       return { type: 'suback', packetId, returnCodes: packet.granted.map(Number) };
-    case 'unsubscribe':
-      return { type: 'unsubscribe', packetId, filters: packet.unsubscriptions };
     case 'unsuback':
     case 'puback':
     case 'pubrec':
@@ -123,8 +123,10 @@ function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): C
     case 'pingresp':
     case 'disconnect':
       return { type: packet.cmd };
-    case 'auth':
-      throw new ProtocolError('2.2.1', 'packet type 15 is reserved');
+    case 'subscribe': // Read by frame-check.ts.
+    case 'unsubscribe':
+    case 'auth': // Packet type 15 is reserved.
+      throw new ProtocolError('2.2.1', `no ${packet.cmd} is read here`);
     default:
       return unreachable(packet);
   }
