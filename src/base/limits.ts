@@ -171,6 +171,12 @@ export const RETAINED_PART_BYTES = 64 * KIB;
  * Levels of retained topics that a search looks at before others have a turn: about a millisecond.
  */
 export const RETAINED_STEPS_MAX = 10_000;
+/**
+ * Steps of one replay in a turn; a filter takes three. With one a turn, a session of 300,000
+ * filters kept its shard turning for a million of them. All of these take some tenths of a
+ * millisecond.
+ */
+export const RETAINED_REPLAY_STEPS_MAX = 256;
 /** Bytes a turn takes from the rings before it looks at its sockets again. */
 export const DRAIN_BYTES = 4 * MIB;
 

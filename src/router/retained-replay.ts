@@ -5,7 +5,11 @@
  * taken the last.
  */
 
-import { RETAINED_PART_BYTES } from '../base/limits.js';
+import {
+  RETAINED_PART_BYTES,
+  RETAINED_REPLAY_STEPS_MAX,
+  RETAINED_STEPS_MAX,
+} from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { ReplayGuard, Session } from '../sessions/session.js';
@@ -18,6 +22,8 @@ import { retainedOwnerOf } from './route.js';
 import type { TurnArena } from './turn-arena.js';
 
 const NO_BYTES = Buffer.alloc(0);
+/** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
+const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
 const PUBLISH_QOS0_RETAINED = 0x31;
 
 type Matches = ReturnType<RetainedStore['match']>;
@@ -29,6 +35,11 @@ class Replay implements ReplayGuard {
   readonly session: Session;
   /** Filters still to come, with the QoS granted. A filter subscribed again moves to the end. */
   readonly filters = new Map<string, QoS>();
+  /**
+   * Where the next of them is looked for. A new iterator would go over the places of all those that
+   * were removed: 300,000 filters took 25 seconds.
+   */
+  upcoming: Iterator<[filterKey: string, qos: QoS]> = this.filters.entries();
   /** Calls of `start` still to come. */
   expected = 0;
   qos: QoS = 0;
@@ -198,7 +209,7 @@ export class RetainedReplays {
     this.#ready = [];
     for (const replay of ready) {
       replay.isReady = false;
-      if (this.#replays.has(replay.id)) this.#step(replay);
+      if (this.#replays.has(replay.id)) this.#steps(replay);
     }
   }
 
@@ -220,36 +231,53 @@ export class RetainedReplays {
     this.#ready.push(replay);
   }
 
-  #step(replay: Replay): void {
+  /**
+   * Takes steps until the replay waits, a part has been sent, or others are to have their turn.
+   */
+  #steps(replay: Replay): void {
     const outlet = replay.session.outlet;
     if (outlet === null) return;
     for (const { topicKey, frame } of replay.arrived) this.#deliver(replay, topicKey, frame);
     replay.arrived.length = 0;
-    if (outlet.isHeavy) {
-      // Relieving it asks for a turn. Asking for one now would keep the shard turning until then.
-      this.#stepNextTurn(replay);
-    } else if (replay.local !== null) {
-      this.#readLocalPart(replay);
-      this.#makeReady(replay);
-    } else if (replay.asked >= 0) {
-      if (!replay.isPartDone) return;
-      replay.isPartDone = false;
-      this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 1);
-    } else if (replay.owners !== 0) {
-      this.#askNextOwner(replay);
-    } else {
-      this.#nextFilter(replay);
+    let bytesLeft = RETAINED_PART_BYTES;
+    for (let steps = 0; steps < RETAINED_REPLAY_STEPS_MAX && bytesLeft > 0; steps++) {
+      // What was sent may have closed the connection.
+      if (replay.session.replay !== replay) return;
+      if (outlet.isHeavy) {
+        // Relieving it asks for a turn. Asking for one now would keep the shard turning until then.
+        this.#stepNextTurn(replay);
+        return;
+      }
+      if (replay.local !== null) {
+        bytesLeft -= this.#readLocalPart(replay, replay.local, bytesLeft);
+      } else if (replay.asked >= 0) {
+        if (!replay.isPartDone) return;
+        replay.isPartDone = false;
+        this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 1);
+        return;
+      } else if (replay.owners !== 0) {
+        this.#askNextOwner(replay);
+      } else if (!this.#nextFilter(replay)) {
+        return;
+      }
     }
+    this.#makeReady(replay);
   }
 
-  #nextFilter(replay: Replay): void {
+  /** @returns false when there is none, and the replay waits or is done. */
+  #nextFilter(replay: Replay): boolean {
     const { shardIndex, shardCount, peers } = this.#parts;
-    const next = replay.filters.entries().next();
+    let next = replay.upcoming.next();
+    if (next.done && replay.filters.size > 0) {
+      // Once at its end an iterator stays there, whatever is added.
+      replay.upcoming = replay.filters.entries();
+      next = replay.upcoming.next();
+    }
     if (next.done) {
-      if (replay.expected > 0) return;
+      if (replay.expected > 0) return false;
       replay.session.replay = null;
       this.#replays.delete(replay.id);
-      return;
+      return false;
     }
     [replay.filterKey, replay.qos] = next.value;
     replay.filters.delete(replay.filterKey);
@@ -257,7 +285,7 @@ export class RetainedReplays {
     replay.owners = hasWildcard(replay.filterKey)
       ? live
       : live & (1 << retainedOwnerOf(replay.filterKey, shardCount));
-    this.#makeReady(replay);
+    return true;
   }
 
   #askNextOwner(replay: Replay): void {
@@ -265,8 +293,7 @@ export class RetainedReplays {
     const owner = 31 - Math.clz32(replay.owners);
     replay.owners &= ~(1 << owner);
     if (owner === shardIndex) {
-      replay.local = retained.match(replay.filterKey);
-      this.#makeReady(replay);
+      replay.local = retained.match(replay.filterKey, LEVELS_PER_STEP);
       return;
     }
     replay.asked = owner;
@@ -274,19 +301,25 @@ export class RetainedReplays {
     link.send(RecordKind.retainedQuery, 1 << owner, replay.id, 0, 0, 0, body, 0, body.length);
   }
 
-  #readLocalPart(replay: Replay): void {
-    for (let bytes = 0; bytes < RETAINED_PART_BYTES; ) {
-      const next = replay.local!.next();
+  /**
+   * Sends what is found here until `bytesMax` are sent, all is, or it was looked for long enough.
+   * @returns the bytes sent.
+   */
+  #readLocalPart(replay: Replay, matches: Matches, bytesMax: number): number {
+    let bytes = 0;
+    while (bytes < bytesMax) {
+      const next = matches.next();
       if (next.done) {
         replay.local = null;
-        return;
+        break;
       }
-      if (next.value === null) return;
+      if (next.value === null) break;
       const [topicKey, message] = next.value;
       const frame = toFrame(message);
       this.#deliver(replay, topicKey, frame);
       bytes += frame.length;
     }
+    return bytes;
   }
 
   #answerPart(key: string, answer: Answer): void {

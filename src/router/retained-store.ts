@@ -45,10 +45,14 @@ export class RetainedStore {
 
   /**
    * Messages whose topic matches the filter, found as they are asked for; null now and then, where
-   * many topics were looked at and none matched: time to let others have a turn.
+   * many topics were looked at: time to let others have a turn.
+   * @param levelsMax how many levels that is.
    */
-  match(filterKey: string): Iterator<RetainedMatch<RetainedMessage> | null> {
-    return this.#topics.matchRetained(filterKey, RETAINED_STEPS_MAX);
+  match(
+    filterKey: string,
+    levelsMax: number = RETAINED_STEPS_MAX,
+  ): Iterator<RetainedMatch<RetainedMessage> | null> {
+    return this.#topics.matchRetained(filterKey, levelsMax);
   }
 
   #account(messages: number, bytes: number): void {

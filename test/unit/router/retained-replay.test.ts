@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { Counters } from '../../../src/base/counters.js';
-import { RETAINED_PART_BYTES } from '../../../src/base/limits.js';
+import {
+  RETAINED_PART_BYTES,
+  RETAINED_REPLAY_STEPS_MAX,
+  RETAINED_STEPS_MAX,
+} from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
@@ -285,14 +289,60 @@ describe('a replay of retained messages', () => {
   });
 
   test('does not ask a shard that died before its turn came', () => {
-    here.retain(localTopic, 'l');
-    subscribe(['t/+', 0]);
+    // The second shard's, which reads its own part first: a whole turn's worth.
+    there.retain(remoteTopic, 'x'.repeat(RETAINED_PART_BYTES));
+    const second = new Reader(there);
+    there.replays.expect(second.session);
+    there.replays.start(second.session, [['t/+', 0]]);
+    there.turn(here);
+    assert.equal(second.got.length, 1);
+    assert.notEqual(second.session.replay, null);
+    there.peers = 0;
+    there.replays.dropPeer(0);
+    for (let turns = 0; turns < 5; turns++) there.turn(here);
+    assert.equal(there.sent.length, 0);
+    assert.equal(second.session.replay, null);
+  });
+
+  test('takes many filters in a turn, and not all of very many', () => {
+    const filters = topicsOf(0, RETAINED_REPLAY_STEPS_MAX);
+    for (const filter of filters) here.retain(filter, 'm');
+    subscribe(...filters.map((filter): [string, QoS] => [filter, 0]));
     here.turn(there);
+    // Three steps a filter: on to it, to this shard, through what it keeps.
+    assert.equal(reader.got.length, Math.floor(RETAINED_REPLAY_STEPS_MAX / 3));
+    assert.ok(settle() <= 3);
+    assert.deepEqual(
+      reader.got,
+      filters.map((filter) => `${filter}=m/0!`),
+    );
+  });
+
+  test('sends no more than a part in a turn, however many filters it is of', () => {
+    const filters = topicsOf(0, 10);
+    for (const filter of filters) here.retain(filter, 'x'.repeat(RETAINED_PART_BYTES / 3));
+    subscribe(...filters.map((filter): [string, QoS] => [filter, 0]));
+    here.turn(there);
+    assert.equal(reader.got.length, 3);
+    reader.outlet.isHeavy = true;
+    settle();
+    assert.equal(reader.got.length, 3);
+    reader.outlet.isHeavy = false;
+    here.turn(there);
+    assert.equal(reader.got.length, 6);
+    settle();
+    assert.equal(reader.got.length, 10);
+  });
+
+  test('looks at no more levels in a turn for many filters than for one', () => {
+    for (const topic of topicsOf(0, 400)) here.retain(`${topic}/x`, 'm');
+    const wide = Array.from({ length: 100 }, (_, index): [string, QoS] => [`t/+/y${index}`, 0]);
+    subscribe(...wide);
     here.peers = 0;
-    here.replays.dropPeer(1);
-    for (let turns = 0; turns < 5; turns++) here.turn(there);
-    assert.equal(here.sent.length, 0);
-    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+    const turns = settle();
+    // 401 levels or more for each filter.
+    const least = (400 * wide.length) / RETAINED_STEPS_MAX;
+    assert.ok(turns >= least && turns < 5 * least, `${turns} turns`);
   });
 
   test('is given up with its connection: the owner sends nothing more', () => {
@@ -352,6 +402,29 @@ describe('a replay of retained messages', () => {
     here.replays.start(reader.session, [[localTopic, 2]]);
     settle();
     assert.deepEqual(reader.got, [`${secondLocal}=m/0!`, `${localTopic}=l/2!`]);
+  });
+
+  test('filters that come while others are replayed, or after all were, have their turn', () => {
+    const filters = topicsOf(0, RETAINED_REPLAY_STEPS_MAX);
+    for (const filter of filters) here.retain(filter, 'm');
+    const requests = filters.map((filter): [string, QoS] => [filter, 0]);
+    for (let calls = 0; calls < 4; calls++) here.replays.expect(reader.session);
+    here.replays.start(reader.session, requests.slice(0, 200));
+    here.turn(there);
+    assert.ok(reader.got.length > 0 && reader.got.length < 200);
+    here.replays.start(reader.session, requests.slice(200, 210));
+    settle();
+    assert.equal(reader.got.length, 210);
+    here.replays.start(reader.session, requests.slice(210, 220));
+    settle();
+    here.replays.start(reader.session, requests.slice(219));
+    settle();
+    const expected = [...filters.slice(0, 220), ...filters.slice(219)];
+    assert.deepEqual(
+      reader.got,
+      expected.map((filter) => `${filter}=m/0!`),
+    );
+    assert.equal(reader.session.replay, null);
   });
 
   test('topics are guarded until the last SUBSCRIBE is answered', () => {
