@@ -13,7 +13,9 @@ export function toRetainedMessage(buffer: Buffer, start: number, end: number): R
   return buffer.toString('latin1', start, end);
 }
 
-/** The frame of a retained message: a first delivery, whatever the publisher's was [MQTT-3.3.1-3]. */
+/**
+ * The frame of a retained message: a first delivery, whatever the publisher's was [MQTT-3.3.1-3].
+ */
 export function toFrame(message: RetainedMessage): Buffer {
   const frame = Buffer.from(message, 'latin1');
   frame[0] &= ~DUP;

@@ -1,9 +1,9 @@
 /**
  * The bytes of one turn. Runs and acks are laid here once, outboxes note only positions, and the
- * flush at the end of the turn writes them to the sockets. So after a flush the arena begins anew: no
- * allocation, and the memory stays in the processor's cache. What a socket does not take is copied by
- * its outbox, or, when it is much, stays where it is: the block is pinned, and the arena goes on in
- * another one until the last outbox has let go of it.
+ * flush at the end of the turn writes them to the sockets. So after a flush the arena begins anew:
+ * no allocation, and the memory stays in the processor's cache. What a socket does not take is
+ * copied by its outbox, or, when it is much, stays where it is: the block is pinned, and the arena
+ * goes on in another one until the last outbox has let go of it.
  */
 import { copyBytes } from '../base/copy-bytes.js';
 import {

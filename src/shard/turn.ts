@@ -24,7 +24,9 @@ export class Turn {
   readonly #link: PeerLink;
   readonly #records: RecordHandler;
   readonly #steps: TurnSteps;
-  /** Outboxes with something to write. Emptied by its count: setting a length leaves compiled code. */
+  /**
+   * Outboxes with something to write. Emptied by its count: setting a length leaves compiled code.
+   */
   readonly #dirty: (Outbox | null)[] = [];
   #dirtyCount = 0;
   #isScheduled = false;

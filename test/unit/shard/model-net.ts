@@ -199,7 +199,8 @@ export class ModelShard {
     const { registry } = this;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
     const { router, routes, takeover } = this;
-    const parts = { topics, routes, link, interest, router, takeover };
+    const turn = { flushWhenFull() {} };
+    const parts = { topics, routes, link, interest, router, takeover, turn };
     this.#records = new ShardRecords(parts as unknown as Shard);
   }
 
