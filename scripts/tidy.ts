@@ -253,7 +253,7 @@ export function problemsIn(file: SourceFile): string[] {
 export function readSources(root: string): SourceFile[] {
   return FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
       .sort()
       .map((name) => ({
         path: `${folder}/${name}`,
