@@ -11,7 +11,7 @@ import type { Logger } from '../base/log.js';
 import type { ShardStart } from '../shard/control.js';
 
 /** The task entry, beside this file's directory in `dist/` as in the sources. */
-const SHARD_WORKER = new URL('../../workers/shard.js', import.meta.url);
+const SHARD_WORKER = new URL('../../workers/shard-entry.cjs', import.meta.url);
 
 export class ShardPool {
   readonly #pool: Piscina<ShardStart, void>;
