@@ -165,7 +165,7 @@ function longFunctions({ path, text }: SourceFile): string[] {
 
 function badName({ path }: SourceFile): string[] {
   const name = path.slice(path.lastIndexOf('/') + 1);
-  return /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/.test(name)
+  return /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.c?ts$/.test(name)
     ? []
     : [`${path}: file names are kebab-case`];
 }
@@ -179,11 +179,11 @@ export function referencesOf({ path, text }: SourceFile): string[] {
     /\bfrom '(\.[^']+)'/g,
     /\bimport\('(\.[^']+)'\)/g,
     /^import '(\.[^']+)'/gm,
-    /\bnew URL\(\s*'(\.[^']+\.js)',\s*import\.meta\.url/g,
+    /\bnew URL\(\s*'(\.[^']+\.c?js)',\s*import\.meta\.url/g,
   ];
   return patterns.flatMap((pattern) =>
     [...text.matchAll(pattern)].map(([, target]) =>
-      normalize(join(dirname(path), target.replace(/\.js$/, '.ts'))),
+      normalize(join(dirname(path), target.replace(/\.(c?)js$/, '.$1ts'))),
     ),
   );
 }
@@ -253,7 +253,7 @@ export function problemsIn(file: SourceFile): string[] {
 export function readSources(root: string): SourceFile[] {
   return FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+      .filter((name) => /\.c?ts$/.test(name) && !name.includes('node_modules'))
       .sort()
       .map((name) => ({
         path: `${folder}/${name}`,
