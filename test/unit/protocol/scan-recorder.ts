@@ -87,7 +87,12 @@ export function scanInChunks(bytes: Buffer, sizes: readonly number[], stopEach =
         consumed += next - position;
         position = next;
         if (!stopEach || recorder.events.length === before) break;
-        assert.equal(recorder.events.length, before + 1, 'one event, then stop');
+        const [first, ...others] = recorder.events.slice(before);
+        // Acks in a row are handed over in one call.
+        const isOneCall = others.every(
+          (other) => other.kind === 'ack' && first.kind === 'ack' && other.type === first.type,
+        );
+        assert.ok(isOneCall, 'one call, then stop');
       }
       checkNeededBytes(scan.neededBytes, bytes, consumed, arrived);
     }
