@@ -330,8 +330,12 @@ export class Connection implements FrameSink, Publisher {
     const isWillWanted =
       reason !== CloseReason.clientDisconnected && reason !== CloseReason.serverShutdown;
     if (will !== null && isWillWanted) {
-      host.router.publishRun(willRun(will), toTopicKey(will.topic));
-      host.schedule();
+      const topicKey = toTopicKey(will.topic);
+      // No more than the client could have published itself.
+      if (host.routes.findKey(topicKey).isPublishable) {
+        host.router.publishRun(willRun(will), topicKey);
+        host.schedule();
+      }
     }
     host.onClosed(this, session, reason);
   }

@@ -117,7 +117,6 @@ export class Router {
   /** Routes a run made here: a will, a message of the embedding program. */
   publishRun(run: Run, topicKey: string): void {
     const route = this.#routes.findKey(topicKey);
-    if (!route.isPublishable) return;
     const end = run.bytes.length;
     let topicStart = 1;
     while (run.bytes[topicStart] >= 0x80) topicStart++;

@@ -51,8 +51,7 @@ export interface SessionSnapshot {
 
 /** Session state of one client id on the shard that holds it. */
 export class Session {
-  /** Scratch words of the subscription tree. */
-  matchStamp = 0;
+  /** Scratch word of the subscription tree. */
   matchIndex = 0;
   readonly clientId: string;
   /** Ends with its connection [MQTT-3.1.2-6]. */
