@@ -125,14 +125,14 @@ export class LoadClient {
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {
       onread: {
         buffer: readBuffer.bytes,
-        callback: (length) => this.#onRead(length),
+        callback: (length) => this.#onRead(socket, length),
       },
     };
     const socket = new Socket(options);
     this.#socket = socket;
     this.#descriptor = -1;
-    socket.on('error', (error) => this.#onClosed(error.message));
-    socket.on('end', () => this.#onClosed('the broker closed the connection'));
+    socket.on('error', (error) => this.#onClosed(socket, error.message));
+    socket.on('end', () => this.#onClosed(socket, 'the broker closed the connection'));
     socket.once('connect', () => {
       this.#descriptor = descriptorOf(socket);
       const connect = connectPacket(this.plan.clientId);
@@ -209,22 +209,21 @@ export class LoadClient {
   }
 
   /** @returns false when reading is to pause. */
-  #onRead(length: number): boolean {
-    if (this.#isClosing) return true;
+  #onRead(socket: Socket, length: number): boolean {
+    if (socket !== this.#socket || this.#isClosing) return true;
     const { acks, readBuffer } = this.#host;
     const before = this.delivered;
     acks.length = 0;
     try {
       this.#takeAll(readBuffer, length);
     } catch (error) {
-      this.#onClosed((error as Error).message);
+      this.#onClosed(socket, (error as Error).message);
       return true;
     }
     if (acks.length > 0) this.write(acks.bytes, 0, acks.length, false);
     if (this.delivered > before) this.#host.onDelivered(this.delivered - before);
     if (this.plan.pauseMs === 0) return true;
-    const socket = this.#socket;
-    setTimeout(() => socket?.resume(), this.plan.pauseMs);
+    setTimeout(() => socket.resume(), this.plan.pauseMs);
     return false;
   }
 
@@ -310,11 +309,12 @@ export class LoadClient {
     if (this.#subacksDue === 0) this.#settle(null);
   }
 
-  #onClosed(why: string): void {
+  #onClosed(socket: Socket, why: string): void {
+    // A client that goes and comes may see its former connection end after it has come back.
+    if (socket !== this.#socket || this.#isClosing) return;
     this.#descriptor = -1;
-    if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#socket?.destroy();
+    socket.destroy();
     const error = new LoadError(this.plan.clientId, why);
     if (this.#waiting !== null) this.#settle(error);
     // Between commands there is nobody to tell: what it misses from now on is found lost.

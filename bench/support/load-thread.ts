@@ -54,7 +54,8 @@ export class LoadThread {
   /** Until when publishers may send. */
   #publishUntil = 0;
   #isPublishing = false;
-  #visits: Promise<void>[] = [];
+  /** How the visits went; settled ones at once, as one that fails early is asked for late. */
+  #visits: Promise<PromiseSettledResult<void>[]> = Promise.resolve([]);
 
   constructor(share: LoadShare) {
     this.#share = share;
@@ -172,9 +173,8 @@ export class LoadThread {
     }
     this.#isPublishing = true;
     const visitUntil = performance.now() + durationMs;
-    this.#visits = this.#clients
-      .filter(({ plan }) => plan.stayMs > 0)
-      .map((client) => this.#visit(client, visitUntil));
+    const visitors = this.#clients.filter(({ plan }) => plan.stayMs > 0);
+    this.#visits = Promise.allSettled(visitors.map((client) => this.#visit(client, visitUntil)));
     if (this.#share.ratePerSecond > 0) {
       await this.#publishAtRate(messages, durationMs);
     } else {
@@ -304,7 +304,7 @@ export class LoadThread {
 
   async #receive(totals: Float64Array): Promise<Received> {
     await this.#until(() => this.#clients.every((client) => client.isComplete(totals)));
-    for (const visit of await Promise.allSettled(this.#visits)) {
+    for (const visit of await this.#visits) {
       if (visit.status === 'rejected') throw visit.reason;
     }
     const bytes = this.#clients.reduce((sum, c) => sum + c.delivered * c.payloadBytes, 0);
