@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { processEnvironment } from '../../src/base/config.js';
+import type { ServerStats } from '../../src/primary/stats.js';
 import { BenchError } from './bench-error.js';
 import { cpuNs, peakBytes, processTree, resetPeak, residentBytes } from './proc.js';
 
@@ -20,6 +22,8 @@ export interface BrokerCommand {
   command(port: number, workers: number, folder: string): readonly string[];
   /** Added to the environment. */
   environment(port: number, workers: number): Readonly<Record<string, string>>;
+  /** It is ours: SIGUSR2 has it write its counters to standard output. */
+  readonly tellsStats?: boolean;
 }
 
 /** A broker that takes connections. */
@@ -32,6 +36,8 @@ export interface BrokerUnderTest {
   residentBytes(): number | null;
   peakBytes(): number | null;
   resetPeak(): void;
+  /** What it says of itself; null of a broker that does not. */
+  stats(): Promise<ServerStats | null>;
   /** What stands against going on, such as that it has ended; null when nothing does. */
   failure(): string | null;
   close(): Promise<void>;
@@ -65,6 +71,7 @@ export function runningBroker(
     host,
     port,
     ...readings(pid),
+    stats: () => Promise.resolve(null),
     failure: () => null,
     close: () => Promise.resolve(),
   };
@@ -131,6 +138,22 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+/** Asks a broker of ours for its counters. @returns null when it ends instead of answering. */
+async function statsOf(child: ChildProcess): Promise<ServerStats | null> {
+  const lines = createInterface({ input: child.stdout! });
+  child.kill('SIGUSR2');
+  try {
+    for await (const line of lines) {
+      if (line.includes('"msg":"stats"')) return (JSON.parse(line) as { stats: ServerStats }).stats;
+    }
+    return null;
+  } finally {
+    lines.close();
+    // Closing the reader has paused it.
+    child.stdout!.resume();
+  }
+}
+
 /**
  * Starts a broker and waits until it listens.
  * @param pin keep it on cores of its own.
@@ -193,6 +216,8 @@ export async function startBroker(
     host: '127.0.0.1',
     port,
     ...readings(child.pid ?? null),
+    stats: () =>
+      how.tellsStats === true && ended === null ? statsOf(child) : Promise.resolve(null),
     failure: () => (ended === null ? null : `${name}: ${ended}\n${output}`),
     close,
   };

@@ -40,6 +40,7 @@ export const OURS: Peer = {
       SURGEMQ_WORKERS: String(workers),
       SURGEMQ_LOG_LEVEL: 'warn',
     }),
+    tellsStats: true,
   },
 };
 

@@ -9,6 +9,8 @@ const LINEAR_RANGE_MAX = 20;
 /** Latency classes of the histogram: doublings of this many nanoseconds, two classes for each. */
 const LATENCY_UNIT_NS = 1_000;
 const LATENCY_CLASSES_MAX = 40;
+/** Times written below a curve of memory. */
+const MEMORY_LABELS_MAX = 12;
 
 function unique(values: readonly string[]): string[] {
   return [...new Set(values)];
@@ -154,6 +156,32 @@ function latencyPercentiles(cells: readonly Cell[]): string | null {
   });
 }
 
+/** Memory over time; the round that stands for a cell is its last. */
+function memoryOverTime(cells: readonly Cell[]): string | null {
+  const some = cells.flatMap(({ peer, pattern, variation, rounds }) => {
+    const memory = rounds[rounds.length - 1].memory;
+    const name = `${peer} ${pattern} ${variation}`.trimEnd();
+    return memory === undefined || memory.bytes.length < 2 ? [] : [{ name, memory }];
+  });
+  if (some.length === 0) return null;
+  const longest = Math.max(...some.map(({ memory }) => memory.bytes.length));
+  const { everyMs } = some[0].memory;
+  const labelled = Math.max(1, Math.ceil(longest / MEMORY_LABELS_MAX));
+  return lineChart({
+    title: 'Memory of the broker over time',
+    xTitle: 'seconds',
+    xLabels: Array.from({ length: longest }, (_, at) =>
+      at % labelled === 0 ? String(Math.round((at * everyMs) / 1_000)) : '',
+    ),
+    series: some.map(({ name, memory }) => ({
+      name,
+      values: Array.from({ length: longest }, (_, at) => memory.bytes[at] ?? null),
+    })),
+    show: (value) => shown(value, 'bytes'),
+    isLogarithmic: false,
+  });
+}
+
 /**
  * The chart for a README: what each broker delivers in each pattern. Null when no pattern delivers.
  */
@@ -170,6 +198,7 @@ export function allCharts(results: Results): string[] {
     scaling(cells),
     latencyHistogram(cells),
     latencyPercentiles(cells),
+    memoryOverTime(cells),
     measureBars(cells, 'connections/s', 'Connections a second'),
     measureBars(cells, 'memory a connection', 'Memory of an idle connection'),
     measureBars(cells, 'filters/s', 'Filters subscribed a second'),

@@ -29,10 +29,19 @@ export interface LatencySummary {
   readonly distribution: readonly (readonly [number, number])[];
 }
 
+/** Memory of a broker over a run. */
+export interface MemoryCurve {
+  /** Milliseconds from one value to the next. */
+  readonly everyMs: number;
+  readonly bytes: readonly number[];
+}
+
 /** One run of one suite against one broker. */
 export interface Round {
   readonly measures: readonly Measure[];
   readonly latency: LatencySummary | null;
+  /** Where a suite watches whether it grows. */
+  readonly memory?: MemoryCurve;
   /** Not empty: the run has failed. */
   readonly faults: readonly PairFault[];
   /** What stands against trusting the numbers, such as a generator at its limit. */

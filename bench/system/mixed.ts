@@ -1,8 +1,9 @@
 /**
  * Everything at once, at a set rate: all QoS levels, small and large payloads, some readers slow,
  * some that come and go. What is looked for is what does not show in the others: memory that grows,
- * latencies that run away.
+ * event loops that stand, latencies that run away.
  */
+import { BrokerWatch } from '../support/broker-watch.js';
 import {
   clientIds,
   idleClient,
@@ -12,8 +13,8 @@ import {
 } from '../support/exchange-plan.js';
 import { type FrameShape, filterFor } from '../support/frame-format.js';
 import type { ClientPlan, LoadPlan } from '../support/load-plan.js';
-import { measured, publishMeasured, type SuiteContext, withLoad } from '../support/measure-load.js';
-import { median, type Round } from '../support/results.js';
+import { publishMeasured, type SuiteContext, withLoad } from '../support/measure-load.js';
+import type { Round } from '../support/results.js';
 import type { Suite } from './suite.js';
 
 const PAIRS = 60;
@@ -28,7 +29,6 @@ const VISITOR_EVERY = 6;
 /** A slow reader reads nothing for this long after each read. */
 const SLOW_PAUSE_MS = 20;
 const VISIT_MS = 400;
-const MEMORY_SAMPLE_MS = 250;
 
 function plan(context: SuiteContext): LoadPlan {
   const { settings } = context;
@@ -57,29 +57,22 @@ function plan(context: SuiteContext): LoadPlan {
   return { clients, publisherCount: pairs, ratePerSecond: settings.rate, takesLatency: true };
 }
 
-/** Memory near the beginning and near the end: whether it grows. */
-function memoryMeasures(samples: readonly number[]) {
-  const tenth = Math.max(1, Math.floor(samples.length / 10));
-  const middle = samples.slice(tenth, 2 * tenth + 1);
-  return [
-    ...measured('memory after a tenth', 'bytes', median(middle)),
-    ...measured('memory at the end', 'bytes', median(samples.slice(-tenth))),
-  ];
-}
-
 async function run(context: SuiteContext): Promise<Round> {
-  const { broker } = context;
   return withLoad(context, plan(context), async (load) => {
     await load.connect();
     await load.subscribe();
-    const samples: number[] = [];
-    const timer = setInterval(() => samples.push(broker.residentBytes() ?? 0), MEMORY_SAMPLE_MS);
+    const watch = new BrokerWatch(context.broker);
+    let round: Round;
     try {
-      const round = await publishMeasured(context, load);
-      return { ...round, measures: [...round.measures, ...memoryMeasures(samples)] };
+      round = await publishMeasured(context, load);
     } finally {
-      clearInterval(timer);
+      await watch.stop();
     }
+    return {
+      ...round,
+      measures: [...round.measures, ...watch.measures()],
+      memory: watch.curve(),
+    };
   });
 }
 

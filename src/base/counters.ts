@@ -33,13 +33,15 @@ export const Counter = {
   retainedBytes: 18,
   inflightMessages: 19,
   queuedMessages: 20,
+  /** Longest delay of the event loop in the last minute, in milliseconds. */
+  eventLoopDelayMs: 21,
 } as const;
 export type CounterName = keyof typeof Counter;
 
 /** From here to CLOSED_FROM a counter says what is there now; it goes when its shard goes. */
 const GAUGES_FROM = Counter.connectionsOpen;
 /** From here on, one counter for each reason to close a connection. */
-const CLOSED_FROM = Counter.queuedMessages + 1;
+const CLOSED_FROM = Counter.eventLoopDelayMs + 1;
 const CLOSE_REASONS = Object.values(CloseReason);
 const COUNTERS = CLOSED_FROM + CLOSE_REASONS.length;
 /** Whole cache lines, so that no two shards write to one. */
@@ -47,7 +49,10 @@ const BLOCK_BYTES = Math.ceil((COUNTERS * Float64Array.BYTES_PER_ELEMENT) / 128)
 const COUNTER_NAMES = Object.entries(Counter) as [CounterName, number][];
 const CLOSED_INDEX = new Map(CLOSE_REASONS.map((reason, at) => [reason, CLOSED_FROM + at]));
 
-/** The counters of one or more shards under their names, and the closed connections by reason. */
+/**
+ * The counters of one or more shards under their names, and the closed connections by reason. Sums,
+ * but for `eventLoopDelayMs`, which is the largest.
+ */
 export type CounterTotals = { [name in CounterName]: number } & {
   closed: { [reason in CloseReason]: number };
 };
@@ -86,14 +91,17 @@ export class Counters {
 }
 
 /**
- * The sums of all blocks, by name. Reads while the shards write: each word is right, all together
- * nearly.
+ * The sums of all blocks, by name, and the longest of the delays. Reads while the shards write: each
+ * word is right, all together nearly.
  */
 export function sumCounters(blocks: Iterable<SharedArrayBuffer>): CounterTotals {
   const sums = new Float64Array(COUNTERS);
   for (const block of blocks) {
     const words = new Float64Array(block);
-    for (let index = 0; index < COUNTERS; index++) sums[index] += words[index];
+    for (let index = 0; index < COUNTERS; index++) {
+      const isMaximum = index === Counter.eventLoopDelayMs;
+      sums[index] = isMaximum ? Math.max(sums[index], words[index]) : sums[index] + words[index];
+    }
   }
   return {
     ...(Object.fromEntries(COUNTER_NAMES.map(([name, at]) => [name, sums[at]])) as {

@@ -134,8 +134,12 @@ export const HELD_ACK_BYTES_MAX = PACKET_ID_MAX * 4;
 export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
 
 // ---- shard -------------------------------------------------------------------------------------
-/** Period of a shard's one timer, which looks at all its time-outs: they are this exact. */
+/** Period of the timer that looks at all of a shard's time-outs: they are this exact. */
 export const SWEEP_MS = 200;
+/** How often a shard looks how late its event loop is: a longer delay is not missed. */
+export const LOOP_DELAY_SAMPLE_MS = 20;
+/** For how long the longest delay of an event loop is told, in seconds. */
+export const LOOP_DELAY_WINDOW_SECONDS = 60;
 /**
  * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
  */

@@ -26,7 +26,8 @@ const SERVE_FLAGS: readonly Flag[] = [
 
 const HELP = `Usage: surgemq serve [flags]
 
-Runs the broker until SIGTERM or SIGINT; a second signal ends it at once.
+Runs the broker until SIGTERM or SIGINT; a second signal ends it at once. SIGUSR2 has it write its
+counters to the log.
 Settings come from the environment and, stronger, from flags:
 
 ${flagsHelp(SERVE_FLAGS)}
@@ -85,6 +86,15 @@ function stopSignal(): Promise<StopSignal> {
   });
 }
 
+/**
+ * Logs what the broker says of itself whenever SIGUSR2 asks for it. Whoever asks wants the answer,
+ * so it does not go by the log level.
+ */
+function logStatsOnSignal(server: Server): void {
+  const logger = createLogger('info');
+  process.on('SIGUSR2', () => logger.info({ stats: server.stats() }, 'stats'));
+}
+
 /** Runs the broker. @throws ConfigError, ServerError */
 export async function run(args: readonly string[]): Promise<number> {
   if (splitArgs(SERVE_FLAGS, args).values.has('help')) {
@@ -99,6 +109,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const server = new Server({ logger }, loaded);
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
   await server.listenAndServe();
+  logStatsOnSignal(server);
   logStart(logger, server, loaded.config);
   const outcome = await Promise.race([stopped, failed]);
   if (outcome instanceof Error) {

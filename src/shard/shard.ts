@@ -29,6 +29,7 @@ import type { TopicsProvider } from '../topics/provider.js';
 import { toTopicKey } from '../topics/topic.js';
 import { Backpressure } from './backpressure.js';
 import type { InjectedMessage, ShardStart } from './control.js';
+import { LoopDelay } from './loop-delay.js';
 import { PrimaryLine } from './primary-line.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
@@ -68,6 +69,7 @@ export class Shard implements ConnectionHost {
   readonly takeover: Takeover;
   readonly turn: Turn;
   readonly ticker = new Ticker(SWEEP_MS);
+  readonly loopDelay = new LoopDelay();
   isStopping = false;
   readonly #providers: ShardProviders;
   readonly #readSlice: Buffer;
@@ -128,6 +130,7 @@ export class Shard implements ConnectionHost {
     const sweeper = new Sweeper(this);
     this.ticker.add((now) => sweeper.sweep(now));
     this.ticker.start();
+    this.loopDelay.start();
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
   }

@@ -45,7 +45,9 @@ export class Sweeper {
     this.#shard.counters.set(Counter.queuedMessages, queued);
     this.#checkReaders(now);
     this.#ticks++;
-    if (this.#ticks % TICKS_A_SECOND === 0) line.onSecond();
+    if (this.#ticks % TICKS_A_SECOND !== 0) return;
+    line.onSecond();
+    this.#shard.counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 
   /**

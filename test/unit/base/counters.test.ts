@@ -36,6 +36,15 @@ test('the sum over shards is the sum of their words, also past 32 bits', () => {
   assert.equal(sumCounters([]).bytesSent, 0);
 });
 
+test('of the delays of event loops the longest counts', () => {
+  const blocks = [30, 120, 5].map((delay) => {
+    const block = createCounterBlock();
+    new Counters(block).set(Counter.eventLoopDelayMs, delay);
+    return block;
+  });
+  assert.equal(sumCounters(blocks).eventLoopDelayMs, 120);
+});
+
 test('of a dead shard the totals stay, its gauges go, its connections count as lost', () => {
   const [dead, heir] = [createCounterBlock(), createCounterBlock()];
   const counters = new Counters(dead);

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { ServerStats } from '../../../src/primary/stats.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
@@ -87,6 +88,19 @@ test('a second signal ends the process at once, with the exit code of that signa
   }
   const { code } = await serve.end();
   assert.ok(code === 130 || code === 143, `exit code ${code}`);
+});
+
+test('SIGUSR2 has the counters written to the log, whatever its level', async () => {
+  const serve = new Serve('--workers', '2');
+  await serve.until('broker is listening');
+  serve.child.kill('SIGUSR2');
+  const { stats } = await serve.until('stats');
+  const { shards, connectionsOpen, eventLoopDelayMs } = stats as ServerStats;
+  assert.equal(shards.length, 2);
+  assert.equal(connectionsOpen, 0);
+  assert.ok(eventLoopDelayMs >= 0);
+  serve.child.kill('SIGTERM');
+  assert.equal((await serve.end()).code, 0);
 });
 
 test('a provider that no shard can load is one line, and exit code 1', async () => {
