@@ -17,6 +17,13 @@ const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
+const IPPROTO_IP = 0;
+const IP_BIND_ADDRESS_NO_PORT = 24;
+/**
+ * Source addresses taken in turn on the loopback interface: a search for a free port gets slow when
+ * many of one address are in use, or were a minute ago.
+ */
+const SOURCE_ADDRESSES = 200;
 /** Connections whose CONNACK is not awaited before the next is opened. */
 const AHEAD = 64;
 const CONNACK_BYTES = 4;
@@ -25,6 +32,7 @@ type CFunction = (...parameters: (number | Buffer)[]) => number;
 
 interface Bindings {
   readonly socket: CFunction;
+  readonly bind: CFunction;
   readonly connect: CFunction;
   readonly setsockopt: CFunction;
   /** As opened so closed: Node's closeSync warns of descriptors that it has not opened. */
@@ -36,6 +44,7 @@ function load(): Bindings {
   const library = koffi.load(null);
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),
+    bind: library.func('int bind(int fd, const void *address, int length)'),
     connect: library.func('int connect(int fd, const void *address, int length)'),
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int name, const void *value, int length)',
@@ -49,9 +58,36 @@ export function canConnectIdle(host: string): boolean {
   return process.platform === 'linux' && isIPv4(host);
 }
 
+/** A struct sockaddr_in. */
+function socketAddress(host: string, port: number): Buffer {
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(AF_INET, 0);
+  address.writeUInt16BE(port, 2);
+  address.set(host.split('.').map(Number), 4);
+  return address;
+}
+
+/** Addresses to connect from, to `host`; none: the system's choice. */
+function sourceAddresses(host: string): Buffer[] {
+  if (!host.startsWith('127.')) return [];
+  return Array.from({ length: SOURCE_ADDRESSES }, (_, n) => socketAddress(`127.0.0.${n + 2}`, 0));
+}
+
+/** What all connections of a call have in common. */
+interface Opening {
+  readonly bindings: Bindings;
+  readonly to: Buffer;
+  readonly from: readonly Buffer[];
+  /** A struct timeval. */
+  readonly timeout: Buffer;
+}
+
+const ONE = Buffer.from([1, 0, 0, 0]);
+
 /** Connections of one thread. */
 export class IdleConnections {
   readonly #descriptors: number[] = [];
+  readonly #connack = Buffer.alloc(CONNACK_BYTES);
   #bindings: Bindings | null = null;
 
   /**
@@ -61,34 +97,40 @@ export class IdleConnections {
   open(host: string, port: number, clientIds: readonly string[], timeoutMs: number): Span {
     const bindings = load();
     this.#bindings = bindings;
-    const address = Buffer.alloc(16);
-    address.writeUInt16LE(AF_INET, 0);
-    address.writeUInt16BE(port, 2);
-    address.set(host.split('.').map(Number), 4);
     const timeout = Buffer.alloc(16);
     timeout.writeBigInt64LE(BigInt(Math.max(1, Math.ceil(timeoutMs / 1_000))), 0);
+    const to = socketAddress(host, port);
+    const opening = { bindings, to, from: sourceAddresses(host), timeout };
+    const packets = clientIds.map(connectPacket);
     const from = monotonicNs();
-    for (let index = 0; index < clientIds.length + AHEAD; index++) {
-      if (index < clientIds.length) this.#open(bindings, address, timeout, clientIds[index]);
+    for (let index = 0; index < packets.length + AHEAD; index++) {
+      if (index < packets.length) this.#open(opening, packets[index], index);
       if (index >= AHEAD) this.#takeConnack(index - AHEAD);
     }
     return { from, to: monotonicNs() };
   }
 
-  #open({ socket, connect, setsockopt }: Bindings, address: Buffer, timeout: Buffer, id: string) {
+  #open({ bindings, to, from, timeout }: Opening, packet: Buffer, index: number): void {
+    const { socket, setsockopt, bind, connect } = bindings;
     const descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) throw new BenchError(`client ${id}: no descriptor is left for it`);
+    if (descriptor < 0) throw new BenchError(`connection ${index}: no descriptor is left for it`);
     this.#descriptors.push(descriptor);
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);
-    if (connect(descriptor, address, address.length) < 0) {
-      throw new BenchError(`client ${id}: the broker does not take the connection`);
+    if (from.length > 0) {
+      const source = from[index % from.length];
+      // Where they may be used, that is; elsewhere the system chooses.
+      setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, ONE, ONE.length);
+      bind(descriptor, source, source.length);
     }
-    writeSync(descriptor, connectPacket(id));
+    if (connect(descriptor, to, to.length) < 0) {
+      throw new BenchError(`connection ${index}: the broker does not take it`);
+    }
+    writeSync(descriptor, packet);
   }
 
   #takeConnack(index: number): void {
     if (index >= this.#descriptors.length) return;
-    const connack = Buffer.alloc(CONNACK_BYTES);
+    const connack = this.#connack;
     let length = 0;
     try {
       while (length < CONNACK_BYTES) {

@@ -78,7 +78,8 @@ export interface LoadShare extends LoadPlan {
 
 /** What a thread is told; it answers each command before it takes the next. */
 export type LoadCommand =
-  | { readonly type: 'connect' }
+  /** All clients, or the first so many. */
+  | { readonly type: 'connect'; readonly limit: number }
   | { readonly type: 'subscribe' }
   | { readonly type: 'publish'; readonly messages: number; readonly durationMs: number }
   | { readonly type: 'receive'; readonly totals: Float64Array }

@@ -84,7 +84,9 @@ export class LoadThread {
   run(command: LoadCommand): Promise<LoadAnswers[LoadCommand['type']]> {
     switch (command.type) {
       case 'connect':
-        return this.#isIdle ? this.#connectIdle() : this.#inParts((client) => client.connect());
+        return this.#isIdle
+          ? this.#connectIdle(command.limit)
+          : this.#inParts((client) => client.connect(), command.limit);
       case 'subscribe':
         return this.#inParts((client) => client.subscribe());
       case 'publish':
@@ -98,16 +100,20 @@ export class LoadThread {
     }
   }
 
-  async #connectIdle(): Promise<Span> {
+  async #connectIdle(limit: number): Promise<Span> {
     const { host, port, clients, stallMs } = this.#share;
-    const ids = clients.map(({ clientId }) => clientId);
+    const ids = clients.slice(0, limit).map(({ clientId }) => clientId);
     return this.#idle.open(host, port, ids, stallMs);
   }
 
   /** Does something for all clients that stay, a bounded number at a time. */
-  async #inParts(action: (client: LoadClient) => Promise<void>): Promise<Span> {
+  async #inParts(
+    action: (client: LoadClient) => Promise<void>,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<Span> {
     const from = monotonicNs();
-    const rest = this.#clients.filter(({ plan }) => plan.stayMs === 0).values();
+    const staying = this.#clients.filter(({ plan }) => plan.stayMs === 0);
+    const rest = staying.slice(0, limit).values();
     let done = 0;
     let to = from;
     let ended = 0;

@@ -145,9 +145,19 @@ export class Load {
     return Promise.all(this.#members.map((member) => member.command(command)));
   }
 
-  /** Connects all clients. @returns from the first attempt to the last CONNACK. */
-  async connect(): Promise<Span> {
-    return longest(await this.#all({ type: 'connect' }));
+  /**
+   * Connects all clients, or about the first `limit`. @returns from the first attempt to the last
+   * CONNACK.
+   */
+  async connect(limit = Number.POSITIVE_INFINITY): Promise<Span> {
+    return longest(
+      await this.#all({ type: 'connect', limit: Math.ceil(limit / this.#members.length) }),
+    );
+  }
+
+  /** Closes the connections; others may be made. */
+  async disconnect(): Promise<void> {
+    await this.#all({ type: 'close' });
   }
 
   /**
@@ -201,7 +211,7 @@ export class Load {
   /** Closes the connections and ends the threads. */
   async close(): Promise<void> {
     try {
-      await this.#all({ type: 'close' });
+      await this.disconnect();
     } finally {
       for (const member of this.#members) member.close();
       await this.#pool.destroy();

@@ -36,11 +36,12 @@ async function run(context: SuiteContext): Promise<Round> {
   const { broker, settings } = context;
   const clients = settings.clients || CLIENTS;
   const warmup = Math.min(WARMUP_CLIENTS_MAX, Math.ceil(clients / 5));
-  await withLoad(context, plan(warmup), (load) => load.connect());
-  await settle();
-  const memoryBefore = broker.residentBytes();
-  broker.resetPeak();
   return withLoad(context, plan(clients), async (load) => {
+    await load.connect(warmup);
+    await load.disconnect();
+    await settle();
+    const memoryBefore = broker.residentBytes();
+    broker.resetPeak();
     const cpu = new CpuSpan(broker);
     const { from, to } = await load.connect();
     const brokerNs = cpu.brokerNs();
