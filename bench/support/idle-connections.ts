@@ -32,6 +32,7 @@ type CFunction = (...parameters: (number | Buffer)[]) => number;
 
 interface Bindings {
   readonly socket: CFunction;
+  readonly errno: () => number;
   readonly bind: CFunction;
   readonly connect: CFunction;
   readonly setsockopt: CFunction;
@@ -43,6 +44,7 @@ function load(): Bindings {
   const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi');
   const library = koffi.load(null);
   return {
+    errno: () => koffi.errno(),
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, int length)'),
     connect: library.func('int connect(int fd, const void *address, int length)'),
@@ -123,7 +125,7 @@ export class IdleConnections {
       bind(descriptor, source, source.length);
     }
     if (connect(descriptor, to, to.length) < 0) {
-      throw new BenchError(`connection ${index}: the broker does not take it`);
+      throw new BenchError(`connection ${index}: connect fails with errno ${bindings.errno()}`);
     }
     writeSync(descriptor, packet);
   }

@@ -1,9 +1,9 @@
 /**
  * Listens, accepts and gives each connection to a shard. Nothing here reads what a client sends:
- * sockets are paused from the first moment, so that every byte is left for the shard.
+ * every byte is left for the shard.
  */
 import { closeSync, openSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { devNull } from 'node:os';
 import { errorCode } from '../base/error-code.js';
 import { ConfigError } from '../base/errors.js';
@@ -15,6 +15,7 @@ import {
   parseListenUri,
 } from '../base/listen-uri.js';
 import type { Logger } from '../base/log.js';
+import { type Accepted, takeAccepted } from './accepted.js';
 import type { Handoff } from './handoff.js';
 import type { Placement } from './placement.js';
 import { RefusalReason, Refusals } from './refusals.js';
@@ -88,10 +89,11 @@ export class Acceptor {
     if (wanted === undefined) {
       throw new ConfigError([`cannot listen on ${uri}: it must be ${LISTEN_URI_ALLOWED}`]);
     }
-    const server = createServer({ pauseOnConnect: true, noDelay: true });
+    const server = createServer();
     const address = await bind(server, uri, wanted);
-    server.on('connection', (socket) => this.#onConnection(socket, address.uri));
-    server.on('error', (error) => this.#refusals.add(RefusalReason.acceptFailed, error.message));
+    const onFailed = (why: string): void => this.#refusals.add(RefusalReason.acceptFailed, why);
+    takeAccepted(server, (accepted) => this.#onAccepted(accepted, address.uri), onFailed);
+    server.on('error', (error) => onFailed(error.message));
     this.#listeners.push({ address, server });
     if (this.#isClosed) await this.close();
     else this.#startProbe();
@@ -111,32 +113,30 @@ export class Acceptor {
     );
   }
 
-  #onConnection(socket: Socket, listener: string): void {
+  #onAccepted(accepted: Accepted, listener: string): void {
     const { placement, handoff, maxConnections } = this.#options;
-    // A client that resets the connection meanwhile is no affair of anybody.
-    socket.on('error', ignore);
     if (placement.totalLoad() >= maxConnections) {
-      this.#refuse(socket, RefusalReason.maxConnections, `the limit is ${maxConnections}`);
+      this.#refuse(accepted, RefusalReason.maxConnections, `the limit is ${maxConnections}`);
       return;
     }
     const shardIndex = placement.place();
     if (shardIndex < 0) {
-      this.#refuse(socket, RefusalReason.noShard, 'no shard is running');
+      this.#refuse(accepted, RefusalReason.noShard, 'no shard is running');
       return;
     }
     try {
-      if (handoff.hand(shardIndex, socket, listener)) return;
-      this.#refuse(socket, RefusalReason.noShard, `shard ${shardIndex} is down`);
+      if (handoff.hand(shardIndex, accepted, listener)) return;
+      this.#refuse(accepted, RefusalReason.noShard, `shard ${shardIndex} is down`);
     } catch (error) {
       const isOut = OUT_OF_DESCRIPTORS.includes(errorCode(error));
       const reason = isOut ? RefusalReason.descriptorsExhausted : RefusalReason.acceptFailed;
-      this.#refuse(socket, reason, isOut ? RAISE_LIMIT : messageOf(error));
+      this.#refuse(accepted, reason, isOut ? RAISE_LIMIT : messageOf(error));
     }
     placement.takeBack(shardIndex);
   }
 
-  #refuse(socket: Socket, reason: RefusalReason, detail: string): void {
-    socket.destroy();
+  #refuse(accepted: Accepted, reason: RefusalReason, detail: string): void {
+    accepted.close();
     this.#refusals.add(reason, detail);
   }
 
@@ -181,8 +181,6 @@ function bind(server: Server, uri: string, wanted: ListenAddress): Promise<Bound
     });
   });
 }
-
-function ignore(): void {}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -17,6 +17,7 @@ import { MessageChannel, type Transferable } from 'node:worker_threads';
 import { errorCode } from '../base/error-code.js';
 import { closeDescriptor, createPipe, duplicateDescriptor } from '../base/libc.js';
 import type { ToShard } from '../shard/control.js';
+import type { Accepted } from './accepted.js';
 
 /** Sends a message to a shard. False when the shard is down: the message is lost. */
 export type PostToShard = (
@@ -29,13 +30,13 @@ export type PostToShard = (
 export interface Handoff {
   readonly kind: 'descriptor' | 'socket';
   /**
-   * Gives `socket`, just accepted and paused, to a shard; it is not the caller's any more.
+   * Gives a connection just accepted to a shard; it is not the caller's any more.
    * @param listener the URI of the listener it came by.
    * @returns false when the shard is down; the connection is closed then.
-   * @throws LibcError with code EMFILE when descriptors have run out; the socket is the caller's
-   * still.
+   * @throws LibcError with code EMFILE when descriptors have run out; the connection is the
+   * caller's still.
    */
-  hand(shardIndex: number, socket: Socket, listener: string): boolean;
+  hand(shardIndex: number, accepted: Accepted, listener: string): boolean;
   /**
    * A shard's thread is gone: closes the connections that were given to it and that it never took,
    * which would hang otherwise. @returns how many they were.
@@ -103,15 +104,15 @@ export class DescriptorHandoff implements Handoff {
     this.#takenBy = takenBy;
   }
 
-  hand(shardIndex: number, socket: Socket, listener: string): boolean {
-    const original = descriptorOf(socket);
+  hand(shardIndex: number, accepted: Accepted, listener: string): boolean {
+    const original = accepted.fd;
     if (original < 0) {
       // The client is gone already.
-      socket.destroy();
+      accepted.close();
       return true;
     }
     const fd = duplicateDescriptor(original);
-    socket.destroy();
+    accepted.close();
     const { ino: inode } = fstatSync(fd);
     if (!this.#post(shardIndex, { kind: 'descriptor', fd, listener })) {
       closeDescriptor(fd);
@@ -166,7 +167,10 @@ export class SocketHandoff implements Handoff {
     this.#post = post;
   }
 
-  hand(shardIndex: number, socket: Socket, listener: string): boolean {
+  hand(shardIndex: number, accepted: Accepted, listener: string): boolean {
+    const socket = accepted.toSocket();
+    // A client that resets the connection meanwhile is no affair of anybody.
+    socket.on('error', ignore);
     let isPosted = false;
     try {
       transferSocket(socket, (moved, transfer) => {
@@ -187,13 +191,7 @@ export class SocketHandoff implements Handoff {
   }
 }
 
-/** The descriptor of a socket, -1 if it has none any more. Node has no public name for it. */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as Socket & {
-    readonly _handle?: { readonly fd?: number } | null;
-  };
-  return handle?.fd ?? -1;
-}
+function ignore(): void {}
 
 /** The types of Node 20 do not know sockets as transferable. */
 function transferSocket(

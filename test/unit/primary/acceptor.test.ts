@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../../../src/base/errors.js';
 import { silentLogger } from '../../../src/base/log.js';
+import type { Accepted } from '../../../src/primary/accepted.js';
 import { Acceptor } from '../../../src/primary/acceptor.js';
 import type { Handoff } from '../../../src/primary/handoff.js';
 import { Placement } from '../../../src/primary/placement.js';
@@ -19,8 +20,8 @@ class KeepingHandoff implements Handoff {
   readonly listeners: string[] = [];
   onHanded: () => void = () => {};
 
-  hand(_shardIndex: number, socket: Socket, listener: string): boolean {
-    this.kept.push(socket);
+  hand(_shardIndex: number, accepted: Accepted, listener: string): boolean {
+    this.kept.push(accepted.toSocket());
     this.listeners.push(listener);
     this.onHanded();
     return true;
