@@ -22,19 +22,21 @@ export const Counter = {
   droppedQueueFull: 10,
   /** Messages larger than what may be queued or sent. */
   droppedOversize: 11,
+  /** Messages delivered and not kept as retained: as many or as large as may be are kept. */
+  droppedRetained: 12,
   /** Deliveries not acknowledged in time. */
-  ackTimeouts: 12,
+  ackTimeouts: 13,
   /** Clients that let the retries go by too. */
-  unresponsiveClients: 13,
-  connectionsOpen: 14,
-  sessions: 15,
-  subscriptions: 16,
-  retainedMessages: 17,
-  retainedBytes: 18,
-  inflightMessages: 19,
-  queuedMessages: 20,
+  unresponsiveClients: 14,
+  connectionsOpen: 15,
+  sessions: 16,
+  subscriptions: 17,
+  retainedMessages: 18,
+  retainedBytes: 19,
+  inflightMessages: 20,
+  queuedMessages: 21,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 21,
+  eventLoopDelayMs: 22,
 } as const;
 export type CounterName = keyof typeof Counter;
 

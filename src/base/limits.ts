@@ -144,6 +144,11 @@ export const LOOP_DELAY_WINDOW_SECONDS = 60;
  * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
+/**
+ * Between two log lines of a shard that say that messages are not retained: a full store stays full
+ * for hours, and a counter has every one of them.
+ */
+export const RETAINED_DROPS_LOG_INTERVAL_MS = 60_000;
 
 // ---- router ------------------------------------------------------------------------------------
 /**
@@ -284,6 +289,13 @@ export const SETTINGS = {
   maxInflight: { default: 1_024, min: 1, max: PACKET_ID_MAX },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  /**
+   * A retained message costs some 240 bytes beside its frame, and its topic once more: with the
+   * default bytes about a gigabyte at most, which is left in the heap of one worker on a machine of
+   * 8 GiB. At most what a JavaScript Map, which one worker may need for all, holds (16.7 million).
+   */
+  maxRetainedMessages: { default: 2_000_000, min: 0, max: 16_000_000 },
+  maxRetainedBytes: { default: 256 * MIB, min: 0, max: 64 * 1024 * MIB },
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   outboxBytes: { default: 1 * MIB, min: 16 * KIB, max: 1024 * MIB },
   /**

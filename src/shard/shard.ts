@@ -18,7 +18,7 @@ import { Interest } from '../router/interest.js';
 import { PeerLink } from '../router/peer-link.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
-import { RetainedStore } from '../router/retained-store.js';
+import { RetainedStore, retainedShare } from '../router/retained-store.js';
 import { RouteCache } from '../router/route.js';
 import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
@@ -100,7 +100,8 @@ export class Shard implements ConnectionHost {
     });
     this.arena = this.turn.arena;
     this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
-    const retained = new RetainedStore(providers.topics, this.counters);
+    const share = retainedShare(config, shardCount);
+    const retained = new RetainedStore(providers.topics, this.counters, share);
     this.router = new Router({
       ...this.#parts(shardIndex),
       retained,

@@ -4,7 +4,11 @@
  */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import { SWEEP_MS, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
+import {
+  RETAINED_DROPS_LOG_INTERVAL_MS,
+  SWEEP_MS,
+  UNREAD_REPLY_BYTES_MAX,
+} from '../base/limits.js';
 import type { Connection } from '../connection/connection.js';
 import type { Shard } from './shard.js';
 
@@ -17,6 +21,9 @@ export class Sweeper {
   #ticks = 0;
   #lookedAt = 0;
   #isPutOff = false;
+  /** How many retained messages were dropped when that was last said, and when it was. */
+  #dropsSaid = 0;
+  #dropsSaidAt = Number.NEGATIVE_INFINITY;
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -44,6 +51,7 @@ export class Sweeper {
     this.#shard.counters.set(Counter.inflightMessages, inflight);
     this.#shard.counters.set(Counter.queuedMessages, queued);
     this.#checkReaders(now);
+    this.#checkRetained(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
@@ -93,5 +101,25 @@ export class Sweeper {
       );
       outbox.stall();
     }
+  }
+
+  /** Says that messages are not retained: of the first at once, of those behind it now and then. */
+  #checkRetained(now: number): void {
+    const { counters } = this.#shard;
+    const dropped = counters.get(Counter.droppedRetained);
+    const isSaidLately = now - this.#dropsSaidAt < RETAINED_DROPS_LOG_INTERVAL_MS;
+    if (dropped === this.#dropsSaid || isSaidLately) return;
+    const fields = {
+      dropped: dropped - this.#dropsSaid,
+      retainedMessages: counters.get(Counter.retainedMessages),
+      retainedBytes: counters.get(Counter.retainedBytes),
+    };
+    this.#shard.log(
+      'warn',
+      fields,
+      'messages not retained: raise maxRetainedMessages or maxRetainedBytes, or clear topics',
+    );
+    this.#dropsSaid = dropped;
+    this.#dropsSaidAt = now;
   }
 }

@@ -20,6 +20,7 @@ import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
+const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
 
 interface Sent {
   readonly kind: number;
@@ -160,7 +161,7 @@ describe('a replay of retained messages', () => {
     const sides: Side[] = [];
     for (const index of [0, 1]) {
       const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
-      sides.push(new Side(index, new RetainedStore(topics, new Counters())));
+      sides.push(new Side(index, new RetainedStore(topics, new Counters(), SHARE)));
     }
     [here, there] = sides;
     reader = new Reader(here);

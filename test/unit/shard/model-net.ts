@@ -192,7 +192,8 @@ export class ModelShard {
     const counters = new Counters();
     const shared = { shardIndex: index, routes: this.routes, link, topics, counters };
     const pressure = { onFed() {} };
-    const retained = new RetainedStore(topics, counters);
+    const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
+    const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;
     this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
     this.registry = new SessionRegistry({ ...shared, store, interest, limits: LIMITS, line });

@@ -1,0 +1,107 @@
+/** Bounds on what clients may leave in a broker's memory: kept, counted, and told where due. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CounterName } from '../../src/base/counters.js';
+import { unique } from '../support/broker.js';
+import { describeTheme, numbers, type Theme } from '../support/suite.js';
+import type { TestClient } from '../support/test-client.js';
+import { eventually } from '../support/waiting.js';
+
+/** Divided by 1 and by 3. */
+const RETAINED_MAX = 30;
+const RETAINED_BYTES_MAX = 6_000;
+
+function counter(theme: Theme, name: CounterName): number {
+  return theme.broker.server.stats()[name];
+}
+
+/** Retains each payload on a topic of its own below `prefix`. */
+async function retainAll(client: TestClient, prefix: string, payloads: string[]): Promise<void> {
+  for (const [at, payload] of payloads.entries()) {
+    await client.publish(`${prefix}/${at}`, payload, { qos: 1, retain: true });
+  }
+}
+
+/** Topics that have a retained message, and that message, as a new subscriber finds them. */
+async function retainedBelow(theme: Theme, prefix: string): Promise<Map<string, string>> {
+  const subscriber = await theme.broker.client({ clientId: unique('finder') });
+  await subscriber.subscribe([`${prefix}/#`, 1]);
+  const messages = await subscriber.nextMessages(counter(theme, 'retainedMessages'));
+  await subscriber.disconnect();
+  return new Map(messages.map(({ topic, payload }) => [topic, payload]));
+}
+
+describeTheme(
+  'maxRetainedMessages',
+  (theme) => {
+    test('bounds what is retained; all is delivered, replaced and cleared as ever', async () => {
+      const prefix = unique('bounded');
+      const count = 10 * RETAINED_MAX;
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      const watcher = await theme.broker.client({ clientId: unique('watcher') });
+      await watcher.subscribe([`${prefix}/#`, 1]);
+      await retainAll(publisher, prefix, numbers(1, count));
+      const delivered = await watcher.nextMessages(count);
+      assert.deepEqual(
+        new Set(delivered.map(({ payload }) => payload)),
+        new Set(numbers(1, count)),
+      );
+      const dropped = () => counter(theme, 'droppedRetained');
+      const retained = () => counter(theme, 'retainedMessages');
+      const isAllSeen = () => dropped() + retained() === count;
+      await eventually(isAllSeen, 'what is not kept to be counted');
+      assert.equal(retained(), RETAINED_MAX);
+
+      const kept = await retainedBelow(theme, prefix);
+      for (const topic of kept.keys()) {
+        await publisher.publish(topic, 'newer', { qos: 1, retain: true });
+      }
+      await watcher.nextMessages(RETAINED_MAX);
+      const newer = await retainedBelow(theme, prefix);
+      assert.deepEqual([...newer.keys()].sort(), [...kept.keys()].sort());
+      assert.deepEqual([...new Set(newer.values())], ['newer']);
+
+      const [cleared] = kept.keys();
+      await publisher.publish(cleared, '', { qos: 1, retain: true });
+      await eventually(() => retained() === RETAINED_MAX - 1, 'the loss');
+      assert.equal(dropped(), count - RETAINED_MAX);
+      // Among so many topics is one of the worker that has room now.
+      await retainAll(publisher, `${prefix}/next`, numbers(1, count));
+      await eventually(() => retained() === RETAINED_MAX, 'a new one');
+      const isSaid = () =>
+        theme.broker.logs.some(({ level, message }) => {
+          return level === 'warn' && message.startsWith('messages not retained');
+        });
+      await eventually(isSaid, 'a log line');
+    });
+  },
+  { maxRetainedMessages: RETAINED_MAX },
+);
+
+describeTheme(
+  'maxRetainedBytes',
+  (theme) => {
+    test('bounds what is retained; a topic whose last message does not fit has none', async () => {
+      const prefix = unique('bounded');
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      await publisher.publish(`${prefix}/first`, 'small', { qos: 1, retain: true });
+      assert.deepEqual([...(await retainedBelow(theme, prefix)).values()], ['small']);
+      const watcher = await theme.broker.client({ clientId: unique('watcher') });
+      await watcher.subscribe([`${prefix}/first`, 0]);
+      await watcher.nextMessage();
+      const large = 'x'.repeat(RETAINED_BYTES_MAX);
+      await publisher.publish(`${prefix}/first`, large, { qos: 1, retain: true });
+      assert.equal((await watcher.nextMessage()).payload, large);
+      await eventually(() => counter(theme, 'droppedRetained') === 1, 'the loss to be counted');
+      assert.equal(counter(theme, 'retainedMessages'), 0);
+
+      await retainAll(publisher, prefix, new Array<string>(100).fill('x'.repeat(500)));
+      const messages = () => counter(theme, 'retainedMessages');
+      await eventually(() => messages() + counter(theme, 'droppedRetained') === 101, 'all of them');
+      const bytes = counter(theme, 'retainedBytes');
+      assert.ok(bytes > RETAINED_BYTES_MAX / 2 && bytes <= RETAINED_BYTES_MAX, `${bytes} bytes`);
+      assert.equal((await retainedBelow(theme, prefix)).size, messages());
+    });
+  },
+  { maxRetainedBytes: RETAINED_BYTES_MAX },
+);
