@@ -24,19 +24,21 @@ export const Counter = {
   droppedOversize: 11,
   /** Messages delivered and not kept as retained: as many or as large as may be are kept. */
   droppedRetained: 12,
+  /** Filters refused to clients that have as many subscriptions as a client may have. */
+  refusedSubscriptions: 13,
   /** Deliveries not acknowledged in time. */
-  ackTimeouts: 13,
+  ackTimeouts: 14,
   /** Clients that let the retries go by too. */
-  unresponsiveClients: 14,
-  connectionsOpen: 15,
-  sessions: 16,
-  subscriptions: 17,
-  retainedMessages: 18,
-  retainedBytes: 19,
-  inflightMessages: 20,
-  queuedMessages: 21,
+  unresponsiveClients: 15,
+  connectionsOpen: 16,
+  sessions: 17,
+  subscriptions: 18,
+  retainedMessages: 19,
+  retainedBytes: 20,
+  inflightMessages: 21,
+  queuedMessages: 22,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 22,
+  eventLoopDelayMs: 23,
 } as const;
 export type CounterName = keyof typeof Counter;
 

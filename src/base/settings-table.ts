@@ -161,6 +161,14 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showBytes(SETTINGS.maxQueuedBytes.default),
     summary: 'Bytes that wait for one absent or slow client.',
   },
+  maxSubscriptions: {
+    environment: 'SURGEMQ_MAX_SUBSCRIPTIONS',
+    flag: 'max-subscriptions',
+    option: 'maxSubscriptions',
+    type: type.wholeNumber(SETTINGS.maxSubscriptions),
+    default: String(SETTINGS.maxSubscriptions.default),
+    summary: 'Subscriptions of one client; further filters are refused in the SUBACK.',
+  },
   maxRetainedMessages: {
     environment: 'SURGEMQ_MAX_RETAINED_MESSAGES',
     flag: 'max-retained-messages',

@@ -105,3 +105,54 @@ describeTheme(
   },
   { maxRetainedBytes: RETAINED_BYTES_MAX },
 );
+
+describeTheme(
+  'maxSubscriptions',
+  (theme) => {
+    const REFUSED = 0x80;
+
+    // [MQTT-3.9.3-2] [MQTT-3.8.4-5]
+    test('refuses filters beyond it, one by one, and counts and tells them', async () => {
+      const name = unique('many');
+      const clientId = unique('subscriber');
+      const before = counter(theme, 'refusedSubscriptions');
+      const client = await theme.broker.client({ clientId });
+      const filter = (n: number) => `${name}/${n}`;
+      assert.deepEqual(await client.subscribe([filter(1), 0], [filter(2), 1]), [0, 1]);
+      // The same filter twice is one subscription.
+      const mixed = [filter(3), filter(3), filter(4), filter(1), 'a#', filter(2)] as const;
+      assert.deepEqual(
+        await client.subscribe(...mixed.map((each): [string, number] => [each, 2])),
+        [2, 2, REFUSED, 2, REFUSED, 2],
+      );
+      assert.deepEqual(await client.subscribe([filter(5), 0], [filter(6), 0]), [REFUSED, REFUSED]);
+      for (const n of [6, 5, 4, 3, 2, 1]) await client.publish(filter(n), String(n), { qos: 1 });
+      assert.deepEqual(
+        (await client.nextMessages(3)).map(({ payload }) => payload),
+        ['3', '2', '1'],
+      );
+      const counted = () => counter(theme, 'refusedSubscriptions') - before;
+      assert.equal(counted(), 3);
+      const lines = () => theme.broker.logs.filter(({ fields }) => fields.refused !== undefined);
+      await eventually(() => lines().length > 0, 'a log line');
+      const { level, fields } = lines()[0];
+      assert.deepEqual([level, fields.clientId, fields.refused], ['warn', clientId, 1]);
+      await client.ping();
+      assert.equal(lines().length, 1, 'one line for a connection');
+    });
+
+    test('has room again for as many as were unsubscribed, in a resumed session too', async () => {
+      const name = unique('again');
+      const clientId = unique('subscriber');
+      const first = await theme.broker.client({ clientId, cleanSession: false });
+      await first.subscribe([`${name}/1`, 0], [`${name}/2`, 0], [`${name}/3`, 0]);
+      await first.disconnect();
+      const next = await theme.broker.client({ clientId, cleanSession: false });
+      assert.deepEqual(await next.subscribe([`${name}/4`, 0], [`${name}/1`, 1]), [REFUSED, 1]);
+      await next.unsubscribe(`${name}/2`);
+      assert.deepEqual(await next.subscribe([`${name}/4`, 0], [`${name}/5`, 0]), [0, REFUSED]);
+      await next.disconnect();
+    });
+  },
+  { maxSubscriptions: 3 },
+);
