@@ -66,7 +66,8 @@ export class Session {
   /** Made by the first QoS 2 publication of the client. */
   incomingQos2: IncomingQos2 | null = null;
   /**
-   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts).
+   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts),
+   * none when it has ended.
    */
   sourceMask = ALL_SOURCES;
   /** Set while retained messages are replayed to it. */
@@ -158,6 +159,19 @@ export class Session {
       this.incomingQos2 = new IncomingQos2();
       this.incomingQos2.restore(snapshot.incomingQos2);
     }
+  }
+
+  /**
+   * Ends the session: it takes nothing more, and keeps nothing.
+   * @returns its subscriptions, which may be routed to it a while longer.
+   */
+  end(): ReadonlyMap<string, QoS> {
+    const { subscriptions } = this;
+    this.sourceMask = 0;
+    this.window = null;
+    this.incomingQos2 = null;
+    this.#subscriptions = null;
+    return subscriptions;
   }
 
   /** Plain data of everything but the subscriptions' routing, which is the shard's to move. */

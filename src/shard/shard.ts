@@ -95,6 +95,7 @@ export class Shard implements ConnectionHost {
     this.routes = new RouteCache(providers.topics, shardCount);
     this.turn = new Turn(this.link, new ShardRecords(this), {
       onDrained: () => this.replays.pump(),
+      onTurn: () => this.#onTurn(),
       beforeFlush: () => this.interest.flush(),
       afterFlush: () => this.#afterFlush(),
     });
@@ -121,6 +122,7 @@ export class Shard implements ConnectionHost {
       topics: providers.topics,
       interest: this.interest,
       limits: config,
+      schedule,
     });
     this.takeover = new Takeover({
       ...this.#parts(shardIndex),
@@ -299,6 +301,11 @@ export class Shard implements ConnectionHost {
     this.counters.add(Counter.connectionsOpen, 1);
     if (this.isStopping) socket.destroy();
     return connection;
+  }
+
+  #onTurn(): void {
+    // What would be removed goes with the shard anyway.
+    if (!this.isStopping) this.registry.onTurn();
   }
 
   #afterFlush(): void {

@@ -156,3 +156,33 @@ describeTheme(
   },
   { maxSubscriptions: 3 },
 );
+
+describeTheme('a session of many subscriptions', (theme) => {
+  // Ending it was one step, in which nobody else of its shard was served.
+  test('that is ended leaves none to the next of its client id, nor to the counters', async () => {
+    const FILTERS = 20_000;
+    const name = unique('many');
+    const clientId = unique('subscriber');
+    const before = counter(theme, 'subscriptions');
+    const publisher = await theme.broker.client({ clientId: unique('publisher') });
+    const first = await theme.broker.client({ clientId, cleanSession: false });
+    for (let from = 0; from < FILTERS; from += 5_000) {
+      const filters = numbers(from, from + 4_999);
+      await first.subscribe(...filters.map((n): [string, number] => [`${name}/${n}/+`, 1]));
+    }
+    assert.equal(counter(theme, 'subscriptions') - before, FILTERS);
+    await first.disconnect();
+    const next = await theme.broker.client({ clientId, cleanSession: true });
+    assert.equal(next.sessionPresent, false);
+    const [kept, gone] = [`${name}/${FILTERS - 1}/x`, `${name}/${FILTERS - 2}/x`];
+    await next.subscribe([kept, 1]);
+    await publisher.publish(gone, 'gone', { qos: 1 });
+    await publisher.publish(kept, 'kept', { qos: 1 });
+    assert.deepEqual(await next.messagesUntil('kept'), []);
+    const left = () => counter(theme, 'subscriptions') - before;
+    await eventually(() => left() === 1, 'its subscriptions to be gone');
+    await publisher.publish(gone, 'gone', { qos: 1 });
+    await publisher.publish(kept, 'end', { qos: 1 });
+    assert.deepEqual(await next.messagesUntil('end'), []);
+  });
+});

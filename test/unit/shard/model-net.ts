@@ -196,7 +196,8 @@ export class ModelShard {
     const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;
     this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
-    this.registry = new SessionRegistry({ ...shared, store, interest, limits: LIMITS, line });
+    const limits = LIMITS;
+    this.registry = new SessionRegistry({ ...shared, store, interest, limits, line, schedule });
     const { registry } = this;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
     const { router, routes, takeover } = this;
@@ -208,6 +209,7 @@ export class ModelShard {
   /** The end of a turn. */
   endTurn(): void {
     this.isScheduled = false;
+    this.registry.onTurn();
     this.interest.flush();
     this.line.flush();
     this.arena.rewind();
