@@ -151,6 +151,11 @@ export const LOOP_DELAY_WINDOW_SECONDS = 60;
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
 /**
+ * Characters of a text in a shard's log line; the rest is left out. Clients choose some of them, and
+ * a client id may have 65,535 bytes. UUIDs and the names in certificates are shorter than this.
+ */
+export const LOG_TEXT_LENGTH_MAX = 256;
+/**
  * Between two log lines of a shard that say that messages are not retained: a full store stays full
  * for hours, and a counter has every one of them.
  */

@@ -1,11 +1,13 @@
 /** Bounds on what clients may leave in a broker's memory: kept, counted, and told where due. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import type { CounterName } from '../../src/base/counters.js';
+import { LOG_TEXT_LENGTH_MAX } from '../../src/base/limits.js';
 import { unique } from '../support/broker.js';
 import { describeTheme, numbers, type Theme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
-import { eventually } from '../support/waiting.js';
+import { eventually, within } from '../support/waiting.js';
 
 /** Divided by 1 and by 3. */
 const RETAINED_MAX = 30;
@@ -184,5 +186,22 @@ describeTheme('a session of many subscriptions', (theme) => {
     await publisher.publish(gone, 'gone', { qos: 1 });
     await publisher.publish(kept, 'end', { qos: 1 });
     assert.deepEqual(await next.messagesUntil('end'), []);
+  });
+});
+
+describeTheme('a client id of 65,535 bytes', (theme) => {
+  test('is shortened in the log, and whole everywhere else', async () => {
+    const clientId = unique('long').padEnd(65_535, 'x');
+    const said = within(once(theme.broker.server, 'disconnected'), 'an event');
+    const client = await theme.broker.client({ clientId });
+    await client.cut();
+    const [whole] = await said;
+    assert.ok(whole === clientId);
+    const line = () =>
+      theme.broker.logs.find(({ fields }) => {
+        return String(fields.clientId).startsWith(clientId.slice(0, 100));
+      });
+    await eventually(() => line() !== undefined, 'a log line');
+    assert.equal(line()?.fields.clientId, `${clientId.slice(0, LOG_TEXT_LENGTH_MAX)}…`);
   });
 });
