@@ -35,7 +35,9 @@ export const Counter = {
   subscriptions: 18,
   retainedMessages: 19,
   retainedBytes: 20,
+  /** Messages sent and not acknowledged, those that absent clients left so among them. */
   inflightMessages: 21,
+  /** Messages that wait to be sent for the first time, to absent clients too. */
   queuedMessages: 22,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
   eventLoopDelayMs: 23,

@@ -100,7 +100,7 @@ export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
 /**
  * For each so many filters of ended sessions that are still to be removed, a turn removes another
  * SUBSCRIBE_BYTES_PER_TURN of them: clients that come and go cannot have them pile up for ever. The
- * 100,000 of one client take 3 ms of the first turns, ten times that before the code is compiled.
+ * 100,000 of one client take 3 ms of the first turns, ten times that before it is compiled.
  */
 export const ENDED_FILTERS_PER_SHARE = 65_536;
 
@@ -151,8 +151,8 @@ export const LOOP_DELAY_WINDOW_SECONDS = 60;
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
 /**
- * Characters of a text in a shard's log line; the rest is left out. Clients choose some of them, and
- * a client id may have 65,535 bytes. UUIDs and the names in certificates are shorter than this.
+ * Characters of a text in a shard's log line; the rest is left out. Clients choose some of them: a
+ * client id may have 65,535 bytes. UUIDs and the names in certificates are shorter than this.
  */
 export const LOG_TEXT_LENGTH_MAX = 256;
 /**

@@ -6,6 +6,7 @@ import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Interest } from '../router/interest.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
+import { AbsentQueues } from '../sessions/absent-queues.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
 import { Session } from '../sessions/session.js';
 import type { SessionStore } from '../sessions/session-store.js';
@@ -37,6 +38,8 @@ export interface RegistryParts {
 
 /** One a shard. */
 export class SessionRegistry {
+  /** What waits for absent clients. */
+  readonly absentQueues = new AbsentQueues();
   readonly #parts: RegistryParts;
   /** A stack: in which order they are forgotten makes no difference to anybody. */
   readonly #ended: Ended[] = [];
@@ -61,7 +64,15 @@ export class SessionRegistry {
     claim: number,
   ): Session {
     const { store, counters, limits } = this.#parts;
-    const session = new Session(clientId, cleanSession, protocolVersion, claim, limits);
+    const { absentQueues } = this;
+    const session = new Session(
+      clientId,
+      cleanSession,
+      protocolVersion,
+      claim,
+      limits,
+      absentQueues,
+    );
     store.set(clientId, session);
     counters.add(Counter.sessions, 1);
     return session;

@@ -31,7 +31,7 @@ export class Sweeper {
 
   /** One look at everything. `now` is coarse time in milliseconds. */
   sweep(now: number): void {
-    const { connections, line } = this.#shard;
+    const { connections, counters, registry, line } = this.#shard;
     // The thread was busy: what clients have sent meanwhile is to be read before they are judged.
     const isLate = now - this.#lookedAt > 2 * SWEEP_MS;
     this.#lookedAt = now;
@@ -48,14 +48,15 @@ export class Sweeper {
       if (window.inflight > 0) this.#checkAcks(connection, now);
       else window.release();
     }
-    this.#shard.counters.set(Counter.inflightMessages, inflight);
-    this.#shard.counters.set(Counter.queuedMessages, queued);
+    const { absentQueues } = registry;
+    counters.set(Counter.inflightMessages, inflight + absentQueues.inflightMessages);
+    counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
     this.#checkReaders(now);
     this.#checkRetained(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
-    this.#shard.counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
+    counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 
   /**

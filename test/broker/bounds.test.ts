@@ -205,3 +205,49 @@ describeTheme('a client id of 65,535 bytes', (theme) => {
     assert.equal(line()?.fields.clientId, `${clientId.slice(0, LOG_TEXT_LENGTH_MAX)}…`);
   });
 });
+
+describeTheme('queuedMessages', (theme) => {
+  test('counts what waits for the absent until they take it or their sessions end', async () => {
+    const topic = unique('absent');
+    const clientIds = [unique('absent'), unique('absent')];
+    const publisher = await theme.broker.client({ clientId: unique('publisher') });
+    for (const clientId of clientIds) {
+      const client = await theme.broker.client({ clientId, cleanSession: false });
+      await client.subscribe([topic, 1]);
+      await client.disconnect();
+    }
+    await publisher.publishAll(topic, numbers(1, 20), { qos: 1 });
+    const queued = () => counter(theme, 'queuedMessages');
+    await eventually(() => queued() === 40, 'both queues to be counted');
+    // On another shard, if there is one.
+    const back = await theme.broker.client({ clientId: clientIds[0], cleanSession: false });
+    await back.nextMessages(20);
+    await eventually(() => queued() === 20, 'one queue to be left');
+    const fresh = await theme.broker.client({ clientId: clientIds[1], cleanSession: true });
+    await fresh.ping();
+    await eventually(() => queued() === 0, 'no queue to be left');
+  });
+
+  test('leaves to inflightMessages what a client left unacknowledged', async () => {
+    const topic = unique('absent');
+    const clientId = unique('absent');
+    const publisher = await theme.broker.client({ clientId: unique('publisher') });
+    const options = { clientId, cleanSession: false };
+    const first = await theme.broker.client({ ...options, acknowledge: false });
+    await first.subscribe([topic, 1]);
+    await publisher.publishAll(topic, numbers(1, 5), { qos: 1 });
+    await first.nextMessages(5);
+    await first.cut();
+    await eventually(() => counter(theme, 'connectionsOpen') === 1, 'the cut to be seen');
+    await publisher.publishAll(topic, numbers(6, 8), { qos: 1 });
+    const isKept = () =>
+      counter(theme, 'inflightMessages') === 5 && counter(theme, 'queuedMessages') === 3;
+    await eventually(isKept, 'both to be counted');
+    const next = await theme.broker.client(options);
+    await next.nextMessages(8);
+    const isGone = () =>
+      counter(theme, 'inflightMessages') === 0 && counter(theme, 'queuedMessages') === 0;
+    await eventually(isGone, 'both to be delivered');
+    await next.disconnect();
+  });
+});

@@ -16,6 +16,7 @@ import { RetainedReplays } from '../../../src/router/retained-replay.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
@@ -102,7 +103,7 @@ class Side {
 
 /** A connected session that notes what it gets: `topic=payload/qos`, `!` for RETAIN. */
 class Reader {
-  readonly session = new Session('reader', true, 4, 1, LIMITS);
+  readonly session = new Session('reader', true, 4, 1, LIMITS, new AbsentQueues());
   readonly got: string[] = [];
   readonly outlet = {
     isStalled: false,
@@ -118,7 +119,7 @@ class Reader {
 
   constructor(side: Side) {
     this.#side = side;
-    this.session.outlet = this.outlet;
+    this.session.attach(this.outlet);
   }
 
   #fill(): void {

@@ -119,7 +119,7 @@ export class ModelConnection {
     client.open.add(this);
     this.state = ConnectionState.open;
     this.session = session;
-    session.outlet = this.outlet;
+    session.attach(this.outlet);
     if (!sessionPresent) {
       client.beginSession();
       this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
@@ -136,7 +136,7 @@ export class ModelConnection {
     if (this.client.connection === this) this.client.connection = null;
     this.client.open.delete(this);
     this.state = ConnectionState.closed;
-    if (this.session !== null) this.session.outlet = null;
+    this.session?.detach();
     this.session = null;
   }
 

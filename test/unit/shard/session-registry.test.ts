@@ -83,7 +83,8 @@ describe('the end of a session with many subscriptions', () => {
     test(`ends deliveries of QoS ${qos} to it at once`, () => {
       const session = makeSession('ended', MANY, qos);
       let appended = 0;
-      session.outlet = { append: () => appended++, wake: () => appended++ } as unknown as Outlet;
+      const outlet = { append: () => appended++, wake: () => appended++ };
+      session.attach(outlet as unknown as Outlet);
       shard.publish(['0:0']);
       const appendedBefore = appended;
       assert.ok(appendedBefore > 0);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { Counter, Counters } from '../../../src/base/counters.js';
 import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../../../src/base/limits.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import type { Shard } from '../../../src/shard/shard.js';
 import { Sweeper } from '../../../src/shard/sweeper.js';
 
@@ -19,6 +20,7 @@ describe('a sweeper', () => {
     const shard = {
       counters,
       connections: new Map(),
+      registry: { absentQueues: new AbsentQueues() },
       heavyOutboxes: new Set(),
       config: {},
       line: { onSecond() {} },
