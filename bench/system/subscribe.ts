@@ -3,6 +3,7 @@
  * when there are many filters that have nothing to do with it. Every message has another topic than
  * the one before, so that none is helped by its neighbour.
  */
+import { SETTINGS } from '../../src/base/limits.js';
 import { clientIds, exchangePlan, idleClient } from '../support/exchange-plan.js';
 import type { LoadPlan } from '../support/load-plan.js';
 import {
@@ -20,13 +21,15 @@ import type { Suite } from './suite.js';
 const FEW_FILTERS = 1_000;
 /** Topics in rotation unless the settings say how many. */
 const TOPICS = 50_000;
-const HOLDERS = 10;
+const HOLDERS_MIN = 10;
 
-/** Clients that hold filters `from` to `to` among them. */
+/** Clients that hold filters `from` to `to` among them: none has more than a client may have. */
 function holders(from: number, to: number): LoadPlan {
   const id = clientIds('holder');
-  const step = Math.ceil((to - from) / HOLDERS);
-  const clients = Array.from({ length: HOLDERS }, (_, index) => ({
+  const needed = Math.ceil((to - from) / SETTINGS.maxSubscriptions.default);
+  const count = Math.max(HOLDERS_MIN, needed);
+  const step = Math.ceil((to - from) / count);
+  const clients = Array.from({ length: count }, (_, index) => ({
     ...idleClient(id(index)),
     subscribe: {
       filters: {

@@ -36,6 +36,12 @@ export interface Config {
   readonly maxQueuedMessages: number;
   /** Bytes of those messages. */
   readonly maxQueuedBytes: number;
+  /** Subscriptions of one client. */
+  readonly maxSubscriptions: number;
+  /** Retained messages of all shards together, an equal share each. */
+  readonly maxRetainedMessages: number;
+  /** Bytes of those messages, as frames. */
+  readonly maxRetainedBytes: number;
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   readonly outboxBytes: number;
   /** A subscriber that reads nothing for this long loses QoS 0 messages, in milliseconds. */
@@ -86,6 +92,12 @@ export interface ServerOptions {
   readonly maxQueuedMessages?: number | undefined;
   /** Bytes of those messages. */
   readonly maxQueuedBytes?: BytesOption | undefined;
+  /** Subscriptions of one client, 1 to 10,000,000. */
+  readonly maxSubscriptions?: number | undefined;
+  /** Retained messages of all workers together, an equal share each, 0 to 16,000,000. */
+  readonly maxRetainedMessages?: number | undefined;
+  /** Bytes of those messages. */
+  readonly maxRetainedBytes?: BytesOption | undefined;
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   readonly outboxBytes?: BytesOption | undefined;
   /** Time without reading after which a subscriber loses QoS 0 messages. */

@@ -22,19 +22,25 @@ export const Counter = {
   droppedQueueFull: 10,
   /** Messages larger than what may be queued or sent. */
   droppedOversize: 11,
+  /** Messages delivered and not kept as retained: as many or as large as may be are kept. */
+  droppedRetained: 12,
+  /** Filters refused to clients that have as many subscriptions as a client may have. */
+  refusedSubscriptions: 13,
   /** Deliveries not acknowledged in time. */
-  ackTimeouts: 12,
+  ackTimeouts: 14,
   /** Clients that let the retries go by too. */
-  unresponsiveClients: 13,
-  connectionsOpen: 14,
-  sessions: 15,
-  subscriptions: 16,
-  retainedMessages: 17,
-  retainedBytes: 18,
-  inflightMessages: 19,
-  queuedMessages: 20,
+  unresponsiveClients: 15,
+  connectionsOpen: 16,
+  sessions: 17,
+  subscriptions: 18,
+  retainedMessages: 19,
+  retainedBytes: 20,
+  /** Messages sent and not acknowledged, those that absent clients left so among them. */
+  inflightMessages: 21,
+  /** Messages that wait to be sent for the first time, to absent clients too. */
+  queuedMessages: 22,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 21,
+  eventLoopDelayMs: 23,
 } as const;
 export type CounterName = keyof typeof Counter;
 

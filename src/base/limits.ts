@@ -97,6 +97,12 @@ export const TURN_FLUSH_BYTES = 256 * KIB;
  */
 export const SUBSCRIBE_FRAMES_PER_TURN = 256;
 export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
+/**
+ * For each so many filters of ended sessions that are still to be removed, a turn removes another
+ * SUBSCRIBE_BYTES_PER_TURN of them: clients that come and go cannot have them pile up for ever. The
+ * 100,000 of one client take 3 ms of the first turns, ten times that before it is compiled.
+ */
+export const ENDED_FILTERS_PER_SHARE = 65_536;
 
 // ---- writing -----------------------------------------------------------------------------------
 /**
@@ -144,6 +150,16 @@ export const LOOP_DELAY_WINDOW_SECONDS = 60;
  * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
+/**
+ * Characters of a text in a shard's log line; the rest is left out. Clients choose some of them: a
+ * client id may have 65,535 bytes. UUIDs and the names in certificates are shorter than this.
+ */
+export const LOG_TEXT_LENGTH_MAX = 256;
+/**
+ * Between two log lines of a shard that say that messages are not retained: a full store stays full
+ * for hours, and a counter has every one of them.
+ */
+export const RETAINED_DROPS_LOG_INTERVAL_MS = 60_000;
 
 // ---- router ------------------------------------------------------------------------------------
 /**
@@ -284,6 +300,18 @@ export const SETTINGS = {
   maxInflight: { default: 1_024, min: 1, max: PACKET_ID_MAX },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  /**
+   * A client with so many costs its shard 27 MB: 266 bytes a filter, measured with a million. The
+   * benchmark's million filters are those of ten clients.
+   */
+  maxSubscriptions: { default: 100_000, min: 1, max: 10_000_000 },
+  /**
+   * A retained message costs some 240 bytes beside its frame, and its topic once more: with the
+   * default bytes about a gigabyte at most, which is left in the heap of one worker on a machine of
+   * 8 GiB. At most what a JavaScript Map, which one worker may need for all, holds (16.7 million).
+   */
+  maxRetainedMessages: { default: 2_000_000, min: 0, max: 16_000_000 },
+  maxRetainedBytes: { default: 256 * MIB, min: 0, max: 64 * 1024 * MIB },
   /** Bytes waiting for one socket above which the publishers that feed it are paused. */
   outboxBytes: { default: 1 * MIB, min: 16 * KIB, max: 1024 * MIB },
   /**

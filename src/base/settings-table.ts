@@ -161,6 +161,32 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showBytes(SETTINGS.maxQueuedBytes.default),
     summary: 'Bytes that wait for one absent or slow client.',
   },
+  maxSubscriptions: {
+    environment: 'SURGEMQ_MAX_SUBSCRIPTIONS',
+    flag: 'max-subscriptions',
+    option: 'maxSubscriptions',
+    type: type.wholeNumber(SETTINGS.maxSubscriptions),
+    default: String(SETTINGS.maxSubscriptions.default),
+    summary: 'Subscriptions of one client; further filters are refused in the SUBACK.',
+  },
+  maxRetainedMessages: {
+    environment: 'SURGEMQ_MAX_RETAINED_MESSAGES',
+    flag: 'max-retained-messages',
+    option: 'maxRetainedMessages',
+    type: type.wholeNumber(SETTINGS.maxRetainedMessages),
+    default: String(SETTINGS.maxRetainedMessages.default),
+    summary:
+      'Retained messages of all workers together. Each worker keeps those of the topics that ' +
+      'hash to it, up to an equal share; a new topic beyond is delivered and not retained.',
+  },
+  maxRetainedBytes: {
+    environment: 'SURGEMQ_MAX_RETAINED_BYTES',
+    flag: 'max-retained-bytes',
+    option: 'maxRetainedBytes',
+    type: type.bytes(SETTINGS.maxRetainedBytes),
+    default: type.showBytes(SETTINGS.maxRetainedBytes.default),
+    summary: 'Bytes of those messages with their topics, in equal shares as well.',
+  },
   outboxBytes: {
     environment: 'SURGEMQ_OUTBOX_BYTES',
     flag: 'outbox-bytes',
@@ -224,6 +250,14 @@ export const CONFIG_RELATIONS: readonly Relation<Config>[] = [
     check: ({ maxQueuedBytes, maxPacketBytes, maxQueuedMessages }) =>
       maxQueuedMessages > 0 && maxQueuedBytes < maxPacketBytes
         ? 'messages larger than the queue will be dropped for absent clients'
+        : undefined,
+  },
+  {
+    settings: ['maxRetainedBytes', 'maxPacketBytes'],
+    severity: 'warning',
+    check: ({ maxRetainedBytes, maxPacketBytes, maxRetainedMessages, workers }) =>
+      maxRetainedMessages > 0 && maxRetainedBytes < maxPacketBytes * workers
+        ? "messages larger than a worker's share of the retained bytes will not be retained"
         : undefined,
   },
   {

@@ -227,7 +227,7 @@ export class Connection implements FrameSink, Publisher {
     this.state = ConnectionState.open;
     this.keepAliveMs = packet.keepAliveSeconds * 1000;
     this.will = packet.will;
-    session.outlet = this.outbox;
+    session.attach(this.outbox);
     this.outbox.session = session;
     this.append(connackFrame(0, sessionPresent, this.protocolVersion));
     session.window?.beginResend();
@@ -313,7 +313,7 @@ export class Connection implements FrameSink, Publisher {
     this.will = null;
     this.ackHold = null;
     if (session !== null) {
-      session.outlet = null;
+      session.detach();
       this.outbox.session = null;
     }
     // Read on, to throw it away: closing with unread bytes would take our last reply from the

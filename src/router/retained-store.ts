@@ -13,19 +13,48 @@ import { type RetainedMessage, toRetainedMessage } from './retained-message.js';
 
 const QOS_MASK = 0b0110;
 
+/** What may be retained: by all shards together, or by one. */
+export interface RetainedLimits {
+  readonly maxRetainedMessages: number;
+  /** Their bytes, as frames. */
+  readonly maxRetainedBytes: number;
+}
+
+/**
+ * What one of `shardCount` shards may retain. Topics are spread over the shards by their hash, so
+ * equal shares fill up together, and no shard needs to know of the others. Rounded up, so that a
+ * limit below the number of shards does not forbid everything.
+ */
+export function retainedShare(limits: RetainedLimits, shardCount: number): RetainedLimits {
+  return {
+    maxRetainedMessages: Math.ceil(limits.maxRetainedMessages / shardCount),
+    maxRetainedBytes: Math.ceil(limits.maxRetainedBytes / shardCount),
+  };
+}
+
 /** One a shard. */
 export class RetainedStore {
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
   readonly #counters: Counters;
+  readonly #share: RetainedLimits;
+  #messages = 0;
+  #bytes = 0;
 
-  constructor(topics: TopicsProvider<Session, RetainedMessage>, counters: Counters) {
+  /** @param share what this shard may retain: see `retainedShare`. */
+  constructor(
+    topics: TopicsProvider<Session, RetainedMessage>,
+    counters: Counters,
+    share: RetainedLimits,
+  ) {
     this.#topics = topics;
     this.#counters = counters;
+    this.#share = share;
   }
 
   /**
    * Keeps the last message of a run, which replaces the topic's older one; an empty payload clears
-   * it and is not kept itself [MQTT-3.3.1-10, 3.3.1-11].
+   * it and is not kept itself [MQTT-3.3.1-10, 3.3.1-11]. One that there is no room for is counted
+   * and not kept; nor is the older one then, as it is no longer the topic's last [MQTT-3.3.1-7].
    */
   store(topicKey: string, buffer: Buffer, start: number, end: number, header: number): void {
     let last = start;
@@ -34,13 +63,17 @@ export class RetainedStore {
     while (buffer[body] >= 0x80) body++;
     const idBytes = (header & QOS_MASK) === 0 ? 0 : 2;
     const payloadStart = body + 1 + 2 + topicKey.length + idBytes;
-    const message = payloadStart === end ? null : toRetainedMessage(buffer, last, end);
-    const older =
-      message === null
-        ? this.#topics.deleteRetained(topicKey)
-        : this.#topics.setRetained(topicKey, message);
-    if (older !== undefined) this.#account(-1, -older.length);
-    if (message !== null) this.#account(1, message.length);
+    if (payloadStart === end) {
+      this.#clear(topicKey);
+    } else if (this.#hasRoom(topicKey, end - last)) {
+      const message = toRetainedMessage(buffer, last, end);
+      const older = this.#topics.setRetained(topicKey, message);
+      if (older === undefined) this.#account(1, message.length);
+      else this.#account(0, message.length - older.length);
+    } else {
+      this.#clear(topicKey);
+      this.#counters.add(Counter.droppedRetained, 1);
+    }
   }
 
   /**
@@ -55,7 +88,22 @@ export class RetainedStore {
     return this.#topics.matchRetained(filterKey, levelsMax);
   }
 
+  #hasRoom(topicKey: string, length: number): boolean {
+    const { maxRetainedMessages, maxRetainedBytes } = this.#share;
+    const isInBytes = this.#bytes + length <= maxRetainedBytes;
+    if (isInBytes && this.#messages < maxRetainedMessages) return true;
+    const older = this.#topics.getRetained(topicKey);
+    return older !== undefined && this.#bytes - older.length + length <= maxRetainedBytes;
+  }
+
+  #clear(topicKey: string): void {
+    const older = this.#topics.deleteRetained(topicKey);
+    if (older !== undefined) this.#account(-1, -older.length);
+  }
+
   #account(messages: number, bytes: number): void {
+    this.#messages += messages;
+    this.#bytes += bytes;
     this.#counters.add(Counter.retainedMessages, messages);
     this.#counters.add(Counter.retainedBytes, bytes);
   }

@@ -2,6 +2,7 @@
 import type { CloseReason } from '../base/errors.js';
 import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
+import type { AbsentQueues } from './absent-queues.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { OutgoingWindow, type WindowLimits, type WindowSnapshot } from './outgoing-window.js';
 
@@ -59,14 +60,15 @@ export class Session {
   protocolVersion: ProtocolVersion;
   /** The claim by which this shard holds the client id; see shard/control.ts. */
   claim: number;
-  /** The connection's write side; null while the client is away. */
+  /** The connection's write side, set by `attach`; null while the client is away. */
   outlet: Outlet | null = null;
   /** Made by the first QoS 1 or 2 delivery. */
   window: OutgoingWindow | null = null;
   /** Made by the first QoS 2 publication of the client. */
   incomingQos2: IncomingQos2 | null = null;
   /**
-   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts).
+   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts),
+   * none when it has ended.
    */
   sourceMask = ALL_SOURCES;
   /** Set while retained messages are replayed to it. */
@@ -74,19 +76,35 @@ export class Session {
   /** Made by the first: most clients have none. */
   #subscriptions: Map<string, QoS> | null = null;
   readonly #limits: WindowLimits;
+  readonly #absentQueues: AbsentQueues;
 
+  /** @param absentQueues of the shard: what this session keeps while its client is away counts. */
   constructor(
     clientId: string,
     cleanSession: boolean,
     protocolVersion: ProtocolVersion,
     claim: number,
     limits: WindowLimits,
+    absentQueues: AbsentQueues,
   ) {
     this.clientId = clientId;
     this.cleanSession = cleanSession;
     this.protocolVersion = protocolVersion;
     this.claim = claim;
     this.#limits = limits;
+    this.#absentQueues = absentQueues;
+  }
+
+  /** The client is here. */
+  attach(outlet: Outlet): void {
+    this.#absentQueues.remove(this.window);
+    this.outlet = outlet;
+  }
+
+  /** The client is away. */
+  detach(): void {
+    this.outlet = null;
+    this.#absentQueues.add(this.window);
   }
 
   /** Filters and the QoS granted to each. */
@@ -124,7 +142,8 @@ export class Session {
     const isConnected = outlet !== null;
     const isPaced = outlet !== null && !outlet.isStalled;
     const dropped = this.openWindow().enqueue(run, qos, retain, isConnected, isPaced);
-    outlet?.wake();
+    if (outlet === null) this.#absentQueues.queuedMessages += run.count - dropped;
+    else outlet.wake();
     return dropped;
   }
 
@@ -138,11 +157,12 @@ export class Session {
   }
 
   /**
-   * Takes over what another shard's snapshot says; subscriptions are set by the caller. Runs that
-   * this session was given meanwhile are newer, and go behind the snapshot's.
+   * Takes over what another shard's snapshot says, before `attach`; subscriptions are set by the
+   * caller. Runs that this session was given meanwhile are newer, and go behind the snapshot's.
    */
   restore(snapshot: SessionSnapshot): void {
     const newer = this.window;
+    this.#absentQueues.remove(newer);
     if (snapshot.window !== null) {
       const window = OutgoingWindow.restore(snapshot.window, this.#limits);
       this.window = window;
@@ -154,10 +174,25 @@ export class Session {
         }
       }
     }
+    this.#absentQueues.add(this.window);
     if (snapshot.incomingQos2.length > 0) {
       this.incomingQos2 = new IncomingQos2();
       this.incomingQos2.restore(snapshot.incomingQos2);
     }
+  }
+
+  /**
+   * Ends the session: it takes nothing more, and keeps nothing.
+   * @returns its subscriptions, which may be routed to it a while longer.
+   */
+  end(): ReadonlyMap<string, QoS> {
+    const { subscriptions } = this;
+    if (this.outlet === null) this.#absentQueues.remove(this.window);
+    this.sourceMask = 0;
+    this.window = null;
+    this.incomingQos2 = null;
+    this.#subscriptions = null;
+    return subscriptions;
   }
 
   /** Plain data of everything but the subscriptions' routing, which is the shard's to move. */

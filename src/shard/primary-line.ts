@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { CloseReason } from '../base/errors.js';
-import { LOG_LINES_PER_SECOND_MAX } from '../base/limits.js';
+import { LOG_LINES_PER_SECOND_MAX, LOG_TEXT_LENGTH_MAX } from '../base/limits.js';
 import type { Claim, ToPrimary } from './control.js';
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -58,7 +58,10 @@ export class PrimaryLine {
     this.#port.postMessage(message);
   }
 
-  /** Has the primary log a line. A flood of bad clients must not become a flood of messages. */
+  /**
+   * Has the primary log a line. A flood of bad clients must not become a flood of messages, nor a
+   * long client id a long line.
+   */
   log(level: LogLevel, fields: object, message: string): void {
     if (LEVELS.indexOf(level) < this.#lowestLevel) return;
     if (this.#linesThisSecond >= LOG_LINES_PER_SECOND_MAX) {
@@ -66,7 +69,7 @@ export class PrimaryLine {
       return;
     }
     this.#linesThisSecond++;
-    this.say({ kind: 'log', level, fields: { ...fields }, message });
+    this.say({ kind: 'log', level, fields: shortened(fields), message });
   }
 
   /** A second has passed. */
@@ -93,4 +96,14 @@ export class PrimaryLine {
       this.#claims = [];
     }
   }
+}
+
+/** The fields with their texts at most LOG_TEXT_LENGTH_MAX long, and `…` where one was cut. */
+function shortened(fields: object): Record<string, unknown> {
+  const short: Record<string, unknown> = { ...fields };
+  for (const [name, value] of Object.entries(short)) {
+    if (typeof value !== 'string' || value.length <= LOG_TEXT_LENGTH_MAX) continue;
+    short[name] = `${value.slice(0, LOG_TEXT_LENGTH_MAX)}…`;
+  }
+  return short;
 }

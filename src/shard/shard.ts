@@ -18,7 +18,7 @@ import { Interest } from '../router/interest.js';
 import { PeerLink } from '../router/peer-link.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
-import { RetainedStore } from '../router/retained-store.js';
+import { RetainedStore, retainedShare } from '../router/retained-store.js';
 import { RouteCache } from '../router/route.js';
 import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
@@ -95,12 +95,14 @@ export class Shard implements ConnectionHost {
     this.routes = new RouteCache(providers.topics, shardCount);
     this.turn = new Turn(this.link, new ShardRecords(this), {
       onDrained: () => this.replays.pump(),
+      onTurn: () => this.#onTurn(),
       beforeFlush: () => this.interest.flush(),
       afterFlush: () => this.#afterFlush(),
     });
     this.arena = this.turn.arena;
     this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
-    const retained = new RetainedStore(providers.topics, this.counters);
+    const share = retainedShare(config, shardCount);
+    const retained = new RetainedStore(providers.topics, this.counters, share);
     this.router = new Router({
       ...this.#parts(shardIndex),
       retained,
@@ -120,6 +122,7 @@ export class Shard implements ConnectionHost {
       topics: providers.topics,
       interest: this.interest,
       limits: config,
+      schedule,
     });
     this.takeover = new Takeover({
       ...this.#parts(shardIndex),
@@ -298,6 +301,11 @@ export class Shard implements ConnectionHost {
     this.counters.add(Counter.connectionsOpen, 1);
     if (this.isStopping) socket.destroy();
     return connection;
+  }
+
+  #onTurn(): void {
+    // What would be removed goes with the shard anyway.
+    if (!this.isStopping) this.registry.onTurn();
   }
 
   #afterFlush(): void {

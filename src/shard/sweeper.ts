@@ -4,7 +4,11 @@
  */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import { SWEEP_MS, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
+import {
+  RETAINED_DROPS_LOG_INTERVAL_MS,
+  SWEEP_MS,
+  UNREAD_REPLY_BYTES_MAX,
+} from '../base/limits.js';
 import type { Connection } from '../connection/connection.js';
 import type { Shard } from './shard.js';
 
@@ -17,6 +21,9 @@ export class Sweeper {
   #ticks = 0;
   #lookedAt = 0;
   #isPutOff = false;
+  /** How many retained messages were dropped when that was last said, and when it was. */
+  #dropsSaid = 0;
+  #dropsSaidAt = Number.NEGATIVE_INFINITY;
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -24,7 +31,7 @@ export class Sweeper {
 
   /** One look at everything. `now` is coarse time in milliseconds. */
   sweep(now: number): void {
-    const { connections, line } = this.#shard;
+    const { connections, counters, registry, line } = this.#shard;
     // The thread was busy: what clients have sent meanwhile is to be read before they are judged.
     const isLate = now - this.#lookedAt > 2 * SWEEP_MS;
     this.#lookedAt = now;
@@ -41,13 +48,15 @@ export class Sweeper {
       if (window.inflight > 0) this.#checkAcks(connection, now);
       else window.release();
     }
-    this.#shard.counters.set(Counter.inflightMessages, inflight);
-    this.#shard.counters.set(Counter.queuedMessages, queued);
+    const { absentQueues } = registry;
+    counters.set(Counter.inflightMessages, inflight + absentQueues.inflightMessages);
+    counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
     this.#checkReaders(now);
+    this.#checkRetained(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
-    this.#shard.counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
+    counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 
   /**
@@ -93,5 +102,25 @@ export class Sweeper {
       );
       outbox.stall();
     }
+  }
+
+  /** Says that messages are not retained: of the first at once, of those behind it now and then. */
+  #checkRetained(now: number): void {
+    const { counters } = this.#shard;
+    const dropped = counters.get(Counter.droppedRetained);
+    const isSaidLately = now - this.#dropsSaidAt < RETAINED_DROPS_LOG_INTERVAL_MS;
+    if (dropped === this.#dropsSaid || isSaidLately) return;
+    const fields = {
+      dropped: dropped - this.#dropsSaid,
+      retainedMessages: counters.get(Counter.retainedMessages),
+      retainedBytes: counters.get(Counter.retainedBytes),
+    };
+    this.#shard.log(
+      'warn',
+      fields,
+      'messages not retained: raise maxRetainedMessages or maxRetainedBytes, or clear topics',
+    );
+    this.#dropsSaid = dropped;
+    this.#dropsSaidAt = now;
   }
 }

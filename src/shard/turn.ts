@@ -12,6 +12,8 @@ import { TurnArena } from '../router/turn-arena.js';
 export interface TurnSteps {
   /** The rings have been read to their ends. */
   readonly onDrained: () => void;
+  /** Once a turn, before its flush: work that is shared out over turns. */
+  readonly onTurn: () => void;
   /** Before the ring's head is stored: what was collected goes onto it. */
   readonly beforeFlush: () => void;
   /** Everything is out. */
@@ -87,6 +89,7 @@ export class Turn {
     const drained = this.#link.drain(this.#records, DRAIN_BYTES);
     if (drained < DRAIN_BYTES) this.#steps.onDrained();
     else this.schedule();
+    this.#steps.onTurn();
     this.flush();
     if (!this.#isScheduled && !this.#link.sleep()) this.schedule();
   }

@@ -98,7 +98,6 @@ describeTheme('order', (theme) => {
       onProgress(before + client.messages.length);
       const enough = client.messages.length + next(250);
       await client.until(() => client.messages.length >= enough || isComplete(client), 'messages');
-      isDone = isComplete(client);
       abandoned = undefined;
       const how = next(3);
       if (how === 0) await client.cut();
@@ -110,6 +109,8 @@ describeTheme('order', (theme) => {
         abandoned = client;
       }
       messages.push(...client.messages);
+      // Not before: the last message may have come while the client was leaving.
+      isDone = isComplete(client);
     }
     return messages;
   }

@@ -146,6 +146,18 @@ test('an address named twice is a fault, port 0 named twice is none', () => {
   assert.equal(faultsOf({}, { listen: 'tcp://a:0,tcp://a:0' }, {}).length, 0);
 });
 
+test('a share of the retained bytes too small for the largest packet is a warning', () => {
+  const bytes = { maxPacketBytes: 1_000, maxRetainedBytes: 3_999 };
+  const { warnings } = loadConfig({ workers: 4, ...bytes }, {}, {});
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^option maxRetainedBytes is 3999, option maxPacketBytes is 1000; /);
+  assert.deepEqual(loadConfig({ workers: 3, ...bytes }, {}, {}).warnings, []);
+  assert.deepEqual(
+    loadConfig({ workers: 4, ...bytes, maxRetainedMessages: 0 }, {}, {}).warnings,
+    [],
+  );
+});
+
 test('a queue too small for the largest packet is a warning that names both settings', () => {
   const { warnings } = loadConfig({ maxQueuedBytes: 1024 }, {}, {});
   assert.equal(warnings.length, 1);

@@ -18,6 +18,7 @@ import type { ConnectionHost } from '../../../src/connection/host.js';
 import { FrameScan } from '../../../src/protocol/frame-scan.js';
 import type { ConnectPacket } from '../../../src/protocol/packet.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';
 
@@ -111,7 +112,7 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
 
   function attach(): void {
     assert.ok(claimed);
-    connection.attach(new Session('c', true, 4, 1, LIMITS), claimed, false);
+    connection.attach(new Session('c', true, 4, 1, LIMITS, new AbsentQueues()), claimed, false);
   }
 
   function open(keepAlive = 0): void {

@@ -9,6 +9,7 @@ import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
 import { OUTBOX_CHUNK_BYTES, PIN_BYTES_MIN, SCRATCH_BYTES } from '../../../src/base/limits.js';
 import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { numberedRun, readFrames, runOf } from '../sessions/frames.js';
 
@@ -97,8 +98,8 @@ describe('an outbox', () => {
   }
 
   function attach(target: Outbox): Session {
-    const session = new Session('c', true, 4, 1, LIMITS);
-    session.outlet = target;
+    const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    session.attach(target);
     target.session = session;
     return session;
   }

@@ -16,10 +16,12 @@ import { RetainedReplays } from '../../../src/router/retained-replay.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
+const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
 
 interface Sent {
   readonly kind: number;
@@ -101,7 +103,7 @@ class Side {
 
 /** A connected session that notes what it gets: `topic=payload/qos`, `!` for RETAIN. */
 class Reader {
-  readonly session = new Session('reader', true, 4, 1, LIMITS);
+  readonly session = new Session('reader', true, 4, 1, LIMITS, new AbsentQueues());
   readonly got: string[] = [];
   readonly outlet = {
     isStalled: false,
@@ -117,7 +119,7 @@ class Reader {
 
   constructor(side: Side) {
     this.#side = side;
-    this.session.outlet = this.outlet;
+    this.session.attach(this.outlet);
   }
 
   #fill(): void {
@@ -160,7 +162,7 @@ describe('a replay of retained messages', () => {
     const sides: Side[] = [];
     for (const index of [0, 1]) {
       const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
-      sides.push(new Side(index, new RetainedStore(topics, new Counters())));
+      sides.push(new Side(index, new RetainedStore(topics, new Counters(), SHARE)));
     }
     [here, there] = sides;
     reader = new Reader(here);

@@ -5,6 +5,7 @@ import { ProtocolError } from '../../../src/base/errors.js';
 import { ROUTE_CACHE_ENTRIES } from '../../../src/base/limits.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { type Route, RouteCache, retainedOwnerOf } from '../../../src/router/route.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
 
@@ -19,7 +20,7 @@ describe('the route of a topic', () => {
   beforeEach(async () => {
     topics = await createTopicsProvider('mem');
     routes = new RouteCache(topics, SHARDS);
-    session = new Session('c', true, 4, 1, LIMITS);
+    session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
   });
 
   /** As a connection asks: the topic's bytes in the midst of others. */

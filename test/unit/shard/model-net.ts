@@ -119,7 +119,7 @@ export class ModelConnection {
     client.open.add(this);
     this.state = ConnectionState.open;
     this.session = session;
-    session.outlet = this.outlet;
+    session.attach(this.outlet);
     if (!sessionPresent) {
       client.beginSession();
       this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
@@ -136,7 +136,7 @@ export class ModelConnection {
     if (this.client.connection === this) this.client.connection = null;
     this.client.open.delete(this);
     this.state = ConnectionState.closed;
-    if (this.session !== null) this.session.outlet = null;
+    this.session?.detach();
     this.session = null;
   }
 
@@ -192,10 +192,12 @@ export class ModelShard {
     const counters = new Counters();
     const shared = { shardIndex: index, routes: this.routes, link, topics, counters };
     const pressure = { onFed() {} };
-    const retained = new RetainedStore(topics, counters);
+    const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
+    const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;
     this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
-    this.registry = new SessionRegistry({ ...shared, store, interest, limits: LIMITS, line });
+    const limits = LIMITS;
+    this.registry = new SessionRegistry({ ...shared, store, interest, limits, line, schedule });
     const { registry } = this;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
     const { router, routes, takeover } = this;
@@ -207,6 +209,7 @@ export class ModelShard {
   /** The end of a turn. */
   endTurn(): void {
     this.isScheduled = false;
+    this.registry.onTurn();
     this.interest.flush();
     this.line.flush();
     this.arena.rewind();

@@ -11,6 +11,7 @@ import { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { createRing } from '../../../src/router/ring.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
 import { Shard } from '../../../src/shard/shard.js';
@@ -63,7 +64,7 @@ describe('a shard', () => {
   // what they publish must find this shard's subscribers.
   test('has announced its filters to a successor when it has welcomed it', async () => {
     const { shard, rings, fds } = await makeShard();
-    const session = new Session('c', true, 4, 1, LIMITS);
+    const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
     shard.registry.subscribe(session, [['a/+', 1]], () => {});
     rings[1] = createRing(RING_BYTES);
     const successor = new PeerLink({

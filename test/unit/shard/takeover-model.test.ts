@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
 import { CLIENT_ID, ModelNet, type ModelShard } from './model-net.js';
@@ -31,7 +32,7 @@ class Others {
       shard.registry.unsubscribe(session, 'a/+');
       return;
     }
-    const other = new Session('other', true, 4, 0, LIMITS);
+    const other = new Session('other', true, 4, 0, LIMITS, new AbsentQueues());
     this.#sessions.set(shard, other);
     shard.registry.subscribe(other, [['a/+', 0]], () => {});
   }

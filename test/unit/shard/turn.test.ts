@@ -44,6 +44,7 @@ describe('a turn', () => {
           said.push('drained');
           onDrained();
         },
+        onTurn: () => void said.push('turn'),
         beforeFlush: () => {
           said.push('before');
           beforeFlush();
@@ -71,7 +72,7 @@ describe('a turn', () => {
     return { flush } as unknown as Outbox;
   }
 
-  const ORDER = ['drain', 'drained', 'before', 'ring', 'after', 'sleep'];
+  const ORDER = ['drain', 'drained', 'turn', 'before', 'ring', 'after', 'sleep'];
 
   test('drains, stores the ring, flushes each outbox once, and sleeps', async () => {
     turn.arena.copy(Buffer.from('ab'), 0, 2);
@@ -80,7 +81,8 @@ describe('a turn', () => {
     turn.schedule();
     await immediate();
     await immediate();
-    const expected = ['drain', 'drained', 'before', 'ring', 'x:ab', 'y:ab', 'after', 'sleep'];
+    const behind = ['before', 'ring', 'x:ab', 'y:ab', 'after', 'sleep'];
+    const expected = ['drain', 'drained', 'turn', ...behind];
     assert.deepEqual(said, expected);
     assert.equal(turn.arena.position, 0);
   });
@@ -100,7 +102,7 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     await immediate();
-    assert.deepEqual(said, ['drain', 'before', 'ring', 'after', ...ORDER]);
+    assert.deepEqual(said, ['drain', 'turn', 'before', 'ring', 'after', ...ORDER]);
   });
 
   test('what its end asks for is done in another', async () => {
@@ -177,6 +179,7 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     await immediate();
-    assert.deepEqual(said.slice(0, 6), ['drain', 'drained', 'before', 'ring', 'x:gh', 'after']);
+    const expected = ['drain', 'drained', 'turn', 'before', 'ring', 'x:gh', 'after'];
+    assert.deepEqual(said.slice(0, 7), expected);
   });
 });

@@ -1,0 +1,108 @@
+/** Whatever happens to sessions, what is counted for absent clients is what they keep. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { numberedRun } from './frames.js';
+
+const LIMITS = { maxInflight: 5, maxQueuedMessages: 20, maxQueuedBytes: 1_000 };
+const OUTLET = { isStalled: true, wake() {} } as unknown as Outlet;
+const TARGET = Buffer.alloc(10_000);
+
+type Step = { readonly on: 0 | 1 } & (
+  | { readonly do: 'enqueue'; readonly count: number; readonly qos: 1 | 2 }
+  | { readonly do: 'come' | 'send' | 'acknowledge' | 'go' | 'end' | 'move' }
+);
+
+const onArb = fc.constantFrom<(0 | 1)[]>(0, 1);
+const stepArb: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    on: onArb,
+    do: fc.constant('enqueue' as const),
+    count: fc.integer({ min: 1, max: 15 }),
+    qos: fc.constantFrom<(1 | 2)[]>(1, 2),
+  }),
+  fc.record({
+    on: onArb,
+    do: fc.constantFrom('come', 'send', 'acknowledge', 'go', 'end', 'move' as const),
+  }),
+);
+
+/** Two persistent sessions of one shard. */
+class Model {
+  readonly absent = new AbsentQueues();
+  readonly sessions: [Session, Session] = [this.#make(), this.#make()];
+
+  #make(): Session {
+    return new Session('c', false, 4, 1, LIMITS, this.absent);
+  }
+
+  take(step: Step): void {
+    const session = this.sessions[step.on];
+    switch (step.do) {
+      case 'enqueue':
+        session.enqueue(numberedRun(1, step.count, step.qos), step.qos, false);
+        return;
+      case 'come':
+        if (session.outlet !== null) return;
+        session.attach(OUTLET);
+        session.window?.beginResend();
+        return;
+      case 'send':
+        if (session.outlet !== null) session.window?.fill(TARGET, 0, TARGET.length, 1);
+        return;
+      case 'acknowledge':
+        if (session.outlet === null) return;
+        for (let id = 1; id < 100; id++) session.window?.onPuback(id);
+        return;
+      case 'go':
+        if (session.outlet !== null) session.detach();
+        return;
+      case 'end':
+        session.end();
+        this.sessions[step.on] = this.#make();
+        return;
+      case 'move':
+        this.#move(step.on);
+    }
+  }
+
+  /** From the shard to itself: what has come to the new session meanwhile goes behind. */
+  #move(on: 0 | 1): void {
+    const session = this.sessions[on];
+    if (session.outlet !== null) session.detach();
+    const next = this.#make();
+    next.enqueue(numberedRun(100, 2), 1, false);
+    next.restore(session.snapshot());
+    session.end();
+    this.sessions[on] = next;
+  }
+
+  check(): void {
+    const windows = this.sessions
+      .filter(({ outlet }) => outlet === null)
+      .map(({ window }) => ({ queued: window?.queuedMessages ?? 0, sent: window?.inflight ?? 0 }));
+    const { queuedMessages, inflightMessages } = this.absent;
+    assert.deepEqual(
+      [queuedMessages, inflightMessages],
+      [
+        windows.reduce((sum, { queued }) => sum + queued, 0),
+        windows.reduce((sum, { sent }) => sum + sent, 0),
+      ],
+    );
+  }
+}
+
+describe('what is kept for absent clients', () => {
+  test('is counted while they are absent, and only then', () => {
+    const property = fc.property(fc.array(stepArb, { minLength: 1, maxLength: 60 }), (steps) => {
+      const model = new Model();
+      for (const step of steps) {
+        model.take(step);
+        model.check();
+      }
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+});

@@ -1,0 +1,60 @@
+/** What the sweeper finds in a shard that is made of no more than it looks at. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { Counter, Counters } from '../../../src/base/counters.js';
+import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../../../src/base/limits.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import type { Shard } from '../../../src/shard/shard.js';
+import { Sweeper } from '../../../src/shard/sweeper.js';
+
+describe('a sweeper', () => {
+  let now: number;
+  let lines: { level: string; fields: object }[];
+  let counters: Counters;
+  let sweeper: Sweeper;
+
+  beforeEach(() => {
+    now = SWEEP_MS;
+    lines = [];
+    counters = new Counters();
+    const shard = {
+      counters,
+      connections: new Map(),
+      registry: { absentQueues: new AbsentQueues() },
+      heavyOutboxes: new Set(),
+      config: {},
+      line: { onSecond() {} },
+      loopDelay: { onSecond: () => 0 },
+      log: (level: string, fields: object) => void lines.push({ level, fields }),
+    };
+    sweeper = new Sweeper(shard as unknown as Shard);
+    sweeper.sweep(now);
+  });
+
+  function sweepFor(ms: number): void {
+    for (const end = now + ms; now < end; ) {
+      now += SWEEP_MS;
+      sweeper.sweep(now);
+    }
+  }
+
+  test('says at once that messages are not retained, and once in an interval how many', () => {
+    sweepFor(SWEEP_MS);
+    assert.deepEqual(lines, []);
+    counters.set(Counter.retainedMessages, 7);
+    counters.set(Counter.retainedBytes, 90);
+    counters.add(Counter.droppedRetained, 2);
+    sweepFor(SWEEP_MS);
+    const kept = { retainedMessages: 7, retainedBytes: 90 };
+    assert.deepEqual(lines.splice(0), [{ level: 'warn', fields: { dropped: 2, ...kept } }]);
+    for (let n = 0; n < 10; n++) {
+      counters.add(Counter.droppedRetained, 1);
+      sweepFor(SWEEP_MS);
+    }
+    assert.deepEqual(lines, []);
+    sweepFor(RETAINED_DROPS_LOG_INTERVAL_MS);
+    assert.deepEqual(lines.splice(0), [{ level: 'warn', fields: { dropped: 10, ...kept } }]);
+    sweepFor(2 * RETAINED_DROPS_LOG_INTERVAL_MS);
+    assert.deepEqual(lines, []);
+  });
+});
