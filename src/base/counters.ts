@@ -97,8 +97,8 @@ export class Counters {
 }
 
 /**
- * The sums of all blocks, by name, and the longest of the delays. Reads while the shards write: each
- * word is right, all together nearly.
+ * The sums of all blocks, by name, and the longest of the delays. Reads while the shards write:
+ * each word is right, all together nearly.
  */
 export function sumCounters(blocks: Iterable<SharedArrayBuffer>): CounterTotals {
   const sums = new Float64Array(COUNTERS);

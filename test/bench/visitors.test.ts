@@ -66,7 +66,7 @@ test('the end of its former connection is not taken for the end of the one after
   client.close();
 });
 
-test('a visit that fails while others publish is reported by the phase that it belongs to', async () => {
+test('a visit that fails while others publish is reported by its phase', async () => {
   await using broker = await listen((socket) => socket.write(REFUSED));
   const subscribe = { filters: { kind: 'one', filter: 'a' }, qos: 0, receive: null } as const;
   const clients: ClientPlan[] = [{ ...idleClient('visitor'), subscribe, stayMs: 1 }];
