@@ -22,6 +22,8 @@ export interface Config {
   readonly timeoutRetries: number;
   /** Whether an unresponsive client is closed. */
   readonly closeUnresponsive: boolean;
+  /** Wait a moment for more where many clients send little each. */
+  readonly coalesceReads: boolean;
   /** Authenticator: a shipped name or the URL of a module. */
   readonly auth: string;
   /** Sessions provider: a shipped name or the URL of a module. */
@@ -78,6 +80,8 @@ export interface ServerOptions {
   readonly timeoutRetries?: number | undefined;
   /** Close unresponsive clients. */
   readonly closeUnresponsive?: boolean | undefined;
+  /** Wait a moment for more where many clients send little each. */
+  readonly coalesceReads?: boolean | undefined;
   /** `mockSuccess`, `mockFailure`, or a module that the shards load. */
   readonly authenticator?: string | undefined;
   /** `mem`, or a module that the shards load. */

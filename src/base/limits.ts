@@ -142,6 +142,23 @@ export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
 // ---- shard -------------------------------------------------------------------------------------
 /** Period of the timer that looks at all of a shard's time-outs: they are this exact. */
 export const SWEEP_MS = 200;
+/**
+ * How long a thread waits for small reads to come together: CPU against latency. With 200 pairs and
+ * 20,000 messages a second a message costs 26 us without waits, 20.5 with 0.1 ms and 19 with
+ * 0.15 ms; half of them arrive within 0.15, 0.31 and 0.35 ms, 99 % as fast as without.
+ */
+export const COALESCING_WAIT_MS = 0.15;
+/** Reads behind a wait that make it pay. */
+export const COALESCED_READS_MIN = 2;
+/**
+ * More reads in a turn come together by themselves, and where a wait brings more the thread has
+ * little time to spare: 200 publishers as fast as they can got half as far with waits.
+ */
+export const COALESCED_READS_MAX = 16;
+/** A client read within so many reads comes back for answers, maybe: waiting would delay it. */
+export const COALESCING_RECENT_READS = 32;
+/** Turns between two waits that do not pay: so they cost nobody more than a thousandth. */
+export const COALESCING_TURNS_BETWEEN_MAX = 1_024;
 /** How often a shard looks how late its event loop is: a longer delay is not missed. */
 export const LOOP_DELAY_SAMPLE_MS = 20;
 /** For how long the longest delay of an event loop is told, in seconds. */

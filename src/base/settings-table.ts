@@ -105,6 +105,16 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: 'false',
     summary: 'Close unresponsive clients instead of only counting and logging them.',
   },
+  coalesceReads: {
+    environment: 'SURGEMQ_COALESCE_READS',
+    flag: 'coalesce-reads',
+    option: 'coalesceReads',
+    type: type.trueOrFalse(),
+    default: 'true',
+    summary:
+      'A worker that many clients keep waking waits 0.15 ms for more to come, which saves a ' +
+      'quarter of its CPU; `false` is for latencies below that.',
+  },
   auth: {
     environment: 'SURGEMQ_AUTH',
     flag: 'auth',

@@ -78,6 +78,8 @@ export class Connection implements FrameSink, Publisher {
   /** Coarse time of the accept, of the last bytes read, and, once closed, of the close. */
   openedAt: number;
   lastReceivedAt: number;
+  /** Which read of its shard was its last. */
+  readSerial = 0;
   #pauses = 0;
   /**
    * Bytes read and not yet handled: an unfinished frame, what came behind a CONNECT, or what there
@@ -125,7 +127,7 @@ export class Connection implements FrameSink, Publisher {
       }
     }
     this.#process(buffer, start, end);
-    host.afterRead();
+    host.afterRead(this);
   }
 
   /**
@@ -137,7 +139,7 @@ export class Connection implements FrameSink, Publisher {
     this.#gather = null;
     const bytes = gather.release();
     this.#process(bytes, 0, bytes.length);
-    this.host.afterRead();
+    this.host.afterRead(this);
   }
 
   #process(buffer: Buffer, start: number, end: number): void {

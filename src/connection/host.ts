@@ -32,8 +32,11 @@ export interface ConnectionHost extends OutboxHost {
   schedule(): void;
   /** Lets the other shards see what is on the ring. */
   flushRing(): void;
-  /** Flushes now when the arena has filled, instead of at the end of the turn. */
-  afterRead(): void;
+  /**
+   * The connection's socket was read, and what came is handled. Flushes now when the arena has
+   * filled, instead of at the end of the turn.
+   */
+  afterRead(connection: Connection): void;
   /** The connection waits until the ring has room. */
   waitForRing(connection: Connection): void;
   /** Asks for the client id of an authenticated CONNECT; `connection.attach` follows. */

@@ -28,6 +28,7 @@ import { willRun } from '../sessions/will.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { toTopicKey } from '../topics/topic.js';
 import { Backpressure } from './backpressure.js';
+import { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
 import { LoopDelay } from './loop-delay.js';
 import { PrimaryLine } from './primary-line.js';
@@ -68,6 +69,7 @@ export class Shard implements ConnectionHost {
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
   readonly turn: Turn;
+  readonly coalescing: Coalescing | null;
   readonly ticker = new Ticker(SWEEP_MS);
   readonly loopDelay = new LoopDelay();
   isStopping = false;
@@ -93,11 +95,13 @@ export class Shard implements ConnectionHost {
     this.link = new PeerLink({ ...start, onDoorbell: schedule });
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
+    this.coalescing = config.coalesceReads ? new Coalescing() : null;
     this.turn = new Turn(this.link, new ShardRecords(this), {
       onDrained: () => this.replays.pump(),
       onTurn: () => this.#onTurn(),
       beforeFlush: () => this.interest.flush(),
       afterFlush: () => this.#afterFlush(),
+      onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
     });
     this.arena = this.turn.arena;
     this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
@@ -196,7 +200,8 @@ export class Shard implements ConnectionHost {
     this.link.flush();
   }
 
-  afterRead(): void {
+  afterRead(connection: Connection): void {
+    this.coalescing?.onRead(connection);
     this.turn.afterRead();
   }
 

@@ -18,6 +18,11 @@ export interface TurnSteps {
   readonly beforeFlush: () => void;
   /** Everything is out. */
   readonly afterFlush: () => void;
+  /**
+   * Nothing is left to do. @param hasDrained records have come from other shards in this turn.
+   * @returns whether to look for more instead of going to sleep.
+   */
+  readonly onIdle: (hasDrained: boolean) => boolean;
 }
 
 /** One a shard. */
@@ -91,6 +96,7 @@ export class Turn {
     else this.schedule();
     this.#steps.onTurn();
     this.flush();
-    if (!this.#isScheduled && !this.#link.sleep()) this.schedule();
+    if (this.#isScheduled) return;
+    if (this.#steps.onIdle(drained > 0) || !this.#link.sleep()) this.schedule();
   }
 }

@@ -28,6 +28,7 @@ test('without any setting the defaults of limits.ts hold', () => {
   assert.equal(config.workers, Math.min(availableParallelism(), SHARDS_MAX));
   assert.equal(config.auth, 'mockSuccess');
   assert.equal(config.closeUnresponsive, false);
+  assert.equal(config.coalesceReads, true);
   for (const [name, setting] of Object.entries(SETTINGS)) {
     assert.equal(Reflect.get(config, name), setting.default, name);
   }

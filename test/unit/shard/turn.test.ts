@@ -12,6 +12,7 @@ describe('a turn', () => {
   /** What the next drains find, and whether there is something when the shard wants to sleep. */
   let drains: number[];
   let hasMore: boolean[];
+  let waits: boolean[];
   /** Called by the steps, when a test wants something to happen there. */
   let onDrained: () => void;
   let beforeFlush: () => void;
@@ -25,6 +26,7 @@ describe('a turn', () => {
     onDrained = () => {};
     beforeFlush = () => {};
     afterFlush = () => {};
+    waits = [];
     const link = {
       flush: () => void said.push('ring'),
       drain: () => {
@@ -52,6 +54,11 @@ describe('a turn', () => {
         afterFlush: () => {
           said.push('after');
           afterFlush();
+        },
+        onIdle: () => {
+          const hasWaited = waits.shift() ?? false;
+          if (hasWaited) said.push('wait');
+          return hasWaited;
         },
       },
     );
@@ -94,6 +101,15 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     assert.deepEqual(said, [...ORDER, ...ORDER]);
+  });
+
+  test('is taken again instead of sleeping when it has waited for reads', async () => {
+    waits = [true];
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    assert.deepEqual(said, [...ORDER.slice(0, -1), 'wait', ...ORDER]);
   });
 
   test('leaves what is more than a turn may drain to the next one', async () => {
