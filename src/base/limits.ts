@@ -8,17 +8,11 @@ import { invariant } from './assert.js';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-// ---- protocol: most fixed by MQTT --------------------------------------------------------------
+// ---- protocol: fixed by MQTT 3.1.1 -------------------------------------------------------------
 /** Largest remaining length that four length bytes can say [MQTT 3.1.1, 2.2.3]. */
 export const REMAINING_LENGTH_MAX = 268_435_455;
 /** Longest UTF-8 string: a two-byte length precedes it [MQTT 3.1.1, 1.5.3]. */
 export const STRING_BYTES_MAX = 65_535;
-/**
- * Longest client id, in characters; the server may reject one [MQTT-3.1.3-9]. V8 takes the length
- * of a longer string for its hash: a table of clients whose ids are longer and as long as each
- * other would have them all in one place, and a CONNECT would compare its id with all of theirs.
- */
-export const CLIENT_ID_LENGTH_MAX = 16_383;
 /** Packet identifiers run from 1 to this; 0 is forbidden [MQTT-2.3.1-1]. */
 export const PACKET_ID_MAX = 65_535;
 /** Frames in one run: as many as a table of packet ids, 0 included, has places for. */

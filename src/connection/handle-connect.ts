@@ -1,7 +1,6 @@
 /** CONNECT (MQTT 3.1.1, 3.1): who is it, may it, and which session is its own. */
 import { randomUUID } from 'node:crypto';
-import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { CLIENT_ID_LENGTH_MAX } from '../base/limits.js';
+import { ProtocolError } from '../base/errors.js';
 import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
 import { isValidTopicName, toTopicKey } from '../topics/topic.js';
@@ -11,16 +10,11 @@ import { type Connection, ConnectionState, Pause } from './connection.js';
 /**
  * Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is
  * granted.
- * @throws ProtocolError for a will that could not be published, ConnectRefusedError for a client id
- * that is too long.
+ * @throws ProtocolError for a will that could not be published.
  */
 export function handleConnect(connection: Connection, packet: ConnectPacket): void {
   if (packet.will !== null && !isValidTopicName(toTopicKey(packet.will.topic))) {
     throw new ProtocolError('4.7.3', 'will topic holds too many levels');
-  }
-  if (packet.clientId.length > CLIENT_ID_LENGTH_MAX) {
-    const detail = `client id of more than ${CLIENT_ID_LENGTH_MAX} characters [MQTT-3.1.3-9]`;
-    throw new ConnectRefusedError(ConnackCode.identifierRejected, detail);
   }
   connection.protocolVersion = packet.protocolVersion;
   // An empty client id comes with clean session only, and gets one of ours [MQTT-3.1.3-6].

@@ -11,6 +11,7 @@
  * Pure data: answers go to a DirectoryOutput, nothing here knows of ports or threads.
  */
 import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../base/limits.js';
+import { tableKey } from '../base/table-key.js';
 import type { Claim } from '../shard/control.js';
 
 /**
@@ -76,7 +77,7 @@ export class Directory {
 
   /** The shard that holds this client id, -1 if none does. */
   holderOf(clientId: string): number {
-    const entry = this.#byClientId.get(clientId);
+    const entry = this.#byClientId.get(tableKey(clientId));
     return entry === undefined ? -1 : shardOfClaim(entry.claim);
   }
 
@@ -131,11 +132,11 @@ export class Directory {
   }
 
   #claimOne(claim: Claim): void {
-    const entry = this.#byClientId.get(claim.clientId);
+    const entry = this.#byClientId.get(tableKey(claim.clientId));
     if (entry === undefined) {
       const { clientId, claim: number } = claim;
       const created = { clientId, claim: number, isSettled: false, waiting: null };
-      this.#byClientId.set(clientId, created);
+      this.#byClientId.set(tableKey(clientId), created);
       this.#byClaim.set(number, created);
       this.#output.grant(shardOfClaim(number), number, -1);
     } else if (entry.isSettled) {
@@ -172,7 +173,7 @@ export class Directory {
   #vacate(entry: Entry): void {
     const next = takeFirst(entry);
     if (next === undefined) {
-      this.#byClientId.delete(entry.clientId);
+      this.#byClientId.delete(tableKey(entry.clientId));
       return;
     }
     entry.claim = next.claim;

@@ -52,10 +52,14 @@ export function copyRunWithHeader(
   return stop;
 }
 
+/** In place of a number of frames: as many as there are. */
+export const ALL_FRAMES = Number.POSITIVE_INFINITY;
+
 /**
  * Copies at most `count` frames of the QoS 1 or 2 run [start, end) to `target` at `at`, every first
  * byte set to `header` (QoS 1 or 2), the packet ids to `firstPacketId` and the following ones; 1
  * follows 65,535.
+ * @param count ALL_FRAMES spares looking for the end of the last one.
  * @returns the position in `source` behind the last frame copied; as many bytes were written.
  */
 export function copyRunWithIds(
@@ -68,7 +72,7 @@ export function copyRunWithIds(
   header: number,
   firstPacketId: number,
 ): number {
-  let sourceEnd = start;
+  let sourceEnd = count === ALL_FRAMES ? end : start;
   for (let left = count; left > 0 && sourceEnd < end; left--) {
     sourceEnd = frameEnd(source, sourceEnd);
   }

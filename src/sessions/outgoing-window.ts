@@ -7,7 +7,7 @@ import { invariant } from '../base/assert.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { DUP, PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
-import { copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
+import { ALL_FRAMES, copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import {
   AGAIN,
@@ -87,6 +87,7 @@ export class OutgoingWindow {
   /**
    * Sends the first `count` messages of the QoS 1 or 2 run [start, end) past the queue: writes them
    * to `target` at `at`, as `fill` would. `count` must not be above `directRoom`.
+   * @param isWhole whether these are all messages of the run.
    * @returns the position in `source` behind them; as many bytes were written.
    */
   sendDirect(
@@ -94,6 +95,7 @@ export class OutgoingWindow {
     start: number,
     end: number,
     count: number,
+    isWhole: boolean,
     qos: 1 | 2,
     target: Buffer,
     at: number,
@@ -104,7 +106,8 @@ export class OutgoingWindow {
     this.#lastStamp = stamp;
     const header = PUBLISH | (qos << 1);
     const id = inflight.nextId;
-    const reached = copyRunWithIds(source, start, end, count, target, at, header, id);
+    const frames = isWhole ? ALL_FRAMES : count;
+    const reached = copyRunWithIds(source, start, end, frames, target, at, header, id);
     inflight.open(count, (qos === 1 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
     return reached;
   }

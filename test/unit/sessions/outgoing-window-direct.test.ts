@@ -30,7 +30,17 @@ class History {
   constructor(maxInflight: number, isNearWrap: boolean) {
     if (isNearWrap) {
       const { bytes, count } = LONG_RUN;
-      this.window.sendDirect(bytes, 0, bytes.length, count, 1, Buffer.alloc(bytes.length), 0, 1);
+      this.window.sendDirect(
+        bytes,
+        0,
+        bytes.length,
+        count,
+        false,
+        1,
+        Buffer.alloc(bytes.length),
+        0,
+        1,
+      );
       for (let id = 1; id <= count; id++) assert.ok(this.window.onPuback(id));
       this.window.release();
     }
@@ -69,6 +79,7 @@ class History {
       0,
       bytes.length,
       count,
+      count === readFrames(bytes).length,
       qos,
       target,
       3,
@@ -196,7 +207,7 @@ describe('a window that keeps nothing of what it has sent', () => {
     const window = new OutgoingWindow(limits, false);
     const run = numberedRun(0, 65_535);
     const target = Buffer.alloc(run.bytes.length);
-    window.sendDirect(run.bytes, 0, run.bytes.length, window.directRoom, 1, target, 0, 1);
+    window.sendDirect(run.bytes, 0, run.bytes.length, window.directRoom, false, 1, target, 0, 1);
     const ids = new Set(readFrames(target).map(({ packetId }) => packetId));
     assert.equal(ids.size, 65_535);
     assert.equal(window.directRoom, 0);
@@ -212,7 +223,7 @@ describe('a window that keeps nothing of what it has sent', () => {
     const limits = { maxInflight: 3, maxQueuedMessages: 9, maxQueuedBytes: 999 };
     const window = new OutgoingWindow(limits, false);
     const { bytes } = numberedRun(0, 2, 2);
-    window.sendDirect(bytes, 0, bytes.length, 2, 2, Buffer.alloc(bytes.length), 0, 5_000);
+    window.sendDirect(bytes, 0, bytes.length, 2, false, 2, Buffer.alloc(bytes.length), 0, 5_000);
     assert.equal(window.expire(5_900, 1_000), 0);
     assert.equal(window.expire(6_100, 1_000), 2);
     assert.equal(window.expiriesMax, 1);

@@ -31,6 +31,21 @@ test('the shipped provider keeps sessions by client id', async () => {
   await store.close();
 });
 
+test('very long client ids of one length are told apart, and come back whole', async () => {
+  const store = await createSessionStore<number>('mem');
+  const ids = ['a', 'b', 'c'].map((last) => `${'x'.repeat(65_534)}${last}`);
+  for (const [at, id] of ids.entries()) store.set(id, at);
+  assert.equal(store.count, 3);
+  assert.deepEqual(
+    ids.map((id) => store.get(id)),
+    [0, 1, 2],
+  );
+  assert.equal(store.delete(ids[1]), true);
+  assert.equal(store.get(ids[1]), undefined);
+  const left = [...store.entries()];
+  assert.ok(left[0][0] === ids[0] && left[1][0] === ids[2] && left.length === 2);
+});
+
 test('each store is its own', async () => {
   const [first, second] = [
     await createSessionStore<number>('mem'),
