@@ -88,7 +88,8 @@ function stopSignal(): Promise<StopSignal> {
 
 /**
  * Logs what the broker says of itself whenever SIGUSR2 asks for it. Whoever asks wants the answer,
- * so it does not go by the log level.
+ * so it does not go by the log level. Set up before the broker listens: unheard, the signal would
+ * end the process.
  */
 function logStatsOnSignal(server: Server): void {
   const logger = createLogger('info');
@@ -108,8 +109,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const { Server } = await import('../primary/server.js');
   const server = new Server({ logger }, loaded);
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
-  await server.listenAndServe();
   logStatsOnSignal(server);
+  await server.listenAndServe();
   logStart(logger, server, loaded.config);
   const outcome = await Promise.race([stopped, failed]);
   if (outcome instanceof Error) {

@@ -57,7 +57,10 @@ export class Router {
   readonly #clock: RouterParts['clock'];
   /** The run that is being delivered lies in shared memory. */
   #isFromRing = false;
-  /** Where in the arena a session was given the whole run that is being delivered; -1: nowhere. */
+  /**
+   * Where in the arena a session was given the whole run that is being delivered; -1: nowhere. A
+   * flush in between delivers no run, so it is always this one's.
+   */
   #copyAt = -1;
   /** The arena's rewinds then: after another, other bytes are there. */
   #copyRewinds = 0;
