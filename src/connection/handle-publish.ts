@@ -35,11 +35,11 @@ export function handlePublishRun(
   counters.add(Counter.publishReceivedQos0 + qos, count);
   counters.add(Counter.messagesReceived, count);
   if (qos === 2) {
-    routeNewOnly(connection, route, buffer, start, end, topicStart, header, count);
+    routeNewOnly(connection, route, buffer, start, end, header, count);
     acknowledge(connection, PacketType.pubrec, count);
   } else {
     if (route.isPublishable) {
-      host.router.publish(connection.id, route, buffer, start, end, topicStart, header, count);
+      host.router.publish(connection.id, route, buffer, start, end, header, count);
     }
     if (qos === 1) acknowledge(connection, PacketType.puback, count);
   }
@@ -53,14 +53,12 @@ function routeNewOnly(
   buffer: Buffer,
   start: number,
   end: number,
-  topicStart: number,
   header: number,
   count: number,
 ): void {
   const { host } = connection;
   const session = connection.session!;
   const packetIds = host.scan.packetIds;
-  const topicOffset = topicStart - start;
   let from = start;
   let fresh = 0;
   let position = start;
@@ -73,16 +71,7 @@ function routeNewOnly(
     const next = frameEnd(buffer, position);
     if (!isNew) {
       if (fresh > 0 && route.isPublishable) {
-        host.router.publish(
-          connection.id,
-          route,
-          buffer,
-          from,
-          position,
-          from + topicOffset,
-          header,
-          fresh,
-        );
+        host.router.publish(connection.id, route, buffer, from, position, header, fresh);
       }
       from = next;
       fresh = 0;
@@ -90,7 +79,7 @@ function routeNewOnly(
     position = next;
   }
   if (fresh > 0 && route.isPublishable) {
-    host.router.publish(connection.id, route, buffer, from, end, from + topicOffset, header, fresh);
+    host.router.publish(connection.id, route, buffer, from, end, header, fresh);
   }
 }
 

@@ -32,6 +32,14 @@ function bodyOf(buffer: Buffer, position: number): number {
 }
 
 /**
+ * Where the topic's bytes of the frame at `position` begin. To be asked of each frame: those of a
+ * run share their topic, not how many bytes stand before it. Trusted input.
+ */
+export function topicStartOf(buffer: Buffer, position: number): number {
+  return bodyOf(buffer, position) + 2;
+}
+
+/**
  * Copies the run [start, end) of `source` to `target` at `at`, every frame's first byte set to
  * `header`, which must have the QoS of the run (or the other of 1 and 2).
  * @returns the end in `target`: `at + end - start`.

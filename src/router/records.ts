@@ -5,8 +5,7 @@
 
 export const RecordKind = {
   /**
-   * Body: a run. Words: publisher's connection id; header byte | topic's offset << 8 | flags; topic
-   * length; count.
+   * Body: a run. Words: publisher's connection id; header byte | flags; topic length; count.
    */
   run: 1,
   /** Body: InterestChange. Word 0: its number, confirmed by `interestConfirmed`. */
@@ -22,7 +21,7 @@ export const RecordKind = {
   /** Body: filter key (latin1). Word 0: replay id of the asking shard. */
   retainedQuery: 6,
   /**
-   * Body: one PUBLISH frame. Words: replay id; header byte | topic's offset << 8; topic length; 1.
+   * Body: one PUBLISH frame. Words: replay id; 0; topic length; 0.
    */
   retainedMessage: 7,
   /**

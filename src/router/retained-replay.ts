@@ -11,7 +11,7 @@ import {
   RETAINED_STEPS_MAX,
 } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
-import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader, topicStartOf } from '../protocol/publish-frame.js';
 import type { ReplayGuard, Session } from '../sessions/session.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { PeerLink } from './peer-link.js';
@@ -162,7 +162,6 @@ export class RetainedReplays {
    */
   onMessage(
     replayId: number,
-    word1: number,
     topicLength: number,
     buffer: Buffer,
     start: number,
@@ -170,7 +169,7 @@ export class RetainedReplays {
   ): void {
     const replay = this.#replays.get(replayId);
     if (replay === undefined) return;
-    const topicStart = start + (word1 >>> 8);
+    const topicStart = topicStartOf(buffer, start);
     const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
     replay.arrived.push({ topicKey, frame: Buffer.from(buffer.subarray(start, end)) });
     this.#makeReady(replay);
@@ -340,10 +339,9 @@ export class RetainedReplays {
       const [topicKey, message] = next.value;
       const frame = toFrame(message);
       const length = frame.length;
-      const word1 = frame[0] | (topicOffset(frame) << 8);
       const kind = RecordKind.retainedMessage;
       const topicLength = topicKey.length;
-      this.#parts.link.send(kind, 1 << from, replayId, word1, topicLength, 1, frame, 0, length);
+      this.#parts.link.send(kind, 1 << from, replayId, 0, topicLength, 0, frame, 0, length);
       bytes += length;
     }
     this.#tell(RecordKind.retainedPart, from, replayId, 0);
@@ -378,11 +376,4 @@ export class RetainedReplays {
   #tell(kind: number, shard: number, replayId: number, word1: number): void {
     this.#parts.link.send(kind, 1 << shard, replayId, word1, 0, 0, NO_BYTES, 0, 0);
   }
-}
-
-/** Where the topic's bytes begin in a frame. */
-function topicOffset(frame: Buffer): number {
-  let at = 1;
-  while (frame[at] >= 0x80) at++;
-  return at + 3;
 }

@@ -5,7 +5,7 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader, topicStartOf } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
@@ -78,7 +78,6 @@ export class Router {
 
   /**
    * Routes a run that entered the server at this shard.
-   * @param topicStart where the topic's bytes begin in `buffer`.
    * @param header first byte of its frames, DUP cleared.
    * @param publisherId id of the connection to pause when a reader falls behind, or NO_PUBLISHER.
    */
@@ -88,7 +87,6 @@ export class Router {
     buffer: Buffer,
     start: number,
     end: number,
-    topicStart: number,
     header: number,
     count: number,
   ): void {
@@ -104,7 +102,7 @@ export class Router {
       }
     }
     if (shardMask !== 0) {
-      const word1 = header | ((topicStart - start) << 8) | flags;
+      const word1 = header | flags;
       const topicLength = route.topicKey.length;
       this.#link.send(
         RecordKind.run,
@@ -127,10 +125,7 @@ export class Router {
   publishRun(run: Run, topicKey: string): void {
     const route = this.#routes.findKey(topicKey);
     const end = run.bytes.length;
-    let topicStart = 1;
-    while (run.bytes[topicStart] >= 0x80) topicStart++;
-    topicStart += 3;
-    this.publish(NO_PUBLISHER, route, run.bytes, 0, end, topicStart, run.header, run.count);
+    this.publish(NO_PUBLISHER, route, run.bytes, 0, end, run.header, run.count);
   }
 
   /** A run record from another shard's ring; see RecordKind.run for the words. */
@@ -145,7 +140,7 @@ export class Router {
     end: number,
   ): void {
     const header = word1 & 0xff;
-    const topicStart = start + ((word1 >>> 8) & 0xff);
+    const topicStart = topicStartOf(buffer, start);
     const route = this.#routes.find(buffer, topicStart, topicLength);
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
       this.#retained.store(route.topicKey, buffer, start, end, header);

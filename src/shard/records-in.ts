@@ -47,7 +47,7 @@ export class ShardRecords implements RecordHandler {
         shard.replays.onQuery(from, word0, buffer.toString('latin1', start, end));
         return;
       case RecordKind.retainedMessage:
-        shard.replays.onMessage(word0, word1, word2, buffer, start, end);
+        shard.replays.onMessage(word0, word2, buffer, start, end);
         return;
       case RecordKind.retainedPart:
         shard.replays.onPart(word0, word1 === 1);

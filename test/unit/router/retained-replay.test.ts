@@ -85,7 +85,7 @@ class Side {
     if (kind === RecordKind.retainedQuery) {
       this.replays.onQuery(from, word0, body.toString('latin1'));
     } else if (kind === RecordKind.retainedMessage) {
-      this.replays.onMessage(word0, word1, word2, body, 0, body.length);
+      this.replays.onMessage(word0, word2, body, 0, body.length);
     } else if (kind === RecordKind.retainedPart) {
       this.replays.onPart(word0, word1 === 1);
     } else {
