@@ -335,7 +335,7 @@ export class LoadClient {
 }
 
 /** The socket's descriptor, -1 where Node keeps it to itself: then writes take the longer way. */
-function descriptorOf(socket: Socket): number {
+export function descriptorOf(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } };
   return handle?.fd ?? -1;
 }

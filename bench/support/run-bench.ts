@@ -82,6 +82,15 @@ async function runPattern(
   }
 }
 
+/** What a suite measures with one setting of a sweep: its parts, or all in one. */
+function partsOf(pattern: string, { label, settings }: Variation): Variation[] {
+  const parts = SUITES.get(pattern)!.parts?.(settings) ?? [{ label: '', settings: {} }];
+  return parts.map((part) => ({
+    label: `${label} ${part.label}`.trim(),
+    settings: { ...settings, ...part.settings },
+  }));
+}
+
 /** Runs everything. @throws BenchError when a broker cannot be started or a connection fails. */
 export async function runBench(plan: BenchPlan, observer: BenchObserver): Promise<Results> {
   const { settings } = plan.variations[0];
@@ -91,7 +100,8 @@ export async function runBench(plan: BenchPlan, observer: BenchObserver): Promis
   }
   const cells: Cell[] = [];
   for (const pattern of plan.patterns) {
-    for (const variation of plan.variations) {
+    const variations = plan.variations.flatMap((variation) => partsOf(pattern, variation));
+    for (const variation of variations) {
       const some = await runPattern(plan, pattern, variation, observer);
       for (const cell of some) observer.onCell(cell);
       cells.push(...some);

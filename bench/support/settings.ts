@@ -9,6 +9,7 @@ import {
 } from '../../src/base/settings.js';
 import { CONFIG_SETTINGS } from '../../src/base/settings-table.js';
 import * as type from '../../src/base/value-type.js';
+import { FLOODS, NO_FLOOD } from './floods.js';
 import { PAYLOAD_BYTES_MIN } from './frame-format.js';
 import { defaultThreads } from './load.js';
 
@@ -35,6 +36,8 @@ export interface BenchSettings {
   readonly batch: number;
   /** Messages a second of all publishers in paced and mixed. */
   readonly rate: number;
+  /** What fair floods with, one after the other. */
+  readonly floods: readonly string[];
   /** Filters held while subscribe measures, retained messages of retained. */
   readonly count: number;
   /** Workers of the broker under test. */
@@ -82,6 +85,15 @@ const WORDS: type.ValueType<readonly string[]> = {
   read: (given) => (typeof given === 'string' ? given.split(',').map((w) => w.trim()) : undefined),
   show: (words) => words.join(','),
 };
+const FLOOD_NAMES: readonly string[] = [NO_FLOOD, ...FLOODS.keys()];
+const FLOOD_WORDS: type.ValueType<readonly string[]> = {
+  ...WORDS,
+  allowed: `${FLOOD_NAMES.join(', ')}; by commas`,
+  read: (given) => {
+    const words = WORDS.read(given);
+    return words?.every((word) => FLOOD_NAMES.includes(word)) ? words : undefined;
+  },
+};
 const HOUR_MS = 3_600_000;
 
 function setting<T>(
@@ -117,7 +129,7 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
     count(0, 100_000),
     '0',
     'The many of a pattern: publishers of fan-in, subscribers of fan-out, clients of mesh, ' +
-      'pairs, connections. 0: its own number.',
+      'pairs, connections, flooders. 0: its own number.',
   ),
   messages: setting(
     'messages',
@@ -179,6 +191,14 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
     count(1, 10_000_000),
     '100000',
     'Filters of subscribe, messages of retained.',
+  ),
+  floods: setting(
+    'floods',
+    FLOOD_WORDS,
+    FLOOD_NAMES.join(','),
+    `What fair floods with, one after the other: ${[...FLOODS.values()]
+      .map(({ name, summary }) => `${name}: ${summary}`)
+      .join('; ')}.`,
   ),
   workers: { ...CONFIG_SETTINGS.workers, summary: 'Worker threads of the broker under test.' },
   host: setting('host', TEXT, '', 'A running broker to measure instead of starting one.'),

@@ -1,6 +1,7 @@
 /** What every suite of this folder exports. */
 import type { SuiteContext } from '../support/measure-load.js';
 import type { Round } from '../support/results.js';
+import type { BenchSettings } from '../support/settings.js';
 
 /** One pattern of load. */
 export interface Suite {
@@ -8,6 +9,14 @@ export interface Suite {
   readonly name: string;
   /** What it does, for the help text and the reports. */
   readonly summary: string;
+  /**
+   * What it consists of, where it has parts: each is measured and shown by itself, against brokers
+   * of its own. `settings` are what the part has in place of the run's.
+   */
+  parts?(settings: BenchSettings): readonly {
+    readonly label: string;
+    readonly settings: Partial<BenchSettings>;
+  }[];
   /** Measures the broker once. */
   run(context: SuiteContext): Promise<Round>;
 }

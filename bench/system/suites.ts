@@ -1,5 +1,6 @@
 /** All suites, by name. */
 import { connect } from './connect.js';
+import { fair } from './fair.js';
 import { fanIn } from './fan-in.js';
 import { fanOut } from './fan-out.js';
 import { mesh } from './mesh.js';
@@ -13,8 +14,7 @@ import type { Suite } from './suite.js';
 
 /** In the order of help and reports. */
 export const SUITES: ReadonlyMap<string, Suite> = new Map(
-  [one, fanIn, fanOut, mesh, pairs, paced, connect, subscribe, retained, mixed].map((suite) => [
-    suite.name,
-    suite,
-  ]),
+  [one, fanIn, fanOut, mesh, pairs, paced, connect, subscribe, retained, mixed, fair].map(
+    (suite) => [suite.name, suite],
+  ),
 );
