@@ -3,24 +3,15 @@ export type { Config, ServerOptions } from './base/config.js';
 export { CloseReason, ConfigError } from './base/errors.js';
 export type { Logger } from './base/log.js';
 export * from './client/index.js';
-export {
-  type Authenticator,
-  type AuthenticatorFactory,
-  type Credentials,
-  registerAuthenticator,
+export type {
+  Authenticator,
+  AuthenticatorFactory,
+  Credentials,
 } from './connection/authenticator.js';
 export type { BoundAddress } from './primary/acceptor.js';
 export type { ServerMessage } from './primary/publications.js';
 export { Server, type ServerEvents } from './primary/server.js';
 export { ServerError, ServerErrorCode } from './primary/server-error.js';
 export type { ServerStats, ShardStats } from './primary/stats.js';
-export {
-  registerSessionsProvider,
-  type SessionStore,
-  type SessionsProviderFactory,
-} from './sessions/session-store.js';
-export {
-  registerTopicsProvider,
-  type TopicsProvider,
-  type TopicsProviderFactory,
-} from './topics/provider.js';
+export type { SessionStore, SessionsProviderFactory } from './sessions/session-store.js';
+export type { TopicsProvider, TopicsProviderFactory } from './topics/provider.js';

@@ -30,17 +30,21 @@ export const Counter = {
   ackTimeouts: 14,
   /** Clients that let the retries go by too. */
   unresponsiveClients: 15,
-  connectionsOpen: 16,
-  sessions: 17,
-  subscriptions: 18,
-  retainedMessages: 19,
-  retainedBytes: 20,
+  /** CONNECTs that the authenticator did not decide about: it failed, or took too long. */
+  authenticationFailures: 16,
+  connectionsOpen: 17,
+  sessions: 18,
+  subscriptions: 19,
+  retainedMessages: 20,
+  retainedBytes: 21,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 21,
+  inflightMessages: 22,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 22,
+  queuedMessages: 23,
+  /** CONNECTs that wait for the authenticator. */
+  authenticationsWaiting: 24,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 23,
+  eventLoopDelayMs: 25,
 } as const;
 export type CounterName = keyof typeof Counter;
 

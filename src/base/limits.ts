@@ -54,6 +54,16 @@ export const STOP_GRACE_MS = 500;
  */
 export const CLAIMS_WAITING_MAX = 16;
 /**
+ * CONNECTs of a shard that may wait for its authenticator: some 10,000 a second come in a storm, so
+ * one that takes 0.3 s for each still gets them all. Beyond, clients are told to come again.
+ */
+export const AUTHENTICATIONS_WAITING_MAX = 4_096;
+/**
+ * Bytes behind a CONNECT that are read before it is answered. Reading must go on, or nobody would
+ * see that the client has left; with more than this waiting it stops until the answer.
+ */
+export const PIPELINED_BYTES_MAX = 16 * KIB;
+/**
  * Waiting connections the kernel keeps for us. One that overflows costs a client a full second of
  * SYN retry.
  */

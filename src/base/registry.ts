@@ -1,7 +1,7 @@
 /**
  * Named factories: what the auth, sessions and topics providers have in common. A provider runs
- * inside the shards, where a program that embeds the broker cannot register one; so what is no
- * registered name is a module specifier, and the module's default export is the factory.
+ * inside the shards, where a program that embeds the broker cannot register one: the names are
+ * those that ship, and any other is a module specifier whose default export is the factory.
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -30,11 +30,6 @@ export class Registry<F extends (...args: never[]) => unknown> {
     }
     if (this.#factories.has(name)) throw new Error(`${this.#kind} "${name}" is already registered`);
     this.#factories.set(name, factory);
-  }
-
-  /** Removes a name. @returns false when it is not registered. */
-  unregister(name: string): boolean {
-    return this.#factories.delete(name);
   }
 
   /**

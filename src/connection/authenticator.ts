@@ -15,10 +15,9 @@ export interface Credentials {
 /** Decides about a CONNECT. One is made in each shard. */
 export interface Authenticator {
   /**
-   * @returns true to accept; false for CONNACK return code 5 (4 when a user name was given). A
-   * promise
-   *   may take as long as it likes: the client waits, nobody else does. One that rejects is return
-   *   code 3.
+   * @returns true to accept; false for CONNACK return code 5 (4 when a user name was given). With a
+   *   promise the client waits, nobody else does. What it answers instead, or throws, is return
+   *   code 3, server unavailable.
    */
   authenticate(credentials: Credentials): boolean | Promise<boolean>;
   /** Called once, when the shard stops. */
@@ -31,25 +30,17 @@ export type AuthenticatorFactory = () => Authenticator | Promise<Authenticator>;
 const registry = new Registry<AuthenticatorFactory>('authenticator');
 
 /**
- * Registers an authenticator in this thread. @throws Error when the name is taken or `factory` is
- * none.
- */
-export function registerAuthenticator(name: string, factory: AuthenticatorFactory): void {
-  registry.register(name, factory);
-}
-
-/** @returns false when no authenticator has this name. */
-export function unregisterAuthenticator(name: string): boolean {
-  return registry.unregister(name);
-}
-
-/**
- * Makes the authenticator registered under a name, or that of a module whose default export is an
- * AuthenticatorFactory. @throws ConfigError with one line when there is none or it fails.
+ * Makes the authenticator that ships under a name, or that of a module whose default export is an
+ * AuthenticatorFactory.
+ * @throws ConfigError with one line when there is none, it fails, or what it makes is none.
  */
 export function createAuthenticator(nameOrSpecifier: string): Promise<Authenticator> {
-  return registry.create(nameOrSpecifier, (factory) => factory());
+  return registry.create(nameOrSpecifier, async (factory) => {
+    const authenticator: Partial<Authenticator> | null | undefined = await factory();
+    if (typeof authenticator?.authenticate === 'function') return authenticator as Authenticator;
+    throw new Error('what its factory returns has no function `authenticate`');
+  });
 }
 
-registerAuthenticator('mockSuccess', () => ({ authenticate: () => true }));
-registerAuthenticator('mockFailure', () => ({ authenticate: () => false }));
+registry.register('mockSuccess', () => ({ authenticate: () => true }));
+registry.register('mockFailure', () => ({ authenticate: () => false }));

@@ -1,6 +1,5 @@
 /** The socket of a client, which knows its connection: so all of them share their listeners. */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import { CloseReason } from '../base/errors.js';
 import type { Connection } from './connection.js';
 
 /** Options of a socket, those among them that net.Socket has no type for. */
@@ -32,10 +31,11 @@ export class ClientSocket extends Socket {
           return true;
         },
       },
+      // The connection decides what a client's end means: it may have sent all it has to say.
+      allowHalfOpen: true,
       // What follows net.Socket sets anyway, on a copy of this. Set already, it spares V8 a new
       // shape of that copy for every socket, at which each access to a property would miss its
       // cache: 5 us a socket instead of 26, with Node 20.
-      allowHalfOpen: false,
       emitClose: false,
       autoDestroy: true,
       decodeStrings: false,
@@ -50,9 +50,8 @@ export class ClientSocket extends Socket {
 /** 'close' follows, and says all there is to say. */
 function ignoreError(): void {}
 
-/** The client has closed its side: it takes nothing more, whatever TCP would allow. */
 function onEnd(this: ClientSocket): void {
-  this.connection?.close(CloseReason.connectionLost);
+  this.connection?.onEnd();
 }
 
 function onClose(this: ClientSocket): void {

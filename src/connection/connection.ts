@@ -6,6 +6,7 @@ import { Counter } from '../base/counters.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
 import {
   LINGER_MS,
+  PIPELINED_BYTES_MAX,
   READ_HEADROOM_BYTES,
   SUBSCRIBE_BYTES_PER_TURN,
   SUBSCRIBE_FRAMES_PER_TURN,
@@ -25,6 +26,7 @@ import type { Session } from '../sessions/session.js';
 import { willRun } from '../sessions/will.js';
 import { toTopicKey } from '../topics/topic.js';
 import { AckHold } from './ack-hold.js';
+import type { Authentication } from './authentication.js';
 import { dispatchFrame } from './dispatch.js';
 import { Gather } from './gather.js';
 import { handleAcks } from './handle-acks.js';
@@ -80,7 +82,11 @@ export class Connection implements FrameSink, Publisher {
   lastReceivedAt: number;
   /** Which read of its shard was its last. */
   readSerial = 0;
+  /** The question to the authenticator while it has not answered. */
+  authentication: Authentication | null = null;
   #pauses = 0;
+  /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
+  #hasEnded = false;
   /**
    * Bytes read and not yet handled: an unfinished frame, what came behind a CONNECT, or what there
    * was no time for in this turn.
@@ -108,7 +114,7 @@ export class Connection implements FrameSink, Publisher {
     const buffer = host.readBuffer;
     let start = READ_HEADROOM_BYTES;
     const end = start + length;
-    if (this.#isShareSpent) {
+    if (this.#isShareSpent || this.state === ConnectionState.connecting) {
       this.#keep(buffer, start, end, 0);
       return;
     }
@@ -140,6 +146,7 @@ export class Connection implements FrameSink, Publisher {
     const bytes = gather.release();
     this.#process(bytes, 0, bytes.length);
     this.host.afterRead(this);
+    if (this.#hasEnded && !this.#isShareSpent) this.close(CloseReason.connectionLost);
   }
 
   #process(buffer: Buffer, start: number, end: number): void {
@@ -163,6 +170,8 @@ export class Connection implements FrameSink, Publisher {
   #keep(buffer: Buffer, start: number, end: number, neededBytes: number): void {
     this.#gather ??= new Gather();
     this.#gather.add(buffer, start, end, neededBytes);
+    const isConnecting = this.state === ConnectionState.connecting;
+    if (isConnecting && this.#gather.length > PIPELINED_BYTES_MAX) this.pause(Pause.connecting);
   }
 
   onRun(
@@ -314,6 +323,7 @@ export class Connection implements FrameSink, Publisher {
     this.session = null;
     this.will = null;
     this.ackHold = null;
+    this.authentication?.abandon();
     if (session !== null) {
       session.detach();
       this.outbox.session = null;
@@ -340,6 +350,17 @@ export class Connection implements FrameSink, Publisher {
       }
     }
     host.onClosed(this, session, reason);
+  }
+
+  /**
+   * The client has closed its side: it takes nothing more, whatever TCP would allow. What it has
+   * sent behind its CONNECT may be a publication and DISCONNECT, and is handled when that is
+   * accepted.
+   */
+  onEnd(): void {
+    const isPipelined = this.state === ConnectionState.connecting && this.#gather !== null;
+    if (isPipelined) this.#hasEnded = true;
+    else this.close(CloseReason.connectionLost);
   }
 
   /** The socket is closed: whatever the reason, it is no fault of this side. */

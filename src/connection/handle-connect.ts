@@ -2,14 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { ProtocolError } from '../base/errors.js';
 import type { ConnectPacket } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
 import { isValidTopicName, toTopicKey } from '../topics/topic.js';
-import type { Credentials } from './authenticator.js';
-import { type Connection, ConnectionState, Pause } from './connection.js';
+import { Authentication } from './authentication.js';
+import { type Connection, ConnectionState } from './connection.js';
 
 /**
- * Takes an accepted CONNECT packet up to the claim of its client id; handling stops until that is
- * granted.
+ * Takes an accepted CONNECT packet up to the question to the authenticator, behind which its client
+ * id is claimed; handling stops until that is granted.
  * @throws ProtocolError for a will that could not be published.
  */
 export function handleConnect(connection: Connection, packet: ConnectPacket): void {
@@ -21,52 +20,5 @@ export function handleConnect(connection: Connection, packet: ConnectPacket): vo
   const clientId = packet.clientId === '' ? `surgemq-${randomUUID()}` : packet.clientId;
   connection.clientId = clientId;
   connection.state = ConnectionState.connecting;
-  const verdict = authenticate(connection, packet);
-  if (typeof verdict === 'boolean') {
-    onVerdict(connection, packet, verdict);
-    return;
-  }
-  connection.pause(Pause.connecting);
-  verdict.then(
-    (isAccepted) => onVerdict(connection, packet, isAccepted),
-    (error) => onFailure(connection, error),
-  );
-}
-
-function authenticate(connection: Connection, packet: ConnectPacket): boolean | Promise<boolean> {
-  const { host, clientId, socket } = connection;
-  const { username, password } = packet;
-  const credentials: Credentials = {
-    clientId,
-    username,
-    password,
-    // Asks the kernel, so only if somebody wants to know.
-    get remoteAddress() {
-      return socket.remoteAddress ?? '';
-    },
-  };
-  try {
-    return host.authenticator.authenticate(credentials);
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
-
-function onVerdict(connection: Connection, packet: ConnectPacket, isAccepted: boolean): void {
-  if (connection.state !== ConnectionState.connecting) return;
-  if (!isAccepted) {
-    const { badUserNameOrPassword, notAuthorized } = ConnackCode;
-    const returnCode = packet.username === null ? notAuthorized : badUserNameOrPassword;
-    connection.refuse(returnCode, 'the authenticator said no');
-    return;
-  }
-  connection.pause(Pause.connecting);
-  connection.host.claim(connection, packet);
-}
-
-function onFailure(connection: Connection, error: unknown): void {
-  if (connection.state !== ConnectionState.connecting) return;
-  const detail = error instanceof Error ? error.message : String(error);
-  connection.host.log('error', { clientId: connection.clientId, detail }, 'authenticator failed');
-  connection.refuse(ConnackCode.serverUnavailable, 'the authenticator failed');
+  new Authentication(connection, packet).ask();
 }

@@ -23,6 +23,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly routes: RouteCache;
   readonly router: Router;
   readonly authenticator: Authenticator;
+  /** Not more than AUTHENTICATIONS_WAITING_MAX CONNECTs wait for it. */
+  readonly mayWaitForAuthenticator: boolean;
   /** The server is closing: only acks of clients still count. */
   readonly isStopping: boolean;
   /** Bytes that found no room on the ring: above 0, whoever publishes waits. */

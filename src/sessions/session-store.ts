@@ -30,24 +30,11 @@ export type SessionsProviderFactory = <S>() => SessionStore<S> | Promise<Session
 const registry = new Registry<SessionsProviderFactory>('sessions provider');
 
 /**
- * Registers a sessions provider in this thread.
- * @throws Error when the name is taken or `factory` is none.
- */
-export function registerSessionsProvider(name: string, factory: SessionsProviderFactory): void {
-  registry.register(name, factory);
-}
-
-/** @returns false when no provider has this name. */
-export function unregisterSessionsProvider(name: string): boolean {
-  return registry.unregister(name);
-}
-
-/**
- * Makes the store of the provider registered under a name, or of a module whose default export is a
+ * Makes the store of the provider that ships under a name, or of a module whose default export is a
  * SessionsProviderFactory. @throws ConfigError with one line when there is none or it fails.
  */
 export function createSessionStore<S>(nameOrSpecifier: string): Promise<SessionStore<S>> {
   return registry.create(nameOrSpecifier, (factory) => factory<S>());
 }
 
-registerSessionsProvider('mem', <S>() => new MemoryStore<S>());
+registry.register('mem', <S>() => new MemoryStore<S>());

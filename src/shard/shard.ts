@@ -5,8 +5,14 @@ import type { Socket } from 'node:net';
 import { Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
-import { CloseReason } from '../base/errors.js';
-import { READ_BUFFER_BYTES, READ_HEADROOM_BYTES, SCRATCH_BYTES, SWEEP_MS } from '../base/limits.js';
+import type { CloseReason } from '../base/errors.js';
+import {
+  AUTHENTICATIONS_WAITING_MAX,
+  READ_BUFFER_BYTES,
+  READ_HEADROOM_BYTES,
+  SCRATCH_BYTES,
+  SWEEP_MS,
+} from '../base/limits.js';
 import type { Authenticator } from '../connection/authenticator.js';
 import { ClientSocket } from '../connection/client-socket.js';
 import { Connection, ConnectionState, Pause } from '../connection/connection.js';
@@ -146,6 +152,10 @@ export class Shard implements ConnectionHost {
     return this.ticker.now;
   }
 
+  get mayWaitForAuthenticator(): boolean {
+    return this.counters.get(Counter.authenticationsWaiting) < AUTHENTICATIONS_WAITING_MAX;
+  }
+
   get ringBacklogBytes(): number {
     return this.link.backlogBytes;
   }
@@ -169,7 +179,8 @@ export class Shard implements ConnectionHost {
       }
     });
     socket.on('error', () => {});
-    socket.on('end', () => connection.close(CloseReason.connectionLost));
+    socket.allowHalfOpen = true;
+    socket.on('end', () => connection.onEnd());
     socket.on('close', () => connection.onSocketClosed());
   }
 

@@ -59,20 +59,7 @@ export type TopicsProviderFactory = <S extends Subscriber, V>() =>
 const registry = new Registry<TopicsProviderFactory>('topics provider');
 
 /**
- * Registers a topics provider in this thread. @throws Error when the name is taken or `factory` is
- * none.
- */
-export function registerTopicsProvider(name: string, factory: TopicsProviderFactory): void {
-  registry.register(name, factory);
-}
-
-/** @returns false when no provider has this name. */
-export function unregisterTopicsProvider(name: string): boolean {
-  return registry.unregister(name);
-}
-
-/**
- * Makes the provider registered under a name, or that of a module whose default export is a
+ * Makes the provider that ships under a name, or that of a module whose default export is a
  * TopicsProviderFactory. @throws ConfigError with one line when there is none or it fails.
  */
 export function createTopicsProvider<S extends Subscriber, V>(
@@ -119,4 +106,4 @@ class MemoryTopicsProvider<S extends Subscriber, V>
   close(): void {}
 }
 
-registerTopicsProvider('mem', <S extends Subscriber, V>() => new MemoryTopicsProvider<S, V>());
+registry.register('mem', <S extends Subscriber, V>() => new MemoryTopicsProvider<S, V>());

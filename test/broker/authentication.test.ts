@@ -5,8 +5,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Broker, startBroker, unique } from '../support/broker.js';
-import { type ConnectFields, connack, connect, PINGREQ, PINGRESP } from '../support/packets.js';
+import { MISBEHAVIOURS, ODD_ANSWERS } from '../support/odd-authenticator.js';
+import {
+  type ConnectFields,
+  connack,
+  connect,
+  DISCONNECT,
+  PINGREQ,
+  PINGRESP,
+  publish,
+} from '../support/packets.js';
+import type { RawClient } from '../support/raw-client.js';
 import { describeTheme } from '../support/suite.js';
+import { eventually } from '../support/waiting.js';
 
 /** Not authorized; bad user name or password. Table 3.1. */
 const NOT_AUTHORIZED = 5;
@@ -76,6 +87,95 @@ describeTheme(
       const holder = await theme.broker.client({ clientId });
       await expectRefusal(theme.broker, { clientId, username: 'wrong' }, BAD_USER);
       await holder.ping();
+    });
+  },
+  { authenticator: new URL('../support/picky-authenticator.js', import.meta.url).href },
+);
+
+describeTheme(
+  'an authenticator that is at fault',
+  (theme) => {
+    // [MQTT-3.2.2-6]: who decides nothing has accepted nobody.
+    test('accepts nobody with anything but true', async () => {
+      for (const answer of Object.keys(ODD_ANSWERS)) {
+        await expectRefusal(theme.broker, { clientId: 'a', username: answer }, UNAVAILABLE);
+        const later = { clientId: 'a', username: `later-${answer}` };
+        await expectRefusal(theme.broker, later, UNAVAILABLE);
+      }
+      assert.equal(theme.broker.server.stats().shardDeaths, 0);
+    });
+
+    test('costs its clients their connection and no shard its life', async () => {
+      for (const username of MISBEHAVIOURS) {
+        await expectRefusal(theme.broker, { clientId: 'a', username }, UNAVAILABLE);
+      }
+      const client = await theme.broker.client({ clientId: 'a', username: 'anybody' });
+      await client.ping();
+      assert.equal(theme.broker.server.stats().shardDeaths, 0);
+    });
+  },
+  { authenticator: new URL('../support/odd-authenticator.js', import.meta.url).href },
+);
+
+describeTheme(
+  'a client that waits for its authenticator',
+  (theme) => {
+    const waiting = () => theme.broker.server.stats().authenticationsWaiting;
+
+    async function startWaiting(...behind: Buffer[]): Promise<RawClient> {
+      const client = await theme.broker.raw();
+      client.send(connect({ clientId: unique('waiting'), username: 'never' }), ...behind);
+      await eventually(() => waiting() === 1, 'the client to wait');
+      return client;
+    }
+
+    test('and leaves is gone at once', async () => {
+      const client = await startWaiting();
+      await client.end();
+      await eventually(() => waiting() === 0, 'nobody to wait');
+      await eventually(() => theme.broker.server.stats().connectionsOpen === 0, 'the close');
+    });
+
+    test('and is reset is gone at once, whatever it has sent behind its CONNECT', async () => {
+      const client = await startWaiting(PINGREQ, PINGREQ);
+      await client.cut();
+      await eventually(() => waiting() === 0, 'nobody to wait');
+      await eventually(() => theme.broker.server.stats().connectionsOpen === 0, 'the close');
+    });
+  },
+  { authenticator: new URL('../support/odd-authenticator.js', import.meta.url).href },
+);
+
+describeTheme(
+  'a client that does not wait for CONNACK',
+  (theme) => {
+    // Section 3.1.4, non-normative: packets may be sent before CONNACK has come.
+    test('has what it sent handled, though it has closed its side', async () => {
+      const topic = unique('left');
+      const watcher = await theme.broker.client({ clientId: unique('watcher') });
+      await watcher.subscribe([topic, 0]);
+      for (const username of ['late', 'anybody']) {
+        const client = await theme.broker.raw();
+        const packets = [publish({ topic, payload: username }), DISCONNECT];
+        client.send(connect({ clientId: unique('brief'), username }), ...packets);
+        const ended = client.end();
+        assert.equal((await watcher.nextMessage()).payload, username);
+        await ended;
+      }
+    });
+
+    test('and closes without DISCONNECT has its will published', async () => {
+      const topic = unique('will');
+      const watcher = await theme.broker.client({ clientId: unique('watcher') });
+      await watcher.subscribe([topic, 0]);
+      const client = await theme.broker.raw();
+      const will = { topic, payload: 'gone' };
+      const fields = { clientId: unique('brief'), username: 'late', will };
+      client.send(connect(fields), publish({ topic, payload: 'here' }));
+      const ended = client.end();
+      assert.equal((await watcher.nextMessage()).payload, 'here');
+      assert.equal((await watcher.nextMessage()).payload, 'gone');
+      await ended;
     });
   },
   { authenticator: new URL('../support/picky-authenticator.js', import.meta.url).href },

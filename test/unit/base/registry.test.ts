@@ -46,15 +46,6 @@ test('a name is registered once, and only for a function', () => {
   assert.deepEqual(boxes.names, ['plain']);
 });
 
-test('a name that was unregistered is free again', async () => {
-  const boxes = registry();
-  assert.equal(boxes.unregister('plain'), true);
-  assert.equal(boxes.unregister('plain'), false);
-  await assert.rejects(boxes.find('plain'), isOneLine(/"plain" is neither/));
-  boxes.register('plain', (size) => ({ size: 2 * size }));
-  assert.deepEqual(await boxes.create('plain', (factory) => factory(3)), { size: 6 });
-});
-
 test('what is no name is a module, and its default export the factory', async () => {
   const boxes = registry();
   const specifier = moduleOf('export default async (size) => ({ size: size + 1 });');

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError } from '../../../src/base/errors.js';
-import {
-  createSessionStore,
-  registerSessionsProvider,
-  type SessionStore,
-  unregisterSessionsProvider,
-} from '../../../src/sessions/session-store.js';
+import { createSessionStore } from '../../../src/sessions/session-store.js';
 
 test('the shipped provider keeps sessions by client id', async () => {
   const store = await createSessionStore<object>('mem');
@@ -73,26 +67,4 @@ test('a session may be deleted while all are walked', async () => {
   }
   assert.equal(seen.length, 10);
   assert.equal(store.count, 0);
-});
-
-test('a provider can be registered, used by name, and taken out again', async () => {
-  class NamedStore<S> implements SessionStore<S> {
-    readonly count = 42;
-    get(): S | undefined {
-      return undefined;
-    }
-    set(): void {}
-    delete(): boolean {
-      return false;
-    }
-    entries(): [string, S][] {
-      return [];
-    }
-    close(): void {}
-  }
-  registerSessionsProvider('named', <S>() => new NamedStore<S>());
-  assert.equal((await createSessionStore('named')).count, 42);
-  assert.equal(unregisterSessionsProvider('named'), true);
-  assert.equal(unregisterSessionsProvider('named'), false);
-  await assert.rejects(createSessionStore('named'), ConfigError);
 });

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError } from '../../../src/base/errors.js';
-import {
-  createTopicsProvider,
-  registerTopicsProvider,
-  type TopicsProviderFactory,
-  unregisterTopicsProvider,
-} from '../../../src/topics/provider.js';
+import { createTopicsProvider } from '../../../src/topics/provider.js';
 import {
   MatchResult,
   type Subscriber,
@@ -45,16 +39,4 @@ test('every shard gets a provider of its own', async () => {
   const two = await createTopicsProvider<Subscriber, string>('mem');
   one.setRetained('a', 'value');
   assert.equal(two.getRetained('a'), undefined);
-});
-
-test('a provider is registered under a name of its own, and used by it', async () => {
-  const mem = await createTopicsProvider<Subscriber, string>('mem');
-  const factory = (() => mem) as unknown as TopicsProviderFactory;
-  assert.throws(() => registerTopicsProvider('mem', factory), /"mem" is already registered/);
-  assert.throws(() => registerTopicsProvider('none', null as never), /"none" is no function/);
-  registerTopicsProvider('mine', factory);
-  assert.equal(await createTopicsProvider('mine'), mem);
-  assert.equal(unregisterTopicsProvider('mine'), true);
-  assert.equal(unregisterTopicsProvider('mine'), false);
-  await assert.rejects(createTopicsProvider('mine'), ConfigError);
 });
