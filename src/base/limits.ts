@@ -210,6 +210,15 @@ export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
 
 /**
+ * Filters in one record that announces them: about 64 filters of a kilobyte, or some thousand short
+ * ones, which take the reader a millisecond or two. A record with all filters of a shard could be
+ * larger than the largest packet, which no record may be.
+ */
+export const INTEREST_PIECE_BYTES = 64 * KIB;
+/** Such records that a successor of a dead shard is sent before it has read the first. */
+export const INTEREST_PIECES_AHEAD = 2;
+
+/**
  * Retained messages are sent to a new subscriber in parts of this size, the next when the last was
  * taken.
  */

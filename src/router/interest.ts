@@ -1,16 +1,30 @@
 /**
  * Which filters this shard has told its peers about, and what they have confirmed. A SUBACK waits
  * here until every shard routes the filter, so that a publication made after it arrives wherever it
- * is made.
+ * is made. A shard that takes the place of a dead one is told all filters, piece by piece.
  */
 import { Packr } from 'msgpackr';
+import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/limits.js';
 import type { PeerLink } from './peer-link.js';
 import { type InterestChange, RecordKind } from './records.js';
 
 const packr = new Packr({ useRecords: false });
+const TWO_32 = 2 ** 32;
 
 /** What waits for a confirmation; called once, in the order of waiting. */
 export type Confirmed = () => void;
+
+/** A successor that is being told what this shard holds. */
+interface Welcome {
+  readonly index: number;
+  readonly filters: Iterator<string>;
+  /** Numbers of the pieces that it has not confirmed. */
+  readonly unconfirmed: number[];
+  /** All is sent, the end too. */
+  isSent: boolean;
+  readonly onTold: () => void;
+  readonly onWelcomed: () => void;
+}
 
 /** One a shard. Changes are collected and sent once a turn, in the order they were made. */
 export class Interest {
@@ -20,16 +34,24 @@ export class Interest {
   #peers = 0;
   #added: string[] = [];
   #removed: string[] = [];
-  /** Number of the change that is being collected; those before it were sent. */
-  #nextChange = 1;
+  /** Bytes of the filters in both. */
+  #collectedBytes = 0;
+  /**
+   * Number of the change that is being collected; those before it were sent. A record has it in two
+   * words: at a million changes a second it would reach 2^53 after 285 years.
+   */
+  #nextChange: number;
+  readonly #welcomes: Welcome[] = [];
   /** Per shard: the last change it has confirmed. */
   readonly #confirmed: number[];
   /** Filters whose announcement is not confirmed by all, with the number of the change. */
   readonly #unconfirmed = new Map<string, number>();
   #waiting: { readonly change: number; readonly confirmed: Confirmed }[] = [];
 
-  constructor(link: PeerLink, shardIndex: number, shardCount: number) {
+  /** @param firstChange number of the first change; tests begin with a large one. */
+  constructor(link: PeerLink, shardIndex: number, shardCount: number, firstChange = 1) {
     this.#link = link;
+    this.#nextChange = firstChange;
     this.#shardIndex = shardIndex;
     this.#confirmed = new Array<number>(shardCount).fill(0);
     for (let index = 0; index < shardCount; index++) {
@@ -49,6 +71,7 @@ export class Interest {
     if (this.#removed.length > 0) this.#send();
     this.#added.push(filterKey);
     this.#unconfirmed.set(filterKey, this.#nextChange);
+    this.#onCollected(filterKey);
   }
 
   /** The last local subscription to a filter is gone. */
@@ -56,6 +79,7 @@ export class Interest {
     if (this.#peers === 0) return;
     this.#removed.push(filterKey);
     this.#unconfirmed.delete(filterKey);
+    this.#onCollected(filterKey);
   }
 
   /** Calls back once all peers route these filters: now, when they do already. */
@@ -73,34 +97,109 @@ export class Interest {
     if (this.#added.length > 0 || this.#removed.length > 0) this.#send();
   }
 
-  /** A peer has applied all changes up to this one. */
-  onConfirmed(from: number, change: number): void {
+  /** A peer has applied all changes up to the one with this number, in two words. */
+  onConfirmed(from: number, low: number, high: number): void {
+    const change = high * TWO_32 + low;
     this.#confirmed[from] = change;
     this.#settle();
+    const welcome = this.#welcomes.find(({ index }) => index === from);
+    if (welcome !== undefined) this.#onPieceConfirmed(welcome, change);
   }
 
   /** A peer died: nobody waits for it any more. */
   dropPeer(index: number): void {
     this.#peers &= ~(1 << index);
+    this.#endWelcome(index);
     this.#settle();
   }
 
   /**
    * The successor of a dead peer reads the ring from here on. It has to know every filter that this
-   * shard holds; whoever subscribes meanwhile waits for it too.
+   * shard holds; whoever subscribes meanwhile waits for it too. `sendPieces` goes on with it.
+   * @param localFilters may change while it is read: what comes is announced by `add`.
+   * @param onTold called when it has been sent all filters: what is sent to it then comes behind.
+   * @param onWelcomed called once: when it has read all that, or has died before.
    */
-  welcomePeer(index: number, localFilters: Iterable<string>): void {
+  welcomePeer(
+    index: number,
+    localFilters: Iterable<string>,
+    onTold: () => void,
+    onWelcomed: () => void,
+  ): void {
     this.flush();
     this.#peers |= 1 << index;
     this.#confirmed[index] = 0;
-    const all: InterestChange = { added: [...localFilters], removed: [] };
-    this.#write(all, 1 << index);
+    const filters = localFilters[Symbol.iterator]();
+    this.#welcomes.push({ index, filters, unconfirmed: [], isSent: false, onTold, onWelcomed });
+    this.sendPieces();
+  }
+
+  /** Live peers without the successors that have not been told all filters yet. */
+  get toldPeers(): number {
+    let told = this.#peers;
+    for (const { index, isSent } of this.#welcomes) if (!isSent) told &= ~(1 << index);
+    return told;
+  }
+
+  /**
+   * Tells successors more, as far as they follow and the ring has room. To be called once a turn,
+   * when what waited for room is on the ring.
+   * @returns whether anything was sent: the ring is to be flushed.
+   */
+  sendPieces(): boolean {
+    let isAnySent = false;
+    for (const welcome of [...this.#welcomes]) {
+      while (!welcome.isSent && welcome.unconfirmed.length < INTEREST_PIECES_AHEAD) {
+        if (this.#link.backlogBytes > 0) return isAnySent;
+        this.#sendPiece(welcome);
+        isAnySent = true;
+      }
+    }
+    return isAnySent;
+  }
+
+  #sendPiece(welcome: Welcome): void {
+    const { index, filters, unconfirmed } = welcome;
+    const added: string[] = [];
+    for (let bytes = 0; bytes < INTEREST_PIECE_BYTES; ) {
+      const next = filters.next();
+      if (next.done) break;
+      added.push(next.value);
+      bytes += next.value.length;
+    }
+    if (added.length === 0) {
+      // Its end is a piece without filters, behind what is told on that occasion.
+      welcome.isSent = true;
+      welcome.onTold();
+    }
+    // Changes that are collected carry a later number than all that were sent.
+    this.flush();
+    unconfirmed.push(this.#nextChange);
+    this.#write({ added, removed: [] }, 1 << index);
+  }
+
+  #onPieceConfirmed(welcome: Welcome, change: number): void {
+    const { unconfirmed, index } = welcome;
+    while (unconfirmed.length > 0 && unconfirmed[0] <= change) unconfirmed.shift();
+    if (welcome.isSent && unconfirmed.length === 0) this.#endWelcome(index);
+  }
+
+  #endWelcome(index: number): void {
+    const at = this.#welcomes.findIndex((welcome) => welcome.index === index);
+    if (at >= 0) this.#welcomes.splice(at, 1)[0].onWelcomed();
+  }
+
+  /** A change that has become large is sent at once: what is collected next is another one. */
+  #onCollected(filterKey: string): void {
+    this.#collectedBytes += filterKey.length;
+    if (this.#collectedBytes >= INTEREST_PIECE_BYTES) this.#send();
   }
 
   #send(): void {
     const change: InterestChange = { added: this.#added, removed: this.#removed };
     this.#added = [];
     this.#removed = [];
+    this.#collectedBytes = 0;
     this.#write(change, this.#peers);
     if (this.#peers === 0) this.#settle();
   }
@@ -108,7 +207,9 @@ export class Interest {
   #write(change: InterestChange, peers: number): void {
     const body = packr.pack(change);
     const number = this.#nextChange++;
-    this.#link.send(RecordKind.interest, peers, number, 0, 0, 0, body, 0, body.length);
+    const low = number % TWO_32;
+    const high = Math.floor(number / TWO_32);
+    this.#link.send(RecordKind.interest, peers, low, high, 0, 0, body, 0, body.length);
   }
 
   #settle(): void {

@@ -8,9 +8,12 @@ export const RecordKind = {
    * Body: a run. Words: publisher's connection id; header byte | flags; topic length; count.
    */
   run: 1,
-  /** Body: InterestChange. Word 0: its number, confirmed by `interestConfirmed`. */
+  /**
+   * Body: InterestChange. Word 0, 1: low and high half of its number, confirmed by
+   * `interestConfirmed`.
+   */
   interest: 2,
-  /** Word 0: the number of the interest change that this shard has applied, with all before it. */
+  /** The same words: the interest change that this shard has applied, with all before it. */
   interestConfirmed: 3,
   /**
    * Word 0: connection id of a publisher that feeds an outbox over its mark; word 1: a Slowdown.

@@ -70,7 +70,8 @@ export type ToShard =
   /** A shard has died: forget its interest, read its ring no more, abandon hand-overs with it. */
   | { readonly kind: 'peer-dead'; readonly shardIndex: number }
   /**
-   * Its successor: read its new ring, announce every local filter to it, then say `peer-welcomed`.
+   * Its successor: read its new ring, announce every local filter to it, and say `peer-welcomed`
+   * when it has confirmed them or died.
    */
   | {
       readonly kind: 'peer-new';

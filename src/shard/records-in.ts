@@ -34,10 +34,10 @@ export class ShardRecords implements RecordHandler {
         shard.turn.flushWhenFull();
         return;
       case RecordKind.interest:
-        this.#onInterest(from, word0, buffer, start, end);
+        this.#onInterest(from, word0, word1, buffer, start, end);
         return;
       case RecordKind.interestConfirmed:
-        shard.interest.onConfirmed(from, word0);
+        shard.interest.onConfirmed(from, word0, word1);
         return;
       case RecordKind.slowDown:
       case RecordKind.goOn:
@@ -60,7 +60,14 @@ export class ShardRecords implements RecordHandler {
     }
   }
 
-  #onInterest(from: number, change: number, buffer: Buffer, start: number, end: number): void {
+  #onInterest(
+    from: number,
+    low: number,
+    high: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const { topics, routes, link } = this.#shard;
     const { added, removed } = unpackInterestChange(buffer, start, end);
     for (const filterKey of added) {
@@ -71,6 +78,6 @@ export class ShardRecords implements RecordHandler {
       topics.removeShard(filterKey, from);
       routes.invalidate(filterKey);
     }
-    link.send(RecordKind.interestConfirmed, 1 << from, change, 0, 0, 0, NO_BYTES, 0, 0);
+    link.send(RecordKind.interestConfirmed, 1 << from, low, high, 0, 0, NO_BYTES, 0, 0);
   }
 }

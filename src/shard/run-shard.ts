@@ -62,7 +62,6 @@ function onMessage(
       return;
     case 'peer-new':
       shard.welcomePeer(message.shardIndex, message.ring, message.doorbellWriteFd);
-      shard.line.say({ kind: 'peer-welcomed', shardIndex: message.shardIndex });
       return;
     case 'publish':
       publish(shard, message);

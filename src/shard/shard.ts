@@ -286,13 +286,19 @@ export class Shard implements ConnectionHost {
     this.turn.schedule();
   }
 
-  /** The successor of a dead peer: it has to learn what is subscribed to here. */
+  /**
+   * The successor of a dead peer: it has to learn what is subscribed to here. The primary hears of
+   * the welcome when it has: clients are sent there then.
+   */
   welcomePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
     this.link.replacePeer(index, ring, doorbellWriteFd);
-    this.interest.welcomePeer(index, this.topics.localFilters());
     this.takeover.welcomePeer(index);
-    // Seen there before the primary hears of the welcome: clients are sent there then.
-    this.turn.flush();
+    this.interest.welcomePeer(
+      index,
+      this.topics.localFilters(),
+      () => this.takeover.onPeerTold(index),
+      () => this.line.say({ kind: 'peer-welcomed', shardIndex: index }),
+    );
     this.turn.schedule();
   }
 
@@ -334,6 +340,7 @@ export class Shard implements ConnectionHost {
       this.turn.schedule();
     }
     if (this.link.backlogBytes > 0) return;
+    if (this.interest.sendPieces()) this.turn.schedule();
     this.replays.onRingRoom();
     if (this.#waitingForRing.length === 0) return;
     const waiting = this.#waitingForRing;

@@ -189,15 +189,21 @@ export class Takeover {
     }
   }
 
-  /**
-   * The successor of a dead peer knows the filters here. It is asked like all others: a holder that
-   * knew it before this shard did waits for its answer.
-   */
+  /** A dead peer has a successor, whose runs are not this shard's until it has been asked. */
   welcomePeer(index: number): void {
+    for (const { session } of this.#pending.values()) {
+      if (session !== null) session.sourceMask &= ~(1 << index);
+    }
+  }
+
+  /**
+   * The successor has been told the filters here. It is asked like all others: a holder that knew
+   * it before this shard did waits for its answer.
+   */
+  onPeerTold(index: number): void {
     const { link } = this.#parts;
     for (const { claim, from, session } of this.#pending.values()) {
       if (session === null) continue;
-      session.sourceMask &= ~(1 << index);
       const [low, high] = split(claim);
       link.send(RecordKind.handoverCut, 1 << index, low, high, from, 0, NO_BYTES, 0, 0);
     }
@@ -253,7 +259,7 @@ export class Takeover {
     registry.subscribe(session, offer.subscriptions, () => {});
     interest.flush();
     const [low, high] = split(claim);
-    link.send(RecordKind.handoverCut, interest.peers, low, high, from, 0, NO_BYTES, 0, 0);
+    link.send(RecordKind.handoverCut, interest.toldPeers, low, high, from, 0, NO_BYTES, 0, 0);
     this.#parts.schedule();
   }
 

@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../../../src/base/limits.js';
 import { Interest, unpackInterestChange } from '../../../src/router/interest.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
+
+/** The end of a welcome. */
+const END = { added: [], removed: [] };
 
 interface Change {
   readonly mask: number;
@@ -18,8 +22,8 @@ function noteChanges(sent: Change[]): PeerLink {
   const send = (
     kind: number,
     mask: number,
-    number: number,
-    _word1: number,
+    low: number,
+    high: number,
     _word2: number,
     _word3: number,
     bytes: Buffer,
@@ -27,6 +31,7 @@ function noteChanges(sent: Change[]): PeerLink {
     end: number,
   ): void => {
     assert.equal(kind, RecordKind.interest);
+    const number = high * 2 ** 32 + low;
     sent.push({ mask, number, ...unpackInterestChange(bytes, start, end) });
   };
   return { send } as unknown as PeerLink;
@@ -66,13 +71,13 @@ describe('interest', () => {
     interest.flush();
     for (const peer of [0, 2, 3]) {
       assert.deepEqual(confirmed, []);
-      interest.onConfirmed(peer, 1);
+      interest.onConfirmed(peer, 1, 0);
     }
     assert.deepEqual(confirmed, ['a']);
-    interest.onConfirmed(2, 2);
-    interest.onConfirmed(0, 2);
+    interest.onConfirmed(2, 2, 0);
+    interest.onConfirmed(0, 2, 0);
     assert.deepEqual(confirmed, ['a']);
-    interest.onConfirmed(3, 2);
+    interest.onConfirmed(3, 2, 0);
     assert.deepEqual(confirmed, ['a', 'b,a', 'a']);
   });
 
@@ -82,7 +87,7 @@ describe('interest', () => {
     assert.deepEqual(confirmed, ['known,other', '']);
     interest.add('a');
     interest.flush();
-    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 1);
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 1, 0);
     wait('a');
     assert.equal(confirmed.length, 3);
   });
@@ -90,7 +95,7 @@ describe('interest', () => {
   test('a filter that was added and not yet sent is waited for', () => {
     interest.add('a');
     wait('a');
-    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 0);
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 0, 0);
     assert.deepEqual(confirmed, []);
   });
 
@@ -108,11 +113,11 @@ describe('interest', () => {
     }
     assert.deepEqual([...wanted], ['a']);
     wait('a');
-    interest.onConfirmed(0, 2);
-    interest.onConfirmed(2, 2);
-    interest.onConfirmed(3, 1);
+    interest.onConfirmed(0, 2, 0);
+    interest.onConfirmed(2, 2, 0);
+    interest.onConfirmed(3, 1, 0);
     assert.deepEqual(confirmed, [], 'not by the change that removed it');
-    interest.onConfirmed(3, 2);
+    interest.onConfirmed(3, 2, 0);
     assert.deepEqual(confirmed, ['a']);
   });
 
@@ -120,8 +125,8 @@ describe('interest', () => {
     interest.add('a');
     wait('a');
     interest.flush();
-    interest.onConfirmed(0, 1);
-    interest.onConfirmed(3, 1);
+    interest.onConfirmed(0, 1, 0);
+    interest.onConfirmed(3, 1, 0);
     interest.dropPeer(2);
     assert.deepEqual(confirmed, ['a']);
     assert.equal(interest.peers, 0b1001);
@@ -139,24 +144,33 @@ describe('interest', () => {
     interest.flush();
   });
 
+  /** Welcomes peer 2. */
+  function welcome(...filters: string[]): { readonly steps: string[] } {
+    const steps: string[] = [];
+    const onTold = () => steps.push('told');
+    interest.welcomePeer(2, filters, onTold, () => steps.push('welcomed'));
+    return { steps };
+  }
+
   test('a successor is told everything, and what is new waits for it too', () => {
     interest.dropPeer(2);
     interest.add('a');
-    interest.welcomePeer(2, ['a', 'old']);
+    welcome('a', 'old');
     assert.deepEqual(sent, [
       { mask: 0b1001, number: 1, added: ['a'], removed: [] },
       { mask: 0b0100, number: 2, added: ['a', 'old'], removed: [] },
+      { mask: 0b0100, number: 3, ...END },
     ]);
     wait('a');
     interest.add('b');
     wait('b');
     interest.flush();
-    assert.equal(sent[2].mask, 0b1101);
-    for (const peer of [0, 3]) interest.onConfirmed(peer, 3);
+    assert.equal(sent[3].mask, 0b1101);
+    for (const peer of [0, 3]) interest.onConfirmed(peer, 4, 0);
     assert.deepEqual(confirmed, []);
-    interest.onConfirmed(2, 2);
+    interest.onConfirmed(2, 2, 0);
     assert.deepEqual(confirmed, ['a']);
-    interest.onConfirmed(2, 3);
+    interest.onConfirmed(2, 4, 0);
     assert.deepEqual(confirmed, ['a', 'b']);
   });
 
@@ -164,14 +178,98 @@ describe('interest', () => {
     interest.add('a');
     wait('a');
     interest.flush();
-    interest.onConfirmed(2, 1);
+    interest.onConfirmed(2, 1, 0);
     interest.dropPeer(2);
-    interest.welcomePeer(2, ['a']);
-    interest.onConfirmed(0, 2);
-    interest.onConfirmed(3, 2);
+    welcome('a');
+    interest.onConfirmed(0, 2, 0);
+    interest.onConfirmed(3, 2, 0);
     assert.deepEqual(confirmed, []);
-    interest.onConfirmed(2, 2);
+    interest.onConfirmed(2, 2, 0);
     assert.deepEqual(confirmed, ['a']);
+  });
+
+  // One record with all filters could be larger than any record may be, and ended the shard.
+  test('a successor is told many filters in pieces, and welcomed when it has read them all', () => {
+    interest.dropPeer(2);
+    const filters = Array.from({ length: 10 }, (_, at) => `${at}`.padEnd(INTEREST_PIECE_BYTES / 2));
+    const { steps } = welcome(...filters);
+    let read = 0;
+    while (!steps.includes('welcomed')) {
+      assert.ok(sent.length - read <= INTEREST_PIECES_AHEAD, 'no more than it follows');
+      assert.equal(interest.toldPeers, steps.length > 0 ? 0b1101 : 0b1001);
+      interest.onConfirmed(2, sent[read++].number, 0);
+      interest.sendPieces();
+    }
+    assert.deepEqual(steps, ['told', 'welcomed']);
+    assert.deepEqual(
+      sent.flatMap(({ added }) => added),
+      filters,
+    );
+    assert.deepEqual(
+      sent.map(({ added }) => added.length),
+      [2, 2, 2, 2, 2, 0],
+    );
+  });
+
+  test('what is told waits for room in the ring', () => {
+    const link = noteChanges(sent) as unknown as { backlogBytes: number };
+    const tested = new Interest(link as unknown as PeerLink, 1, 4);
+    link.backlogBytes = 1;
+    tested.welcomePeer(
+      2,
+      ['a'],
+      () => {},
+      () => {},
+    );
+    assert.equal(tested.sendPieces(), false);
+    assert.deepEqual(sent, []);
+    link.backlogBytes = 0;
+    assert.equal(tested.sendPieces(), true);
+    assert.equal(sent.length, 2);
+  });
+
+  // The primary counts the answers to its welcomes.
+  test('the welcome of a successor that dies in the middle is over', () => {
+    interest.dropPeer(2);
+    const { steps } = welcome('a');
+    interest.dropPeer(2);
+    assert.deepEqual(steps, ['told', 'welcomed']);
+    assert.equal(interest.sendPieces(), false);
+  });
+
+  test('a turn that changes many filters sends them in several changes', () => {
+    const filters = Array.from({ length: 6 }, (_, at) => `${at}`.padEnd(INTEREST_PIECE_BYTES / 2));
+    for (const filter of filters) interest.add(filter);
+    wait(filters[0]);
+    wait(filters[5]);
+    for (const filter of filters.slice(1, 5)) interest.remove(filter);
+    interest.flush();
+    const wanted = new Set<string>();
+    for (const { number, added, removed } of sent) {
+      assert.ok(added.length + removed.length <= 2);
+      for (const filter of added) wanted.add(filter);
+      for (const filter of removed) wanted.delete(filter);
+      for (const peer of [0, 2, 3]) interest.onConfirmed(peer, number, 0);
+      if (wanted.has(filters[5])) assert.equal(confirmed.length, 2);
+    }
+    assert.deepEqual([...wanted], [filters[0], filters[5]]);
+  });
+
+  // Confirmations named the change by 32 bits: behind the last of them no SUBACK came any more.
+  test('changes are confirmed beyond the 2^32nd', () => {
+    interest = new Interest(noteChanges(sent), 1, 4, 2 ** 32 - 2);
+    for (const filter of ['a', 'b', 'c', 'd']) {
+      interest.add(filter);
+      wait(filter);
+      interest.flush();
+    }
+    for (const peer of [0, 2, 3]) {
+      for (const { number } of sent) {
+        interest.onConfirmed(peer, number % 2 ** 32, Math.floor(number / 2 ** 32));
+      }
+    }
+    assert.deepEqual(confirmed, ['a', 'b', 'c', 'd']);
+    assert.equal(sent[3].number, 2 ** 32 + 1);
   });
 
   test('a callback may subscribe again', () => {
@@ -181,10 +279,10 @@ describe('interest', () => {
       wait('b');
     });
     interest.flush();
-    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 1);
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 1, 0);
     assert.deepEqual(confirmed, []);
     interest.flush();
-    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 2);
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 2, 0);
     assert.deepEqual(confirmed, ['b']);
   });
 
@@ -209,7 +307,7 @@ describe('interest', () => {
         const { added, removed, number } = changes[applied[peer]++];
         for (const filter of added) routed[peer].add(filter);
         for (const filter of removed) routed[peer].delete(filter);
-        tested.onConfirmed(peer, number);
+        tested.onConfirmed(peer, number, 0);
       };
       for (const { what, filter, peer } of steps) {
         if (what === 0) tested.flush();

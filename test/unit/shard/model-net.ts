@@ -211,6 +211,7 @@ export class ModelShard {
     this.isScheduled = false;
     this.registry.onTurn();
     this.interest.flush();
+    this.interest.sendPieces();
     this.line.flush();
     this.arena.rewind();
   }
@@ -368,8 +369,12 @@ export class ModelNet {
     shard.inbox[index] = successor.out[shard.index];
     shard.out[index] = [];
     successor.inbox[shard.index] = shard.out[index];
-    shard.interest.welcomePeer(index, shard.topics.localFilters());
     shard.takeover.welcomePeer(index);
-    shard.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index });
+    shard.interest.welcomePeer(
+      index,
+      shard.topics.localFilters(),
+      () => shard.takeover.onPeerTold(index),
+      () => shard.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index }),
+    );
   }
 }

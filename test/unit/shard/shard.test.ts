@@ -1,7 +1,7 @@
 /** A whole shard in this thread, with a peer that is a bare link. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { loadConfig } from '../../../src/base/config.js';
 import { createCounterBlock } from '../../../src/base/counters.js';
 import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
@@ -14,8 +14,10 @@ import { createRing } from '../../../src/router/ring.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
+import type { ToPrimary } from '../../../src/shard/control.js';
 import { Shard } from '../../../src/shard/shard.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
+import { eventually } from '../../support/waiting.js';
 
 const RING_BYTES = 65_536;
 const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
@@ -26,7 +28,12 @@ afterEach(() => {
 });
 
 /** Shard 0 of two, which was told that shard 1 is dead. */
-async function makeShard(): Promise<{ shard: Shard; rings: SharedArrayBuffer[]; fds: number[] }> {
+async function makeShard(): Promise<{
+  shard: Shard;
+  rings: SharedArrayBuffer[];
+  fds: number[];
+  primary: MessagePort;
+}> {
   const { config } = loadConfig({ workers: 2, logLevel: 'silent' }, {}, {});
   const rings = [createRing(RING_BYTES), createRing(RING_BYTES)];
   const pipes = [createPipe(), createPipe()];
@@ -56,14 +63,24 @@ async function makeShard(): Promise<{ shard: Shard; rings: SharedArrayBuffer[]; 
     for (const fd of [...fds, pipes[1].readFd]) closeDescriptor(fd);
   });
   shard.dropPeer(1);
-  return { shard, rings, fds };
+  return { shard, rings, fds, primary: port2 };
+}
+
+/** Kinds of what the primary has been told since the last call. */
+function told(primary: MessagePort): string[] {
+  const kinds: string[] = [];
+  for (;;) {
+    const received = receiveMessageOnPort(primary);
+    if (received === undefined) return kinds;
+    kinds.push((received.message as ToPrimary).kind);
+  }
 }
 
 describe('a shard', () => {
-  // The primary is told right behind this that the successor is welcomed, and may send it clients:
-  // what they publish must find this shard's subscribers.
-  test('has announced its filters to a successor when it has welcomed it', async () => {
-    const { shard, rings, fds } = await makeShard();
+  // The primary sends the successor clients then: what they publish must find this shard's
+  // subscribers.
+  test('has welcomed a successor when that has confirmed all filters', async () => {
+    const { shard, rings, fds, primary } = await makeShard();
     const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
     shard.registry.subscribe(session, [['a/+', 1]], () => {});
     rings[1] = createRing(RING_BYTES);
@@ -76,14 +93,24 @@ describe('a shard', () => {
       onDoorbell: () => {},
     });
     shard.welcomePeer(1, rings[1], fds[1]);
+    shard.turn.flush();
     const announced: string[] = [];
-    const onRecord = (...[, kind, , , , , buffer, start, end]: RecordWords): void => {
-      if (kind === RecordKind.interest) {
-        announced.push(...unpackInterestChange(buffer, start, end).added);
-      }
+    const changes: number[] = [];
+    const onRecord = (...[, kind, number, , , , buffer, start, end]: RecordWords): void => {
+      if (kind !== RecordKind.interest) return;
+      announced.push(...unpackInterestChange(buffer, start, end).added);
+      changes.push(number);
     };
     successor.drain({ onRecord }, RING_BYTES);
     assert.deepEqual(announced, ['a/+']);
+    assert.ok(!told(primary).includes('peer-welcomed'));
+    for (const number of changes) {
+      const none = Buffer.alloc(0);
+      successor.send(RecordKind.interestConfirmed, 1, number, 0, 0, 0, none, 0, 0);
+    }
+    successor.flush();
+    shard.turn.schedule();
+    await eventually(() => told(primary).includes('peer-welcomed'), 'the welcome to be told');
   });
 });
 
