@@ -80,6 +80,11 @@ export class FloodClient {
     });
   }
 
+  /** Its end of the connection. */
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+
   /** Writes one chunk, or what the socket takes of it. @returns whether it may be called again. */
   flood(): boolean {
     const chunk = this.#chunk;
@@ -96,22 +101,20 @@ export class FloodClient {
     this.bytesSent += written;
     this.#at += written;
     if (this.#at === bytes.length) {
-      this.#begin();
+      this.#at = 0;
+      chunk.refresh?.();
       return true;
     }
-    // The rest through the stream, which tells when there is room.
-    const rest = bytes.length - this.#at;
-    this.#socket.write(bytes.subarray(this.#at), () => {
-      this.bytesSent += rest;
-      this.#begin();
+    // One more byte through the stream, which tells when there is room: so what the socket has
+    // taken is known to the byte.
+    const isLast = this.#at === bytes.length - 1;
+    this.#socket.write(bytes.subarray(this.#at, this.#at + 1), () => {
+      this.bytesSent++;
+      this.#at = isLast ? 0 : this.#at + 1;
+      if (isLast) chunk.refresh?.();
       this.#onReady(this);
     });
     return false;
-  }
-
-  #begin(): void {
-    this.#at = 0;
-    this.#chunk?.refresh?.();
   }
 
   #onRead(bytes: Buffer): void {

@@ -5,6 +5,7 @@ import { BenchError } from './bench-error.js';
 import { FloodClient } from './flood-client.js';
 import { FLOODS, type FloodChunk } from './floods.js';
 import { monotonicNs } from './load-plan.js';
+import { socketQueueBytes } from './proc.js';
 
 const READ_BUFFER_BYTES = 256 * 1024;
 /** After so much time of writing the sockets are read. */
@@ -19,7 +20,6 @@ export type FloodCommand =
       readonly host: string;
       readonly port: number;
       readonly clients: number;
-      readonly payloadBytes: number;
       /** Beginning of the client ids. */
       readonly clientId: string;
     }
@@ -29,9 +29,10 @@ export type FloodCommand =
 /** What a flood has come to since it began; times are of the monotonic clock, in nanoseconds. */
 export interface FloodCount {
   readonly at: number;
-  /** Packets that were answered or, where none are, that the sockets took. */
+  /** Packets that were answered or, where none are, that the broker has read. */
   readonly packets: number;
-  readonly bytesSent: number;
+  /** Bytes that the broker has read. */
+  readonly bytesRead: number;
   /** Clients whose connection has ended, and why the first did. */
   readonly gone: number;
   readonly why: string | null;
@@ -47,6 +48,7 @@ export class FloodTask {
   #ready: FloodClient[] = [];
   #isTurnDue = false;
   #filtersRefused = 0;
+  #brokerPort = 0;
 
   constructor() {
     // The quiet pair's threads share a core with it: they are to run as soon as they have work.
@@ -63,13 +65,14 @@ export class FloodTask {
   }
 
   async #open(command: Extract<FloodCommand, { type: 'open' }>): Promise<void> {
-    const { host, port, payloadBytes, clientId } = command;
+    const { host, port, clientId } = command;
+    this.#brokerPort = port;
     const flood = FLOODS.get(command.flood);
     if (flood === undefined) throw new BenchError(`${command.flood} is no flood`);
     const readBuffer = Buffer.alloc(READ_BUFFER_BYTES);
     const onReady = (client: FloodClient): void => this.#onReady(client);
     const count = command.clients || flood.clients;
-    this.#chunks = Array.from({ length: count }, (_, index) => flood.chunk(index, payloadBytes));
+    this.#chunks = Array.from({ length: count }, (_, index) => flood.chunk(index));
     this.#clients = this.#chunks.map(
       (chunk, index) => new FloodClient(`${clientId}-${index}`, chunk, readBuffer, onReady),
     );
@@ -121,21 +124,23 @@ export class FloodTask {
 
   #count(): FloodCount {
     let packets = 0;
-    let bytesSent = 0;
+    let bytesRead = 0;
+    const queued = socketQueueBytes(this.#brokerPort);
     const gone = this.#clients.filter(({ failure }) => failure !== null);
     for (const [index, client] of this.#clients.entries()) {
       const chunk = this.#chunks[index];
-      bytesSent += client.bytesSent;
+      const read = client.bytesSent - (queued.get(client.localPort) ?? 0);
+      bytesRead += read;
       packets +=
         chunk.answerBytes > 0
           ? (client.bytesReceived / chunk.answerBytes) * chunk.packets
-          : (client.bytesSent / chunk.bytes.length) * chunk.packets;
+          : (read / chunk.bytes.length) * chunk.packets;
     }
     const lost = this.#holder?.failure ?? null;
     return {
       at: monotonicNs(),
       packets,
-      bytesSent,
+      bytesRead,
       gone: gone.length + (lost === null ? 0 : 1),
       why: gone[0]?.failure ?? lost,
       filtersRefused: this.#filtersRefused,

@@ -4,6 +4,7 @@
  * little more than write, and counts what was handled by the length of the answers.
  */
 import { encodePacket } from '../../src/protocol/codec.js';
+import { PAYLOAD_BYTES_MIN } from './frame-format.js';
 import { FrameWriter } from './frame-writer.js';
 
 /** Bytes of a flooder's chunk. */
@@ -38,19 +39,29 @@ export interface Flood {
   /** Clients that send, unless the settings say how many. */
   readonly clients: number;
   /** What client `index` sends. */
-  chunk(index: number, payloadBytes: number): FloodChunk;
+  chunk(index: number): FloodChunk;
   /** Filters that one more client holds meanwhile, none if absent. */
   readonly heldFilters?: () => Iterable<readonly string[]>;
 }
 
-/** PUBLISH packets: those of a client are of one shape. */
+/** PUBLISH packets, small ones: a flood is to be limited by the broker, not by bytes. */
 function publishes(
   index: number,
-  shape: { qos: 0 | 1 | 2; retain: boolean; topicCount: number; payloadBytes: number },
-  topic = `flood/${index}`,
+  shape: { qos?: 0 | 1 | 2; retain?: boolean; topicCount: number; topic?: string },
   chunkBytes = CHUNK_BYTES,
 ): FrameWriter {
-  return new FrameWriter({ ...shape, topic, publisher: index, window: 0, batch: 0 }, chunkBytes);
+  const { qos = 0, retain = false, topicCount, topic = `flood/${index}` } = shape;
+  const form = { qos, retain, topicCount, topic, payloadBytes: PAYLOAD_BYTES_MIN };
+  return new FrameWriter({ ...form, publisher: index, window: 0, batch: 0 }, chunkBytes);
+}
+
+/** The frames of a writer, new ones each time. */
+function everNew(writer: FrameWriter): FloodChunk {
+  const refresh = (): void => {
+    writer.fill(writer.frames);
+  };
+  refresh();
+  return { bytes: writer.chunk, packets: writer.frames, answerBytes: 0, refresh };
 }
 
 /** A stretch of equal or numbered packets of `length` bytes. */
@@ -71,8 +82,8 @@ function acks(firstByte: number): { bytes: Buffer; packets: number } {
 
 /** PUBLISH packets of QoS 0 to 2 on a topic of the client, the same chunk each time. */
 function publishing(qos: 0 | 1 | 2): Flood['chunk'] {
-  return (index, payloadBytes) => {
-    const writer = publishes(index, { qos, retain: false, topicCount: 1, payloadBytes });
+  return (index) => {
+    const writer = publishes(index, { qos, topicCount: 1 });
     const packets = writer.frames;
     const bytes = writer.chunk.subarray(0, writer.fill(packets));
     if (qos < 2) return { bytes, packets, answerBytes: qos === 0 ? 0 : 4 * packets };
@@ -81,16 +92,6 @@ function publishing(qos: 0 | 1 | 2): Flood['chunk'] {
     const all = Buffer.concat([bytes, releases]);
     return { bytes: all, packets: 2 * packets, answerBytes: 8 * packets };
   };
-}
-
-function retained(index: number, payloadBytes: number): FloodChunk {
-  const shape = { qos: 0, retain: true, topicCount: RETAINED_TOPICS, payloadBytes } as const;
-  const writer = publishes(index, shape);
-  const refresh = (): void => {
-    writer.fill(writer.frames);
-  };
-  refresh();
-  return { bytes: writer.chunk, packets: writer.frames, answerBytes: 0, refresh };
 }
 
 /** SUBSCRIBE and UNSUBSCRIBE of one filter in turn. */
@@ -109,13 +110,7 @@ function subscribing(index: number): FloodChunk {
 /** Topics of which each passes every filter that `match` holds, up to its last level. */
 function matching(index: number): FloodChunk {
   const topic = Array(MATCH_LEVELS).fill('a').join('/');
-  const shape = { qos: 0, retain: false, topicCount: 0, payloadBytes: 0 } as const;
-  const writer = publishes(index, shape, topic, MATCH_CHUNK_BYTES);
-  const refresh = (): void => {
-    writer.fill(writer.frames);
-  };
-  refresh();
-  return { bytes: writer.chunk, packets: writer.frames, answerBytes: 0, refresh };
+  return everNew(publishes(index, { topicCount: 0, topic }, MATCH_CHUNK_BYTES));
 }
 
 /** Every mix of names and `+` in so many levels. */
@@ -138,11 +133,23 @@ export const FLOODS: ReadonlyMap<string, Flood> = new Map(
     [
       {
         name: 'qos0',
-        summary: '20 publishers of QoS 0, topics that nobody reads',
+        summary: '20 publishers of QoS 0, each with a topic of its own that nobody reads',
         clients: CLIENTS,
         chunk: publishing(0),
       },
       { name: 'qos0-3', summary: '3 of them', clients: 3, chunk: publishing(0) },
+      {
+        name: 'topics',
+        summary: '20 publishers of QoS 0, no topic twice',
+        clients: CLIENTS,
+        chunk: (index) => everNew(publishes(index, { topicCount: 0 })),
+      },
+      {
+        name: 'topics-3',
+        summary: '3 of them',
+        clients: 3,
+        chunk: (index) => everNew(publishes(index, { topicCount: 0 })),
+      },
       {
         name: 'qos1',
         summary: '20 publishers of QoS 1',
@@ -159,7 +166,7 @@ export const FLOODS: ReadonlyMap<string, Flood> = new Map(
         name: 'retained',
         summary: '20 publishers of retained messages on 1,000 topics each',
         clients: CLIENTS,
-        chunk: retained,
+        chunk: (index) => everNew(publishes(index, { retain: true, topicCount: RETAINED_TOPICS })),
       },
       {
         name: 'pingreq',

@@ -74,3 +74,33 @@ export function resetPeak(pids: readonly number[]): void {
     }
   }
 }
+
+/** Hexadecimal `address:port` of /proc/net/tcp, its port. */
+function portOf(address: string): number {
+  return Number.parseInt(address.slice(address.indexOf(':') + 1), 16);
+}
+
+/**
+ * Bytes on their way to a server on this machine that it has not read, in the client's socket and
+ * in its own, by the client's port. IPv4 only, nothing where there is no /proc.
+ */
+export function socketQueueBytes(serverPort: number): Map<number, number> {
+  const queued = new Map<number, number>();
+  let text = '';
+  try {
+    text = readFileSync('/proc/net/tcp', 'latin1');
+  } catch {
+    // Not Linux.
+  }
+  for (const line of text.split('\n').slice(1)) {
+    const [, local, remote, , queues] = line.trim().split(/\s+/);
+    if (queues === undefined) continue;
+    const [sending, receiving] = queues.split(':').map((bytes) => Number.parseInt(bytes, 16));
+    const add = (port: number, bytes: number): void => {
+      queued.set(port, (queued.get(port) ?? 0) + bytes);
+    };
+    if (portOf(remote) === serverPort) add(portOf(local), sending);
+    if (portOf(local) === serverPort) add(portOf(remote), receiving);
+  }
+  return queued;
+}

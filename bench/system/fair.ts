@@ -34,7 +34,7 @@ function floodOutcome(name: string, from: FloodCount, to: FloodCount): FloodOutc
   return {
     measures: [
       ...measured('flood packets/s', 'perSecond', (to.packets - from.packets) / seconds),
-      ...measured('flood bytes/s', 'bytesPerSecond', (to.bytesSent - from.bytesSent) / seconds),
+      ...measured('flood bytes/s', 'bytesPerSecond', (to.bytesRead - from.bytesRead) / seconds),
     ],
     warnings: warnings.map((text) => `${name}: ${text}`),
   };
@@ -57,13 +57,13 @@ async function besideFlood(
 ): Promise<{ phase: Phase; outcome: FloodOutcome }> {
   const { broker, settings, progress } = context;
   const { host, port } = broker;
-  const { clients, payloadBytes, warmupMs, durationMs } = settings;
+  const { clients, warmupMs, durationMs } = settings;
   const flood = new FloodProcess();
   let timer: NodeJS.Timeout | undefined;
   try {
     progress(`opening the flood ${name}`);
     const clientId = clientIds('flood')(0);
-    await flood.command({ type: 'open', flood: name, host, port, clients, payloadBytes, clientId });
+    await flood.command({ type: 'open', flood: name, host, port, clients, clientId });
     await flood.command({ type: 'start' });
     await delay(warmupMs);
     const from = await flood.command({ type: 'count' });
@@ -124,8 +124,7 @@ export const fair: Suite = {
     floods.map((name) => ({ label: `flood=${name}`, settings: { floods: [name] } })),
   run(context) {
     const { settings } = context;
-    // The pair's own form; the settings' is that of the flood.
-    const quiet = { ...settings, qos: 1, payloadBytes: 64, topicCount: 1, batch: 1 } as const;
+    const quiet = { ...settings, qos: 1, topicCount: 1, batch: 1 } as const;
     const plan = pairsPlan(quiet, 1, PAIR_RATE);
     const stallMs = Math.max(settings.stallMs, STALL_MS_MIN);
     return withLoad({ ...context, settings: { ...settings, stallMs } }, plan, (load) =>

@@ -22,7 +22,7 @@ function answerTo(firstByte: number): number {
 
 for (const flood of FLOODS.values()) {
   test(`a chunk of the flood ${flood.name} is whole packets, counted with their answers`, () => {
-    const { bytes, packets, answerBytes, refresh } = flood.chunk(1, 64);
+    const { bytes, packets, answerBytes, refresh } = flood.chunk(1);
     for (let time = 0; time < 2; time++) {
       let [at, count, answers] = [0, 0, 0];
       while (at < bytes.length) {
@@ -43,7 +43,7 @@ test('match holds 65,536 filters, all different, and no topic comes twice', () =
   const { heldFilters, chunk } = FLOODS.get('match')!;
   const filters = [...heldFilters!()].flat();
   assert.equal(new Set(filters).size, 65_536);
-  const { bytes, refresh } = chunk(0, 64);
+  const { bytes, refresh } = chunk(0);
   const first = Buffer.from(bytes);
   refresh!();
   assert.notDeepEqual(first, bytes);
@@ -56,7 +56,8 @@ function measure({ variation, rounds: [{ measures }] }: Cell, name: string): num
 }
 
 test('fair shows the latency of the pair and the rate of the flood for each flood', async () => {
-  const floods = 'none,qos0,qos0-3,qos1,qos2,retained,pingreq,unknown-acks,subscribe';
+  const floods =
+    'none,qos0,qos0-3,topics,topics-3,qos1,qos2,retained,pingreq,unknown-acks,subscribe';
   const cells = await runTiny(['fair'], broker.port, { floods, clients: '2', host: '127.0.0.1' });
   assert.deepEqual(
     cells.map(({ variation }) => variation),
