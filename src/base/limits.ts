@@ -245,6 +245,13 @@ export const ROUTE_CACHE_ENTRIES = 65_536;
  * ever longer.
  */
 export const ROUTE_CACHE_TOPIC_BYTES_MAX = 1_024;
+/**
+ * Matches of topics with filters that a shard has left before their end, to go on with later: they
+ * may have found tens of thousands of filters each. Whoever asks for a topic beyond begins anew.
+ */
+export const LEFT_MATCHES_MAX = 64;
+/** Sweeps after which a match that nobody has gone on with is given up: 5 seconds. */
+export const LEFT_MATCH_SWEEPS_MAX = 25;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 200;
 

@@ -4,8 +4,14 @@
  * all stale.
  */
 import { ProtocolError } from '../base/errors.js';
-import { ROUTE_CACHE_ENTRIES, ROUTE_CACHE_TOPIC_BYTES_MAX } from '../base/limits.js';
+import {
+  LEFT_MATCH_SWEEPS_MAX,
+  LEFT_MATCHES_MAX,
+  ROUTE_CACHE_ENTRIES,
+  ROUTE_CACHE_TOPIC_BYTES_MAX,
+} from '../base/limits.js';
 import type { Session } from '../sessions/session.js';
+import type { MatchWalk } from '../topics/match-walk.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
 import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
@@ -64,6 +70,13 @@ function hashOf(topicKey: string): number {
   return hash;
 }
 
+/** A match that goes on when its topic is asked for again. */
+interface LeftMatch {
+  readonly walk: MatchWalk;
+  /** Which sweep was the last before it was gone on with. */
+  usedAt: number;
+}
+
 /**
  * Routes by topic, in two generations of ROUTE_CACHE_ENTRIES: no list to maintain on a hit. A topic
  * gets in when it is asked for a second time: those that never come again cost a look-up and a
@@ -78,6 +91,9 @@ export class RouteCache {
   /** Hashes of topics asked for lately and not kept, each in the place it says itself. */
   readonly #seenOnce = new Int32Array(ROUTE_CACHE_ENTRIES);
   #generation = 0;
+  /** Matches that were left before their end, by topic. */
+  readonly #left = new Map<string, LeftMatch>();
+  #sweeps = 0;
 
   constructor(topics: TopicsProvider<Session, RetainedMessage>, shardCount: number) {
     this.#topics = topics;
@@ -90,27 +106,55 @@ export class RouteCache {
   }
 
   /**
-   * The route of the topic in bytes [start, start + length).
+   * Steps that matches have taken so far (SubscriptionTree.matchSteps): the difference between two
+   * looks is what was done in between.
+   */
+  get matchSteps(): number {
+    return this.#topics.matchSteps;
+  }
+
+  /**
+   * The route of the topic in bytes [start, start + length), however many steps it takes.
    * @throws ProtocolError for a topic that is no valid Topic Name [MQTT-3.3.2-2, 1.5.3-1, 1.5.3-2].
    */
   find(buffer: Buffer, start: number, length: number): Route {
-    const topicKey = buffer.toString('latin1', start, start + length);
-    const route = this.#young.get(topicKey);
-    if (route !== undefined) {
-      if (route.generation !== this.#generation) this.#resolve(route);
-      return route;
-    }
-    const known = this.#old.get(topicKey);
-    if (known === undefined) checkTopic(topicKey, buffer, start, length);
-    return this.#keep(topicKey, known);
+    return this.findWithin(buffer, start, length, Number.POSITIVE_INFINITY)!;
   }
 
-  /** The route of a topic known to be valid. */
-  findKey(topicKey: string): Route {
+  /**
+   * As `find`, but leaves off when a match has taken `stepsMax` steps. What was done is kept for
+   * the next call with the same topic, which may come from another caller, and goes on with it.
+   * @returns null when it was left.
+   */
+  findWithin(buffer: Buffer, start: number, length: number, stepsMax: number): Route | null {
+    const topicKey = buffer.toString('latin1', start, start + length);
     const route = this.#young.get(topicKey);
-    if (route === undefined) return this.#keep(topicKey, this.#old.get(topicKey));
-    if (route.generation !== this.#generation) this.#resolve(route);
-    return route;
+    if (route !== undefined) return this.#refresh(route, stepsMax);
+    const known = this.#old.get(topicKey);
+    if (known === undefined) checkTopic(topicKey, buffer, start, length);
+    return this.#keep(topicKey, known, stepsMax);
+  }
+
+  /** The route of a topic known to be valid, however many steps it takes. */
+  findKey(topicKey: string): Route {
+    return this.findKeyWithin(topicKey, Number.POSITIVE_INFINITY)!;
+  }
+
+  /** As `findWithin`, of a topic known to be valid. */
+  findKeyWithin(topicKey: string, stepsMax: number): Route | null {
+    const route = this.#young.get(topicKey);
+    if (route !== undefined) return this.#refresh(route, stepsMax);
+    return this.#keep(topicKey, this.#old.get(topicKey), stepsMax);
+  }
+
+  /** Gives up matches that nobody has gone on with for long. To be called every SWEEP_MS. */
+  sweep(): void {
+    this.#sweeps++;
+    for (const [topicKey, left] of this.#left) {
+      if (this.#sweeps - left.usedAt <= LEFT_MATCH_SWEEPS_MAX) continue;
+      this.#topics.abandonMatch(left.walk);
+      this.#left.delete(topicKey);
+    }
   }
 
   /** A subscription to this filter was added, changed or removed, here or on another shard. */
@@ -132,12 +176,12 @@ export class RouteCache {
     this.#generation++;
   }
 
-  #keep(topicKey: string, known: Route | undefined): Route {
+  #keep(topicKey: string, known: Route | undefined, stepsMax: number): Route | null {
     const hash = hashOf(topicKey);
     const route = known ?? new Route(topicKey, (hash >>> 0) % this.#shardCount);
     const isKept = topicKey.length <= ROUTE_CACHE_TOPIC_BYTES_MAX;
     if (known === undefined && (!isKept || this.#isFirstSight(hash))) {
-      this.#resolve(route);
+      if (!this.#resolve(route, stepsMax)) return null;
       // Nobody may use it later: it is in no map, and would miss invalidations.
       route.generation = STALE;
       return route;
@@ -150,8 +194,12 @@ export class RouteCache {
       this.#generation++;
     }
     this.#young.set(topicKey, route);
-    if (route.generation !== this.#generation) this.#resolve(route);
-    return route;
+    return this.#refresh(route, stepsMax);
+  }
+
+  #refresh(route: Route, stepsMax: number): Route | null {
+    const isFresh = route.generation === this.#generation || this.#resolve(route, stepsMax);
+    return isFresh ? route : null;
   }
 
   /** Whether no topic of this hash was asked for lately; it has been from now on. */
@@ -162,9 +210,21 @@ export class RouteCache {
     return true;
   }
 
-  #resolve(route: Route): void {
+  /** @returns false when the match was left. */
+  #resolve(route: Route, stepsMax: number): boolean {
     const match = this.#match;
-    this.#topics.match(route.topicKey, match);
+    const left = this.#left.size === 0 ? undefined : this.#left.get(route.topicKey);
+    if (left !== undefined) {
+      left.usedAt = this.#sweeps;
+      if (!this.#topics.resumeMatch(left.walk, match, stepsMax)) return false;
+      this.#left.delete(route.topicKey);
+    } else {
+      const walk = this.#topics.matchWithin(route.topicKey, match, stepsMax);
+      if (walk !== null) {
+        this.#leave(route.topicKey, walk);
+        return false;
+      }
+    }
     route.shardMask = match.shardMask;
     if (match.count === 0) {
       route.subscribers = NO_SUBSCRIBERS;
@@ -174,6 +234,16 @@ export class RouteCache {
       route.grantedQos = match.qos.slice(0, match.count);
     }
     route.generation = this.#generation;
+    return true;
+  }
+
+  /** Keeps a match that was left. One that there is no room for begins anew when there is. */
+  #leave(topicKey: string, walk: MatchWalk): void {
+    if (this.#left.size < LEFT_MATCHES_MAX) {
+      this.#left.set(topicKey, { walk, usedAt: this.#sweeps });
+    } else {
+      this.#topics.abandonMatch(walk);
+    }
   }
 }
 

@@ -4,36 +4,22 @@
  * made to touch as little of it as can be, and the garbage collector to find little to follow.
  *
  * - All filters stand in a hash table by their whole key: that finds the one equal to the topic.
- * - Filters with wildcards stand in a trie of levels besides. A filter that shares its remaining
- *   levels with no other is a *leaf*: it stands, whole, where it branches off, and one comparison
- *   ends the search. Only where filters part is there a node. The literal levels of all nodes are
- *   in one hash table, by node and level; what follows by `+` or `#` is in the node itself.
+ * - Filters with wildcards stand in a trie of levels besides (filter-trie.ts).
  *
- * A *reference* is a node (> 0), a leaf (minus its filter's id), or nothing (0).
+ * A match can be left when it has taken many steps, and gone on with later (match-walk.ts).
  */
-import { invariant } from '../base/assert.js';
-import { hashKey, hashLevel, mixHash, TopicLevels } from './key-hash.js';
+import { TOPIC_LEVELS_MAX } from '../base/limits.js';
+import { FilterTrie, NODE_SHIFT, NodeWord, ROOT, tagOfLevel } from './filter-trie.js';
+import { hashKey, mixHash, TopicLevels } from './key-hash.js';
+import { MatchWalk, WALK_WORDS, WalkWord } from './match-walk.js';
 import { SlotTable } from './slot-table.js';
-import { beginsWithDollar, HASH, hasWildcard, levelEnd, matchesTail, PLUS } from './topic.js';
+import { beginsWithDollar, hasWildcard, matchesKey, matchesTail } from './topic.js';
 
-/** Words of a node. Eight make half a cache line. */
-const NodeWord = {
-  /** The node above; 0 of the root. In a free node: the next free one. */
-  parent: 0,
-  /** Reference: what follows by `+`. */
-  singleWildcard: 1,
-  /** Id of the filter that ends with `#` here, or 0. */
-  multiWildcard: 2,
-  /** Id of the filter that ends here, or 0. */
-  own: 3,
-  /** How many literal levels follow. */
-  literals: 4,
-} as const;
-const NODE_SHIFT = 3;
-const ROOT = 1;
-const NODES_MIN = 8;
-/** Sets equal levels of different nodes apart. Odd, so that no two nodes have one value. */
-const NODE_MULTIPLIER = 0x9e3779b1 | 0;
+/** In place of a number of filters: the match was left before its end. */
+export const UNFINISHED = -1;
+
+/** 64 characters are compared in the time that a step takes. */
+const CHARACTERS_PER_STEP_SHIFT = 6;
 
 /** Filters numbered from 1. All keys given must be valid (topic.ts). */
 export class FilterIndex {
@@ -42,20 +28,21 @@ export class FilterIndex {
   readonly #freeIds: number[] = [];
   readonly #byKey = new SlotTable();
 
-  /**
-   * By filter id: the node under which the filter is a leaf, if it is one below a literal level.
-   */
-  #leafParents = new Int32Array(NODES_MIN);
-  #nodes = new Int32Array(NODES_MIN << NODE_SHIFT);
-  /** By node: the level it stands behind. */
-  readonly #nodeLevels: string[] = ['', ''];
-  #freeNode = 0;
-  readonly #byLevel = new SlotTable();
+  readonly #trie = new FilterTrie(this.#keys);
 
   readonly #topic = new TopicLevels();
   #topicKey = '';
   #matched: number[] = [];
   #matchedCount = 0;
+  /** Nodes that the match has still to visit, WALK_WORDS each: one a level at most. */
+  readonly #stack = new Int32Array((TOPIC_LEVELS_MAX + 1) * WALK_WORDS);
+  #pending = 0;
+  /** Matches that were left, and will be gone on with. */
+  readonly #walks = new Set<MatchWalk>();
+  /**
+   * Steps that matches have taken: nodes visited and leaves compared, and what their caller adds.
+   */
+  steps = 0;
 
   /** Filters in the index. */
   get count(): number {
@@ -64,9 +51,7 @@ export class FilterIndex {
 
   /** Nodes in use, the root included. */
   get nodeCount(): number {
-    let free = 0;
-    for (let node = this.#freeNode; node !== 0; node = this.#nodes[node << NODE_SHIFT]!) free++;
-    return this.#nodeLevels.length - 1 - free;
+    return this.#trie.nodeCount;
   }
 
   /** The filter with this id, '' if there is none. */
@@ -84,14 +69,22 @@ export class FilterIndex {
     const id = this.#freeIds.pop() ?? this.#keys.length;
     this.#keys[id] = filterKey;
     this.#byKey.add(mixHash(hashKey(filterKey)), -id);
-    if (hasWildcard(filterKey)) this.#addToTrie(id, filterKey);
+    if (hasWildcard(filterKey)) {
+      this.#trie.add(id);
+      for (const walk of this.#walks) {
+        if (matchesKey(filterKey, walk.topicKey)) walk.added.add(filterKey);
+      }
+    }
     return id;
   }
 
   /** Removes a filter that is here, and the nodes that led to it alone. */
   remove(id: number): void {
     const filterKey = this.#keys[id]!;
-    if (hasWildcard(filterKey)) this.#removeBelow(ROOT, id, filterKey, 0);
+    if (hasWildcard(filterKey)) {
+      this.#trie.remove(id);
+      for (const walk of this.#walks) walk.added.delete(filterKey);
+    }
     this.#byKey.remove(mixHash(hashKey(filterKey)), -id);
     this.#keys[id] = '';
     this.#freeIds.push(id);
@@ -99,19 +92,112 @@ export class FilterIndex {
 
   /**
    * Writes the ids of the filters that match a topic name into `ids`, none twice.
-   * @returns how many they are; what `ids` holds behind them means nothing.
+   *
+   * Filters can be made up so that a topic leads to all of them: 65,536 then take some 10 ms.
+   * Beyond `stepsMax` steps the match is left, to be gone on with: `leave` must be called next.
+   * @returns how many they are, UNFINISHED if that is not known; what `ids` holds behind them means
+   * nothing.
    */
-  match(topicKey: string, ids: number[]): number {
+  match(topicKey: string, ids: number[], stepsMax = Number.POSITIVE_INFINITY): number {
     const topic = this.#topic;
     topic.split(topicKey);
     this.#topicKey = topicKey;
     this.#matched = ids;
     this.#matchedCount = 0;
-    const exact = this.#findWhole(topicKey, mixHash(topic.wholeHash));
+    this.#pending = 0;
+    const first = beginsWithDollar(topicKey) ? this.#literalOf(ROOT, 0, 0) : ROOT;
+    if (first > 0) {
+      const isBelow = first !== ROOT;
+      const isDone = this.#walk(first, isBelow ? 1 : 0, isBelow ? topic.starts[1]! : 0, stepsMax);
+      if (!isDone) return UNFINISHED;
+    }
+    return this.#addExact();
+  }
+
+  /** What the `match` just called has left unfinished. `resume` or `abandon` must follow. */
+  leave(): MatchWalk {
+    const walk = new MatchWalk(this.#topicKey);
+    this.#leaveIn(walk);
+    this.#walks.add(walk);
+    return walk;
+  }
+
+  /**
+   * Goes on with a match. What it finds at last is what matches then: filters may come and go
+   * meanwhile.
+   * @returns as `match` does; when UNFINISHED, `walk` is to be gone on with again.
+   */
+  resume(walk: MatchWalk, ids: number[], stepsMax: number): number {
+    this.#topic.split(walk.topicKey);
+    this.#topicKey = walk.topicKey;
+    this.#matched = ids;
+    this.#comeBackTo(walk);
+    if (this.#pending > 0 && !this.#walkPending(stepsMax)) {
+      this.#leaveIn(walk);
+      return UNFINISHED;
+    }
+    this.#walks.delete(walk);
+    if (walk.added.size > 0) this.#mergeAdded(walk);
+    return this.#addExact();
+  }
+
+  /** Forgets a match that nobody will go on with. */
+  abandon(walk: MatchWalk): void {
+    this.#walks.delete(walk);
+  }
+
+  /** The filter that is equal to the topic: looked up last, so that it is of this moment. */
+  #addExact(): number {
+    const exact = this.#findWhole(this.#topicKey, mixHash(this.#topic.wholeHash));
     if (exact !== 0) this.#matched[this.#matchedCount++] = exact;
-    if (beginsWithDollar(topicKey)) this.#visitLiteral(ROOT, 0, 0);
-    else this.#visit(ROOT, 0, 0);
     return this.#matchedCount;
+  }
+
+  #leaveIn(walk: MatchWalk): void {
+    const words = this.#pending * WALK_WORDS;
+    walk.nodes = this.#stack.slice(0, words);
+    walk.stamps.length = 0;
+    for (let at = 0; at < words; at += WALK_WORDS) {
+      walk.stamps.push(this.#trie.nodes[(walk.nodes[at]! << NODE_SHIFT) + NodeWord.stamp]!);
+    }
+    for (let i = walk.ids.length; i < this.#matchedCount; i++) {
+      const id = this.#matched[i]!;
+      walk.ids.push(id);
+      walk.keys.push(this.#keys[id]!);
+    }
+  }
+
+  /** Takes up what `walk` has, but for nodes and filters that were removed meanwhile. */
+  #comeBackTo(walk: MatchWalk): void {
+    this.#pending = 0;
+    for (let i = 0; i < walk.stamps.length; i++) {
+      const from = i * WALK_WORDS;
+      const node = walk.nodes[from + WalkWord.node]!;
+      if (this.#trie.nodes[(node << NODE_SHIFT) + NodeWord.stamp] !== walk.stamps[i]) continue;
+      const { depth, filterStart } = WalkWord;
+      this.#push(node, walk.nodes[from + depth]!, walk.nodes[from + filterStart]!);
+    }
+    const { ids, keys } = walk;
+    let count = 0;
+    for (let i = 0; i < ids.length; i++) {
+      if (this.#keys[ids[i]!] !== keys[i]) continue;
+      this.#matched[count] = ids[i]!;
+      ids[count] = ids[i]!;
+      keys[count] = keys[i]!;
+      count++;
+    }
+    ids.length = count;
+    keys.length = count;
+    this.#matchedCount = count;
+  }
+
+  #mergeAdded(walk: MatchWalk): void {
+    const found = new Set<number>();
+    for (let i = 0; i < this.#matchedCount; i++) found.add(this.#matched[i]!);
+    for (const filterKey of walk.added) {
+      const id = this.find(filterKey);
+      if (!found.has(id)) this.#matched[this.#matchedCount++] = id;
+    }
   }
 
   #findWhole(key: string, tag: number): number {
@@ -124,52 +210,103 @@ export class FilterIndex {
     }
   }
 
-  /**
-   * Collects the filters below a node that the topic's first `depth` levels have led to. In those
-   * filters the next level begins at `filterStart`: not where it does in the topic, as `+` is one
-   * character.
-   */
-  #visit(node: number, depth: number, filterStart: number): void {
-    const nodes = this.#nodes;
-    const base = node << NODE_SHIFT;
-    // `#` includes the parent level, so it counts even where the topic has ended.
-    const multi = nodes[base + NodeWord.multiWildcard]!;
-    if (multi !== 0) this.#matched[this.#matchedCount++] = multi;
-    if (depth === this.#topic.count) {
-      const own = nodes[base + NodeWord.own]!;
-      if (own !== 0) this.#matched[this.#matchedCount++] = own;
-      return;
-    }
-    const single = nodes[base + NodeWord.singleWildcard]!;
-    if (single > 0) this.#visit(single, depth + 1, filterStart + 2);
-    else if (single < 0) this.#visitLeaf(-single, depth + 1, filterStart + 2);
-    if (nodes[base + NodeWord.literals] !== 0) this.#visitLiteral(node, depth, filterStart);
+  #push(node: number, depth: number, filterStart: number): void {
+    const at = this.#pending++ * WALK_WORDS;
+    this.#stack[at + WalkWord.node] = node;
+    this.#stack[at + WalkWord.depth] = depth;
+    this.#stack[at + WalkWord.filterStart] = filterStart;
   }
 
-  /** Collects the filters below a node whose next level is that of the topic, literally. */
-  #visitLiteral(node: number, depth: number, filterStart: number): void {
-    const { hashes, starts } = this.#topic;
-    const tag = tagOfLevel(node, hashes[depth]!);
-    const { words, shift } = this.#byLevel;
+  /** Goes on with the nodes that are still to be visited; there is one at least. */
+  #walkPending(stepsMax: number): boolean {
+    const at = --this.#pending * WALK_WORDS;
+    const { node, depth, filterStart } = WalkWord;
+    const stack = this.#stack;
+    return this.#walk(stack[at + node]!, stack[at + depth]!, stack[at + filterStart]!, stepsMax);
+  }
+
+  /**
+   * Collects the filters below a node that the topic's first `depth` levels have led to, and below
+   * those that are still to be visited. In those filters the next level begins at `filterStart`:
+   * not where it does in the topic, as `+` is one character.
+   * @returns false when it was left after `stepsMax` steps.
+   */
+  #walk(node: number, depth: number, filterStart: number, stepsMax: number): boolean {
+    const stepsEnd = this.steps + stepsMax;
+    const { count, starts } = this.#topic;
+    const nodes = this.#trie.nodes;
+    for (;;) {
+      this.steps++;
+      const base = node << NODE_SHIFT;
+      // `#` includes the parent level, so it counts even where the topic has ended.
+      const multi = nodes[base + NodeWord.multiWildcard]!;
+      if (multi !== 0) this.#matched[this.#matchedCount++] = multi;
+      let single = 0;
+      let literal = 0;
+      if (depth === count) {
+        const own = nodes[base + NodeWord.own]!;
+        if (own !== 0) this.#matched[this.#matchedCount++] = own;
+      } else {
+        single = nodes[base + NodeWord.singleWildcard]!;
+        if (single < 0) {
+          this.#visitLeaf(-single, depth + 1, filterStart + 2);
+          single = 0;
+        }
+        if (nodes[base + NodeWord.literals] !== 0) {
+          literal = this.#literalOf(node, depth, filterStart);
+        }
+      }
+      const literalStart = filterStart + starts[depth + 1]! - starts[depth]!;
+      if (single !== 0) {
+        if (literal !== 0) this.#push(literal, depth + 1, literalStart);
+        node = single;
+        filterStart += 2;
+      } else if (literal !== 0) {
+        node = literal;
+        filterStart = literalStart;
+      } else if (this.#pending === 0) {
+        return true;
+      } else {
+        const at = --this.#pending * WALK_WORDS;
+        node = this.#stack[at + WalkWord.node]!;
+        depth = this.#stack[at + WalkWord.depth]! - 1;
+        filterStart = this.#stack[at + WalkWord.filterStart]!;
+      }
+      depth++;
+      if (this.steps >= stepsEnd) {
+        this.#push(node, depth, filterStart);
+        return false;
+      }
+    }
+  }
+
+  /**
+   * Collects the leaf below a node whose next level is that of the topic, literally.
+   * @returns the node there, 0 if there is none.
+   */
+  #literalOf(node: number, depth: number, filterStart: number): number {
+    const tag = tagOfLevel(node, this.#topic.hashes[depth]!);
+    const { words, shift } = this.#trie.byLevel;
     const mask = words.length - 1;
     // The search does not stop at the first leaf: one with this tag may be of another level.
     for (let at = (tag >>> shift) << 1; ; at = (at + 2) & mask) {
       const reference = words[at + 1]!;
-      if (reference === 0) return;
+      if (reference === 0) return 0;
       if (words[at] !== tag) continue;
       if (reference < 0) {
-        if (this.#leafParents[-reference] === node) this.#visitLeaf(-reference, depth, filterStart);
+        if (this.#trie.leafParents[-reference] === node)
+          this.#visitLeaf(-reference, depth, filterStart);
       } else if (this.#isNodeOf(reference, node, depth)) {
-        this.#visit(reference, depth + 1, filterStart + starts[depth + 1]! - starts[depth]!);
+        return reference;
       }
     }
   }
 
   #isNodeOf(node: number, parent: number, depth: number): boolean {
-    if (this.#nodes[node << NODE_SHIFT] !== parent) return false;
+    if (this.#trie.nodes[node << NODE_SHIFT] !== parent) return false;
     const { starts } = this.#topic;
     const topicKey = this.#topicKey;
-    const level = this.#nodeLevels[node]!;
+    const level = this.#trie.nodeLevels[node]!;
     const start = starts[depth]!;
     if (level.length !== starts[depth + 1]! - 1 - start) return false;
     for (let i = 0; i < level.length; i++) {
@@ -183,147 +320,9 @@ export class FilterIndex {
    */
   #visitLeaf(id: number, depth: number, filterStart: number): void {
     const topicStart = this.#topic.starts[depth]!;
+    this.steps += 1 + ((this.#topicKey.length - topicStart) >> CHARACTERS_PER_STEP_SHIFT);
     if (matchesTail(this.#keys[id]!, filterStart, this.#topicKey, topicStart)) {
       this.#matched[this.#matchedCount++] = id;
     }
   }
-
-  // ---- changes ---------------------------------------------------------------------------------
-  // `start` is where in the key the level behind `node` begins: past its end when there is no more.
-
-  #addToTrie(id: number, key: string): void {
-    this.#leafParents = withRoom(this.#leafParents, id + 1);
-    let node = ROOT;
-    let start = 0;
-    for (;;) {
-      let reference = this.#referenceAt(node, key, start);
-      if (reference === 0) {
-        this.#setReference(node, key, start, 0, -id);
-        return;
-      }
-      const next = levelEnd(key, start) + 1;
-      if (reference < 0) {
-        // Two filters share this level: a node takes the leaf's place, the leaf moves below it.
-        const leaf = reference;
-        reference = this.#makeNode(node, key.substring(start, next - 1));
-        this.#setReference(node, key, start, leaf, reference);
-        this.#setReference(reference, this.#keys[-leaf]!, next, 0, leaf);
-      }
-      node = reference;
-      start = next;
-    }
-  }
-
-  /** @returns true when `node` leads to nothing now. Recursion is bounded by TOPIC_LEVELS_MAX. */
-  #removeBelow(node: number, id: number, key: string, start: number): boolean {
-    const reference = this.#referenceAt(node, key, start);
-    if (reference > 0) {
-      if (!this.#removeBelow(reference, id, key, levelEnd(key, start) + 1)) return false;
-    } else {
-      invariant(reference === -id, 'a filter is where its key leads');
-    }
-    this.#setReference(node, key, start, reference, 0);
-    if (reference > 0) this.#freeNodeAt(reference);
-    const base = node << NODE_SHIFT;
-    for (let word = NodeWord.singleWildcard; word <= NodeWord.literals; word++) {
-      if (this.#nodes[base + word] !== 0) return false;
-    }
-    return true;
-  }
-
-  #referenceAt(node: number, key: string, start: number): number {
-    const base = node << NODE_SHIFT;
-    if (start > key.length) return -this.#nodes[base + NodeWord.own]!;
-    const code = key.charCodeAt(start);
-    if (code === HASH) return -this.#nodes[base + NodeWord.multiWildcard]!;
-    if (code === PLUS) return this.#nodes[base + NodeWord.singleWildcard]!;
-    return this.#literalAt(node, key, start, levelEnd(key, start));
-  }
-
-  #literalAt(node: number, key: string, start: number, end: number): number {
-    const tag = tagOfLevel(node, hashLevel(key, start, end));
-    const { words, shift } = this.#byLevel;
-    const mask = words.length - 1;
-    for (let at = (tag >>> shift) << 1; ; at = (at + 2) & mask) {
-      const reference = words[at + 1]!;
-      if (reference === 0) return 0;
-      if (words[at] === tag && this.#isOfLevel(reference, node, key, start, end)) return reference;
-    }
-  }
-
-  /** Whether a reference with the tag of level `key[start, end)` of `node` is of that level. */
-  #isOfLevel(reference: number, node: number, key: string, start: number, end: number): boolean {
-    const length = end - start;
-    if (reference > 0) {
-      const level = this.#nodeLevels[reference]!;
-      const isBelow = this.#nodes[reference << NODE_SHIFT] === node;
-      return isBelow && level.length === length && key.startsWith(level, start);
-    }
-    if (this.#leafParents[-reference] !== node) return false;
-    // A leaf of the same node begins with the same levels, so this level begins at the same place.
-    const leafKey = this.#keys[-reference]!;
-    if (levelEnd(leafKey, start) !== end) return false;
-    return key.startsWith(leafKey.substring(start, end), start);
-  }
-
-  /** Puts reference `to` (0: nothing) where `from` (0: nothing) is. */
-  #setReference(node: number, key: string, start: number, from: number, to: number): void {
-    const base = node << NODE_SHIFT;
-    if (start > key.length) {
-      this.#nodes[base + NodeWord.own] = -to;
-      return;
-    }
-    const code = key.charCodeAt(start);
-    if (code === HASH) {
-      this.#nodes[base + NodeWord.multiWildcard] = -to;
-    } else if (code === PLUS) {
-      this.#nodes[base + NodeWord.singleWildcard] = to;
-    } else {
-      const tag = tagOfLevel(node, hashLevel(key, start, levelEnd(key, start)));
-      if (to < 0) this.#leafParents[-to] = node;
-      if (from === 0) {
-        this.#byLevel.add(tag, to);
-        this.#nodes[base + NodeWord.literals]!++;
-      } else if (to === 0) {
-        this.#byLevel.remove(tag, from);
-        this.#nodes[base + NodeWord.literals]!--;
-      } else {
-        this.#byLevel.replace(tag, from, to);
-      }
-    }
-  }
-
-  #makeNode(parent: number, level: string): number {
-    let node = this.#freeNode;
-    if (node !== 0) {
-      this.#freeNode = this.#nodes[node << NODE_SHIFT]!;
-    } else {
-      node = this.#nodeLevels.length;
-      this.#nodes = withRoom(this.#nodes, (node + 1) << NODE_SHIFT);
-    }
-    this.#nodes[node << NODE_SHIFT] = parent;
-    this.#nodeLevels[node] = level;
-    return node;
-  }
-
-  /** Frees a node whose words but `parent` are 0. */
-  #freeNodeAt(node: number): void {
-    this.#nodes[node << NODE_SHIFT] = this.#freeNode;
-    this.#nodeLevels[node] = '';
-    this.#freeNode = node;
-  }
-}
-
-function tagOfLevel(node: number, hash: number): number {
-  return mixHash((hash + Math.imul(node, NODE_MULTIPLIER)) | 0);
-}
-
-/**
- * `array` if it has `length` words, or else a larger copy: twice the size, so that growing is rare.
- */
-export function withRoom(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  if (length <= array.length) return array;
-  const larger = new Int32Array(Math.max(length, 2 * array.length));
-  larger.set(array);
-  return larger;
 }

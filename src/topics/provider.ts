@@ -3,6 +3,7 @@
  * the place of the trees in memory.
  */
 import { Registry } from '../base/registry.js';
+import type { MatchWalk } from './match-walk.js';
 import { type RetainedMatch, RetainedTree } from './retained-tree.js';
 import {
   type MatchResult,
@@ -33,6 +34,12 @@ export interface TopicsProvider<S extends Subscriber, V> {
    * Replaces what `result` held. Runs for each publish whose route is not cached: no allocation.
    */
   match(topicKey: string, result: MatchResult<S>): void;
+  /** As `match`, in parts where it takes many steps: see SubscriptionTree.matchWithin. */
+  matchWithin(topicKey: string, result: MatchResult<S>, stepsMax: number): MatchWalk | null;
+  resumeMatch(walk: MatchWalk, result: MatchResult<S>, stepsMax: number): boolean;
+  abandonMatch(walk: MatchWalk): void;
+  /** Steps that matches have taken since the provider was made. */
+  readonly matchSteps: number;
 
   /** Sets the retained value of a topic. @returns the value it replaces, if any. */
   setRetained(topicKey: string, value: V): V | undefined;

@@ -122,6 +122,12 @@ export function matches(filterKey: string, topicKey: string): boolean {
   return filterLevels.length === topicLevels.length;
 }
 
+/** As `matches`, without garbage: for a filter that is looked at for each of many topics. */
+export function matchesKey(filterKey: string, topicKey: string): boolean {
+  if (beginsWithDollar(topicKey) && beginsWithWildcard(filterKey)) return false;
+  return matchesTail(filterKey, 0, topicKey, 0);
+}
+
 /** Where the level that begins at `start` ends: at the next `/`, or with the key. */
 export function levelEnd(key: string, start: number): number {
   const slash = key.indexOf('/', start);

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { ProtocolError } from '../../../src/base/errors.js';
-import { ROUTE_CACHE_ENTRIES } from '../../../src/base/limits.js';
+import {
+  LEFT_MATCH_SWEEPS_MAX,
+  LEFT_MATCHES_MAX,
+  ROUTE_CACHE_ENTRIES,
+} from '../../../src/base/limits.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { type Route, RouteCache, retainedOwnerOf } from '../../../src/router/route.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
@@ -128,6 +132,46 @@ describe('the route of a topic', () => {
     topics.unsubscribe('a', session);
     routes.invalidate('a');
     assert.equal(routes.isFresh(route), false);
+  });
+
+  test('comes after as many calls as its match takes, whoever asks', () => {
+    for (let bits = 0; bits < 1_024; bits++) {
+      const levels = Array.from({ length: 10 }, (_, at) => ((bits >> at) & 1 ? '+' : 'a'));
+      topics.subscribe(levels.join('/'), session, 1);
+    }
+    const topic = Buffer.from(`${'a/'.repeat(9)}a`);
+    let calls = 1;
+    const before = routes.matchSteps;
+    while (routes.findWithin(topic, 0, topic.length, 100) === null) {
+      assert.ok(routes.matchSteps - before <= 110 * calls);
+      calls++;
+      assert.equal(brief(find('other')), '|0', 'others are found meanwhile');
+    }
+    assert.ok(calls > 10, `${calls}`);
+    const route = routes.findWithin(topic, 0, topic.length, 1)!;
+    assert.deepEqual([brief(route), routes.isFresh(route)], ['c1|0', true]);
+  });
+
+  test('comes at last where more matches are left than are kept, and where others gave up', () => {
+    for (let bits = 0; bits < 256; bits++) {
+      const levels = Array.from({ length: 8 }, (_, at) => ((bits >> at) & 1 ? '+' : 'a'));
+      topics.subscribe([...levels, '+'].join('/'), session, 1);
+    }
+    const topicOf = (last: number) => `${'a/'.repeat(8)}${last}`;
+    const waiting = new Set(Array.from({ length: 2 * LEFT_MATCHES_MAX }, (_, last) => last));
+    // Half of those that were left are never asked for again.
+    for (const last of waiting) assert.equal(routes.findKeyWithin(topicOf(last), 20), null);
+    for (let last = 0; last < LEFT_MATCHES_MAX; last += 2) waiting.delete(last);
+    for (let sweep = 0; waiting.size > 0; sweep++) {
+      assert.ok(sweep < 4 * LEFT_MATCH_SWEEPS_MAX, `${[...waiting]}`);
+      for (const last of waiting) {
+        const route = routes.findKeyWithin(topicOf(last), 100);
+        if (route === null) continue;
+        assert.equal(brief(route), 'c1|0');
+        waiting.delete(last);
+      }
+      routes.sweep();
+    }
   });
 
   test('is not given for what is no topic name, however often', () => {
