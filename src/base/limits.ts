@@ -183,6 +183,18 @@ export const LOG_LINES_PER_SECOND_MAX = 200;
  */
 export const LOG_TEXT_LENGTH_MAX = 256;
 /**
+ * Bytes of log lines that wait for an output that takes none: some minutes of an ordinary broker.
+ */
+export const LOG_BUFFER_BYTES_MAX = 1 * MIB;
+/**
+ * How soon such an output is tried again, in milliseconds: at first and while it takes some, and
+ * at last, when it has taken nothing for long.
+ */
+export const LOG_RETRY_MIN_MS = 10;
+export const LOG_RETRY_MAX_MS = 1_000;
+/** How long a process that ends waits for its last log lines to be taken, in milliseconds. */
+export const LOG_EXIT_WAIT_MS = 250;
+/**
  * Between two log lines of a shard that say that messages are not retained: a full store stays full
  * for hours, and a counter has every one of them.
  */

@@ -10,4 +10,6 @@ export interface Command {
    * code 1.
    */
   run(args: readonly string[]): Promise<number>;
+  /** True for what goes on when nobody takes its output any more: the broker. */
+  readonly outlivesOutput?: boolean;
 }

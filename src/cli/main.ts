@@ -2,6 +2,7 @@
 /** `surgemq`: finds the subcommand, runs it, says what went wrong in a line each. */
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../base/errors.js';
+import { LOG_EXIT_WAIT_MS } from '../base/limits.js';
 import { didYouMean } from '../base/nearest.js';
 import { UsageError } from './args.js';
 import type { Command } from './command.js';
@@ -22,9 +23,11 @@ ${Object.entries(COMMANDS)
   .join('\n')}
 
 Without a command: this text. Each command explains its flags: surgemq <command> --help
-  --help     Shows this text.
-  --version  Shows the version.
+  -h, --help, help [command]  Shows this text, or that of a command.
+  -v, --version, version      Shows the version.
 `;
+const HELP_WORDS: readonly string[] = ['-h', '--help', 'help'];
+const VERSION_WORDS: readonly string[] = ['-v', '-V', '--version', 'version'];
 
 /** Version of the package this file is part of. */
 function version(): string {
@@ -32,22 +35,34 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
+/** The command that runs. */
+let running: Command | null = null;
+
 /** Runs the command line `args`. @returns exit code. */
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined || name === '--help' || name === 'help') {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (name === '--version') {
+  const [name = 'help', ...rest] = args;
+  if (VERSION_WORDS.includes(name)) {
     process.stdout.write(`${version()}\n`);
     return 0;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) {
-    throw new UsageError([`${name} is no command${didYouMean(name, Object.keys(COMMANDS))}`]);
+  if (HELP_WORDS.includes(name)) {
+    const [about] = rest;
+    if (about !== undefined) return run(about, ['--help']);
+    process.stdout.write(HELP);
+    return 0;
   }
-  return (await command.load()).run(rest);
+  return run(name, rest);
+}
+
+/** @throws UsageError when there is no such command. */
+async function run(name: string, args: readonly string[]): Promise<number> {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    const hint = didYouMean(name, Object.keys(COMMANDS)) || '; surgemq --help lists them';
+    throw new UsageError([`${name} is no command${hint}`]);
+  }
+  running = await entry.load();
+  return running.run(args);
 }
 
 /**
@@ -62,14 +77,22 @@ function linesFor(error: unknown): readonly string[] | undefined {
   return isOurs || 'syscall' in error ? [error.message] : undefined;
 }
 
-// `surgemq sub | head` closes our output: nothing is left to do, and it is no fault.
+// `surgemq sub | head` closes our output: nothing is left to do, and it is no fault. A broker has
+// other things to do, whatever becomes of what its threads print.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (running?.outlivesOutput) return;
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);
 });
+// Where nobody hears of a fault, there is nobody to tell that of either.
+process.stderr.on('error', () => {});
 
-/** Ends the process when what was written to standard output is out. */
+// Unheard, Node would open a debugger's port, through which code can be run in this process.
+process.on('SIGUSR1', () => {});
+
+/** Ends the process when what was written to standard output is out: a broker waits a moment. */
 function exit(code: number): void {
+  if (running?.outlivesOutput) setTimeout(() => process.exit(code), LOG_EXIT_WAIT_MS);
   process.stdout.write('', () => process.exit(code));
 }
 

@@ -1,11 +1,12 @@
 /** `surgemq serve`: runs the broker until a signal stops it. */
 import { type Config, type LoadedConfig, loadConfig } from '../base/config.js';
 import { ConfigError } from '../base/errors.js';
-import { createLogger, type Logger } from '../base/log.js';
+import type { Logger } from '../base/log.js';
 import { CONFIG_SETTINGS } from '../base/settings-table.js';
 import { showBytes } from '../base/value-type.js';
 import type { Server } from '../primary/server.js';
 import { type Flag, flagsHelp, splitArgs } from './args.js';
+import { openLog } from './log-output.js';
 
 const SETTINGS = Object.values(CONFIG_SETTINGS);
 
@@ -87,14 +88,30 @@ function stopSignal(): Promise<StopSignal> {
 }
 
 /**
+ * Hears the signals that would do something else if nobody did: SIGHUP, a terminal that was closed
+ * or an operator who wants settings read again, would end the process; SIGUSR1 would have Node open
+ * a debugger's port, through which whoever may connect to it runs code in here.
+ */
+function hearOtherSignals(logger: Logger): void {
+  process.on('SIGHUP', () => {
+    logger.info({ signal: 'SIGHUP' }, 'signal heard; settings are read at the start only');
+  });
+  process.on('SIGUSR1', () => {
+    logger.info({ signal: 'SIGUSR1' }, 'signal heard; no debugger is opened');
+  });
+}
+
+/**
  * Logs what the broker says of itself whenever SIGUSR2 asks for it. Whoever asks wants the answer,
  * so it does not go by the log level. Set up before the broker listens: unheard, the signal would
  * end the process.
  */
-function logStatsOnSignal(server: Server): void {
-  const logger = createLogger('info');
+function logStatsOnSignal(server: Server, logger: Logger): void {
   process.on('SIGUSR2', () => logger.info({ stats: server.stats() }, 'stats'));
 }
+
+/** A broker serves on when its log is not taken any more: see log-sink.ts. */
+export const outlivesOutput = true;
 
 /** Runs the broker. @throws ConfigError, ServerError */
 export async function run(args: readonly string[]): Promise<number> {
@@ -103,13 +120,14 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const loaded = checkedConfig(args);
-  const logger = createLogger(loaded.config.logLevel);
+  const { logger, answers } = openLog(loaded.config.logLevel);
   const stopped = stopSignal();
+  hearOtherSignals(logger);
   // Only now: help and faults need no broker.
   const { Server } = await import('../primary/server.js');
   const server = new Server({ logger }, loaded);
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
-  logStatsOnSignal(server);
+  logStatsOnSignal(server, answers);
   await server.listenAndServe();
   logStart(logger, server, loaded.config);
   const outcome = await Promise.race([stopped, failed]);

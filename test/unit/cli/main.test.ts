@@ -46,9 +46,24 @@ test('--help lists the commands; so does no argument at all', async () => {
   }
 });
 
-test('--version says the version of the package', async () => {
+test('-h and help are --help; help with a command is the help of that command', async () => {
+  const [help, letter, word, about, serve] = await Promise.all([
+    surgemq(['--help']),
+    surgemq(['-h']),
+    surgemq(['help']),
+    surgemq(['help', 'serve']),
+    surgemq(['serve', '--help']),
+  ]);
+  assert.deepEqual([letter, word], [help, help]);
+  assert.deepEqual(about, serve);
+  assert.match(about.out, /^Usage: surgemq serve /);
+});
+
+test('--version, -v and version say the version of the package', async () => {
   const { version } = JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string };
-  assert.deepEqual(await surgemq(['--version']), { code: 0, out: `${version}\n`, err: '' });
+  for (const word of ['--version', '-v', 'version']) {
+    assert.deepEqual(await surgemq([word]), { code: 0, out: `${version}\n`, err: '' });
+  }
 });
 
 test('an unknown command is one line and exit code 1', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 import type { ServerStats } from '../../../src/primary/stats.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+const FLAGS = ['--listen', 'tcp://127.0.0.1:0', '--log-level', 'info'];
 
 type LogLine = Readonly<Record<string, unknown>>;
 
@@ -26,13 +29,18 @@ class Serve {
   readonly #output: AsyncIterator<string>;
 
   constructor(...flags: string[]) {
-    const args = [MAIN, 'serve', '--listen', 'tcp://127.0.0.1:0', '--log-level', 'info', ...flags];
-    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = this.start([...FLAGS, ...flags]);
     children.push(this.child);
     this.child.stderr!.on('data', (chunk) => {
       this.errors += chunk;
     });
     this.#output = createInterface(this.child.stdout!)[Symbol.asyncIterator]();
+  }
+
+  /** Starts it with these flags. */
+  start(flags: readonly string[]): ChildProcess {
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+    return spawn(process.execPath, [MAIN, 'serve', ...flags], { stdio });
   }
 
   /** Reads log lines up to the one with this message. */
@@ -102,6 +110,38 @@ test('SIGUSR2 has the counters written to the log, whatever its level', async ()
   serve.child.kill('SIGTERM');
   assert.equal((await serve.end()).code, 0);
 });
+
+test('SIGHUP and SIGUSR1 are heard, and neither ends the broker nor opens a debugger', async () => {
+  const serve = new Serve('--workers', '1');
+  await serve.until('broker is listening');
+  serve.child.kill('SIGHUP');
+  await serve.until('signal heard; settings are read at the start only');
+  serve.child.kill('SIGUSR1');
+  await serve.until('signal heard; no debugger is opened');
+  serve.child.kill('SIGTERM');
+  assert.deepEqual(await serve.end(), { code: 0, signal: null });
+  assert.equal(serve.errors, '');
+});
+
+/** The same by `npm start`, without its build: other tests run what it would write. */
+class NpmStart extends Serve {
+  override start(flags: readonly string[]): ChildProcess {
+    const args = ['start', '--silent', '--ignore-scripts', '--', '--workers', '1', ...flags];
+    return spawn('npm', args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`npm start passes ${signal} on to the broker`, async () => {
+    const serve = new NpmStart();
+    const { pid } = await serve.until('broker is listening');
+    serve.child.kill(signal);
+    assert.equal((await serve.until('broker is stopping')).signal, signal);
+    await serve.until('broker has stopped');
+    await serve.end();
+    assert.throws(() => process.kill(pid as number, 0), { code: 'ESRCH' });
+  });
+}
 
 test('a provider that no shard can load is one line, and exit code 1', async () => {
   const { pathname } = new URL('./no-provider.js', import.meta.url);
