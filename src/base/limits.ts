@@ -300,6 +300,15 @@ export const CLIENT_HANDLERS_PENDING_MAX = 1_024;
  * counted.
  */
 export const CLIENT_OVERFLOW_FACTOR = 16;
+/**
+ * Messages kept for a program that has no handler, iterator or 'message' listener yet, and bytes of
+ * their payloads. With so many reading pauses; while a call waits for an answer it goes on, up to
+ * CLIENT_OVERFLOW_FACTOR times as many. Of those beyond QoS 0 is dropped and counted, QoS 1 and 2
+ * is left unacknowledged with the server, which sends it again: a client that only publishes never
+ * stops, and never grows.
+ */
+export const CLIENT_UNCLAIMED_MESSAGES = 1_024;
+export const CLIENT_UNCLAIMED_BYTES = MIB;
 /** Acks for a server that does not read: a million of them, and then it is cut off. */
 export const CLIENT_UNREAD_ACKS_BYTES = 4 * MIB;
 /**

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { ArgumentError, ClosedError, ConnectionLostError, ProtocolError } from '../base/errors.js';
 import { CLIENT_SETTINGS } from '../base/limits.js';
 import { PacketType } from '../protocol/packet.js';
+import { Announcer } from './announcer.js';
 import { Call, type CallOptions } from './call.js';
 import type {
   ClientEvents,
@@ -35,6 +36,7 @@ const NO_OPTIONS = {};
  * One object is one session: it holds the packet ids of both directions and can be connected again.
  */
 export class Client extends EventEmitter<ClientEvents> implements AsyncDisposable {
+  readonly #announcer = new Announcer(this);
   readonly #settings: ClientSettings;
   readonly #outgoing: Outgoing;
   readonly #incoming = new Incoming();
@@ -67,8 +69,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       this.#outgoing,
       settings.protocolVersion,
     );
-    this.#requests.onLost = (error) => this.#report(error);
+    this.#requests.onLost = (error) => this.#announcer.error(error);
     this.#delivery = new Delivery(this.#subscriptions, this.#incoming, this.#deliveryHost());
+    // EventEmitter tells before it adds the listener: what waits is handed out in a later turn.
+    (this as EventEmitter).on('newListener', (name) => {
+      if (name === 'message') this.#delivery.claim();
+    });
     this.#reconnect = new Reconnect(settings);
   }
 
@@ -166,7 +172,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     handler?: MessageHandler,
     options: SubscribeOptions = NO_OPTIONS,
   ): Promise<GrantedSubscription[]> {
-    return this.#requests.subscribe(filters, handler, options);
+    const granted = this.#requests.subscribe(filters, handler, options);
+    this.#delivery.subscribing(granted);
+    return granted;
   }
 
   /** Unsubscribes; resolves on UNSUBACK. Handlers are not called any more from now on. */
@@ -198,6 +206,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     );
     stream.ready = this.#requests.open(stream, options);
     stream.ready.catch((error: unknown) => stream.end(error));
+    this.#delivery.subscribing(stream.ready);
     signal?.addEventListener('abort', onAbort);
     return stream;
   }
@@ -246,7 +255,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     // Lost while it drained, or not open yet: then there is no DISCONNECT to send.
     await connection?.end();
     this.#finish(error, null);
-    this.emit('disconnect', { error: null, willReconnect: false });
+    this.#announcer.tell('disconnect', { error: null, willReconnect: false });
   }
 
   /** Settles when nothing waits any more, at the limits, or when the connection is lost. */
@@ -296,15 +305,17 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       get mayStopReading() {
         return !client.#isAwaiting;
       },
-      onMessage: (message) => {
-        try {
-          this.emit('message', message);
-        } catch (error) {
-          throwLater(error);
-        }
+      get isClosed() {
+        const state = client.#state;
+        return state === 'closed' || (state === 'disconnecting' && client.#connection === null);
       },
+      onMessage: (message) => this.#announcer.tell('message', message),
       onHandlerError: (error) => this.#onHandlerError(error),
       onRoom: () => this.#connection?.resumeReading(),
+      onLeft: () => {
+        const why = 'to have the messages again that came before anybody took them';
+        this.#connection?.fail(new ConnectionLostError(`connection closed: ${why}`));
+      },
     };
   }
 
@@ -332,13 +343,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     this.#sessionPresent = sessionPresent && !is31;
     this.#reconnect.connected();
     this.#incoming.attach(connection.writer, sessionPresent);
+    this.#delivery.attach(sessionPresent);
     // MQTT 3.1 does not say whether it has the session: to subscribe twice does no harm.
     const mustRemake = !sessionPresent || is31 || this.#isRemakeUnfinished;
     this.#isRemakeUnfinished = false;
     const first = mustRemake ? this.#requests.remake() : [];
     this.#outgoing.attach(connection.writer, sessionPresent, first);
     for (const call of this.#connectCalls.splice(0)) call.succeed();
-    this.#guarded(() => this.emit('connect', { sessionPresent: this.#sessionPresent }));
+    this.#announcer.tell('connect', { sessionPresent: this.#sessionPresent });
   }
 
   #onClosed(connection: Connection, error: Error): void {
@@ -353,12 +365,13 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     const willReconnect = !wasConnecting && this.#reconnect.isAllowed;
     if (willReconnect) this.#state = 'reconnecting';
     else this.#giveUp(error, wasConnecting);
-    if (error instanceof ProtocolError || !(willReconnect || wasConnecting)) this.#report(error);
-    if (wasConnected) this.#guarded(() => this.emit('disconnect', { error, willReconnect }));
+    if (error instanceof ProtocolError || !(willReconnect || wasConnecting))
+      this.#announcer.error(error);
+    if (wasConnected) this.#announcer.tell('disconnect', { error, willReconnect });
     // A listener may have called `disconnect`.
     if (this.#state !== 'reconnecting' || !willReconnect) return;
     const { attempt, delayMs } = this.#reconnect.schedule(() => this.#open());
-    this.#guarded(() => this.emit('reconnecting', { attempt, delayMs, error }));
+    this.#announcer.tell('reconnecting', { attempt, delayMs, error });
   }
 
   #giveUp(error: Error, isFirst: boolean): void {
@@ -385,40 +398,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     this.#subscriptions.endStreams(streamError);
   }
 
-  // ---- errors ----------------------------------------------------------------------------------
-
-  /** Tells listeners of an error, if there are any. */
-  #report(error: unknown): void {
-    if (this.listenerCount('error') > 0) this.#guarded(() => this.emit('error', error));
-  }
-
-  /**
-   * A fault of the user's code: never to be lost. Only a handler that was at work when the client
-   * ended cannot help it that what it asked for was refused.
-   */
+  /** Only a handler that was at work when the client ended cannot help what it was refused. */
   #onHandlerError(error: unknown): void {
-    if (error === this.#outgoing.refusal) return;
-    if (this.listenerCount('error') > 0) this.#report(error);
-    else throwLater(error);
+    if (error !== this.#outgoing.refusal) this.#announcer.handlerError(error);
   }
-
-  /** Calls a listener; what it throws must not end up in the middle of reading a packet. */
-  #guarded(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      throwLater(error);
-    }
-  }
-}
-
-/**
- * Throws where nothing of ours is on the stack: an uncaught exception, as from any event listener.
- */
-function throwLater(error: unknown): void {
-  process.nextTick(() => {
-    throw error;
-  });
 }
 
 /**

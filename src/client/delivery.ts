@@ -9,6 +9,7 @@ import { PacketType, type QoS } from '../protocol/packet.js';
 import { HeldAck, type Incoming } from './incoming.js';
 import { Message } from './message.js';
 import type { Route, Subscriptions } from './subscriptions.js';
+import { Unclaimed, type UnclaimedMessage, Verdict } from './unclaimed.js';
 
 /** What a delivery needs of the client. */
 export interface DeliveryHost {
@@ -19,20 +20,33 @@ export interface DeliveryHost {
   onHandlerError(error: unknown): void;
   /** Asked when a queue is full: whether reading may stop, or has to go on for an answer. */
   readonly mayStopReading: boolean;
+  /** The client has ended, or ends and receives no more. */
+  readonly isClosed: boolean;
   /** No queue is full any more. */
   onRoom(): void;
+  /** What waited has been handed out, and behind it messages were left with the server. */
+  onLeft(): void;
 }
 
 /** Acks by QoS of the message. */
 const ACK_TYPE = [0, PacketType.puback, PacketType.pubrec] as const;
 
 export class Delivery {
-  /** QoS 0 messages not given to handlers that had too many promises unsettled. */
+  /**
+   * QoS 0 messages that handlers with too many promises did not get; and messages of any QoS that
+   * came before there was a handler, found no room, and will not be sent again.
+   */
   droppedMessages = 0;
   readonly #subscriptions: Subscriptions;
   readonly #incoming: Incoming;
   readonly #host: DeliveryHost;
+  readonly #unclaimed = new Unclaimed();
   #fullStreams = 0;
+  /** The server has had the session from before: with subscriptions that are not known here. */
+  #isResumed = false;
+  /** SUBSCRIBE calls under way, and those that have just ended. */
+  #subscribing = 0;
+  #isReleaseDue = false;
   #pendingHandlers = 0;
   /** Copy of the part of the run that holds the payloads handed out now. */
   #slice: Buffer = Buffer.alloc(0);
@@ -46,9 +60,56 @@ export class Delivery {
     this.#host = host;
   }
 
-  /** A stream's queue is full, or too many handlers have not finished. */
+  /** A stream's queue is full, too many handlers have not finished, or nobody takes anything. */
   get isBlocked(): boolean {
-    return this.#fullStreams > 0 || this.#pendingHandlers >= CLIENT_HANDLERS_PENDING_MAX;
+    return (
+      this.#fullStreams > 0 ||
+      this.#pendingHandlers >= CLIENT_HANDLERS_PENDING_MAX ||
+      this.#unclaimed.isFull
+    );
+  }
+
+  /**
+   * A connection is there. A server that still has the session sends again what was not
+   * acknowledged: a message that nobody has taken yet does not wait here too.
+   */
+  attach(sessionPresent: boolean): void {
+    const { left } = this.#unclaimed;
+    this.#unclaimed.left = 0;
+    this.#isResumed = sessionPresent;
+    this.claim();
+    if (!sessionPresent) {
+      this.droppedMessages += left;
+      return;
+    }
+    this.#unclaimed.keepOnly(({ message, ack }) => {
+      if (ack !== null && message.qos === 2) this.#incoming.forget(ack.packetId);
+      return ack === null;
+    });
+  }
+
+  /** There may be somebody now who takes what waits; it is handed out in a turn of its own. */
+  claim(): void {
+    if (this.#isReleaseDue || (this.#unclaimed.count === 0 && this.#unclaimed.left === 0)) return;
+    this.#isReleaseDue = true;
+    setImmediate(() => this.#release());
+  }
+
+  /**
+   * Waits for a SUBSCRIBE. Until it has ended, and whoever waits for it has had a turn to go on,
+   * messages that match nothing wait: a program that subscribes to one filter after the other loses
+   * none of a kept session.
+   */
+  subscribing(call: Promise<unknown>): void {
+    this.#subscribing++;
+    this.claim();
+    const ended = (): void => {
+      setImmediate(() => {
+        this.#subscribing--;
+        this.claim();
+      });
+    };
+    call.then(ended, ended);
   }
 
   /** A stream's queue is full. */
@@ -79,11 +140,13 @@ export class Delivery {
     count: number,
     packetIds: Uint16Array,
   ): number {
+    if (this.#isReleaseDue) this.#release();
     const route = this.#subscriptions.routeOf(buffer, topicStart, topicLength);
     const qos = ((header >> 1) & 3) as QoS;
     const retain = (header & RETAIN) !== 0;
     const skipped = 2 + topicLength + (qos === 0 ? 0 : 2);
-    const isWanted = route.subscriptions.length > 0 || this.#host.hasMessageListener;
+    const mayWait = this.#mayWait;
+    const isWanted = mayWait || route.subscriptions.length > 0 || this.#host.hasMessageListener;
     this.#sliceEnd = 0;
     let position = start;
     for (let i = 0; i < count; i++) {
@@ -99,11 +162,9 @@ export class Delivery {
       }
       if (isWanted) {
         const payload = this.#payload(buffer, at + skipped, position, end);
-        this.#deliver(
-          route,
-          new Message(route.topic, payload, qos, retain, dup && qos === 1),
-          packetId,
-        );
+        const message = new Message(route.topic, payload, qos, retain, dup && qos === 1);
+        if (mayWait && !this.#isTaken(route)) this.#keep(message, packetId);
+        else this.#deliver(route, message, packetId);
         if (!connection.isOpen || (this.isBlocked && this.#host.mayStopReading)) return position;
       } else if (qos !== 0) {
         this.#incoming.ack(ACK_TYPE[qos], packetId);
@@ -130,16 +191,79 @@ export class Delivery {
   /** Gives a message to everybody who wants it, each once, and sends or holds its ack. */
   #deliver(route: Route, message: Message, packetId: number): void {
     const type = ACK_TYPE[message.qos];
-    const ack = this.#offer(route, message, type, packetId);
-    if (this.#host.hasMessageListener) this.#host.onMessage(message);
+    const ack = this.#offer(route, message, type, packetId, null);
     if (type === 0) return;
     if (ack === null || ack.pending === 0) this.#incoming.ack(type, packetId);
     else this.#incoming.hold(ack);
   }
 
-  /** @returns the ack that handlers or streams hold; null when none does, and for QoS 0. */
-  #offer(route: Route, message: Message, type: number, packetId: number): HeldAck | null {
-    let ack: HeldAck | null = null;
+  /**
+   * What matches nothing waits: there is no handler yet, or more may come with a SUBSCRIBE. Where
+   * nothing can have been subscribed to, the server sends what nobody will ever want.
+   */
+  get #mayWait(): boolean {
+    if (this.#subscribing > 0) return true;
+    const { hasTakers, isEmpty } = this.#subscriptions;
+    return !hasTakers && (this.#isResumed || !isEmpty);
+  }
+
+  /** Somebody takes the messages of a route now. */
+  #isTaken({ subscriptions }: Route): boolean {
+    if (this.#host.hasMessageListener) return true;
+    for (let i = 0; i < subscriptions.length; i++) if (subscriptions[i].isTaken) return true;
+    return false;
+  }
+
+  /** Keeps a message that nobody takes yet, and its ack. */
+  #keep(message: Message, packetId: number): void {
+    const { qos } = message;
+    if (!this.#unclaimed.isOverfull) {
+      const ack = qos === 0 ? null : new HeldAck(ACK_TYPE[qos], packetId);
+      if (ack !== null) {
+        ack.pending = 1;
+        this.#incoming.hold(ack);
+      }
+      this.#unclaimed.push(message, ack);
+    } else if (qos === 0) {
+      this.droppedMessages++;
+    } else {
+      if (qos === 2) this.#incoming.forget(packetId);
+      this.#unclaimed.left++;
+    }
+  }
+
+  /** Hands out what is taken by now, and lets go of what nobody will take. */
+  #release(): void {
+    this.#isReleaseDue = false;
+    const wasBlocked = this.isBlocked;
+    this.#unclaimed.review((waiting) => this.#judge(waiting));
+    this.#incoming.flush();
+    if (this.#unclaimed.left > 0 && this.#unclaimed.count === 0) this.#host.onLeft();
+    if (wasBlocked && !this.isBlocked) this.#host.onRoom();
+  }
+
+  #judge({ message, ack }: UnclaimedMessage): Verdict {
+    // Its handlers are not called when the client has ended; the next `connect` goes on.
+    if (this.#host.isClosed) return Verdict.wait;
+    const route = this.#subscriptions.routeOfTopic(message.topic);
+    if (this.#isTaken(route)) this.#offer(route, message, ACK_TYPE[message.qos], 0, ack);
+    else if (this.#mayWait) return Verdict.wait;
+    if (ack !== null) ack.pending--;
+    return Verdict.done;
+  }
+
+  /**
+   * @param held the ack if there is one already.
+   * @returns the ack that handlers or streams hold; null when none does, and for QoS 0.
+   */
+  #offer(
+    route: Route,
+    message: Message,
+    type: number,
+    packetId: number,
+    held: HeldAck | null,
+  ): HeldAck | null {
+    let ack = held;
     const { subscriptions } = route;
     for (let i = 0; i < subscriptions.length; i++) {
       const { handler, streams } = subscriptions[i];
@@ -155,6 +279,7 @@ export class Delivery {
         streams[s].push(message, ack);
       }
     }
+    if (this.#host.hasMessageListener) this.#host.onMessage(message);
     return ack;
   }
 

@@ -59,9 +59,14 @@ export class Incoming {
     return true;
   }
 
+  /** Takes a packet id back that was received: the message was not handed out. */
+  forget(packetId: number): void {
+    if (this.#received !== null) this.#received[packetId >> 3] &= ~(1 << (packetId & 7));
+  }
+
   /** PUBREL: forgets the packet id, known or not, and answers PUBCOMP [MQTT-4.3.3-2]. */
   release(packetId: number): void {
-    if (this.#received !== null) this.#received[packetId >> 3] &= ~(1 << (packetId & 7));
+    this.forget(packetId);
     this.#writer?.writeAck(PacketType.pubcomp, packetId);
   }
 

@@ -56,9 +56,12 @@ export class KeepAlive {
     const hasWritten = this.#host.takeHasWritten();
     const hasRead = this.#host.takeHasRead();
     // A publisher that sends all the time still wants to know whether anybody is there.
-    if ((hasWritten && hasRead) || this.#answer !== undefined) return;
+    const isAwaiting = this.#answer !== undefined;
+    if (hasWritten && (hasRead || isAwaiting)) return;
+    // While an answer is due the server still has to hear from us: it may be long in coming where
+    // we do not read.
     this.#host.ping();
-    this.#awaitAnswer();
+    if (!isAwaiting) this.#awaitAnswer();
   }
 
   #awaitAnswer(): void {

@@ -89,6 +89,7 @@ export class SubscriptionRequests {
   async open(stream: MessageStream, options: CallOptions): Promise<void> {
     const subscription = this.#subscriptions.ensure(stream.filter);
     subscription.streams = [...subscription.streams, stream];
+    this.#subscriptions.hasTakers = true;
     const undo = (): void => this.#detach(subscription, stream);
     const change = { subscription, requestNumber: ++subscription.requests, undo };
     await this.#request([change], options, `SUBSCRIBE to '${stream.filter}'`);
@@ -160,6 +161,7 @@ export class SubscriptionRequests {
     const { directQos, handler } = subscription;
     subscription.directQos = request.qos;
     subscription.handler = request.handler;
+    if (request.handler !== null) this.#subscriptions.hasTakers = true;
     const undo = (): void => {
       subscription.directQos = directQos;
       subscription.handler = handler;

@@ -35,6 +35,11 @@ export class Subscription implements Subscriber {
     return this.directQos < 0 && this.streams.length === 0;
   }
 
+  /** Somebody takes its messages. */
+  get isTaken(): boolean {
+    return this.handler !== null || this.streams.length > 0;
+  }
+
   /** Highest QoS that somebody wants. */
   get qos(): QoS {
     let qos = Math.max(this.directQos, 0);
@@ -51,11 +56,18 @@ export interface Route {
 
 /** All subscriptions of a client, by filter and by what they match. */
 export class Subscriptions {
+  /** There has been a handler or a stream: what none of them matches is wanted by nobody. */
+  hasTakers = false;
   readonly #byFilter = new Map<string, Subscription>();
   readonly #tree = new SubscriptionTree<Subscription>();
-  readonly #match = new MatchResult<Subscription>();
+  readonly #matches = new MatchResult<Subscription>();
   /** Routes of the topics seen last, by topic key; emptied by every change. */
   readonly #routes = new Map<string, Route>();
+
+  /** There is none. */
+  get isEmpty(): boolean {
+    return this.#byFilter.size === 0;
+  }
 
   /** The subscription with exactly this filter, if there is one. */
   get(filter: string): Subscription | undefined {
@@ -120,8 +132,18 @@ export class Subscriptions {
     if (hasWildcard(topicKey)) {
       throw new ProtocolError('MQTT-3.3.2-2', 'PUBLISH with a wildcard in its topic');
     }
-    this.#tree.match(topicKey, this.#match);
-    const subscriptions = this.#match.subscribers.slice(0, this.#match.count);
+    return this.#match(topicKey);
+  }
+
+  /** The route of a topic that has come before. */
+  routeOfTopic(topic: string): Route {
+    const topicKey = toTopicKey(topic);
+    return this.#routes.get(topicKey) ?? this.#match(topicKey);
+  }
+
+  #match(topicKey: string): Route {
+    this.#tree.match(topicKey, this.#matches);
+    const subscriptions = this.#matches.subscribers.slice(0, this.#matches.count);
     const route = { topic: fromTopicKey(topicKey), subscriptions };
     if (this.#routes.size >= CLIENT_TOPICS_CACHED) this.#routes.clear();
     this.#routes.set(topicKey, route);

@@ -274,6 +274,30 @@ function sessionTests(
     assert.equal(clean.sessionPresent, false);
   });
 
+  test('messages of a kept session wait for a handler made after connect()', async (t) => {
+    const topic = unique('late');
+    const options = { clientId: unique('late'), cleanSession: false };
+    const first = await connected(t, options);
+    await first.subscribe([`${topic}/a`, `${topic}/b`], () => {}, { qos: 1 });
+    await first.disconnect();
+    const publisher = await connected(t);
+    for (const text of numbers(20)) {
+      await publisher.publish(`${topic}/${Number(text) % 2 === 0 ? 'a' : 'b'}`, text, { qos: 1 });
+    }
+    const client = await connected(t, options);
+    await client.ping();
+    // One after the other, with a turn of the event loop in between.
+    const a = await collect(client, `${topic}/a`, 1);
+    const b = await collect(client, `${topic}/b`, 1);
+    await eventually(() => a.length + b.length >= 20, 'the messages of the time away');
+    assert.deepEqual(
+      [texts(a), texts(b)],
+      [0, 1].map((rest) => numbers(20).filter((text) => Number(text) % 2 === rest)),
+    );
+    await client.disconnect();
+    await connected(t, { clientId: options.clientId });
+  });
+
   test('connections cut in mid-flight: QoS 1 at least, QoS 2 exactly once', async (t) => {
     const proxy = await proxied(t);
     const kept = (name: string): ClientOptions => ({
