@@ -252,6 +252,19 @@ export const DRAIN_BYTES = 4 * MIB;
 /** Routes kept a generation; two generations are kept, so at most twice as many. */
 export const ROUTE_CACHE_ENTRIES = 65_536;
 /**
+ * Subscribers of the routes of a generation, together: 16 bytes each. A thousand clients that
+ * subscribe to `#` would take 2 GiB of a cache that is full, and a hundred thousand the whole heap.
+ */
+export const ROUTE_CACHE_SUBSCRIBERS_MAX = 2 * MIB;
+/**
+ * Changes of wildcard filters that cached routes can be checked against, a power of two: more than
+ * twenty clients make in a turn, 0.1 ms of checks. Filters of at most ROUTE_CACHE_TOPIC_BYTES_MAX
+ * and some bytes: 5 MiB.
+ */
+export const ROUTE_CHANGES_KEPT = 4_096;
+/** Routes looked at in a sweep: the whole cache within some seconds, some tenths of a ms each. */
+export const ROUTES_SWEPT_MAX = 4_096;
+/**
  * Longest topic that the cache keeps: it would hold 8 GiB of the longest there are. V8 hashes a
  * string of more than 16,383 characters by its length alone, so that finding one of many would take
  * ever longer.

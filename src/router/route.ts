@@ -1,14 +1,17 @@
 /**
  * Where the messages of one topic go: found once for a topic, kept in a bounded cache, looked up
- * once for a run. A change of an exact filter drops one route, a change of a wildcard filter makes
- * all stale.
+ * once for a run. A change of an exact filter drops one route; one of a wildcard filter drops those
+ * that it matches, when they are used next (route-changes.ts).
  */
 import { ProtocolError } from '../base/errors.js';
 import {
   LEFT_MATCH_SWEEPS_MAX,
   LEFT_MATCHES_MAX,
   ROUTE_CACHE_ENTRIES,
+  ROUTE_CACHE_SUBSCRIBERS_MAX,
   ROUTE_CACHE_TOPIC_BYTES_MAX,
+  ROUTE_CHANGES_KEPT,
+  ROUTES_SWEPT_MAX,
 } from '../base/limits.js';
 import type { Session } from '../sessions/session.js';
 import type { MatchWalk } from '../topics/match-walk.js';
@@ -16,12 +19,17 @@ import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
 import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
 import type { RetainedMessage } from './retained-message.js';
+import { RouteChanges } from './route-changes.js';
 
 const NO_SUBSCRIBERS: readonly Session[] = [];
 const NO_QOS: readonly number[] = [];
 const DOLLAR = 0x24;
 /** Generation of a route that must be resolved before it is used. */
 const STALE = -1;
+/** A check against a change takes this part of a step of a match. */
+const CHECKS_PER_STEP = 4;
+/** Changes that any route is checked against, before it is resolved again. */
+const CHECKS_MIN = 8;
 
 /** One topic's destinations. Plain data; the arrays are replaced, never changed. */
 export class Route {
@@ -37,12 +45,22 @@ export class Route {
   grantedQos: readonly number[] = NO_QOS;
   /** Other shards with a matching filter. */
   shardMask = 0;
+  /** Steps that it took to resolve it: checking whether it has to be again must not cost more. */
+  matchSteps = 0;
 
   constructor(topicKey: string, retainedOwner: number) {
     this.topicKey = topicKey;
     this.isPublishable =
       topicKey.charCodeAt(0) !== DOLLAR || !(topicKey === '$SYS' || topicKey.startsWith('$SYS/'));
     this.retainedOwner = retainedOwner;
+  }
+
+  /** Must be resolved before it is used again; keeps no session alive until then. */
+  clear(): void {
+    this.generation = STALE;
+    // A delivery under way holds the arrays themselves.
+    this.subscribers = NO_SUBSCRIBERS;
+    this.grantedQos = NO_QOS;
   }
 
   /** Whether bytes [start, start + length) are this topic. */
@@ -88,9 +106,18 @@ export class RouteCache {
   readonly #match = new MatchResult<Session>();
   #young = new Map<string, Route>();
   #old = new Map<string, Route>();
+  /** Subscribers of the young ones' routes, together. */
+  #youngSubscribers = 0;
   /** Hashes of topics asked for lately and not kept, each in the place it says itself. */
   readonly #seenOnce = new Int32Array(ROUTE_CACHE_ENTRIES);
+  /** Number of the last change of a wildcard filter. */
   #generation = 0;
+  readonly #changes = new RouteChanges();
+  /** Checks against changes so far. */
+  #checks = 0;
+  /** Those that `sweep` is going through. */
+  #swept: Iterator<Route> = this.#young.values();
+  #sweepsOld = false;
   /** Matches that were left before their end, by topic. */
   readonly #left = new Map<string, LeftMatch>();
   #sweeps = 0;
@@ -110,7 +137,7 @@ export class RouteCache {
    * looks is what was done in between.
    */
   get matchSteps(): number {
-    return this.#topics.matchSteps;
+    return this.#topics.matchSteps + this.#checks / CHECKS_PER_STEP;
   }
 
   /**
@@ -147,7 +174,10 @@ export class RouteCache {
     return this.#keep(topicKey, this.#old.get(topicKey), stepsMax);
   }
 
-  /** Gives up matches that nobody has gone on with for long. To be called every SWEEP_MS. */
+  /**
+   * Gives up matches that nobody has gone on with for long, and lets go of what is in routes that
+   * nobody uses. To be called every SWEEP_MS.
+   */
   sweep(): void {
     this.#sweeps++;
     for (const [topicKey, left] of this.#left) {
@@ -155,25 +185,35 @@ export class RouteCache {
       this.#topics.abandonMatch(left.walk);
       this.#left.delete(topicKey);
     }
+    const checksEnd = this.#checks + ROUTE_CHANGES_KEPT;
+    for (let routes = 0; routes < ROUTES_SWEPT_MAX && this.#checks < checksEnd; routes++) {
+      const next = this.#swept.next();
+      if (next.done) {
+        this.#sweepsOld = !this.#sweepsOld;
+        this.#swept = (this.#sweepsOld ? this.#old : this.#young).values();
+        return;
+      }
+      const route = next.value;
+      if (route.subscribers.length === 0 || this.#isSpared(route)) continue;
+      if (!this.#sweepsOld) this.#youngSubscribers -= route.subscribers.length;
+      route.clear();
+    }
   }
 
   /** A subscription to this filter was added, changed or removed, here or on another shard. */
   invalidate(filterKey: string): void {
     if (hasWildcard(filterKey)) {
-      this.#generation++;
+      this.#changes.note(++this.#generation, filterKey);
       return;
     }
-    const route = this.#young.get(filterKey) ?? this.#old.get(filterKey);
-    if (route === undefined) return;
-    route.generation = STALE;
-    // Not to keep sessions alive that have ended; a delivery under way holds the array itself.
-    route.subscribers = NO_SUBSCRIBERS;
-    route.grantedQos = NO_QOS;
+    const young = this.#young.get(filterKey);
+    if (young !== undefined) this.#youngSubscribers -= young.subscribers.length;
+    (young ?? this.#old.get(filterKey))?.clear();
   }
 
   /** Anything may have changed. */
   invalidateAll(): void {
-    this.#generation++;
+    this.#generation += ROUTE_CHANGES_KEPT + 1;
   }
 
   #keep(topicKey: string, known: Route | undefined, stepsMax: number): Route | null {
@@ -186,20 +226,44 @@ export class RouteCache {
       route.generation = STALE;
       return route;
     }
-    if (this.#young.size >= ROUTE_CACHE_ENTRIES) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      // Connections keep the route they used last. One that leaves the cache would miss
-      // invalidations.
-      this.#generation++;
-    }
+    if (known !== undefined) this.#old.delete(topicKey);
+    if (this.#young.size >= ROUTE_CACHE_ENTRIES) this.#growOld();
     this.#young.set(topicKey, route);
+    this.#youngSubscribers += route.subscribers.length;
     return this.#refresh(route, stepsMax);
   }
 
+  #growOld(): void {
+    // Connections keep the route they used last: one that leaves the cache is used by nobody.
+    for (const route of this.#old.values()) route.clear();
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngSubscribers = 0;
+    this.#swept = this.#old.values();
+    this.#sweepsOld = true;
+  }
+
+  /** @returns a young route, resolved again if it must be; null when the match was left. */
   #refresh(route: Route, stepsMax: number): Route | null {
-    const isFresh = route.generation === this.#generation || this.#resolve(route, stepsMax);
-    return isFresh ? route : null;
+    if (this.#isSpared(route)) return route;
+    const before = route.subscribers.length;
+    if (!this.#resolve(route, stepsMax)) return null;
+    this.#youngSubscribers += route.subscribers.length - before;
+    if (this.#youngSubscribers > ROUTE_CACHE_SUBSCRIBERS_MAX) this.#growOld();
+    return route;
+  }
+
+  /** Whether a route is what it was when it was resolved, as far as that is worth finding out. */
+  #isSpared(route: Route): boolean {
+    const last = this.#generation;
+    const since = route.generation;
+    if (since === last) return true;
+    const changes = last - since;
+    if (since === STALE || changes > CHECKS_MIN + CHECKS_PER_STEP * route.matchSteps) return false;
+    this.#checks += changes;
+    if (!this.#changes.haveSpared(route.topicKey, since, last)) return false;
+    route.generation = last;
+    return true;
   }
 
   /** Whether no topic of this hash was asked for lately; it has been from now on. */
@@ -213,6 +277,7 @@ export class RouteCache {
   /** @returns false when the match was left. */
   #resolve(route: Route, stepsMax: number): boolean {
     const match = this.#match;
+    const before = this.#topics.matchSteps;
     const left = this.#left.size === 0 ? undefined : this.#left.get(route.topicKey);
     if (left !== undefined) {
       left.usedAt = this.#sweeps;
@@ -234,6 +299,8 @@ export class RouteCache {
       route.grantedQos = match.qos.slice(0, match.count);
     }
     route.generation = this.#generation;
+    // One that was left took a great many.
+    route.matchSteps = left === undefined ? this.#topics.matchSteps - before : ROUTE_CHANGES_KEPT;
     return true;
   }
 

@@ -6,6 +6,9 @@ import {
   LEFT_MATCH_SWEEPS_MAX,
   LEFT_MATCHES_MAX,
   ROUTE_CACHE_ENTRIES,
+  ROUTE_CACHE_SUBSCRIBERS_MAX,
+  ROUTE_CHANGES_KEPT,
+  ROUTES_SWEPT_MAX,
 } from '../../../src/base/limits.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { type Route, RouteCache, retainedOwnerOf } from '../../../src/router/route.js';
@@ -91,17 +94,63 @@ describe('the route of a topic', () => {
     assert.deepEqual(held, [session], 'a delivery under way goes on');
   });
 
-  test('is stale when any wildcard filter changes, or everything may have', () => {
+  test('is as good as before when a wildcard filter changes that does not match it', () => {
+    subscribe('a/b', 1);
     const route = keep('a/b');
-    subscribe('x/+', 1);
-    assert.equal(routes.isFresh(route), false);
-    assert.equal(routes.isFresh(find('a/b')), true);
-    subscribe('#', 0);
-    assert.equal(brief(find('a/b')), 'c0|0');
+    const { subscribers } = route;
+    const before = topics.matchSteps;
+    for (const filter of ['x/+', '+', 'a/b/+', '+/c/#']) subscribe(filter, 1);
+    assert.equal(find('a/b'), route);
+    assert.equal(routes.isFresh(route), true);
+    assert.equal(route.subscribers, subscribers, 'the very list');
+    assert.equal(topics.matchSteps, before, 'nothing was matched');
+  });
+
+  test('is stale when a wildcard filter changes that matches it, or everything may have', () => {
+    const route = keep('a/b');
+    for (const filter of ['+/+', 'a/#', 'a/b/#', '#']) {
+      subscribe(filter, 0);
+      assert.equal(routes.isFresh(route), false);
+      assert.equal(brief(find('a/b')), 'c0|0');
+      topics.unsubscribe(filter, session);
+      routes.invalidate(filter);
+      assert.equal(brief(find('a/b')), '|0');
+    }
+    topics.addShard('a/b', 1);
     routes.invalidateAll();
     assert.equal(routes.isFresh(route), false);
-    topics.addShard('a/b', 1);
-    assert.equal(brief(routes.findKey('a/b')), 'c0|2');
+    assert.equal(brief(routes.findKey('a/b')), '|2');
+  });
+
+  test('is found anew when more filters have changed than are remembered', () => {
+    const route = keep('a/b');
+    topics.subscribe('a/+', session, 1);
+    routes.invalidate('a/+');
+    for (let i = 0; i < 2 * ROUTE_CHANGES_KEPT; i++) routes.invalidate(`x/${i}/+`);
+    assert.equal(routes.isFresh(route), false);
+    assert.equal(brief(find('a/b')), 'c1|0');
+  });
+
+  test('lets go of who has unsubscribed, even if the topic never comes again', () => {
+    const kept = Array.from({ length: 3 * ROUTES_SWEPT_MAX }, (_, i) => keep(`t/${i}`));
+    subscribe('t/#', 1);
+    for (const route of kept) assert.equal(brief(find(route.topicKey)), 'c1|0');
+    topics.unsubscribe('t/#', session);
+    routes.invalidate('t/#');
+    for (let sweeps = 0; sweeps < 10; sweeps++) routes.sweep();
+    for (const route of kept) assert.equal(route.subscribers.length, 0);
+  });
+
+  test('is let go of when the routes have too many subscribers together', () => {
+    const many = 2_048;
+    for (let i = 0; i < many; i++) {
+      const other = new Session(`${i}`, true, 4, 1, LIMITS, new AbsentQueues());
+      topics.subscribe('#', other, 0);
+    }
+    const kept = Array.from({ length: 3_072 }, (_, i) => keep(`t/${i}`));
+    const subscribers = kept.reduce((sum, route) => sum + route.subscribers.length, 0);
+    assert.ok(subscribers <= 2 * ROUTE_CACHE_SUBSCRIBERS_MAX + many, `${subscribers}`);
+    assert.equal(find('t/0').subscribers.length, many);
   });
 
   test('that leaves the cache is stale for whoever has kept it', () => {
@@ -118,15 +167,15 @@ describe('the route of a topic', () => {
     assert.notEqual(again, kept);
   });
 
-  test('from the older generation is the same one, resolved anew', () => {
+  test('from the older generation is the same one', () => {
     const route = keep('a');
     for (let topic = 0; topic < ROUTE_CACHE_ENTRIES; topic++) {
       routes.findKey(`t/${topic}`);
       routes.findKey(`t/${topic}`);
     }
-    assert.equal(routes.isFresh(route), false);
     topics.subscribe('a', session, 1);
     routes.invalidate('a');
+    assert.equal(routes.isFresh(route), false);
     assert.equal(find('a'), route, 'without being asked for twice');
     assert.equal(brief(route), 'c1|0');
     topics.unsubscribe('a', session);
