@@ -49,7 +49,7 @@ export function run(size: MicroSize): MicroResult[] {
       time('bare copy', () => source.copy(target, 0, start, end)),
       time('copyRunWithHeader', () => copyRunWithHeader(source, start, end, target, 0, 0x33)),
       time('copyRunWithIds', () =>
-        copyRunWithIds(source, start, end, count, target, 0, 0x34, 65_000),
+        copyRunWithIds(source, start, end, count, true, target, 0, 0x34, 65_000),
       ),
       time('copyRunAsQos0', () => copyRunAsQos0(source, start, end, target, 0)),
     ];

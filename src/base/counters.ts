@@ -32,19 +32,21 @@ export const Counter = {
   unresponsiveClients: 15,
   /** CONNECTs that the authenticator did not decide about: it failed, or took too long. */
   authenticationFailures: 16,
-  connectionsOpen: 17,
-  sessions: 18,
-  subscriptions: 19,
-  retainedMessages: 20,
-  retainedBytes: 21,
+  /** Records of other shards that were not what their kind says, and were left out. */
+  unreadableRecords: 17,
+  connectionsOpen: 18,
+  sessions: 19,
+  subscriptions: 20,
+  retainedMessages: 21,
+  retainedBytes: 22,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 22,
+  inflightMessages: 23,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 23,
+  queuedMessages: 24,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 24,
+  authenticationsWaiting: 25,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 25,
+  eventLoopDelayMs: 26,
 } as const;
 export type CounterName = keyof typeof Counter;
 

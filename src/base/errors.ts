@@ -34,6 +34,18 @@ export class ProtocolError extends Error {
   }
 }
 
+/**
+ * Bytes that came from another shard are not what they should be: a fault of this program, or of
+ * the memory. What they stand for is left out, counted and logged; the shard goes on.
+ */
+export class RecordError extends Error {
+  readonly code = 'SURGEMQ_RECORD';
+  constructor(message: string) {
+    super(message);
+    this.name = 'RecordError';
+  }
+}
+
 /** A CONNECT that gets a CONNACK with a non-zero return code and then the close [MQTT-3.2.2-5]. */
 export class ConnectRefusedError extends Error {
   readonly code = 'SURGEMQ_CONNECT_REFUSED';

@@ -200,6 +200,12 @@ export const LOG_EXIT_WAIT_MS = 250;
  */
 export const RETAINED_DROPS_LOG_INTERVAL_MS = 60_000;
 
+/**
+ * Between two log lines of a shard about records that it could not read: a fault that makes one
+ * makes many, and a counter has every one of them.
+ */
+export const UNREADABLE_RECORDS_LOG_INTERVAL_MS = 10_000;
+
 // ---- router ------------------------------------------------------------------------------------
 /**
  * A record larger than this part of the ring goes in fragments, so that one packet never needs the

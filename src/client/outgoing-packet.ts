@@ -70,7 +70,17 @@ export class OutgoingPacket extends Call implements PendingAck {
     if (this.awaits === 0) {
       buffer.copy(chunk, position, start, end);
     } else if (this.isPublish) {
-      copyRunWithIds(buffer, start, end, 1, chunk, position, buffer[start] | dup, this.packetId);
+      copyRunWithIds(
+        buffer,
+        start,
+        end,
+        1,
+        true,
+        chunk,
+        position,
+        buffer[start] | dup,
+        this.packetId,
+      );
     } else {
       buffer.copy(chunk, position, start, end);
       let body = position + 1;

@@ -6,16 +6,18 @@
 
 import { invariant } from '../base/assert.js';
 import { copyBytes } from '../base/copy-bytes.js';
+import { RecordError } from '../base/errors.js';
 import { PACKET_ID_MAX, REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
 import { PUBLISH, QOS_MASK } from './fixed-header.js';
 
-/** The end of the whole frame that begins at `position`. Trusted input. */
+/** The end of the whole frame that begins at `position`, always behind it. Trusted input. */
 export function frameEnd(buffer: Buffer, position: number): number {
   let byte = buffer[position + 1];
   let at = position + 2;
   if (byte < 0x80) return at + byte;
   let length = byte & 0x7f;
-  for (let shift = 7; byte >= 0x80; shift += 7) {
+  // A length goes on for four bytes at most: beyond, it could turn negative.
+  for (let shift = 7; byte >= 0x80 && shift < 28; shift += 7) {
     byte = buffer[at++];
     length |= (byte & 0x7f) << shift;
   }
@@ -32,17 +34,10 @@ function bodyOf(buffer: Buffer, position: number): number {
 }
 
 /**
- * Where the topic's bytes of the frame at `position` begin. To be asked of each frame: those of a
- * run share their topic, not how many bytes stand before it. Trusted input.
- */
-export function topicStartOf(buffer: Buffer, position: number): number {
-  return bodyOf(buffer, position) + 2;
-}
-
-/**
  * Copies the run [start, end) of `source` to `target` at `at`, every frame's first byte set to
  * `header`, which must have the QoS of the run (or the other of 1 and 2).
  * @returns the end in `target`: `at + end - start`.
+ * @throws RecordError when the last frame does not end where the run does.
  */
 export function copyRunWithHeader(
   source: Buffer,
@@ -54,41 +49,43 @@ export function copyRunWithHeader(
 ): number {
   copyRun(source, start, end, target, at);
   const stop = at + end - start;
-  for (let position = at; position < stop; position = frameEnd(target, position)) {
-    target[position] = header;
-  }
+  let position = at;
+  for (; position < stop; position = frameEnd(target, position)) target[position] = header;
+  if (position !== stop) throw notARun();
   return stop;
 }
-
-/** In place of a number of frames: as many as there are. */
-export const ALL_FRAMES = Number.POSITIVE_INFINITY;
 
 /**
  * Copies at most `count` frames of the QoS 1 or 2 run [start, end) to `target` at `at`, every first
  * byte set to `header` (QoS 1 or 2), the packet ids to `firstPacketId` and the following ones; 1
  * follows 65,535.
- * @param count ALL_FRAMES spares looking for the end of the last one.
+ * @param isWhole `count` is the number of all frames: it spares looking for the end of the last.
  * @returns the position in `source` behind the last frame copied; as many bytes were written.
+ * @throws RecordError when the frames do not end where they should, or are not `count` though
+ *   `isWhole`.
  */
 export function copyRunWithIds(
   source: Buffer,
   start: number,
   end: number,
   count: number,
+  isWhole: boolean,
   target: Buffer,
   at: number,
   header: number,
   firstPacketId: number,
 ): number {
-  let sourceEnd = count === ALL_FRAMES ? end : start;
+  let sourceEnd = isWhole ? end : start;
   for (let left = count; left > 0 && sourceEnd < end; left--) {
     sourceEnd = frameEnd(source, sourceEnd);
   }
+  if (sourceEnd > end) throw notARun();
   copyRun(source, start, sourceEnd, target, at);
   const idOffset = topicFieldBytes(source, start);
   const stop = at + sourceEnd - start;
   let packetId = firstPacketId;
-  for (let position = at; position < stop; ) {
+  let position = at;
+  while (position < stop) {
     target[position] = header;
     const next = frameEnd(target, position);
     const id = bodyOf(target, position) + idOffset;
@@ -96,6 +93,9 @@ export function copyRunWithIds(
     target[id + 1] = packetId;
     packetId = packetId === PACKET_ID_MAX ? 1 : packetId + 1;
     position = next;
+  }
+  if (position !== stop || (isWhole && packetId !== idBehind(firstPacketId, count))) {
+    throw notARun();
   }
   return sourceEnd;
 }
@@ -105,6 +105,7 @@ export function copyRunWithIds(
  * RETAIN. `target` needs room for `end - start` bytes though fewer remain.
  * @returns the end in `target`; each frame is two bytes shorter, or three, as its length may take
  *   one less.
+ * @throws RecordError when the last frame does not end where the run does.
  */
 export function copyRunAsQos0(
   source: Buffer,
@@ -121,7 +122,8 @@ export function copyRunAsQos0(
   const stop = at + end - start;
   let from = at;
   let out = at;
-  for (let position = at; position < stop; ) {
+  let position = at;
+  while (position < stop) {
     const next = frameEnd(target, position);
     const body = bodyOf(target, position);
     const id = body + idOffset;
@@ -141,8 +143,19 @@ export function copyRunAsQos0(
     from = id + 2;
     position = next;
   }
+  if (position !== stop) throw notARun();
   target.copyWithin(out, from, stop);
   return out + stop - from;
+}
+
+/** The packet id that follows `count` ids from `firstPacketId` on; 1 follows 65,535. */
+function idBehind(firstPacketId: number, count: number): number {
+  return ((firstPacketId - 1 + count) % PACKET_ID_MAX) + 1;
+}
+
+/** What was scanned here cannot be so; what another shard has sent may have been damaged. */
+function notARun(): RecordError {
+  return new RecordError('the frames of a run do not end where it does');
 }
 
 /** Copies [start, end) of `source` to `target` at `at`. */

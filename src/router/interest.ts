@@ -4,8 +4,10 @@
  * is made. A shard that takes the place of a dead one is told all filters, piece by piece.
  */
 import { Packr } from 'msgpackr';
+import { RecordError } from '../base/errors.js';
 import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/limits.js';
 import type { PeerLink } from './peer-link.js';
+import { areFilters, unpackRecord } from './record-body.js';
 import { type InterestChange, RecordKind } from './records.js';
 
 const packr = new Packr({ useRecords: false });
@@ -229,7 +231,12 @@ export class Interest {
   }
 }
 
-/** The body of an `interest` record, which lies in [start, end) of a ring. */
+/**
+ * The body of an `interest` record, which lies in [start, end) of a ring.
+ * @throws RecordError when it is none.
+ */
 export function unpackInterestChange(buffer: Buffer, start: number, end: number): InterestChange {
-  return packr.unpack(Buffer.from(buffer.subarray(start, end))) as InterestChange;
+  const { added, removed } = unpackRecord(buffer, start, end);
+  if (areFilters(added) && areFilters(removed)) return { added, removed };
+  throw new RecordError('an interest change has two lists of filters');
 }

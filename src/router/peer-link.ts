@@ -12,6 +12,7 @@
  * not.
  */
 import { invariant } from '../base/assert.js';
+import { ProtocolError, RecordError } from '../base/errors.js';
 import { RING_DRAIN_QUANTUM_BYTES, SHARDS_MAX } from '../base/limits.js';
 import { putRecord, RecordBacklog } from './backlog.js';
 import { DoorbellReader, ringDoorbell } from './doorbell.js';
@@ -34,6 +35,11 @@ export interface PeerLinkOptions {
   readonly doorbellWriteFds: readonly number[];
   /** Called when the doorbell has rung. The shard then takes a turn. */
   readonly onDoorbell: () => void;
+  /**
+   * Told of each record that is not what its kind says: it is left out. Without, `drain` throws.
+   * @param from the shard that sent it.
+   */
+  readonly onUnreadable?: (from: number, kind: number, error: Error) => void;
 }
 
 /** A shard's link with all its peers. */
@@ -41,6 +47,7 @@ export class PeerLink {
   readonly #shardIndex: number;
   readonly #writer: RingWriter | null;
   readonly #backlog = new RecordBacklog();
+  readonly #onUnreadable: PeerLinkOptions['onUnreadable'];
   readonly #doorbell: DoorbellReader | null;
   readonly #doorbellWriteFds: number[];
   /** Rings read from, without gaps: round robin goes through them. */
@@ -57,6 +64,7 @@ export class PeerLink {
     invariant(shardCount >= 1 && shardCount <= SHARDS_MAX, `1 to ${SHARDS_MAX} shards`);
     invariant(shardIndex >= 0 && shardIndex < shardCount, 'the shard is one of them');
     this.#shardIndex = shardIndex;
+    this.#onUnreadable = options.onUnreadable;
     this.#doorbellWriteFds = [...options.doorbellWriteFds];
     this.#doorbell =
       options.doorbellReadFd >= 0
@@ -161,7 +169,8 @@ export class PeerLink {
    * Hands the records for this shard to `handler`: peer by peer in turn, at most a quantum each,
    * until nothing is left or `limitBytes` are reached (the last record may pass it).
    * @returns bytes taken: 0 when nothing was there.
-   * @throws whatever the handler throws; the record it threw at is not handed over again.
+   * @throws whatever the handler throws, but for a record that it cannot read; the record it threw
+   *   at is not handed over again.
    */
   drain(handler: RecordHandler, limitBytes: number): number {
     if (this.#isSleeping) this.#wake();
@@ -175,6 +184,10 @@ export class PeerLink {
       let read = 0;
       try {
         read = reader.read(handler, Math.min(RING_DRAIN_QUANTUM_BYTES, limitBytes - taken));
+      } catch (error) {
+        // How much was read before is not known. Many of these must not make a turn endless.
+        read = RING_DRAIN_QUANTUM_BYTES;
+        this.#leaveOut(reader, error);
       } finally {
         if (reader.takeWaitingWriter()) ringDoorbell(this.#doorbellWriteFds[reader.from]);
       }
@@ -252,6 +265,13 @@ export class PeerLink {
     this.#strangers = this.#strangers.filter((reader) => !welcomed.includes(reader));
     for (const reader of welcomed) reader.begin();
     this.#readers.push(...welcomed);
+  }
+
+  /** @throws `error` when it is not the record's fault. */
+  #leaveOut(reader: RingReader, error: unknown): void {
+    const isUnreadable = error instanceof RecordError || error instanceof ProtocolError;
+    if (!isUnreadable || this.#onUnreadable === undefined) throw error;
+    this.#onUnreadable(reader.from, reader.lastKind, error);
   }
 
   #wake(): void {

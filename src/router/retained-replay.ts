@@ -5,15 +5,18 @@
  * taken the last.
  */
 
+import { RecordError } from '../base/errors.js';
 import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
 } from '../base/limits.js';
+import { DUP } from '../protocol/fixed-header.js';
 import type { QoS } from '../protocol/packet.js';
-import { copyRunAsQos0, copyRunWithHeader, topicStartOf } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import { checkRun } from '../protocol/run-check.js';
 import type { ReplayGuard, Session } from '../sessions/session.js';
-import { hasWildcard } from '../topics/topic.js';
+import { hasWildcard, isValidTopicFilter } from '../topics/topic.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import { toFrame } from './retained-message.js';
@@ -139,8 +142,10 @@ export class RetainedReplays {
    * A peer wants what this shard owns of a filter. It is answered by `pump`, once the rings have
    * been read to their ends: a message acknowledged before the subscription was made is then in the
    * store.
+   * @throws RecordError when `filterKey` is no filter.
    */
   onQuery(from: number, replayId: number, filterKey: string): void {
+    if (!isValidTopicFilter(filterKey)) throw new RecordError('retained messages of no filter');
     const matches = this.#parts.retained.match(filterKey);
     this.#answers.set(`${from}/${replayId}`, { from, replayId, matches, isWanted: true });
     this.#parts.schedule();
@@ -159,6 +164,7 @@ export class RetainedReplays {
    * A message of a replay asked for here. It is kept until the rings have been read to their ends:
    * its owner may have read a message from another ring that comes here live too, and must come
    * once. What lies in the rings when this arrives includes that.
+   * @throws RecordError when [start, end) is no PUBLISH.
    */
   onMessage(
     replayId: number,
@@ -169,7 +175,8 @@ export class RetainedReplays {
   ): void {
     const replay = this.#replays.get(replayId);
     if (replay === undefined) return;
-    const topicStart = topicStartOf(buffer, start);
+    const header = buffer[start] & ~DUP;
+    const topicStart = checkRun(buffer, start, end, header, topicLength, 1);
     const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
     replay.arrived.push({ topicKey, frame: Buffer.from(buffer.subarray(start, end)) });
     this.#makeReady(replay);

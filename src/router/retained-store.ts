@@ -4,6 +4,7 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
+import { RecordError } from '../base/errors.js';
 import { RETAINED_STEPS_MAX } from '../base/limits.js';
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Session } from '../sessions/session.js';
@@ -55,10 +56,13 @@ export class RetainedStore {
    * Keeps the last message of a run, which replaces the topic's older one; an empty payload clears
    * it and is not kept itself [MQTT-3.3.1-10, 3.3.1-11]. One that there is no room for is counted
    * and not kept; nor is the older one then, as it is no longer the topic's last [MQTT-3.3.1-7].
+   * @throws RecordError when [start, end) is no run.
    */
   store(topicKey: string, buffer: Buffer, start: number, end: number, header: number): void {
     let last = start;
-    for (let next = frameEnd(buffer, last); next < end; next = frameEnd(buffer, last)) last = next;
+    let next = frameEnd(buffer, last);
+    for (; next < end; next = frameEnd(buffer, last)) last = next;
+    if (next !== end) throw new RecordError('the last frame to be retained does not end its run');
     let body = last + 1;
     while (buffer[body] >= 0x80) body++;
     const idBytes = (header & QOS_MASK) === 0 ? 0 : 2;

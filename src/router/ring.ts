@@ -4,6 +4,7 @@
  */
 import { invariant } from '../base/assert.js';
 import { copyBytes } from '../base/copy-bytes.js';
+import { RecordError } from '../base/errors.js';
 import { RING_BYTES_MAX, RING_FRAGMENT_DIVISOR, SHARDS_MAX } from '../base/limits.js';
 import { FragmentAssembly } from './fragment-assembly.js';
 import {
@@ -39,7 +40,7 @@ export interface RecordHandler {
    * One whole record. `word0` to `word3` are uint32; the record's bytes are `buffer[start, end)`.
    * The buffer is the ring's own memory and is the writer's again when the call returns: copy what
    * must stay. `from` is the shard that sent it. A record counts as handled even if the handler
-   * throws.
+   * throws. @throws RecordError or ProtocolError when it is not what its kind says.
    */
   onRecord(
     from: number,
@@ -256,6 +257,7 @@ export class RingReader {
   readonly #sleepWord: number;
   readonly #assembly = new FragmentAssembly();
   #tailPosition = 0;
+  #lastKind = 0;
 
   /** @param readerIndex the shard that reads. */
   constructor(memory: SharedArrayBuffer, from: number, readerIndex: number) {
@@ -282,10 +284,17 @@ export class RingReader {
     return ((Atomics.load(this.#words, HEAD_WORD) - this.#tailPosition) | 0) > 0;
   }
 
+  /** The kind of the record handed over last, or of that which could not be. */
+  get lastKind(): number {
+    return this.#lastKind;
+  }
+
   /**
    * Hands over the records for this shard, fragments put together, until the head that was seen at
    * the begin or until `limitBytes` are reached or passed. The tail is stored once, after the last.
    * @returns bytes taken, headers included; records for others are stepped over and not counted.
+   * @throws RecordError for a record that is none, which is passed over; when its length cannot be,
+   *   all behind it that was seen too. Whatever the handler throws.
    */
   read(handler: RecordHandler, limitBytes: number): number {
     const headPosition = Atomics.load(this.#words, HEAD_WORD);
@@ -301,10 +310,20 @@ export class RingReader {
         const at = index >> 2;
         const length = words[at + RECORD_LENGTH];
         if (length === PADDING_LENGTH) {
-          tail = (tail + capacity - index) | 0;
+          // Never beyond what the writer has shown, whatever stands there.
+          tail = (tail + Math.min(capacity - index, (headPosition - tail) | 0)) | 0;
           continue;
         }
         const space = recordSpace(length);
+        if (
+          length >>> 0 > capacity ||
+          space > ((headPosition - tail) | 0) ||
+          space > capacity - index
+        ) {
+          tail = headPosition;
+          this.#lastKind = words[at + RECORD_KIND] & KIND_MASK;
+          throw new RecordError(`a record of ${length} bytes is not in the ring`);
+        }
         // Moved on before the handler runs, so that one that throws does not get the record again.
         tail = (tail + space) | 0;
         if ((words[at + RECORD_MASK] & this.#readerBit) === 0) continue;
@@ -350,12 +369,15 @@ export class RingReader {
   #deliver(handler: RecordHandler, at: number, start: number, length: number): void {
     const words = this.#dataWords;
     const kind = words[at + RECORD_KIND];
+    this.#lastKind = kind & KIND_MASK;
+    let assembled: Buffer | null = null;
     if ((kind & FLAG_FRAGMENT) !== 0) {
       if ((kind & FLAG_FIRST) !== 0) this.#assembly.begin(words[at + RECORD_TOTAL]);
       this.#assembly.add(this.#data, start, start + length);
       if ((kind & FLAG_LAST) === 0) return;
+      assembled = this.#assembly.take();
+      if (assembled === null) return;
     }
-    const assembled = (kind & FLAG_FRAGMENT) !== 0 ? this.#assembly.take() : null;
     handler.onRecord(
       this.from,
       kind & KIND_MASK,

@@ -5,8 +5,9 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { copyRunAsQos0, copyRunWithHeader, topicStartOf } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
+import { checkFrames, checkRun } from '../protocol/run-check.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
@@ -128,7 +129,10 @@ export class Router {
     this.publish(NO_PUBLISHER, route, run.bytes, 0, end, run.header, run.count);
   }
 
-  /** A run record from another shard's ring; see RecordKind.run for the words. */
+  /**
+   * A run record from another shard's ring; see RecordKind.run for the words.
+   * @throws RecordError for one that is none; ProtocolError for a topic that is none.
+   */
   onRunRecord(
     source: number,
     publisherId: number,
@@ -140,7 +144,7 @@ export class Router {
     end: number,
   ): void {
     const header = word1 & 0xff;
-    const topicStart = topicStartOf(buffer, start);
+    const topicStart = checkRun(buffer, start, end, header, topicLength, count);
     const route = this.#routes.find(buffer, topicStart, topicLength);
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
       this.#retained.store(route.topicKey, buffer, start, end, header);
@@ -201,6 +205,8 @@ export class Router {
         if (left > 0) {
           // Sessions that take it whole share one copy.
           if (run === null || left < count || run.count < count) {
+            // It is kept, and would be met again when nobody knows where it came from.
+            if (this.#isFromRing) checkFrames(buffer, from, end, left);
             run = copyOfRun(route.topicKey.length, buffer, from, end, header, left);
           }
           this.#deliverRun(session, run, qos as 1 | 2);

@@ -7,7 +7,7 @@ import { invariant } from '../base/assert.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { DUP, PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
-import { ALL_FRAMES, copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
+import { copyRunWithIds, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import {
   AGAIN,
@@ -106,8 +106,7 @@ export class OutgoingWindow {
     this.#lastStamp = stamp;
     const header = PUBLISH | (qos << 1);
     const id = inflight.nextId;
-    const frames = isWhole ? ALL_FRAMES : count;
-    const reached = copyRunWithIds(source, start, end, frames, target, at, header, id);
+    const reached = copyRunWithIds(source, start, end, count, isWhole, target, at, header, id);
     inflight.open(count, (qos === 1 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
     return reached;
   }
@@ -339,7 +338,7 @@ export class OutgoingWindow {
       if (bytes.length - from > end - out) count = framesWithin(bytes, from, count, end - out);
       if (count === 0) break;
       const id = inflight.nextId;
-      const to = copyRunWithIds(bytes, from, bytes.length, count, target, out, header, id);
+      const to = copyRunWithIds(bytes, from, bytes.length, count, false, target, out, header, id);
       inflight.open(count, ((header & 0x02) !== 0 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
       this.#passSent(count, to);
       out += to - from;
@@ -363,7 +362,7 @@ export class OutgoingWindow {
         const to = frameEnd(bytes, from);
         if (to - from > end - out) break;
         const header = runs.headerAt(this.#againEntry) | DUP;
-        copyRunWithIds(bytes, from, to, 1, target, out, header, id);
+        copyRunWithIds(bytes, from, to, 1, true, target, out, header, id);
         out += to - from;
       }
       // One marked by expire() keeps its first stamp, by which its expiries are counted.

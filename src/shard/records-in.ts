@@ -1,9 +1,10 @@
 /** From a record on a peer's ring to the part of the shard that it is for. */
 
+import { RecordError } from '../base/errors.js';
 import { unpackInterestChange } from '../router/interest.js';
 import type { RecordHandler } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
-import type { Slowdown } from '../router/slowdown.js';
+import { Slowdown } from '../router/slowdown.js';
 import type { Shard } from './shard.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -41,7 +42,10 @@ export class ShardRecords implements RecordHandler {
         return;
       case RecordKind.slowDown:
       case RecordKind.goOn:
-        shard.backpressure.slowDown(from, word0, word1 as Slowdown, kind === RecordKind.slowDown);
+        if (word1 !== Slowdown.holdAcks && word1 !== Slowdown.stopReading) {
+          throw new RecordError(`no way to slow down is ${word1}`);
+        }
+        shard.backpressure.slowDown(from, word0, word1, kind === RecordKind.slowDown);
         return;
       case RecordKind.retainedQuery:
         shard.replays.onQuery(from, word0, buffer.toString('latin1', start, end));
@@ -55,8 +59,14 @@ export class ShardRecords implements RecordHandler {
       case RecordKind.retainedMore:
         shard.replays.onMore(from, word0, word1 === 1);
         return;
-      default:
+      case RecordKind.handoverOffer:
+      case RecordKind.handoverCut:
+      case RecordKind.handoverCutDone:
+      case RecordKind.handoverSession:
         shard.takeover.onRecord(from, kind, word0, word1, word2, buffer, start, end);
+        return;
+      default:
+        throw new RecordError(`a record is of no kind: ${kind}`);
     }
   }
 

@@ -43,6 +43,7 @@ import { SessionRegistry } from './session-registry.js';
 import { Sweeper } from './sweeper.js';
 import { Takeover } from './takeover.js';
 import { Turn } from './turn.js';
+import { UnreadableRecords } from './unreadable-records.js';
 
 /** What the shard's providers have made for it. */
 export interface ShardProviders {
@@ -98,7 +99,12 @@ export class Shard implements ConnectionHost {
     this.counters = new Counters(start.counters);
     this.scan = new FrameScan(config.maxPacketBytes);
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
-    this.link = new PeerLink({ ...start, onDoorbell: schedule });
+    const unreadable = new UnreadableRecords(this.counters, this.line, this.ticker);
+    this.link = new PeerLink({
+      ...start,
+      onDoorbell: schedule,
+      onUnreadable: (from, kind, error) => unreadable.note(from, kind, error),
+    });
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
     this.coalescing = config.coalesceReads ? new Coalescing() : null;

@@ -23,6 +23,7 @@ import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
+import { unpackRecord } from '../router/record-body.js';
 import { type HandoverOffer, RecordKind } from '../router/records.js';
 import { ALL_SOURCES, type Session, type SessionSnapshot } from '../sessions/session.js';
 import type { ToShard } from './control.js';
@@ -151,9 +152,10 @@ export class Takeover {
     end: number,
   ): void {
     const claim = word1 * TWO_32 + word0;
+    const body = () => unpackRecord(buffer, start, end) as unknown;
     switch (kind) {
       case RecordKind.handoverOffer:
-        this.#onOffer(claim, unpack(buffer, start, end) as HandoverOffer);
+        this.#onOffer(claim, body() as HandoverOffer);
         return;
       case RecordKind.handoverCut:
         this.#onCut(from, claim, word2);
@@ -162,7 +164,7 @@ export class Takeover {
         this.#onCutDone(from, claim);
         return;
       default:
-        this.#onSession(claim, unpack(buffer, start, end) as SessionSnapshot);
+        this.#onSession(claim, body() as SessionSnapshot);
     }
   }
 
@@ -336,8 +338,4 @@ export class Takeover {
 
 function split(claim: number): [low: number, high: number] {
   return [claim % TWO_32, Math.floor(claim / TWO_32)];
-}
-
-function unpack(buffer: Buffer, start: number, end: number): unknown {
-  return packr.unpack(Buffer.from(buffer.subarray(start, end)));
 }

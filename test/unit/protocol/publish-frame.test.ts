@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import * as mqttPacket from 'mqtt-packet';
 import { REMAINING_LENGTH_MAX } from '../../../src/base/limits.js';
 import {
-  ALL_FRAMES,
   copyRunAsQos0,
   copyRunWithHeader,
   copyRunWithIds,
@@ -26,6 +25,8 @@ import {
 
 /** Where the remaining length takes one byte more. */
 const LENGTH_STEPS = [128, 16_384, 2_097_152];
+/** In place of a number of frames: as many as there are. */
+const ALL = Number.POSITIVE_INFINITY;
 const MARGIN = 5;
 
 /** A run in the middle of other bytes, and a target with a guard behind the room it offers. */
@@ -116,13 +117,25 @@ describe('rewriting runs against mqtt-packet', () => {
   });
 
   test('copyRunWithIds gives what mqtt-packet writes with the other packet ids', () => {
-    const counts = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.constant(ALL_FRAMES));
+    const counts = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.constant(ALL));
     const firstIds = fc.oneof(packetIds, fc.integer({ min: 65_530, max: 65_535 }));
     fc.assert(
       fc.property(qos12Runs, counts, headers12, firstIds, (run, count, header, firstId) => {
         const copying = new Copying(run);
         const { source, start, end, target, at } = copying;
-        const next = copyRunWithIds(source, start, end, count, target, at, header, firstId);
+        const isWhole = count === ALL;
+        const frames = isWhole ? run.length : count;
+        const next = copyRunWithIds(
+          source,
+          start,
+          end,
+          frames,
+          isWhole,
+          target,
+          at,
+          header,
+          firstId,
+        );
         const copied = run.slice(0, count);
         assert.equal(next, start + encoded(copied).length);
         const expected = copied.map((publish, index) => ({
@@ -175,7 +188,7 @@ describe('rewriting runs against mqtt-packet', () => {
       );
       const copying = new Copying(run);
       const { source, start, end, target, at } = copying;
-      copyRunWithIds(source, start, end, 2, target, at, 0x32, 65_535);
+      copyRunWithIds(source, start, end, 2, true, target, at, 0x32, 65_535);
       const numbered = run.map((publish, i) => ({
         ...publish,
         qos: 1 as const,
@@ -193,7 +206,8 @@ describe('rewriting runs against mqtt-packet', () => {
     const target = Buffer.alloc(source.length - 1);
     assert.throws(() => copyRunAsQos0(source, 0, source.length, target, 0), /room/);
     assert.throws(() => copyRunWithHeader(source, 0, source.length, target, 0, 0x32), /room/);
-    assert.throws(() => copyRunWithIds(source, 0, source.length, 1, target, 0, 0x32, 1), /room/);
+    const withIds = () => copyRunWithIds(source, 0, source.length, 1, true, target, 0, 0x32, 1);
+    assert.throws(withIds, /room/);
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { RecordError } from '../../../src/base/errors.js';
 import { ASSEMBLED_BYTES_MAX, FragmentAssembly } from '../../../src/router/fragment-assembly.js';
 
 describe('FragmentAssembly', () => {
@@ -8,7 +9,7 @@ describe('FragmentAssembly', () => {
     assembly.begin(10);
     assembly.add(Buffer.from('..hello'), 2, 7);
     assembly.add(Buffer.from('world'), 0, 5);
-    assert.equal(assembly.take().toString(), 'helloworld');
+    assert.equal(assembly.take()?.toString(), 'helloworld');
   });
 
   it('forgets a record that was never finished when the next begins', () => {
@@ -17,7 +18,7 @@ describe('FragmentAssembly', () => {
     assembly.add(Buffer.from('half'), 0, 4);
     assembly.begin(4);
     assembly.add(Buffer.from('whole'), 0, 4);
-    assert.equal(assembly.take().toString(), 'whol');
+    assert.equal(assembly.take()?.toString(), 'whol');
   });
 
   it('refuses a total beyond every packet before it takes memory for it', () => {
@@ -28,12 +29,24 @@ describe('FragmentAssembly', () => {
   });
 
   it('refuses more bytes than were announced, fewer, and parts of nothing', () => {
+    assert.throws(() => new FragmentAssembly().add(Buffer.from('x'), 0, 1), /first fragment/);
+    assert.throws(() => new FragmentAssembly().take(), /completes/);
     const assembly = new FragmentAssembly();
-    assert.throws(() => assembly.add(Buffer.from('x'), 0, 1), /first fragment/);
-    assert.throws(() => assembly.take(), /completes/);
+    assembly.begin(3);
+    assert.throws(() => assembly.add(Buffer.from('four'), 0, 4), RecordError);
+    assembly.begin(3);
+    assembly.add(Buffer.from('tw'), 0, 2);
+    assert.throws(() => assembly.take(), RecordError);
+  });
+
+  it('says once that a record is broken, passes its other parts over, and takes the next', () => {
+    const assembly = new FragmentAssembly();
     assembly.begin(3);
     assert.throws(() => assembly.add(Buffer.from('four'), 0, 4), /total/);
-    assembly.add(Buffer.from('tw'), 0, 2);
-    assert.throws(() => assembly.take(), /completes/);
+    assembly.add(Buffer.from('more'), 0, 4);
+    assert.equal(assembly.take(), null);
+    assembly.begin(4);
+    assembly.add(Buffer.from('next'), 0, 4);
+    assert.equal(assembly.take()?.toString(), 'next');
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { RecordError } from '../../../src/base/errors.js';
 import {
   createRing,
   RingReader,
@@ -7,7 +8,13 @@ import {
   recordBytesMax,
   recordSpace,
 } from '../../../src/router/ring.js';
-import { HEAD_WORD, RING_LINE_WORDS, TAIL_WORD } from '../../../src/router/ring-layout.js';
+import {
+  HEAD_WORD,
+  RING_HEADER_BYTES,
+  RING_LINE_WORDS,
+  TAIL_WORD,
+} from '../../../src/router/ring-layout.js';
+import { FLAG_FIRST, FLAG_FRAGMENT, FLAG_LAST } from '../../../src/router/ring-record.js';
 import { Collector } from './collector.js';
 
 const CAPACITY = 4096;
@@ -29,7 +36,8 @@ function setUp(readerCount: number, position = 0) {
     reader.begin();
     return reader;
   });
-  return { writer, readers };
+  const records = new Int32Array(memory, RING_HEADER_BYTES);
+  return { writer, readers, records };
 }
 
 /** Puts a record that holds `text`, for the readers in `mask`. */
@@ -199,5 +207,51 @@ describe('ring', () => {
     writer.wantRoom();
     assert.equal(readers[1].takeWaitingWriter(), true);
     assert.equal(readers[0].takeWaitingWriter(), false);
+  });
+
+  it('passes over what it has seen when the length of a record cannot be, and goes on', () => {
+    for (const length of [-2, -(2 ** 31), CAPACITY, 1_000, 2 ** 31 - 1]) {
+      const { writer, readers, records } = setUp(1);
+      put(writer, 'first');
+      put(writer, 'second');
+      writer.publish();
+      records[recordSpace(5) >> 2] = length;
+      const collector = new Collector();
+      assert.throws(() => readers[0].read(collector, Number.POSITIVE_INFINITY), RecordError);
+      assert.deepEqual(collector.texts(), ['first']);
+      assert.deepEqual(read(readers[0]), []);
+      put(writer, 'third');
+      writer.publish();
+      assert.deepEqual(read(readers[0]), ['third']);
+    }
+  });
+
+  it('does not go beyond what was published for padding where none should be', () => {
+    const { writer, readers, records } = setUp(1);
+    put(writer, 'first');
+    writer.publish();
+    records[0] = -1;
+    assert.deepEqual(read(readers[0]), []);
+    put(writer, 'second');
+    writer.publish();
+    assert.deepEqual(read(readers[0]), ['second']);
+  });
+
+  it('leaves out a record whose fragments do not fit together, and hands over the next', () => {
+    const { writer, readers } = setUp(1);
+    const fragment = (flags: number, total: number, text: string) => {
+      const bytes = Buffer.from(text);
+      const kind = 1 | FLAG_FRAGMENT | flags;
+      writer.put(kind, 2, total, 0, 0, 0, 0, bytes, 0, bytes.length);
+    };
+    fragment(FLAG_FIRST, 4, 'too');
+    fragment(0, 4, 'long');
+    fragment(FLAG_LAST, 4, 'by far');
+    fragment(FLAG_FIRST, 5, 'wh');
+    fragment(FLAG_LAST, 5, 'ole');
+    put(writer, 'next');
+    writer.publish();
+    assert.throws(() => read(readers[0]), RecordError);
+    assert.deepEqual(read(readers[0]), ['whole', 'next']);
   });
 });
