@@ -242,6 +242,11 @@ export const INTEREST_PIECES_AHEAD = 2;
  */
 export const RETAINED_PART_BYTES = 64 * KIB;
 /**
+ * Topics that have come live while a replay is under way, so that they are not sent twice. Those of
+ * a subscriber that is held up for minutes grew to 111 MiB.
+ */
+export const SUPERSEDED_BYTES_MAX = 64 * KIB;
+/**
  * Levels of retained topics that a search looks at before others have a turn: about a millisecond.
  */
 export const RETAINED_STEPS_MAX = 10_000;

@@ -10,6 +10,7 @@ import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
+  SUPERSEDED_BYTES_MAX,
 } from '../base/limits.js';
 import { DUP } from '../protocol/fixed-header.js';
 import type { QoS } from '../protocol/packet.js';
@@ -27,13 +28,21 @@ import type { TurnArena } from './turn-arena.js';
 const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
 const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
+/** What a topic in a Set takes beside its characters. */
+const SUPERSEDED_TOPIC_OVERHEAD_BYTES = 64;
 const PUBLISH_QOS0_RETAINED = 0x31;
 
 type Matches = ReturnType<RetainedStore['match']>;
 
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */
 class Replay implements ReplayGuard {
-  readonly supersededTopics = new Set<string>();
+  /** Topics of which a newer message has come live than the replay may bring. */
+  readonly #superseded = new Set<string>();
+  #supersededBytes = 0;
+  /**
+   * What an owner has sent since it was last asked may be older than what has come live meanwhile.
+   */
+  isPartDoubtful = false;
   readonly id: number;
   readonly session: Session;
   /** Filters still to come, with the QoS granted. A filter subscribed again moves to the end. */
@@ -62,6 +71,36 @@ class Replay implements ReplayGuard {
   constructor(id: number, session: Session) {
     this.id = id;
     this.session = session;
+  }
+
+  /**
+   * Topics beyond a bound are forgotten, all of them: what is read or asked for from here on is at
+   * least as new as what has come live, and only a part that is on its way may be older.
+   */
+  onLive(topicKey: string, isDelivered: boolean): void {
+    const bytes = topicKey.length + SUPERSEDED_TOPIC_OVERHEAD_BYTES;
+    if (!isDelivered) {
+      if (this.#superseded.delete(topicKey)) this.#supersededBytes -= bytes;
+      this.isPartDoubtful = true;
+    } else if (!this.#superseded.has(topicKey)) {
+      if (this.#supersededBytes + bytes > SUPERSEDED_BYTES_MAX) {
+        this.#superseded.clear();
+        this.#supersededBytes = 0;
+        this.isPartDoubtful = true;
+      }
+      this.#superseded.add(topicKey);
+      this.#supersededBytes += bytes;
+    }
+  }
+
+  /** Whether the session has a newer message of the topic: none is sent twice. */
+  isSuperseded(topicKey: string): boolean {
+    return this.#superseded.has(topicKey);
+  }
+
+  /** Bytes of the topics remembered. */
+  get supersededBytes(): number {
+    return this.#supersededBytes;
   }
 }
 
@@ -243,8 +282,7 @@ export class RetainedReplays {
   #steps(replay: Replay): void {
     const outlet = replay.session.outlet;
     if (outlet === null) return;
-    for (const { topicKey, frame } of replay.arrived) this.#deliver(replay, topicKey, frame);
-    replay.arrived.length = 0;
+    this.#takeArrived(replay);
     let bytesLeft = RETAINED_PART_BYTES;
     for (let steps = 0; steps < RETAINED_REPLAY_STEPS_MAX && bytesLeft > 0; steps++) {
       // What was sent may have closed the connection.
@@ -259,6 +297,7 @@ export class RetainedReplays {
       } else if (replay.asked >= 0) {
         if (!replay.isPartDone) return;
         replay.isPartDone = false;
+        replay.isPartDoubtful = false;
         this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 1);
         return;
       } else if (replay.owners !== 0) {
@@ -268,6 +307,18 @@ export class RetainedReplays {
       }
     }
     this.#makeReady(replay);
+  }
+
+  /**
+   * Delivers what an owner has sent. A message that may be older than one that came live is asked
+   * for again, by its topic: the newest then comes.
+   */
+  #takeArrived(replay: Replay): void {
+    for (const { topicKey, frame } of replay.arrived) {
+      if (!replay.isPartDoubtful) this.#deliver(replay, topicKey, frame);
+      else if (!replay.filters.has(topicKey)) replay.filters.set(topicKey, replay.qos);
+    }
+    replay.arrived.length = 0;
   }
 
   /** @returns false when there is none, and the replay waits or is done. */
@@ -303,6 +354,7 @@ export class RetainedReplays {
       return;
     }
     replay.asked = owner;
+    replay.isPartDoubtful = false;
     const body = Buffer.from(replay.filterKey, 'latin1');
     link.send(RecordKind.retainedQuery, 1 << owner, replay.id, 0, 0, 0, body, 0, body.length);
   }
@@ -356,7 +408,7 @@ export class RetainedReplays {
 
   /** Delivers with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
   #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
-    if (replay.supersededTopics.has(topicKey)) return;
+    if (replay.isSuperseded(topicKey)) return;
     const { session } = replay;
     const outlet = session.outlet;
     if (outlet === null) return;

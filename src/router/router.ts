@@ -180,10 +180,8 @@ export class Router {
       const session = subscribers[index];
       if (session.sourceMask !== ALL_SOURCES && ((session.sourceMask >>> source) & 1) === 0)
         continue;
-      if ((header & RETAIN) !== 0 && session.replay !== null) {
-        session.replay.supersededTopics.add(route.topicKey);
-      }
       const qos = Math.min(publishedQos, grantedQos[index]);
+      let isDelivered = true;
       if (qos === 0) {
         if (session.outlet === null) continue;
         // What is laid out for QoS 1 and 2 meanwhile may have filled the arena and begun it anew.
@@ -192,7 +190,7 @@ export class Router {
           atEnd = arena.position;
           rewinds = arena.rewinds;
         }
-        this.#deliverBytes(session.outlet, at, atEnd, count);
+        isDelivered = this.#deliverBytes(session.outlet, at, atEnd, count);
       } else {
         let from = start;
         let left = count;
@@ -209,9 +207,10 @@ export class Router {
             if (this.#isFromRing) checkFrames(buffer, from, end, left);
             run = copyOfRun(route.topicKey.length, buffer, from, end, header, left);
           }
-          this.#deliverRun(session, run, qos as 1 | 2);
+          isDelivered = this.#deliverRun(session, run, qos as 1 | 2);
         }
       }
+      if ((header & RETAIN) !== 0) session.replay?.onLive(route.topicKey, isDelivered);
       const outlet = session.outlet;
       if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
     }
@@ -236,13 +235,15 @@ export class Router {
     return at;
   }
 
-  #deliverBytes(outlet: Outlet, at: number, atEnd: number, count: number): void {
+  /** @returns false when they were dropped. */
+  #deliverBytes(outlet: Outlet, at: number, atEnd: number, count: number): boolean {
     if (outlet.isStalled) {
       this.#counters.add(Counter.droppedSlowConsumer, count);
-      return;
+      return false;
     }
     outlet.append(at, atEnd);
     this.#counters.add(Counter.messagesDelivered, count);
+    return true;
   }
 
   /**
@@ -282,18 +283,20 @@ export class Router {
   /**
    * Queues a run, and lays out at once what the window allows: behind what was published before at
    * another QoS, before what is published next.
+   * @returns false when the last of it were dropped.
    */
-  #deliverRun(session: Session, run: Run, qos: 1 | 2): void {
+  #deliverRun(session: Session, run: Run, qos: 1 | 2): boolean {
     const dropped = session.enqueue(run, qos, false);
     this.#counters.add(Counter.messagesDelivered, run.count - dropped);
     if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
     const { outlet } = session;
     const window = session.openWindow();
-    if (outlet === null || outlet.isBlocked || !window.sendable) return;
+    if (outlet === null || outlet.isBlocked || !window.sendable) return dropped === 0;
     const arena = this.#arena;
     const at = arena.reserve(run.bytes.length);
     arena.shrink(window.fill(arena.buffer, at, at + run.bytes.length, this.#clock.now));
     if (arena.position > at) outlet.append(at, arena.position);
+    return dropped === 0;
   }
 }
 

@@ -36,9 +36,13 @@ export interface Outlet {
   closeConnection(reason: CloseReason): void;
 }
 
-/** Topics that got a newer retained message while older ones are being replayed to the session. */
+/** Retained messages are being replayed to the session. */
 export interface ReplayGuard {
-  readonly supersededTopics: Set<string>;
+  /**
+   * A newer message of a topic, published with RETAIN, has come live.
+   * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.
+   */
+  onLive(topicKey: string, isDelivered: boolean): void;
 }
 
 /** A session as plain data, as it goes from shard to shard. */

@@ -6,6 +6,7 @@ import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
+  SUPERSEDED_BYTES_MAX,
 } from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
@@ -22,6 +23,8 @@ import { createTopicsProvider } from '../../../src/topics/provider.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
 const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
+
+type OnLive = (topicKey: string, isDelivered: boolean) => void;
 
 interface Sent {
   readonly kind: number;
@@ -250,15 +253,81 @@ describe('a replay of retained messages', () => {
     there.retain(remoteTopic, 'old');
     there.retain(secondRemote, 'old');
     here.replays.expect(reader.session);
-    reader.session.replay?.supersededTopics.add(localTopic);
+    reader.session.replay?.onLive(localTopic, true);
     here.replays.start(reader.session, [['t/+', 0]]);
     for (let turns = 0; turns < 3; turns++) here.turn(there);
     there.turn(here);
     for (const message of there.sent.splice(0)) here.receive(1, message);
     // Read from another ring behind the owner's answer, in the same turn.
-    reader.session.replay?.supersededTopics.add(remoteTopic);
+    reader.session.replay?.onLive(remoteTopic, true);
     settle();
     assert.deepEqual(reader.got, [`${secondRemote}=old/0!`]);
+  });
+
+  test('remembers only so much of what comes live while it is held up', () => {
+    here.retain(localTopic, 'l');
+    subscribe(['t/+', 0]);
+    reader.outlet.isHeavy = true;
+    for (let topic = 0; topic < 100_000; topic++) {
+      here.turn(there);
+      const replay = reader.session.replay as { onLive: OnLive; supersededBytes: number };
+      replay.onLive(`t/live/${topic}`, true);
+      replay.onLive(`t/live/${topic}`, true);
+      assert.ok(replay.supersededBytes <= SUPERSEDED_BYTES_MAX);
+    }
+    reader.outlet.isHeavy = false;
+    here.turn(there);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+  });
+
+  test('sends the newest of a topic whose live message was dropped, and sends it once', () => {
+    for (const topic of [localTopic, remoteTopic]) {
+      const owner = topic === localTopic ? here : there;
+      owner.retain(topic, 'old');
+      here.replays.expect(reader.session);
+      reader.session.replay?.onLive(topic, true);
+      // The client reads nothing meanwhile: it never gets what comes now.
+      owner.retain(topic, 'new');
+      reader.session.replay?.onLive(topic, false);
+      here.replays.start(reader.session, [[topic, 0]]);
+      settle();
+      assert.deepEqual(reader.got.splice(0), [`${topic}=new/0!`]);
+    }
+  });
+
+  test('asks again for what may be older than what came live and was forgotten', () => {
+    there.retain(remoteTopic, 'old');
+    there.retain(secondRemote, 'old');
+    subscribe(['t/+', 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    // From a third shard: newer than what the owner had read when it answered.
+    reader.session.replay?.onLive(remoteTopic, true);
+    for (let topic = 0; topic < SUPERSEDED_BYTES_MAX / 64; topic++) {
+      reader.session.replay?.onLive(`x/${topic}`, true);
+    }
+    for (const topic of [remoteTopic, secondRemote]) there.retain(topic, 'new');
+    settle();
+    const expected = [`${remoteTopic}=new/0!`, `${secondRemote}=new/0!`];
+    assert.deepEqual(reader.got.sort(), expected.sort());
+  });
+
+  test('does not send the older message of a topic whose newer one was dropped', () => {
+    there.retain(remoteTopic, 'old');
+    subscribe(['t/+', 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    there.retain(remoteTopic, 'new');
+    reader.session.replay?.onLive(remoteTopic, false);
+    settle();
+    assert.deepEqual(reader.got, [`${remoteTopic}=new/0!`]);
   });
 
   test('waits for a heavy outlet without keeping the shard turning', () => {
@@ -435,7 +504,7 @@ describe('a replay of retained messages', () => {
     here.replays.start(reader.session, [[localTopic, 0]]);
     settle();
     assert.notEqual(reader.session.replay, null);
-    reader.session.replay?.supersededTopics.add(secondLocal);
+    reader.session.replay?.onLive(secondLocal, true);
     here.retain(secondLocal, 'live');
     here.replays.start(reader.session, [[secondLocal, 0]]);
     settle();
