@@ -40,6 +40,8 @@ export interface Config {
   readonly maxQueuedBytes: number;
   /** Subscriptions of one client. */
   readonly maxSubscriptions: number;
+  /** Of those, the ones with a wildcard. */
+  readonly maxWildcardSubscriptions: number;
   /** Retained messages of all shards together, an equal share each. */
   readonly maxRetainedMessages: number;
   /** Bytes of those messages, as frames. */
@@ -98,6 +100,8 @@ export interface ServerOptions {
   readonly maxQueuedBytes?: BytesOption | undefined;
   /** Subscriptions of one client, 1 to 10,000,000. */
   readonly maxSubscriptions?: number | undefined;
+  /** Of those, the ones with a wildcard, 0 to 10,000,000. */
+  readonly maxWildcardSubscriptions?: number | undefined;
   /** Retained messages of all workers together, an equal share each, 0 to 16,000,000. */
   readonly maxRetainedMessages?: number | undefined;
   /** Bytes of those messages. */

@@ -394,6 +394,11 @@ export const SETTINGS = {
    */
   maxSubscriptions: { default: 100_000, min: 1, max: 10_000_000 },
   /**
+   * A topic may have to be compared with all of them, at 0.1 us each or, of 196 levels, 1 us: with
+   * so many a match takes 1 to 20 ms, done in parts. The benchmark's clients have 10,000 each.
+   */
+  maxWildcardSubscriptions: { default: 10_000, min: 0, max: 10_000_000 },
+  /**
    * A retained message costs some 240 bytes beside its frame, and its topic once more: with the
    * default bytes about a gigabyte at most, which is left in the heap of one worker on a machine of
    * 8 GiB. At most what a JavaScript Map, which one worker may need for all, holds (16.7 million).

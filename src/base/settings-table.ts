@@ -179,6 +179,16 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: String(SETTINGS.maxSubscriptions.default),
     summary: 'Subscriptions of one client; further filters are refused in the SUBACK.',
   },
+  maxWildcardSubscriptions: {
+    environment: 'SURGEMQ_MAX_WILDCARD_SUBSCRIPTIONS',
+    flag: 'max-wildcard-subscriptions',
+    option: 'maxWildcardSubscriptions',
+    type: type.wholeNumber(SETTINGS.maxWildcardSubscriptions),
+    default: String(SETTINGS.maxWildcardSubscriptions.default),
+    summary:
+      'Subscriptions of one client whose filters have a wildcard. A topic may have to be compared ' +
+      'with all of them. Further ones are refused in the SUBACK.',
+  },
   maxRetainedMessages: {
     environment: 'SURGEMQ_MAX_RETAINED_MESSAGES',
     flag: 'max-retained-messages',

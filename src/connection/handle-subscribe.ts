@@ -3,7 +3,8 @@ import { Counter } from '../base/counters.js';
 import { subackFrame } from '../protocol/ack-frame.js';
 import type { QoS, SubscribePacket } from '../protocol/packet.js';
 import { SUBACK_FAILURE } from '../protocol/return-code.js';
-import { isValidTopicFilter, toTopicKey } from '../topics/topic.js';
+import type { Session } from '../sessions/session.js';
+import { hasWildcard, isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 
 /** Connections that were refused a filter for their number: the log says it once of each. */
@@ -18,19 +19,14 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   const { host } = connection;
   const session = connection.session!;
   const accepted: [filterKey: string, qos: QoS][] = [];
-  const room = host.config.maxSubscriptions - session.subscriptions.size;
-  // Far from the limit it does not matter which of the filters are new.
-  const added = packet.subscriptions.length > room ? new Set<string>() : null;
+  const room = new Room(connection, packet.subscriptions.length);
   let refused = 0;
   const returnCodes = packet.subscriptions.map(({ filter, qos }) => {
     const filterKey = toTopicKey(filter);
     if (!isValidTopicFilter(filterKey)) return SUBACK_FAILURE;
-    if (added !== null && !session.subscriptions.has(filterKey) && !added.has(filterKey)) {
-      if (added.size >= room) {
-        refused++;
-        return SUBACK_FAILURE;
-      }
-      added.add(filterKey);
+    if (!room.take(filterKey)) {
+      refused++;
+      return SUBACK_FAILURE;
     }
     accepted.push([filterKey, qos]);
     return qos;
@@ -43,15 +39,44 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
   });
 }
 
+/** What a client may subscribe to beside what it has, in one SUBSCRIBE. */
+class Room {
+  readonly #session: Session;
+  /** Filters of the SUBSCRIBE that are new; null where it does not matter, far from the limits. */
+  readonly #added: Set<string> | null;
+  #left: number;
+  #wildcardsLeft: number;
+
+  constructor({ host, session }: Connection, filters: number) {
+    this.#session = session!;
+    this.#left = host.config.maxSubscriptions - session!.subscriptions.size;
+    this.#wildcardsLeft = host.config.maxWildcardSubscriptions - session!.wildcardSubscriptions;
+    this.#added = filters > Math.min(this.#left, this.#wildcardsLeft) ? new Set() : null;
+  }
+
+  /** @returns false when the client may not have this filter. */
+  take(filterKey: string): boolean {
+    if (this.#added === null || this.#added.has(filterKey)) return true;
+    if (this.#session.subscriptions.has(filterKey)) return true;
+    const isWildcard = hasWildcard(filterKey);
+    if (this.#left <= 0 || (isWildcard && this.#wildcardsLeft <= 0)) return false;
+    this.#left--;
+    if (isWildcard) this.#wildcardsLeft--;
+    this.#added.add(filterKey);
+    return true;
+  }
+}
+
 function noteRefused(connection: Connection, refused: number): void {
   const { host, clientId } = connection;
   host.counters.add(Counter.refusedSubscriptions, refused);
   if (refusedConnections.has(connection)) return;
   refusedConnections.add(connection);
-  const { maxSubscriptions } = host.config;
+  const { maxSubscriptions, maxWildcardSubscriptions } = host.config;
   host.log(
     'warn',
-    { clientId, refused, maxSubscriptions },
-    'filters refused: the client has as many subscriptions as maxSubscriptions allows; raise it',
+    { clientId, refused, maxSubscriptions, maxWildcardSubscriptions },
+    'filters refused: the client has as many subscriptions as maxSubscriptions or ' +
+      'maxWildcardSubscriptions allows; raise it',
   );
 }

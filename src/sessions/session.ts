@@ -2,6 +2,7 @@
 import type { CloseReason } from '../base/errors.js';
 import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
+import { hasWildcard } from '../topics/topic.js';
 import type { AbsentQueues } from './absent-queues.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { OutgoingWindow, type WindowLimits, type WindowSnapshot } from './outgoing-window.js';
@@ -79,6 +80,8 @@ export class Session {
   replay: ReplayGuard | null = null;
   /** Made by the first: most clients have none. */
   #subscriptions: Map<string, QoS> | null = null;
+  /** Of them, those with a wildcard. */
+  #wildcardSubscriptions = 0;
   readonly #limits: WindowLimits;
   readonly #absentQueues: AbsentQueues;
 
@@ -116,17 +119,25 @@ export class Session {
     return this.#subscriptions ?? NO_SUBSCRIPTIONS;
   }
 
+  /** How many of the filters have a wildcard. */
+  get wildcardSubscriptions(): number {
+    return this.#wildcardSubscriptions;
+  }
+
   /** Notes a subscription. @returns whether the filter is new to this session. */
   addSubscription(filterKey: string, qos: QoS): boolean {
     this.#subscriptions ??= new Map();
     const isNew = !this.#subscriptions.has(filterKey);
     this.#subscriptions.set(filterKey, qos);
+    if (isNew && hasWildcard(filterKey)) this.#wildcardSubscriptions++;
     return isNew;
   }
 
   /** Forgets a subscription. @returns false when there was none. */
   removeSubscription(filterKey: string): boolean {
-    return this.#subscriptions?.delete(filterKey) ?? false;
+    const isGone = this.#subscriptions?.delete(filterKey) ?? false;
+    if (isGone && hasWildcard(filterKey)) this.#wildcardSubscriptions--;
+    return isGone;
   }
 
   /** The session's window, made now if there is none. */
@@ -196,6 +207,7 @@ export class Session {
     this.window = null;
     this.incomingQos2 = null;
     this.#subscriptions = null;
+    this.#wildcardSubscriptions = 0;
     return subscriptions;
   }
 

@@ -159,35 +159,64 @@ describeTheme(
   { maxSubscriptions: 3 },
 );
 
-describeTheme('a session of many subscriptions', (theme) => {
-  // Ending it was one step, in which nobody else of its shard was served.
-  test('that is ended leaves none to the next of its client id, nor to the counters', async () => {
-    const FILTERS = 20_000;
-    const name = unique('many');
-    const clientId = unique('subscriber');
-    const before = counter(theme, 'subscriptions');
-    const publisher = await theme.broker.client({ clientId: unique('publisher') });
-    const first = await theme.broker.client({ clientId, cleanSession: false });
-    for (let from = 0; from < FILTERS; from += 5_000) {
-      const filters = numbers(from, from + 4_999);
-      await first.subscribe(...filters.map((n): [string, number] => [`${name}/${n}/+`, 1]));
-    }
-    assert.equal(counter(theme, 'subscriptions') - before, FILTERS);
-    await first.disconnect();
-    const next = await theme.broker.client({ clientId, cleanSession: true });
-    assert.equal(next.sessionPresent, false);
-    const [kept, gone] = [`${name}/${FILTERS - 1}/x`, `${name}/${FILTERS - 2}/x`];
-    await next.subscribe([kept, 1]);
-    await publisher.publish(gone, 'gone', { qos: 1 });
-    await publisher.publish(kept, 'kept', { qos: 1 });
-    assert.deepEqual(await next.messagesUntil('kept'), []);
-    const left = () => counter(theme, 'subscriptions') - before;
-    await eventually(() => left() === 1, 'its subscriptions to be gone');
-    await publisher.publish(gone, 'gone', { qos: 1 });
-    await publisher.publish(kept, 'end', { qos: 1 });
-    assert.deepEqual(await next.messagesUntil('end'), []);
-  });
-});
+describeTheme(
+  'maxWildcardSubscriptions',
+  (theme) => {
+    const REFUSED = 0x80;
+
+    // [MQTT-3.9.3-2]
+    test('refuses wildcard filters beyond it, and others by their own limit', async () => {
+      const name = unique('wild');
+      const before = counter(theme, 'refusedSubscriptions');
+      const client = await theme.broker.client({ clientId: unique('subscriber') });
+      const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((level) => `${name}/${level}`);
+      const filters = [`${a}/+`, a, `${b}/#`, `${a}/+`, `${c}/+`, b, c, d];
+      assert.deepEqual(
+        await client.subscribe(...filters.map((filter): [string, number] => [filter, 1])),
+        [1, 1, 1, 1, REFUSED, 1, 1, REFUSED],
+      );
+      await client.unsubscribe(`${a}/+`, a);
+      const again = await client.subscribe([`${a}/#`, 0], [`${a}/+`, 0], [d, 0], [`${b}/#`, 2]);
+      assert.deepEqual(again, [0, REFUSED, 0, 2]);
+      assert.equal(counter(theme, 'refusedSubscriptions') - before, 3);
+    });
+  },
+  { maxWildcardSubscriptions: 2, maxSubscriptions: 5 },
+);
+
+const MANY_FILTERS = 20_000;
+describeTheme(
+  'a session of many subscriptions',
+  (theme) => {
+    // Ending it was one step, in which nobody else of its shard was served.
+    test('that is ended leaves none to the next of its id, nor to the counters', async () => {
+      const name = unique('many');
+      const clientId = unique('subscriber');
+      const before = counter(theme, 'subscriptions');
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      const first = await theme.broker.client({ clientId, cleanSession: false });
+      for (let from = 0; from < MANY_FILTERS; from += 5_000) {
+        const filters = numbers(from, from + 4_999);
+        await first.subscribe(...filters.map((n): [string, number] => [`${name}/${n}/+`, 1]));
+      }
+      assert.equal(counter(theme, 'subscriptions') - before, MANY_FILTERS);
+      await first.disconnect();
+      const next = await theme.broker.client({ clientId, cleanSession: true });
+      assert.equal(next.sessionPresent, false);
+      const [kept, gone] = [`${name}/${MANY_FILTERS - 1}/x`, `${name}/${MANY_FILTERS - 2}/x`];
+      await next.subscribe([kept, 1]);
+      await publisher.publish(gone, 'gone', { qos: 1 });
+      await publisher.publish(kept, 'kept', { qos: 1 });
+      assert.deepEqual(await next.messagesUntil('kept'), []);
+      const left = () => counter(theme, 'subscriptions') - before;
+      await eventually(() => left() === 1, 'its subscriptions to be gone');
+      await publisher.publish(gone, 'gone', { qos: 1 });
+      await publisher.publish(kept, 'end', { qos: 1 });
+      assert.deepEqual(await next.messagesUntil('end'), []);
+    });
+  },
+  { maxWildcardSubscriptions: MANY_FILTERS },
+);
 
 describeTheme('a client id of 65,535 bytes', (theme) => {
   test('is shortened in the log, and whole everywhere else', async () => {
