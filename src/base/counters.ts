@@ -45,8 +45,10 @@ export const Counter = {
   queuedMessages: 24,
   /** CONNECTs that wait for the authenticator. */
   authenticationsWaiting: 25,
+  /** Workers that keep nothing new, as they would run out of memory. */
+  shortOfMemory: 26,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 26,
+  eventLoopDelayMs: 27,
 } as const;
 export type CounterName = keyof typeof Counter;
 

@@ -149,6 +149,22 @@ export const HELD_ACK_BYTES_MAX = PACKET_ID_MAX * 4;
  */
 export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
 
+// ---- memory ------------------------------------------------------------------------------------
+/**
+ * Part of a heap's limit, or of the process's memory, from which on a shard keeps nothing new, and
+ * that it takes to be below for everything to be taken again. What is left is for what it has: the
+ * heap grows by 100 MiB between two looks at worst, and V8 needs room to collect. Where live data
+ * take less than 70 % of it, V8 collects before 85 % are used.
+ */
+export const MEMORY_SHORT_SHARE = 0.85;
+export const MEMORY_ENOUGH_SHARE = 0.75;
+/**
+ * Bytes from clients between two looks at it: as many as could fill what is left, but not fewer,
+ * and not more than this. A look takes some tens of us.
+ */
+export const MEMORY_LOOK_BYTES_MIN = 256 * KIB;
+export const MEMORY_LOOK_BYTES_MAX = 16 * MIB;
+
 // ---- shard -------------------------------------------------------------------------------------
 /** Period of the timer that looks at all of a shard's time-outs: they are this exact. */
 export const SWEEP_MS = 200;

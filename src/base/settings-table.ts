@@ -186,8 +186,8 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     type: type.wholeNumber(SETTINGS.maxWildcardSubscriptions),
     default: String(SETTINGS.maxWildcardSubscriptions.default),
     summary:
-      'Subscriptions of one client whose filters have a wildcard. A topic may have to be compared ' +
-      'with all of them. Further ones are refused in the SUBACK.',
+      'Subscriptions of one client whose filters have a wildcard. A topic may have to be ' +
+      'compared with all of them. Further ones are refused in the SUBACK.',
   },
   maxRetainedMessages: {
     environment: 'SURGEMQ_MAX_RETAINED_MESSAGES',

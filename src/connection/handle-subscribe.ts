@@ -49,8 +49,9 @@ class Room {
 
   constructor({ host, session }: Connection, filters: number) {
     this.#session = session!;
-    this.#left = host.config.maxSubscriptions - session!.subscriptions.size;
-    this.#wildcardsLeft = host.config.maxWildcardSubscriptions - session!.wildcardSubscriptions;
+    const { maxSubscriptions, maxWildcardSubscriptions } = host.config;
+    this.#left = host.isShortOfMemory ? 0 : maxSubscriptions - session!.subscriptions.size;
+    this.#wildcardsLeft = maxWildcardSubscriptions - session!.wildcardSubscriptions;
     this.#added = filters > Math.min(this.#left, this.#wildcardsLeft) ? new Set() : null;
   }
 
@@ -70,7 +71,8 @@ class Room {
 function noteRefused(connection: Connection, refused: number): void {
   const { host, clientId } = connection;
   host.counters.add(Counter.refusedSubscriptions, refused);
-  if (refusedConnections.has(connection)) return;
+  // That memory is short is said by its guard.
+  if (host.isShortOfMemory || refusedConnections.has(connection)) return;
   refusedConnections.add(connection);
   const { maxSubscriptions, maxWildcardSubscriptions } = host.config;
   host.log(

@@ -27,6 +27,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly mayWaitForAuthenticator: boolean;
   /** The server is closing: only acks of clients still count. */
   readonly isStopping: boolean;
+  /** Nothing new is kept: no sessions, no subscriptions, no retained messages. */
+  readonly isShortOfMemory: boolean;
   /** Bytes that found no room on the ring: above 0, whoever publishes waits. */
   readonly ringBacklogBytes: number;
 

@@ -13,6 +13,7 @@ import type { RetainedMatch } from '../topics/retained-tree.js';
 import { type RetainedMessage, toRetainedMessage } from './retained-message.js';
 
 const QOS_MASK = 0b0110;
+const ENOUGH_MEMORY = { isShort: false };
 
 /** What may be retained: by all shards together, or by one. */
 export interface RetainedLimits {
@@ -38,18 +39,24 @@ export class RetainedStore {
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
   readonly #counters: Counters;
   readonly #share: RetainedLimits;
+  readonly #memory: { readonly isShort: boolean };
   #messages = 0;
   #bytes = 0;
 
-  /** @param share what this shard may retain: see `retainedShare`. */
+  /**
+   * @param share what this shard may retain: see `retainedShare`.
+   * @param memory of this shard: while it is short nothing is retained that takes more of it.
+   */
   constructor(
     topics: TopicsProvider<Session, RetainedMessage>,
     counters: Counters,
     share: RetainedLimits,
+    memory: { readonly isShort: boolean } = ENOUGH_MEMORY,
   ) {
     this.#topics = topics;
     this.#counters = counters;
     this.#share = share;
+    this.#memory = memory;
   }
 
   /**
@@ -94,6 +101,9 @@ export class RetainedStore {
 
   #hasRoom(topicKey: string, length: number): boolean {
     const { maxRetainedMessages, maxRetainedBytes } = this.#share;
+    if (this.#memory.isShort) {
+      return (this.#topics.getRetained(topicKey)?.length ?? 0) >= length;
+    }
     const isInBytes = this.#bytes + length <= maxRetainedBytes;
     if (isInBytes && this.#messages < maxRetainedMessages) return true;
     const older = this.#topics.getRetained(topicKey);

@@ -20,6 +20,7 @@ import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
 import { FrameScan } from '../protocol/frame-scan.js';
 import type { ConnectPacket, QoS } from '../protocol/packet.js';
+import { ConnackCode } from '../protocol/return-code.js';
 import { Interest } from '../router/interest.js';
 import { PeerLink } from '../router/peer-link.js';
 import type { RetainedMessage } from '../router/retained-message.js';
@@ -37,6 +38,7 @@ import { Backpressure } from './backpressure.js';
 import { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
 import { LoopDelay } from './loop-delay.js';
+import { MemoryGuard } from './memory-guard.js';
 import { PrimaryLine } from './primary-line.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
@@ -73,6 +75,7 @@ export class Shard implements ConnectionHost {
   readonly topics: TopicsProvider<Session, RetainedMessage>;
   readonly replays: RetainedReplays;
   readonly backpressure: Backpressure;
+  readonly memory: MemoryGuard;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
   readonly turn: Turn;
@@ -117,8 +120,9 @@ export class Shard implements ConnectionHost {
     });
     this.arena = this.turn.arena;
     this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
+    this.memory = new MemoryGuard(config, this.counters, this.line);
     const share = retainedShare(config, shardCount);
-    const retained = new RetainedStore(providers.topics, this.counters, share);
+    const retained = new RetainedStore(providers.topics, this.counters, share, this.memory);
     this.router = new Router({
       ...this.#parts(shardIndex),
       retained,
@@ -137,7 +141,7 @@ export class Shard implements ConnectionHost {
       store: providers.store,
       topics: providers.topics,
       interest: this.interest,
-      limits: config,
+      limits: this.memory.windowLimits,
       schedule,
     });
     this.takeover = new Takeover({
@@ -148,6 +152,7 @@ export class Shard implements ConnectionHost {
     });
     const sweeper = new Sweeper(this);
     this.ticker.add((now) => sweeper.sweep(now));
+    this.ticker.add(() => this.#lookAtMemory());
     this.ticker.start();
     this.loopDelay.start();
     // The first turn goes to sleep in a way that the peers know of.
@@ -160,6 +165,10 @@ export class Shard implements ConnectionHost {
 
   get mayWaitForAuthenticator(): boolean {
     return this.counters.get(Counter.authenticationsWaiting) < AUTHENTICATIONS_WAITING_MAX;
+  }
+
+  get isShortOfMemory(): boolean {
+    return this.memory.isShort;
   }
 
   get ringBacklogBytes(): number {
@@ -218,6 +227,7 @@ export class Shard implements ConnectionHost {
   }
 
   afterRead(connection: Connection): void {
+    this.memory.onRead(this.counters.get(Counter.bytesReceived));
     this.coalescing?.onRead(connection);
     this.turn.afterRead();
   }
@@ -228,6 +238,10 @@ export class Shard implements ConnectionHost {
   }
 
   claim(connection: Connection, packet: ConnectPacket): void {
+    if (this.memory.isShort && this.registry.get(connection.clientId) === undefined) {
+      connection.refuse(ConnackCode.serverUnavailable, 'memory is short: no new sessions');
+      return;
+    }
     this.takeover.claim(connection, packet);
   }
 
@@ -329,6 +343,11 @@ export class Shard implements ConnectionHost {
     this.counters.add(Counter.connectionsOpen, 1);
     if (this.isStopping) socket.destroy();
     return connection;
+  }
+
+  #lookAtMemory(): void {
+    this.memory.check();
+    this.routes.sweep();
   }
 
   #onTurn(): void {

@@ -53,7 +53,6 @@ export class Sweeper {
     counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
     this.#checkReaders(now);
     this.#checkRetained(now);
-    this.#shard.routes.sweep();
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();

@@ -44,6 +44,24 @@ describe('a retained store', () => {
     };
   }
 
+  test('keeps nothing that takes more memory while that is short', async () => {
+    await makeStore(10, 1_000);
+    const memory = { isShort: false };
+    const share = { maxRetainedMessages: 10, maxRetainedBytes: 1_000 };
+    store = new RetainedStore(topics, counters, share, memory);
+    for (const topic of ['a', 'b', 'c', 'd']) retain(topic, '11');
+    memory.isShort = true;
+    retain('new', '1');
+    retain('a', '22');
+    retain('b', '222');
+    retain('c', '');
+    assert.deepEqual(kept(), ['a=22', 'd=11']);
+    assert.equal(figures().dropped, 2);
+    memory.isShort = false;
+    retain('b', '333');
+    assert.deepEqual(kept(), ['a=22', 'b=333', 'd=11']);
+  });
+
   describe('with room for two messages', () => {
     beforeEach(() => makeStore(2, 1_000));
 
