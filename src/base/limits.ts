@@ -305,7 +305,7 @@ export const LEFT_MATCHES_MAX = 64;
 /** Sweeps after which a match that nobody has gone on with is given up: 5 seconds. */
 export const LEFT_MATCH_SWEEPS_MAX = 25;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
-export const TOPIC_LEVELS_MAX = 200;
+export const TOPIC_LEVELS_MAX = 201;
 
 // ---- client library ----------------------------------------------------------------------------
 /**

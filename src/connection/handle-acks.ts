@@ -6,6 +6,7 @@ import type { Connection } from './connection.js';
 /**
  * Handles acks in a row of an open connection; their packet ids are in the host's scan. One that
  * nobody waits for is answered where it must be, and forgotten.
+ * @throws ProtocolError for one that is not what its delivery waits for [MQTT-4.8.0-1].
  */
 export function handleAcks(connection: Connection, type: number, count: number): void {
   const { packetIds } = connection.host.scan;

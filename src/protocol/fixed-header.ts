@@ -16,7 +16,8 @@ export const HEADER_FORBIDDEN = 0;
 /** Value in HEADER_RULES of a header byte that 3.1 and 3.1.1 allow. */
 export const HEADER_ALLOWED = 1;
 /**
- * Value in HEADER_RULES of one that 3.1 only allows: its clients set DUP on what they send again.
+ * Value in HEADER_RULES of one that 3.1 only allows: its clients set DUP on what they send again,
+ * and may set any of the bits that it leaves unused in CONNECT.
  */
 export const HEADER_ALLOWED_IN_31 = 2;
 
@@ -33,6 +34,8 @@ function headerRules(): Uint8Array {
   for (const type of [PacketType.pubrel, PacketType.subscribe, PacketType.unsubscribe]) {
     rules[(type << 4) | 0b0010 | DUP] = HEADER_ALLOWED_IN_31;
   }
+  const connect = PacketType.connect << 4;
+  rules.fill(HEADER_ALLOWED_IN_31, connect + 1, connect + 16);
   for (const retain of [0, RETAIN]) {
     rules[PUBLISH | retain] = HEADER_ALLOWED;
     for (const qos of [0b0010, 0b0100]) {

@@ -40,6 +40,7 @@ const ConnectFlag = {
   userName: 0x80,
 } as const;
 
+const CONNECT = PacketType.connect << 4;
 const PLUS_SIGN = 0x2b;
 const NUMBER_SIGN = 0x23;
 
@@ -101,6 +102,13 @@ class FieldReader {
     }
     if (hasNul) throw new ProtocolError('MQTT-1.5.3-2', `${what} contains U+0000`);
     return bytes;
+  }
+
+  /** A topic filter, of whose syntax only its length is looked at. */
+  filter(clause: string): string {
+    const bytes = this.text(clause, 'topic filter');
+    if (bytes.length === 0) throw new ProtocolError('MQTT-4.7.3-1', 'topic filter is empty');
+    return bytes.toString();
   }
 
   packetId(): number {
@@ -202,7 +210,9 @@ function openFrame(
   const reader = new FieldReader(frame, 0);
   const header = reader.byte('2.2', 'fixed header');
   const rule = HEADER_RULES[header];
-  if (rule !== HEADER_ALLOWED && !(rule === HEADER_ALLOWED_IN_31 && version === 3)) {
+  // CONNECT says its version itself: what 3.1 leaves open in its header is judged with that.
+  const isVersion31 = version === 3 || header >> 4 === PacketType.connect;
+  if (rule !== HEADER_ALLOWED && !(rule === HEADER_ALLOWED_IN_31 && isVersion31)) {
     throw headerError(header);
   }
   let length = 0;
@@ -227,8 +237,12 @@ function openFrame(
 /** CONNECT. @returns the frame, its flags naming only what is there. */
 function checkConnect(reader: FieldReader): Buffer {
   const version = checkProtocol(reader);
+  const header = reader.frame[0];
+  if (version !== 3 && HEADER_RULES[header] !== HEADER_ALLOWED) throw headerError(header);
   const flagsAt = reader.position;
-  const flags = reader.byte('3.1.2.3', 'connect flags');
+  let flags = reader.byte('3.1.2.3', 'connect flags');
+  // "Unused" in 3.1, bit 0 like the low bits of the fixed header.
+  if (version === 3) flags &= ~ConnectFlag.reserved;
   checkConnectFlags(flags);
   reader.uint16('3.1.2.10', 'keep alive');
   const clientId = reader.text('MQTT-3.1.3-3', 'client id');
@@ -249,7 +263,9 @@ function checkConnect(reader: FieldReader): Buffer {
   }
   reader.atEnd('MQTT-3.1.3-1');
   checkEmptyClientId(clientId, flags, version);
-  return present === flags ? reader.frame : withByte(reader.frame, flagsAt, present);
+  const { frame } = reader;
+  const isPlain = frame[0] === CONNECT && frame[flagsAt] === present;
+  return isPlain ? frame : withByte(withByte(frame, 0, CONNECT), flagsAt, present);
 }
 
 /** Protocol name and level. An unknown level is answered before anything behind it is looked at. */
@@ -327,7 +343,7 @@ function subscribeOf(reader: FieldReader): SubscribePacket {
   if (reader.isAtEnd) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
   const subscriptions: SubscriptionRequest[] = [];
   while (!reader.isAtEnd) {
-    const filter = reader.text('MQTT-3.8.3-1', 'topic filter').toString();
+    const filter = reader.filter('MQTT-3.8.3-1');
     const qos = reader.byte('3.8.3', 'requested QoS');
     if (qos > 2) throw new ProtocolError('MQTT-3-8.3-4', `requested QoS byte ${qos}`);
     subscriptions.push({ filter, qos: qos as QoS });
@@ -351,7 +367,7 @@ function unsubscribeOf(reader: FieldReader): UnsubscribePacket {
   if (reader.isAtEnd) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
   const filters: string[] = [];
   while (!reader.isAtEnd) {
-    filters.push(reader.text('MQTT-3.10.3-1', 'topic filter').toString());
+    filters.push(reader.filter('MQTT-3.10.3-1'));
   }
   return { type: 'unsubscribe', packetId, filters };
 }

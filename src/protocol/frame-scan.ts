@@ -165,7 +165,7 @@ export class FrameScan {
   #measure(buffer: Buffer, position: number, end: number): number {
     const header = buffer[position];
     const rule = HEADER_RULES[header];
-    if (rule !== HEADER_ALLOWED && (rule !== HEADER_ALLOWED_IN_31 || this.protocolVersion !== 3)) {
+    if (rule !== HEADER_ALLOWED && !(rule === HEADER_ALLOWED_IN_31 && this.#isVersion31(header))) {
       throw headerError(header);
     }
     let at = position + 1;
@@ -197,6 +197,11 @@ export class FrameScan {
     }
     this.#bodyStart = at;
     return frameEnd;
+  }
+
+  /** Whether what only 3.1 allows may be: CONNECT says its version itself, and is checked then. */
+  #isVersion31(header: number): boolean {
+    return this.protocolVersion === 3 || header >> 4 === PacketType.connect;
   }
 
   /**

@@ -1,6 +1,7 @@
 /**
  * The in-flight messages of one receiver: which packet ids are in use, and what each one waits for.
  */
+import { CloseReason, ProtocolError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 
 /*
@@ -28,6 +29,8 @@ export const AWAITING_PUBCOMP = 3;
 export const STATE_MASK = 3;
 /** Bit of a word: PUBLISH or PUBREL is to be written again. */
 export const AGAIN = 8;
+/** By state: what it waits for. */
+const AWAITED: readonly string[] = ['nothing', 'PUBACK', 'PUBREC', 'PUBCOMP'];
 const STAMP_SHIFT = 4;
 const STAMP_MASK = 0x0fff_ffff;
 const STAMP_UNIT_MS = 16;
@@ -103,6 +106,19 @@ export class Inflight {
     let offset = packetId - this.oldestId;
     if (offset < 0) offset += PACKET_ID_MAX;
     return offset < this.span ? offset : -1;
+  }
+
+  /**
+   * An ack has come that the delivery of `packetId` does not wait for. One that is late is of an id
+   * not in use, and harmless: ids are used again in turn, and a client acknowledges in order.
+   * @throws ProtocolError when the id is in use [MQTT-4.8.0-1].
+   */
+  refuseInUse(packetId: number): void {
+    const offset = this.offsetOf(packetId);
+    const state = offset < 0 ? FREE : this.wordAt(offset) & STATE_MASK;
+    if (state === FREE) return;
+    const what = `an ack of packet id ${packetId}, which waits for ${AWAITED[state]}`;
+    throw new ProtocolError('MQTT-4.8.0-1', what, CloseReason.protocolViolation);
   }
 
   /** The word of the message at `offset`, 0 <= offset < span. */

@@ -14,6 +14,7 @@ import {
   AWAITING_PUBACK,
   AWAITING_PUBCOMP,
   AWAITING_PUBREC,
+  FREE,
   Inflight,
   STATE_MASK,
   stampBits,
@@ -106,9 +107,9 @@ export class OutgoingWindow {
     this.#lastStamp = stamp;
     const header = PUBLISH | (qos << 1);
     const id = inflight.nextId;
-    const reached = copyRunWithIds(source, start, end, count, isWhole, target, at, header, id);
+    const to = copyRunWithIds(source, start, end, count, isWhole, target, at, header, id);
     inflight.open(count, (qos === 1 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
-    return reached;
+    return to;
   }
 
   /** Messages sent and not acknowledged in full (PUBACK or PUBCOMP), at most maxInflight. */
@@ -195,7 +196,8 @@ export class OutgoingWindow {
 
   /**
    * PUBACK: ends a QoS 1 delivery.
-   * @returns false for an id that waits for none; nothing happens then.
+   * @returns false for an id that is not in use; nothing happens then.
+   * @throws ProtocolError for an id of a QoS 2 delivery.
    */
   onPuback(packetId: number): boolean {
     return this.#end(packetId, AWAITING_PUBACK);
@@ -205,19 +207,25 @@ export class OutgoingWindow {
    * PUBREC: the receiver owns the message; only PUBREL is sent from now on, also when PUBREC comes
    * again.
    * @returns true when the caller must answer PUBREL [MQTT-4.3.3-1], at once and so in the order of
-   *   the PUBRECs [MQTT-4.6.0-4]; false for an id that is not of a QoS 2 delivery.
+   *   the PUBRECs [MQTT-4.6.0-4]; false for an id that is not in use.
+   * @throws ProtocolError for an id of a QoS 1 delivery.
    */
   onPubrec(packetId: number): boolean {
     const inflight = this.#inflight;
     const offset = inflight.offsetOf(packetId);
     if (offset < 0) return false;
     const state = inflight.wordAt(offset) & STATE_MASK;
-    if (state !== AWAITING_PUBREC && state !== AWAITING_PUBCOMP) return false;
+    if (state === FREE) return false;
+    if (state === AWAITING_PUBACK) inflight.refuseInUse(packetId);
     inflight.setWord(offset, AWAITING_PUBCOMP | this.#lastStamp);
     return true;
   }
 
-  /** PUBCOMP: ends a QoS 2 delivery. @returns false for an id that waits for none. */
+  /**
+   * PUBCOMP: ends a QoS 2 delivery.
+   * @returns false for an id that is not in use.
+   * @throws ProtocolError for an id that no PUBREL was sent for, or that is of a QoS 1 delivery.
+   */
   onPubcomp(packetId: number): boolean {
     return this.#end(packetId, AWAITING_PUBCOMP);
   }
@@ -403,7 +411,10 @@ export class OutgoingWindow {
 
   #end(packetId: number, state: number): boolean {
     const advanced = this.#inflight.close(packetId, state);
-    if (advanced < 0) return false;
+    if (advanced < 0) {
+      this.#inflight.refuseInUse(packetId);
+      return false;
+    }
     if (advanced > 0 && this.#keepsSent) this.#leave(advanced);
     return true;
   }

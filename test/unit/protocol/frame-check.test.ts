@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ConnectRefusedError, ProtocolError } from '../../../src/base/errors.js';
+import { parsePacket } from '../../../src/protocol/codec.js';
 import { checkFrame } from '../../../src/protocol/frame-check.js';
 import type { ProtocolVersion } from '../../../src/protocol/packet.js';
 
@@ -174,6 +175,7 @@ describe('CONNECT of MQTT 3.1', () => {
       `${MQIsdp3} 02 ${KEEP_ALIVE} 0000`,
       `${MQIsdp3} 00 ${KEEP_ALIVE} 0000`,
     ],
+    ['the unused flag passes', 'none', `${MQIsdp3} 03 ${KEEP_ALIVE} ${ID}`],
     // "Server implementations must allow for the possibility that the User Name flag is set, but
     // the User Name string is missing" (and the password's likewise).
     [
@@ -240,13 +242,8 @@ describe('SUBSCRIBE', () => {
   checkVectors(0x82, [
     ['with one filter or more passes', 'none', '0001 0001 61 00', 'ffff 0001 61 02 0003 612f23 01'],
     // The broker answers 0x80 for what is UTF-8 and no filter.
-    [
-      'filters of any syntax pass',
-      'none',
-      '0001 0000 00',
-      '0001 0002 2361 00',
-      '0001 0002 612b 00',
-    ],
+    ['filters of any syntax pass', 'none', '0001 0002 2361 00', '0001 0002 612b 00'],
+    ['an empty filter', 'MQTT-4.7.3-1', '0001 0000 00', '0001 0001 61 00 0000 00'],
     ['packet id 0', 'MQTT-2.3.1-1', '0000 0001 61 00'],
     ['no packet id', '2.3.1', '', '00'],
     ['no filter', 'MQTT-3.8.3-3', '0001'],
@@ -272,7 +269,8 @@ describe('SUBSCRIBE', () => {
 
 describe('UNSUBSCRIBE', () => {
   checkVectors(0xa2, [
-    ['with one filter or more passes', 'none', '0001 0001 61', '0001 0001 61 0000'],
+    ['with one filter or more passes', 'none', '0001 0001 61', '0001 0001 61 0001 62'],
+    ['an empty filter', 'MQTT-4.7.3-1', '0001 0000', '0001 0001 61 0000'],
     ['packet id 0', 'MQTT-2.3.1-1', '0000 0001 61'],
     ['no packet id', '2.3.1', '', '00'],
     ['no filter', 'MQTT-3.10.3-2', '0001'],
@@ -343,9 +341,19 @@ describe('fixed header', () => {
       if (type === 3) continue;
       for (let flags = 0; flags < 16; flags++) {
         if (flags === (required[type] ?? 0)) continue;
-        const clause = verdict(frame((type << 4) | flags, '0001'));
+        // CONNECT says its version itself, behind its name.
+        const body = type === 1 ? `${MQTT4} 02 ${KEEP_ALIVE} ${ID}` : '0001';
+        const clause = verdict(frame((type << 4) | flags, body));
         assert.match(clause, /^MQTT-(2\.2\.2-2|3\.6\.1-1|3\.8\.1-1|3\.10\.1-1|3\.14\.1-1)$/);
       }
+    }
+  });
+
+  test('of a CONNECT of 3.1 may have any flags, which are not passed on', () => {
+    for (let flags = 0; flags < 16; flags++) {
+      const bytes = frame(0x10 | flags, `${MQIsdp3} 03 ${KEEP_ALIVE} ${ID}`);
+      const packet = parsePacket(bytes, 0, bytes.length, 4);
+      assert.ok(packet.type === 'connect' && packet.protocolVersion === 3);
     }
   });
 

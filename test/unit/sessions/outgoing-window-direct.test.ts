@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { ProtocolError } from '../../../src/base/errors.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
 import { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
 import { brief, fillFrames, numberedRun, readFrames, runOf, type Seen } from './frames.js';
@@ -119,9 +120,10 @@ class History {
     const { window, waiting } = this;
     const state = waiting.get(packetId);
     if (isWrong) {
-      if (state !== 'puback') assert.equal(window.onPuback(packetId), false);
-      if (state !== 'pubcomp') assert.equal(window.onPubcomp(packetId), false);
-      if (state === 'puback') assert.equal(window.onPubrec(packetId), false);
+      const { throws } = assert;
+      if (state !== 'puback') throws(() => window.onPuback(packetId), ProtocolError);
+      if (state !== 'pubcomp') throws(() => window.onPubcomp(packetId), ProtocolError);
+      if (state === 'puback') throws(() => window.onPubrec(packetId), ProtocolError);
     } else if (state === 'pubrec') {
       assert.equal(window.onPubrec(packetId), true);
       waiting.set(packetId, 'pubcomp');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack, unpack } from 'msgpackr';
+import { ProtocolError } from '../../../src/base/errors.js';
 import { writeAck } from '../../../src/protocol/ack-frame.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
 import { IncomingQos2 } from '../../../src/sessions/incoming-qos2.js';
@@ -88,11 +89,12 @@ class Model {
     return this.waiting[0]?.frame.length ?? 0;
   }
 
-  acknowledge(id: number, kind: 'puback' | 'pubrec' | 'pubcomp'): boolean {
+  /** @returns whether it did anything; 'fault' when it is not what the id waits for. */
+  acknowledge(id: number, kind: 'puback' | 'pubrec' | 'pubcomp'): boolean | 'fault' {
     const message = this.unacknowledged.find((each) => each.id === id);
     if (message === undefined) return false;
     const qos = kind === 'puback' ? 1 : 2;
-    if (message.qos !== qos || (kind === 'pubcomp' && message.state !== 'received')) return false;
+    if (message.qos !== qos || (kind === 'pubcomp' && message.state !== 'received')) return 'fault';
     message.state = kind === 'pubrec' ? 'received' : 'done';
     message.again = false;
     while (this.messages[0]?.state === 'done') this.messages.shift();
@@ -288,7 +290,9 @@ class Pair {
   #acknowledge(id: number, kind: 'puback' | 'pubrec' | 'pubcomp'): void {
     const { window } = this;
     const on = { puback: 'onPuback', pubrec: 'onPubrec', pubcomp: 'onPubcomp' } as const;
-    assert.equal(window[on[kind]](id), this.model.acknowledge(id, kind), `${kind} of ${id}`);
+    const expected = this.model.acknowledge(id, kind);
+    if (expected === 'fault') assert.throws(() => window[on[kind]](id), ProtocolError);
+    else assert.equal(window[on[kind]](id), expected, `${kind} of ${id}`);
   }
 }
 

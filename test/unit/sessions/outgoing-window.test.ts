@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pack, unpack } from 'msgpackr';
+import { ProtocolError } from '../../../src/base/errors.js';
 import { OutgoingWindow, type WindowLimits } from '../../../src/sessions/outgoing-window.js';
 import { brief, fillBytes, fillFrames, numberedRun, readFrames, runOf } from './frames.js';
 
@@ -76,15 +77,36 @@ test('acknowledgements out of order are taken, the window moves on past the olde
   assert.deepEqual(brief(fillFrames(window)), ['4:3', '5:4', '6:5']);
 });
 
-test('an unexpected acknowledgement changes nothing', () => {
+test('an acknowledgement of an id that is not in use changes nothing', () => {
   const window = windowOf();
   window.enqueue(runOf(['q1'], 1), 1, false);
   window.enqueue(runOf(['q2'], 2), 2, false);
   fillFrames(window);
-  for (const id of [0, 2, 3, 65_535, -1]) assert.equal(window.onPuback(id), false, `PUBACK ${id}`);
-  for (const id of [0, 1, 3, 65_535]) assert.equal(window.onPubrec(id), false, `PUBREC ${id}`);
-  for (const id of [0, 1, 2, 3]) assert.equal(window.onPubcomp(id), false, `PUBCOMP ${id}`);
+  for (const id of [0, 3, 65_535, -1]) {
+    assert.equal(window.onPuback(id), false, `PUBACK ${id}`);
+    assert.equal(window.onPubrec(id), false, `PUBREC ${id}`);
+    assert.equal(window.onPubcomp(id), false, `PUBCOMP ${id}`);
+  }
   assert.equal(window.inflight, 2);
+});
+
+test('an acknowledgement of another kind than its delivery waits for is a fault', () => {
+  // [MQTT-4.8.0-1]
+  for (const keepsSent of [true, false]) {
+    const window = new OutgoingWindow(LIMITS, keepsSent);
+    window.enqueue(runOf(['q1'], 1), 1, false);
+    window.enqueue(runOf(['q2'], 2), 2, false);
+    fillFrames(window);
+    assert.throws(() => window.onPubrec(1), ProtocolError);
+    assert.throws(() => window.onPubcomp(1), ProtocolError);
+    assert.throws(() => window.onPuback(2), ProtocolError);
+    assert.throws(() => window.onPubcomp(2), ProtocolError, 'no PUBREL was sent');
+    window.onPubrec(2);
+    assert.throws(() => window.onPuback(2), ProtocolError);
+    assert.equal(window.inflight, 2);
+    window.onPuback(1);
+    assert.equal(window.onPubrec(1), false, 'late, though of the wrong kind');
+  }
 });
 
 test('an id acknowledged once is not acknowledged again', () => {
