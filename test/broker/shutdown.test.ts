@@ -4,11 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { startBroker, unique, WORKER_COUNTS } from '../support/broker.js';
-import { publish } from '../support/packets.js';
+import { type Broker, startBroker, unique, WORKER_COUNTS } from '../support/broker.js';
+import { puback, publish } from '../support/packets.js';
 import { RawClient } from '../support/raw-client.js';
 import { numbers } from '../support/suite.js';
 import { Type } from '../support/test-client.js';
+import { within } from '../support/waiting.js';
+
+/** What a close has to complain of: that a shard did not end by itself, and was ended. */
+function closingWarnings({ logs }: Broker): string[] {
+  return logs.map(({ message }) => message).filter((message) => message.includes('in time'));
+}
 
 for (const workers of WORKER_COUNTS) {
   describe(`close, ${workers === 1 ? '1 worker' : `${workers} workers`}`, () => {
@@ -52,7 +58,9 @@ for (const workers of WORKER_COUNTS) {
     });
 
     test('a client that does not read does not hold the close up for ever', async () => {
-      const broker = await startBroker({ workers, slowConsumerTimeout: 0.1 });
+      // Long: it is the client's silence that ends the wait, not the time for all.
+      const timeouts = { stopMs: 600_000 };
+      const broker = await startBroker({ workers, slowConsumerTimeout: 0.1 }, { timeouts });
       const topic = unique('slow');
       const slow = await broker.client({ clientId: unique('slow') });
       await slow.subscribe([topic, 0]);
@@ -62,6 +70,28 @@ for (const workers of WORKER_COUNTS) {
         topic,
         numbers(1, 800).map((n) => n.padEnd(16_384)),
       );
+      // It stays connected meanwhile: a test that ends its clients first has nobody to wait for.
+      await within(broker.server.close(), 'the server to close');
+      slow.raw.resumeReading();
+      await slow.untilClosed();
+      assert.ok(slow.messages.length < 800, 'nothing was left for a client that does not read');
+      assert.deepEqual(closingWarnings(broker), []);
+      await broker.close();
+    });
+
+    test('a client that is slow without end holds the close up for its time, no longer', async () => {
+      const broker = await startBroker({ workers, maxInflight: 1 }, { timeouts: { stopMs: 300 } });
+      const topic = unique('slow');
+      const slow = await broker.client({ clientId: unique('slow'), acknowledge: false });
+      await slow.subscribe([topic, 1]);
+      // Each acknowledgement is a step forward, and there are more than the time allows for.
+      slow.onMessage = ({ packetId }) => setTimeout(() => slow.raw.send(puback(packetId)), 30);
+      const publisher = await broker.client({ clientId: unique('publisher') });
+      await publisher.publishAll(topic, numbers(1, 5_000), { qos: 1 });
+      await within(broker.server.close(), 'the server to close');
+      await slow.untilClosed();
+      assert.ok(slow.messages.length < 5_000, 'all was delivered: nothing held the close up');
+      assert.deepEqual(closingWarnings(broker), []);
       await broker.close();
     });
   });

@@ -325,10 +325,12 @@ function sessionTests(
       exactlyOnce,
       all.filter((text) => Number(text) % 2 === 1),
     );
-    const atLeastOnce = texts(messages.filter(({ qos, dup }) => qos === 1 && !dup));
+    // The first of each is in order, and may have DUP: its first delivery was cut off. (Without
+    // those the order is another: a publication repeated by its publisher is a new one, without.)
+    const atLeastOnce = new Set(texts(messages.filter(({ qos }) => qos === 1)));
     assert.deepEqual(
-      [...new Set(atLeastOnce)],
-      [...new Set(atLeastOnce)].sort((a, b) => Number(a) - Number(b)),
+      [...atLeastOnce],
+      all.filter((text) => Number(text) % 2 === 0),
     );
   });
 

@@ -5,6 +5,7 @@
  * Mosquitto.
  */
 import type { Server, ServerOptions } from '../../src/index.js';
+import type { ServerInternals } from '../../src/primary/server.js';
 import { startMosquitto } from './mosquitto.js';
 import { type Endpoint, RawClient } from './raw-client.js';
 import { TestClient, type TestClientOptions } from './test-client.js';
@@ -80,7 +81,10 @@ export class Broker implements Endpoint, AsyncDisposable {
 /**
  * Starts a broker on a free port of the loopback interface; the defaults are those of the broker.
  */
-export async function startBroker(options: ServerOptions = {}): Promise<Broker> {
+export async function startBroker(
+  options: ServerOptions = {},
+  internals: ServerInternals = {},
+): Promise<Broker> {
   if (IS_MOSQUITTO) {
     const mosquitto = await startMosquitto(options.maxInflight ?? 1_024);
     return new Broker(mosquitto, null, () => mosquitto.close(), []);
@@ -96,7 +100,7 @@ export async function startBroker(options: ServerOptions = {}): Promise<Broker> 
     warn: logAs('warn'),
     error: logAs('error'),
   };
-  const server = new Server({ ...options, logger });
+  const server = new Server({ ...options, logger }, undefined, internals);
   await server.listenAndServe('tcp://127.0.0.1:0');
   const { host, port } = server.addresses[0];
   return new Broker({ host, port }, server, () => server.close(), logs);
