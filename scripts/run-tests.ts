@@ -1,13 +1,15 @@
 /**
  * `npm test`: runs the compiled tests beside this file with node's own runner, whose closing lines
  * say how many ran, passed and failed. Node 20's runner has no globs and no time-out per file, so
- * both are here. An argument filters by path: `npm test -- unit/base`.
+ * both are here. What the tests use beside Node is installed first, where it may be. An argument
+ * filters by path: `npm test -- unit/base`.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { provideTestPrograms } from './test-programs.js';
 
 /** A file that takes longer hangs: the slowest take a few seconds. */
 const FILE_TIMEOUT_MS = 120_000;
@@ -26,6 +28,10 @@ const files = readdirSync(tests, { recursive: true, encoding: 'utf8' })
 if (files.length === 0) {
   console.error(`no test matches ${filters.join(' ')}`);
   process.exit(1);
+}
+// A run of other tests does not wait for the installation of what only these use.
+if (files.some((name) => /interop|bench/.test(name))) {
+  provideTestPrograms((line) => console.error(`npm test: ${line}`));
 }
 const runner = spawn(
   process.execPath,

@@ -79,7 +79,7 @@ for (const workers of WORKER_COUNTS) {
       await broker.close();
     });
 
-    test('a client that is slow without end holds the close up for its time, no longer', async () => {
+    test('a client that is slow without end holds the close up for its time only', async () => {
       const broker = await startBroker({ workers, maxInflight: 1 }, { timeouts: { stopMs: 300 } });
       const topic = unique('slow');
       const slow = await broker.client({ clientId: unique('slow'), acknowledge: false });
