@@ -14,7 +14,7 @@ import {
   type Round,
 } from '../../bench/support/results.js';
 import { loadBenchSettings } from '../../bench/support/settings.js';
-import { compareCells } from '../../bench/support/slowdowns.js';
+import { compareCells, isSlower } from '../../bench/support/slowdowns.js';
 
 function roundOf(deliveries: number, cpu: number, p99 = 0): Round {
   const latency = {
@@ -104,13 +104,26 @@ test('charts are drawn for what there are values for', () => {
 });
 
 test('two commits are compared by the CPU time a delivery takes', () => {
-  const comparisons = compareCells(resultsOf(CELLS), 'base', 'head');
+  const comparisons = compareCells([resultsOf(CELLS)], 'base', 'head');
   assert.equal(comparisons.length, 1);
   assert.equal(comparisons[0].ratio.toFixed(3), '1.109');
   assert.match(
     comparisons[0].text,
-    /^one: broker CPU a delivery from 110 ns to 122 ns \(x 1\.11\)$/,
+    /^one: broker CPU a delivery from 110 ns to 122 ns \(x 1\.11; 1\.11 to 1\.11 in 1 starts\)$/,
   );
+});
+
+test('a commit is slower when every start of both says so, and the spread is shown', () => {
+  const start = (cpu: number): Results =>
+    resultsOf([
+      { pattern: 'one', variation: '', peer: 'base', rounds: [roundOf(1, 100)] },
+      { pattern: 'one', variation: '', peer: 'head', rounds: [roundOf(1, cpu)] },
+    ]);
+  const [unlucky] = compareCells([start(130), start(99), start(125)], 'base', 'head');
+  assert.equal(isSlower(unlucky, 1.1), false);
+  assert.match(unlucky.text, /x 1\.25; 0\.99 to 1\.30 in 3 starts/);
+  const [slower] = compareCells([start(130), start(111), start(125)], 'base', 'head');
+  assert.equal(isSlower(slower, 1.1), true);
 });
 
 test('peers go by name, by address and by command', () => {
