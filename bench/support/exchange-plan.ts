@@ -78,7 +78,7 @@ export function exchangePlan(
   for (let index = 0; index < subscribers && !isMesh; index++) {
     clients.push({ ...idleClient(receiverId(index)), subscribe });
   }
-  return { clients, publisherCount: publishers, ratePerSecond: 0, takesLatency: false };
+  return { clients, publisherCount: publishers, ratePerSecond: 0, latency: 'sampled' };
 }
 
 /** Pairs of a publisher and a subscriber with a topic of their own. */
@@ -102,6 +102,6 @@ export function pairsPlan(settings: BenchSettings, pairs: number, ratePerSecond:
     clients: clients.flat(),
     publisherCount: pairs,
     ratePerSecond,
-    takesLatency: ratePerSecond > 0,
+    latency: ratePerSecond > 0 ? 'each' : 'sampled',
   };
 }

@@ -43,8 +43,12 @@ export class FrameWriter {
     this.#isEmpty = plan.payloadBytes === 0;
   }
 
-  /** Makes the first `count` frames of the chunk the next messages. @returns their bytes. */
-  fill(count: number): number {
+  /**
+   * Makes the first `count` frames of the chunk the next messages.
+   * @param sentAt the time that they carry; 0: none but what stands there.
+   * @returns their bytes.
+   */
+  fill(count: number, sentAt = 0): number {
     const view = this.#view;
     const { length, payloadAt, packetIdAt } = this.format;
     const end = count * length;
@@ -54,6 +58,11 @@ export class FrameWriter {
     for (let at = payloadAt + SEQUENCE_AT; at < numbersEnd; at += length) {
       view.setInt32(at, sequence | 0, true);
       sequence++;
+    }
+    if (sentAt !== 0) {
+      for (let at = payloadAt + TIME_AT; at < numbersEnd; at += length) {
+        view.setFloat64(at, sentAt, true);
+      }
     }
     if (packetIdAt >= 0) {
       let packetId = this.#packetId;

@@ -32,6 +32,8 @@ export interface ClientHost {
   readonly readBuffer: ViewedBytes;
   readonly acks: AckBatch;
   readonly latency: LatencySink | null;
+  /** Only of some messages. */
+  readonly isSampled: boolean;
   /** Deliveries came in. */
   onDelivered(count: number): void;
   /** A publisher may send again. */
@@ -98,12 +100,18 @@ export class LoadClient {
       const format = frameFormat(receive);
       // How long a slow reader lets messages wait says nothing of the broker.
       const latency = plan.pauseMs > 0 ? null : host.latency;
-      this.#receiver = new Receiver(check, format, receive.qos, firstPublisher, latency);
+      const sampling = { latency, isSampled: host.isSampled };
+      this.#receiver = new Receiver(check, format, receive.qos, firstPublisher, sampling);
     }
   }
 
   get delivered(): number {
     return this.#receiver?.delivered ?? 0;
+  }
+
+  /** Messages are about to be published. */
+  beginPhase(): void {
+    this.#receiver?.beginPhase();
   }
 
   /** Bytes of payload in each message it receives. */

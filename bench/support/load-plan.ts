@@ -53,8 +53,11 @@ export interface LoadPlan {
   readonly publisherCount: number;
   /** Messages a second of all publishers together, one a write; 0: as fast as they can. */
   readonly ratePerSecond: number;
-  /** Messages carry the time at which they should have been sent, and receivers take latencies. */
-  readonly takesLatency: boolean;
+  /**
+   * Of which messages receivers take the latency: all carry the time at which they should have been
+   * sent. `sampled`, for loads that go as fast as they can: of one in some reads, its first.
+   */
+  readonly latency: 'none' | 'sampled' | 'each';
 }
 
 /** What one thread of the generator gets. */

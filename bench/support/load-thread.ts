@@ -61,7 +61,7 @@ export class LoadThread {
     this.#share = share;
     this.#progress = new Float64Array(share.progress, 16 * share.threadIndex, 2);
     this.#allProgress = new Float64Array(share.progress);
-    const isTimed = share.takesLatency;
+    const isTimed = share.latency !== 'none';
     const host = {
       host: share.host,
       port: share.port,
@@ -70,6 +70,7 @@ export class LoadThread {
       // An ack for each of the smallest packets that one read can bring, and for the one carried.
       acks: new AckBatch(READ_BUFFER_BYTES + 1_024),
       latency: isTimed ? { onLatency: (sentAt: number) => this.#onLatency(sentAt) } : null,
+      isSampled: share.latency === 'sampled',
       onDelivered: (count: number) => this.#onDelivered(count),
       onReady: (client: LoadClient) => this.#onReady(client),
     };
@@ -173,6 +174,7 @@ export class LoadThread {
   async #publish(messages: number, durationMs: number): Promise<Published> {
     const firstPublishAt = this.#publishers.length === 0 ? Number.POSITIVE_INFINITY : monotonicNs();
     this.#lateness.reset();
+    for (const client of this.#clients) client.beginPhase();
     this.#publishUntil = messages > 0 ? Number.POSITIVE_INFINITY : monotonicNs() + durationMs * 1e6;
     for (const client of this.#publishers) {
       client.sendUpTo = messages > 0 ? client.writer!.sent + messages : Number.POSITIVE_INFINITY;
@@ -223,7 +225,8 @@ export class LoadThread {
   /** One chunk of every client that may send; then the sockets are read. */
   #turn(): void {
     this.#isTurnDue = false;
-    const isOver = monotonicNs() >= this.#publishUntil;
+    const now = monotonicNs();
+    const isOver = now >= this.#publishUntil;
     if (!isOver && this.#outstanding() >= this.#share.ahead) {
       this.#hold();
       return;
@@ -231,6 +234,7 @@ export class LoadThread {
     const clients = this.#nextReady;
     this.#nextReady = this.#ready;
     this.#ready = clients;
+    const sentAt = this.#share.latency === 'sampled' ? now : 0;
     let due = 0;
     for (let at = 0; at < clients.length; at++) {
       const client = clients[at];
@@ -239,7 +243,7 @@ export class LoadThread {
       if (count === 0) continue;
       const writer = client.writer!;
       due += count * this.#share.receivers[client.plan.publish!.publisher];
-      if (client.write(writer.chunk, 0, writer.fill(count), true)) this.#onReady(client);
+      if (client.write(writer.chunk, 0, writer.fill(count, sentAt), true)) this.#onReady(client);
     }
     clients.length = 0;
     this.#progress[0] += due;

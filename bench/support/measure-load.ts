@@ -1,6 +1,7 @@
 /** Runs a load against a broker: warm-up, then the measured part on the same connections. */
 import { BenchError } from './bench-error.js';
 import type { BrokerUnderTest } from './broker-process.js';
+import { shown } from './format.js';
 import { Load, type Phase } from './load.js';
 import type { LoadPlan } from './load-plan.js';
 import { type Measure, type Round, summarize } from './results.js';
@@ -11,6 +12,8 @@ const GENERATOR_SHARE_MAX = 0.9;
 /** Messages at a set rate that go out later than this make the latencies doubtful. */
 const LATENESS_NS_MAX = 1_000_000;
 const PROGRESS_MS = 250;
+/** Steps of progress that a rate is taken over. */
+const RATE_STEPS = 4;
 
 /** What a suite has to work with. */
 export interface SuiteContext {
@@ -48,6 +51,20 @@ export class CpuSpan {
   }
 }
 
+/** Shows what was delivered so far, and how fast over the last second or so. */
+function progressOf(load: Load, progress: SuiteContext['progress']): () => void {
+  const seen: { readonly at: number; readonly delivered: number }[] = [];
+  return () => {
+    const now = { at: performance.now(), delivered: load.delivered };
+    seen.push(now);
+    const [first] = seen;
+    if (seen.length > RATE_STEPS) seen.shift();
+    const seconds = (now.at - first.at) / 1_000;
+    const rate = seconds > 0 ? (now.delivered - first.delivered) / seconds : 0;
+    progress(`${(now.delivered / 1e6).toFixed(2)} M delivered, ${shown(rate, 'perSecond')}`);
+  };
+}
+
 /** Opens a load, shows its progress while `body` runs, and closes it whatever happens. */
 export async function withLoad<T>(
   context: SuiteContext,
@@ -62,9 +79,7 @@ export async function withLoad<T>(
     stallMs: settings.stallMs,
     ahead: settings.ahead,
   });
-  const timer = setInterval(() => {
-    progress(`${(load.delivered / 1e6).toFixed(2)} M delivered`);
-  }, PROGRESS_MS);
+  const timer = setInterval(progressOf(load, progress), PROGRESS_MS);
   try {
     progress(`connecting ${plan.clients.length} clients`);
     return await body(load);
@@ -122,7 +137,8 @@ export function roundOf(
     const late = (lateness / 1e6).toFixed(1);
     warnings.push(`1 % of the messages went out more than ${late} ms late; latencies count it`);
   }
-  const hasBytes = settings.payloadBytes >= 1_024 || phase.latency !== null;
+  const isPaced = phase.lateness !== null;
+  const hasBytes = settings.payloadBytes >= 1_024 || isPaced;
   return {
     measures: [
       ...measured(MEASURE.deliveries, 'perSecond', phase.delivered / seconds),
@@ -143,6 +159,7 @@ export function roundOf(
       ...measured(MEASURE.generator, 'share', generatorShare),
     ],
     latency,
+    isPaced,
     faults: phase.faults,
     warnings,
   };

@@ -1,5 +1,5 @@
 /** Brokers to compare with: how each is started, and the settings that make it fair. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +80,15 @@ const AEDES: Peer = {
   },
 };
 
+const MOSQUITTO_MISSING =
+  "mosquitto is not installed: apt-get install mosquitto, or your system's way";
+
+function hasMosquitto(): boolean {
+  return mosquittoPath()
+    .split(':')
+    .some((folder) => existsSync(join(folder, 'mosquitto')));
+}
+
 /** Debian installs the broker where only root's path leads. */
 function mosquittoPath(): string {
   return `${processEnvironment().PATH ?? ''}:/usr/local/sbin:/usr/sbin`;
@@ -132,7 +141,8 @@ export function parsePeerCommand(text: string): Peer | undefined {
 
 /** Why a peer cannot be started here and what to do; null when nothing is known against it. */
 export function missing(peer: Peer): string | null {
-  if (peer.name !== 'aedes') return null;
+  if (peer === MOSQUITTO) return hasMosquitto() ? null : MOSQUITTO_MISSING;
+  if (peer !== AEDES) return null;
   return aedesUrl() === null
     ? 'aedes is not installed: npm install --prefix bench/peers, or npm install --no-save aedes'
     : null;

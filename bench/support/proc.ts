@@ -104,3 +104,14 @@ export function socketQueueBytes(serverPort: number): Map<number, number> {
   }
   return queued;
 }
+
+/** Descriptors that this process, and those it starts, may have open; Infinity if not known. */
+export function descriptorsMax(): number {
+  try {
+    const text = readFileSync('/proc/self/limits', 'latin1');
+    const limit = Number(/^Max open files +(\d+)/m.exec(text)?.[1]);
+    return Number.isFinite(limit) ? limit : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}

@@ -46,6 +46,16 @@ export interface LatencySink {
   onLatency(sentAt: number): void;
 }
 
+/** Whose latencies a receiver takes. */
+export interface Sampling {
+  readonly latency: LatencySink | null;
+  /** Of the first message of a read, and not of every read. */
+  readonly isSampled: boolean;
+}
+
+/** Every how many reads of a receiver the latency of a message is taken: it costs some messages. */
+const SAMPLE_READS = 4;
+
 /** Of one subscriber. */
 export class Receiver {
   /** Messages taken since the connection began. */
@@ -54,20 +64,29 @@ export class Receiver {
   readonly #format: FrameFormat;
   readonly #qos: 0 | 1 | 2;
   readonly #firstPublisher: number;
-  readonly #latency: LatencySink | null;
+  /** Takes the latency of every message. */
+  readonly #each: LatencySink | null;
+  readonly #sampled: LatencySink | null;
+  #reads = 0;
 
   constructor(
     check: SequenceCheck,
     format: FrameFormat,
     qos: 0 | 1 | 2,
     firstPublisher: number,
-    latency: LatencySink | null,
+    { latency, isSampled }: Sampling,
   ) {
     this.check = check;
     this.#format = format;
     this.#qos = qos;
     this.#firstPublisher = firstPublisher;
-    this.#latency = latency;
+    this.#each = isSampled ? null : latency;
+    this.#sampled = isSampled ? latency : null;
+  }
+
+  /** A phase begins: the latency of its first read is taken, however short it is. */
+  beginPhase(): void {
+    this.#reads = 0;
   }
 
   /**
@@ -96,11 +115,14 @@ export class Receiver {
         if (publisher >= 0) sequence = check.next[publisher - this.#firstPublisher];
       }
       if (packetIdAt >= 0) acks.add(ackByte, view.getUint16(at + packetIdAt, false));
-      if (this.#latency !== null) this.#latency.onLatency(view.getFloat64(payload + TIME_AT, true));
+      if (this.#each !== null) this.#each.onLatency(view.getFloat64(payload + TIME_AT, true));
       if (isSet) publisher = -1;
     }
     if (publisher >= 0) check.next[publisher - this.#firstPublisher] = sequence;
     this.delivered += (at - start) / length;
+    if (this.#sampled !== null && at > start && this.#reads++ % SAMPLE_READS === 0) {
+      this.#sampled.onLatency(view.getFloat64(start + payloadAt + TIME_AT, true));
+    }
     return at;
   }
 

@@ -21,9 +21,9 @@ function isWide(series: readonly Series[]): boolean {
   return values.length > 1 && Math.max(...values) / Math.min(...values) > LINEAR_RANGE_MAX;
 }
 
-/** Whether the load had a set rate: then there are latencies. */
+/** Whether the load had a set rate: then its latencies are what counts. */
 function isPaced({ rounds }: Cell): boolean {
-  return rounds.some(({ latency }) => latency !== null);
+  return rounds.some((round) => round.isPaced === true);
 }
 
 /** Bars of one measure, a group for each pattern; a broker and what a sweep set make a series. */
@@ -102,7 +102,7 @@ function typicalLatency({ rounds }: Cell): LatencySummary | null {
 
 /** How many of the messages took how long. */
 function latencyHistogram(cells: readonly Cell[]): string | null {
-  const some = cells.flatMap((cell) => {
+  const some = cells.filter(isPaced).flatMap((cell) => {
     const latency = typicalLatency(cell);
     const name = `${cell.peer} ${cell.pattern} ${cell.variation}`.trimEnd();
     return latency === null ? [] : [{ name, latency }];

@@ -40,6 +40,8 @@ export interface MemoryCurve {
 export interface Round {
   readonly measures: readonly Measure[];
   readonly latency: LatencySummary | null;
+  /** The load had a set rate: how much it delivers is no result, its latencies are. */
+  readonly isPaced?: boolean;
   /** Where a suite watches whether it grows. */
   readonly memory?: MemoryCurve;
   /** Not empty: the run has failed. */

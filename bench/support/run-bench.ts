@@ -4,6 +4,7 @@ import { BenchError } from './bench-error.js';
 import {
   type BrokerUnderTest,
   canPin,
+  isListening,
   pinGenerator,
   runningBroker,
   startBroker,
@@ -38,10 +39,13 @@ export interface BenchObserver {
   onCell(cell: Cell): void;
 }
 
-/** Starts, or finds, the broker of a peer. */
-function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<BrokerUnderTest> {
+/** Starts, or finds, the broker of a peer. @throws BenchError when there is none. */
+async function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<BrokerUnderTest> {
   if (peer.kind === 'started') return startBroker(peer.name, peer.how, workers, pin);
-  return Promise.resolve(runningBroker(peer.name, peer.host, peer.port, peer.pid));
+  if (!(await isListening(peer.port, peer.host))) {
+    throw new BenchError(`nothing takes connections at ${peer.host}:${peer.port}: is it running?`);
+  }
+  return runningBroker(peer.name, peer.host, peer.port, peer.pid);
 }
 
 /**

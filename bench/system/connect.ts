@@ -25,7 +25,7 @@ function plan(clients: number): LoadPlan {
     clients: Array.from({ length: clients }, (_, index) => idleClient(id(index))),
     publisherCount: 0,
     ratePerSecond: 0,
-    takesLatency: false,
+    latency: 'none',
   };
 }
 
@@ -78,6 +78,7 @@ async function run(context: SuiteContext): Promise<Round> {
 
 export const connect: Suite = {
   name: 'connect',
+  connections: ({ clients }) => clients || CLIENTS,
   summary: '5,000 connections (--clients): how many a second, and the memory of an idle one',
   run,
 };

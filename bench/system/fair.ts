@@ -110,6 +110,7 @@ async function measurePair(context: SuiteContext, load: Load, name: string): Pro
       ...measured(MEASURE.peak, 'bytes', broker.peakBytes()),
     ],
     latency,
+    isPaced: true,
     faults: [...(warmup?.faults ?? []), ...phase.faults],
     warnings: outcome.warnings,
   };
@@ -117,6 +118,7 @@ async function measurePair(context: SuiteContext, load: Load, name: string): Pro
 
 export const fair: Suite = {
   name: 'fair',
+  connections: ({ clients }) => (clients || 20) + 3,
   summary:
     'a pair of 100 messages a second of QoS 1 beside each flood (--floods): its latency, and ' +
     'what the flood got through',

@@ -7,6 +7,7 @@ const CLIENTS = 20;
 
 export const mesh: Suite = {
   name: 'mesh',
+  connections: ({ clients }) => clients || CLIENTS,
   summary: '20 clients (--clients), all publish and all subscribe',
   run(context) {
     const { settings } = context;

@@ -54,7 +54,7 @@ function plan(context: SuiteContext): LoadPlan {
       clients.push({ ...idleClient(id(clients.length)), subscribe, stayMs: VISIT_MS });
     }
   }
-  return { clients, publisherCount: pairs, ratePerSecond: settings.rate, takesLatency: true };
+  return { clients, publisherCount: pairs, ratePerSecond: settings.rate, latency: 'each' };
 }
 
 async function run(context: SuiteContext): Promise<Round> {
@@ -78,6 +78,7 @@ async function run(context: SuiteContext): Promise<Round> {
 
 export const mixed: Suite = {
   name: 'mixed',
+  connections: ({ clients }) => 3 * (clients || PAIRS),
   summary:
     '60 pairs (--clients) of every QoS, 16 B to 64 KiB, at 20,000 messages a second (--rate), ' +
     'with slow readers and clients that come and go',

@@ -9,6 +9,7 @@ const PAIRS = 200;
 
 export const paced: Suite = {
   name: 'paced',
+  connections: ({ clients }) => 2 * (clients || PAIRS),
   summary: '200 pairs (--clients), one message a packet, 20,000 a second in all (--rate)',
   run(context) {
     const settings = { ...context.settings, batch: 1 };

@@ -7,6 +7,7 @@ const PAIRS = 100;
 
 export const pairs: Suite = {
   name: 'pairs',
+  connections: ({ clients }) => 2 * (clients || PAIRS),
   summary: '100 pairs (--clients), each with a topic of its own',
   run(context) {
     const { settings } = context;

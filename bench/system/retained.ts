@@ -14,7 +14,7 @@ import type { Round } from '../support/results.js';
 import type { Suite } from './suite.js';
 
 const SUBSCRIBERS = 10;
-const NO_PACE = { ratePerSecond: 0, takesLatency: false } as const;
+const NO_PACE = { ratePerSecond: 0, latency: 'none' } as const;
 
 /** One client that retains a message on each topic; no payload takes them away again. */
 function retaining(context: SuiteContext, payloadBytes: number): LoadPlan {
@@ -80,6 +80,7 @@ function run(context: SuiteContext): Promise<Round> {
 
 export const retained: Suite = {
   name: 'retained',
+  connections: ({ clients }) => (clients || SUBSCRIBERS) + 1,
   summary: '100,000 retained messages (--count) replayed to each of 10 new subscribers (--clients)',
   run,
 };

@@ -46,7 +46,7 @@ function holders(from: number, to: number): LoadPlan {
     clients: clients.filter(({ subscribe: { filters } }) => filters.to > filters.from),
     publisherCount: 0,
     ratePerSecond: 0,
-    takesLatency: false,
+    latency: 'none',
   };
 }
 
@@ -107,6 +107,8 @@ async function run(context: SuiteContext): Promise<Round> {
 
 export const subscribe: Suite = {
   name: 'subscribe',
+  connections: ({ count }) =>
+    HOLDERS_MIN + Math.ceil(count / SETTINGS.maxSubscriptions.default) + 3,
   summary:
     '100,000 filters (--count), a tenth with wildcards: how many a second, the memory of one, ' +
     'and what publishing costs beside them',

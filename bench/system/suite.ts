@@ -17,6 +17,8 @@ export interface Suite {
     readonly label: string;
     readonly settings: Partial<BenchSettings>;
   }[];
+  /** Connections that are open at once with these settings, or a few more. */
+  connections(settings: BenchSettings): number;
   /** Measures the broker once. */
   run(context: SuiteContext): Promise<Round>;
 }

@@ -1,5 +1,7 @@
 /** `surgemq bench`: measures a broker, and compares it with others. */
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { endBrokersOnSignals } from '../../bench/support/broker-process.js';
 import {
   missing,
@@ -9,6 +11,7 @@ import {
   parsePeer,
   parsePeerCommand,
 } from '../../bench/support/peers.js';
+import { descriptorsMax } from '../../bench/support/proc.js';
 import { mainChart } from '../../bench/support/report-charts.js';
 import { reportHtml } from '../../bench/support/report-html.js';
 import { reportText } from '../../bench/support/report-text.js';
@@ -21,11 +24,16 @@ import {
 } from '../../bench/support/settings.js';
 import { SUITES } from '../../bench/system/suites.js';
 import { processEnvironment } from '../base/config.js';
+import { errorCode } from '../base/error-code.js';
 import { ConfigError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import { type Flag, flagsHelp, splitArgs, UsageError } from './args.js';
 
 const COMPARE = 'compare';
+/** Where progress is lines: how often one is written. */
+const PROGRESS_LINE_MS = 1_000;
+/** Descriptors of a process beside its connections: files, pipes, threads. */
+const DESCRIPTORS_BESIDE = 100;
 /** Rounds of a comparison unless the settings say how many. */
 const COMPARE_DEFAULTS = { [BENCH_SETTINGS.rounds.environment]: '3' };
 
@@ -90,10 +98,9 @@ function readWords(
   const peers: Peer[] = [];
   for (const word of words.slice(1)) {
     const peer = parsePeer(word);
-    const reason = peer === undefined ? `${word} is no broker known here` : missing(peer);
-    if (reason !== null) {
-      faults.push(peer === undefined ? `${reason}${didYouMean(word, NAMED_PEERS.keys())}` : reason);
-    } else if (peer !== undefined && peer !== OURS) {
+    if (peer === undefined) {
+      faults.push(`${word} is no broker known here${didYouMean(word, NAMED_PEERS.keys())}`);
+    } else if (peer !== OURS) {
       peers.push(peer);
     }
   }
@@ -187,7 +194,9 @@ function readRequest(args: readonly string[]): Request {
       faults.push(`${pattern} is no pattern${didYouMean(pattern, [...SUITES.keys(), COMPARE])}`);
     }
     const peers = allPeers(settings, words.peers, commands);
-    if (faults.length === 0) return { patterns, peers, variations, warnings };
+    if (faults.length === 0) faults.push(...findObstacles({ patterns, peers, variations }));
+    const all = [...warnings, ...variations.flatMap((one) => pinWarnings(one.settings))];
+    if (faults.length === 0) return { patterns, peers, variations, warnings: [...new Set(all)] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     faults.push(...error.faults);
@@ -195,13 +204,71 @@ function readRequest(args: readonly string[]): Request {
   throw new UsageError(faults);
 }
 
-/** A line on a terminal that is written over; nothing elsewhere. */
+/** A line on a terminal that is written over; elsewhere, such as in a pipe, a line a second. */
 function observer(): BenchObserver {
   const { stderr } = process;
+  if (stderr.isTTY) {
+    const progress = (text: string): void => {
+      stderr.write(`\r\u001b[2K${text.slice(0, (stderr.columns ?? 80) - 1)}`);
+    };
+    return { progress, onCell: () => progress('') };
+  }
+  let saidAt = performance.now();
   const progress = (text: string): void => {
-    if (stderr.isTTY) stderr.write(`\r\u001b[2K${text.slice(0, (stderr.columns ?? 80) - 1)}`);
+    if (performance.now() - saidAt < PROGRESS_LINE_MS) return;
+    saidAt = performance.now();
+    stderr.write(`${text}\n`);
   };
-  return { progress, onCell: () => progress('') };
+  return { progress, onCell: () => {} };
+}
+
+/** Why a file cannot be written when the run is over; null when nothing is known against it. */
+function unwritable(flag: string, file: string): string | null {
+  if (file === '') return null;
+  const folder = dirname(resolve(file));
+  try {
+    if (existsSync(file)) {
+      if (statSync(file).isDirectory()) return `--${flag} ${file} is a folder`;
+      accessSync(file, constants.W_OK);
+    } else {
+      if (!statSync(folder).isDirectory()) return `--${flag} ${file}: ${folder} is no folder`;
+      accessSync(folder, constants.W_OK);
+    }
+    return null;
+  } catch (error) {
+    const isAbsent = errorCode(error) === 'ENOENT';
+    const why = isAbsent ? `there is no folder ${folder}` : 'no permission';
+    return `--${flag} ${file} cannot be written: ${why}`;
+  }
+}
+
+/** What a run would fail by at its end, or that would spoil it, seen beforehand. */
+function findObstacles({ patterns, peers, variations }: Omit<Request, 'warnings'>): string[] {
+  const { json, html, svg } = variations[0].settings;
+  const files = [unwritable('json', json), unwritable('html', html), unwritable('svg', svg)];
+  const descriptors = descriptorsMax();
+  const connections = variations.flatMap(({ settings }) =>
+    patterns.map((pattern) => {
+      const needed = SUITES.get(pattern)!.connections(settings) + DESCRIPTORS_BESIDE;
+      return needed <= descriptors
+        ? null
+        : `${pattern} needs ${needed} descriptors, and a process may have ${descriptors} here: ` +
+            'raise them with ulimit -n, or lower --clients';
+    }),
+  );
+  const all = [...files, ...peers.map(missing), ...connections];
+  return [...new Set(all.filter((text) => text !== null))];
+}
+
+/** Says when broker and generator, kept on cores of their own, have to share some. */
+function pinWarnings({ pin, workers, loadThreads }: BenchSettings): string[] {
+  const cores = availableParallelism();
+  const shared = Math.min(workers, cores) + Math.min(loadThreads, cores) - cores;
+  if (!pin || shared <= 0) return [];
+  return [
+    `--pin: ${workers} workers and ${loadThreads} load threads share ${shared} of ${cores} ` +
+      'cores: what the generator takes there the broker lacks',
+  ];
 }
 
 /** Writes the files that were asked for. */

@@ -35,6 +35,7 @@ function roundOf(deliveries: number, cpu: number, p99 = 0): Round {
       { name: 'broker CPU a delivery', unit: 'nanoseconds', value: cpu },
     ],
     latency: p99 === 0 ? null : latency,
+    isPaced: p99 !== 0,
     faults: [],
     warnings: [],
   };

@@ -42,6 +42,7 @@ for (const [pattern, { fan, qosLevels }] of Object.entries(PATTERNS)) {
       assert.equal(Math.round(ratio * 1_000), fan * 1_000);
       assert.ok(measure(cell, 'broker CPU a delivery') >= 0);
       assert.ok(measure(cell, 'peak memory') > 0);
+      assert.ok(measure(cell, 'p50') > 0 && measure(cell, 'p99') <= measure(cell, 'max'));
     });
   }
 }

@@ -54,6 +54,7 @@ test('the end of its former connection is not taken for the end of the one after
     readBuffer: viewedBytes(1_024),
     acks: new AckBatch(1_024),
     latency: null,
+    isSampled: false,
     onDelivered() {},
     onReady() {},
   };
@@ -74,7 +75,7 @@ test('a visit that fails while others publish is reported by its phase', async (
     clients,
     publisherCount: 0,
     ratePerSecond: 0,
-    takesLatency: false,
+    latency: 'none',
     host: '127.0.0.1',
     port: broker.port,
     stallMs: 10_000,
