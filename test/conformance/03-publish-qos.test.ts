@@ -176,6 +176,27 @@ describeTheme('publish', (theme) => {
     assert.deepEqual(payloads, ['0', '1', '2', '3']);
   });
 
+  // [MQTT-4.3.2-2]: where a run is handled as one, too.
+  test('a packet id again and again in one write is a message and a PUBACK each time', async () => {
+    const subscriber = await theme.broker.client({ clientId: unique('again') });
+    const publisher = await theme.broker.client({ clientId: unique('again') });
+    const topic = unique('again');
+    await subscriber.subscribe([topic, 1]);
+    const count = 200;
+    publisher.raw.send(
+      ...numbers(1, count).map((payload, n) =>
+        publish({ topic, payload, qos: 1, packetId: 7 + (n % 2), dup: n % 3 === 0 }),
+      ),
+    );
+    await publisher.until(() => publisher.acks.length >= count, 'all PUBACKs');
+    assert.deepEqual(
+      publisher.acks.map(({ packetId }) => packetId),
+      numbers(1, count).map((_, n) => 7 + (n % 2)),
+    );
+    const received = (await subscriber.nextMessages(count)).map((message) => message.payload);
+    assert.deepEqual(received, numbers(1, count));
+  });
+
   // [MQTT-4.3.3-2]
   test('PUBREL for an unknown packet id is answered by PUBCOMP', async () => {
     const publisher = await theme.broker.client({ clientId: unique('pubrel') });
