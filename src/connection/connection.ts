@@ -8,6 +8,7 @@ import {
   LINGER_MS,
   PIPELINED_BYTES_MAX,
   READ_HEADROOM_BYTES,
+  RECENT_ROUTES,
   SUBSCRIBE_BYTES_PER_TURN,
   SUBSCRIBE_FRAMES_PER_TURN,
   SWEEP_MS,
@@ -84,6 +85,9 @@ export class Connection implements FrameSink, Publisher {
   readSerial = 0;
   /** The question to the authenticator while it has not answered. */
   authentication: Authentication | null = null;
+  /** Routes before `lastRoute`, in a ring; made by the first client that has two topics. */
+  #olderRoutes: Route[] | null = null;
+  #routeChanges = 0;
   #pauses = 0;
   /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
   #hasEnded = false;
@@ -272,6 +276,24 @@ export class Connection implements FrameSink, Publisher {
     this.socket.resume();
   }
 
+  /** The next run goes another way than the last. */
+  changeRoute(route: Route): void {
+    const last = this.lastRoute;
+    this.lastRoute = route;
+    if (last === null) return;
+    this.#olderRoutes ??= [];
+    this.#olderRoutes[this.#routeChanges++ % RECENT_ROUTES] = last;
+  }
+
+  recentRoutes(): readonly Route[] {
+    const { lastRoute } = this;
+    if (lastRoute === null) return [];
+    const older = (this.#olderRoutes ?? []).filter(
+      ({ topicKey }) => topicKey !== lastRoute.topicKey,
+    );
+    return [lastRoute, ...older];
+  }
+
   /** Slows this publisher down, or lets it go on: see shard/backpressure.ts. */
   slowDown(how: Slowdown, shards: number): void {
     if (how === Slowdown.stopReading) {
@@ -320,6 +342,7 @@ export class Connection implements FrameSink, Publisher {
     this.outbox.close();
     this.#gather = null;
     this.lastRoute = null;
+    this.#olderRoutes = null;
     this.session = null;
     this.will = null;
     this.ackHold = null;

@@ -29,7 +29,7 @@ export function handlePublishRun(
   let route = connection.lastRoute;
   if (route === null || !routes.isFresh(route) || !route.isTopic(buffer, topicStart, topicLength)) {
     route = routes.find(buffer, topicStart, topicLength);
-    connection.lastRoute = route;
+    connection.changeRoute(route);
   }
   const qos = (header >> 1) & 3;
   counters.add(Counter.publishReceivedQos0 + qos, count);

@@ -7,9 +7,15 @@
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { CloseReason } from '../base/errors.js';
-import { OUTBOX_CHUNK_BYTES, PIN_BYTES_MIN, SCRATCH_BYTES } from '../base/limits.js';
+import {
+  KEEPS_UP_AFTER_MS,
+  LAGGING_AFTER_MS,
+  OUTBOX_CHUNK_BYTES,
+  PIN_BYTES_MIN,
+  SCRATCH_BYTES,
+} from '../base/limits.js';
 import type { ArenaBlock, TurnArena } from '../router/turn-arena.js';
-import type { Outlet, Session } from '../sessions/session.js';
+import { Lag, type Outlet, type Session } from '../sessions/session.js';
 
 /** What an outbox needs of its shard. */
 export interface OutboxHost {
@@ -50,12 +56,17 @@ interface Chunk {
 export class Outbox implements Outlet {
   isHeavy = false;
   isOverfull = false;
+  lag: Lag = Lag.none;
   isStalled = false;
   /** Publishers paused for it, as the shard notes them; made by the first. */
   feeders: Set<number> | null = null;
   /** When its client last took bytes or acknowledged, while it is heavy; coarse milliseconds. */
   progressAt = 0;
   session: Session | null = null;
+  /** When it became heavy, and when it was last known to lag. */
+  #heavySince = 0;
+  #laggedAt = Number.NEGATIVE_INFINITY;
+  readonly #openedAt: number;
   readonly #host: OutboxHost;
   readonly #owner: OutboxOwner;
   readonly #socket: Socket;
@@ -79,6 +90,7 @@ export class Outbox implements Outlet {
     this.#owner = owner;
     this.#socket = socket;
     this.#descriptor = descriptor;
+    this.#openedAt = host.now;
   }
 
   /** Bytes that wait for the socket. */
@@ -89,6 +101,12 @@ export class Outbox implements Outlet {
   /** True while the socket takes no more. */
   get isBlocked(): boolean {
     return this.#pendingBytes > 0;
+  }
+
+  get keepsUp(): boolean {
+    // One that has just come has kept up with nothing yet.
+    const since = Math.max(this.#laggedAt, this.#openedAt - KEEPS_UP_AFTER_MS / 2);
+    return !this.isHeavy && performance.now() - since > KEEPS_UP_AFTER_MS;
   }
 
   append(start: number, end: number): void {
@@ -202,6 +220,14 @@ export class Outbox implements Outlet {
     if (this.isHeavy) this.#relieve();
   }
 
+  /** A look at one that is heavy: when it begins to lag, its publishers are asked anew. */
+  checkLag(): void {
+    const isLong = performance.now() - this.#heavySince >= LAGGING_AFTER_MS;
+    if (this.lag !== Lag.none || this.isStalled || !isLong) return;
+    this.lag = Lag.turned;
+    this.#host.onRelieved(this);
+  }
+
   /** It has not moved for too long: from now on its publishers do not wait for it. */
   stall(): void {
     this.isStalled = true;
@@ -277,6 +303,9 @@ export class Outbox implements Outlet {
     if (!this.isHeavy) {
       if (load <= this.#host.outboxBytes) return;
       this.isHeavy = true;
+      this.#heavySince = performance.now();
+      const hasLagged = this.#heavySince - this.#laggedAt < KEEPS_UP_AFTER_MS;
+      this.lag = hasLagged ? Lag.known : Lag.none;
       this.progressAt = this.#host.now;
       this.#host.onHeavy(this);
     } else if (load <= this.#host.outboxBytes >> 1) {
@@ -286,8 +315,11 @@ export class Outbox implements Outlet {
 
   #relieve(): void {
     this.isHeavy = false;
+    const now = performance.now();
+    if (now - this.#heavySince >= LAGGING_AFTER_MS) this.#laggedAt = now;
     this.isStalled = false;
     this.isOverfull = false;
+    this.lag = Lag.none;
     this.#host.onRelieved(this);
   }
 }

@@ -16,7 +16,9 @@ export const RecordKind = {
   /** The same words: the interest change that this shard has applied, with all before it. */
   interestConfirmed: 3,
   /**
-   * Word 0: connection id of a publisher that feeds an outbox over its mark; word 1: a Slowdown.
+   * Word 0: connection id of a publisher that feeds an outbox over its mark; word 1: a Slowdown,
+   * plus 4 when that outbox lags, plus 8 when it kept up until now.
+   * How long it waits is up to its shard.
    */
   slowDown: 4,
   /** The same words: it may go on. */
@@ -44,6 +46,10 @@ export const RecordKind = {
   handoverCutDone: 12,
   /** Body: SessionSnapshot. Words: claim. */
   handoverSession: 13,
+  /** Body: topic key (latin1). Word 0: connection id of a publisher of the asking shard. */
+  readersQuery: 20,
+  /** Word 0: the same id. A reader of that topic keeps up here; no answer means that none does. */
+  readersKeepUp: 21,
 } as const;
 
 /** Filters in which the sending shard became interested or lost interest, in that order. */

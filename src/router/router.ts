@@ -8,11 +8,12 @@ import { Counter } from '../base/counters.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
-import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
+import { ALL_SOURCES, Lag, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { RetainedStore } from './retained-store.js';
 import type { Route, RouteCache } from './route.js';
+import { Impatience } from './slowdown.js';
 import type { TurnArena } from './turn-arena.js';
 
 const QOS_SHIFT = 1;
@@ -24,12 +25,17 @@ const PUBLISH_QOS0 = 0x30;
  * the retained message, which gets the run for its store alone.
  */
 const OWNER_STORES_ONLY = 0x1_0000;
+/** Where its publisher's Impatience stands there. */
+const IMPATIENCE_SHIFT = 17;
+const IMPATIENCE_BITS = 3;
 
 /** Publisher id of messages that no connection waits for: wills, the embedding program's. */
 export const NO_PUBLISHER = 0;
 
 /** Told when a run reached an outlet that is over its mark, so that its publisher can be paused. */
 export interface PressureSink {
+  /** Publishers here that do not wait for slow readers. */
+  readonly impatient: ReadonlyMap<number, Impatience>;
   onFed(outlet: Outlet, source: number, publisherId: number, qos: number): void;
 }
 
@@ -56,6 +62,8 @@ export class Router {
   readonly #pressure: PressureSink;
   readonly #counters: Counters;
   readonly #clock: RouterParts['clock'];
+  /** Of the publisher of the run that is being delivered. */
+  #impatience: Impatience = Impatience.none;
   /** The run that is being delivered lies in shared memory. */
   #isFromRing = false;
   /**
@@ -92,13 +100,15 @@ export class Router {
     count: number,
   ): void {
     let shardMask = route.shardMask;
-    let flags = 0;
+    const { impatient } = this.#pressure;
+    const impatience = impatient.size > 0 ? (impatient.get(publisherId) ?? 0) : 0;
+    let flags = impatience << IMPATIENCE_SHIFT;
     if ((header & RETAIN) !== 0) {
       if (route.retainedOwner === this.#shardIndex) {
         this.#retained.store(route.topicKey, buffer, start, end, header);
       } else {
         const owner = 1 << route.retainedOwner;
-        if ((shardMask & owner) === 0) flags = OWNER_STORES_ONLY;
+        if ((shardMask & owner) === 0) flags |= OWNER_STORES_ONLY;
         shardMask |= owner;
       }
     }
@@ -118,6 +128,7 @@ export class Router {
       );
     }
     if (route.subscribers.length !== 0) {
+      this.#impatience = impatience;
       this.#deliver(this.#shardIndex, publisherId, route, buffer, start, end, header, count);
     }
   }
@@ -152,6 +163,7 @@ export class Router {
       if ((word1 & OWNER_STORES_ONLY) !== 0) return;
     }
     if (route.subscribers.length !== 0) {
+      this.#impatience = ((word1 >>> IMPATIENCE_SHIFT) & IMPATIENCE_BITS) as Impatience;
       this.#deliver(source, publisherId, route, buffer, start, end, header, count);
     }
   }
@@ -237,13 +249,19 @@ export class Router {
 
   /** @returns false when they were dropped. */
   #deliverBytes(outlet: Outlet, at: number, atEnd: number, count: number): boolean {
-    if (outlet.isStalled) {
+    if (outlet.isStalled || (this.#impatience !== 0 && !this.#isWaitedFor(outlet))) {
       this.#counters.add(Counter.droppedSlowConsumer, count);
       return false;
     }
     outlet.append(at, atEnd);
     this.#counters.add(Counter.messagesDelivered, count);
     return true;
+  }
+
+  /** Whether the publisher waits when this outlet is over its mark. */
+  #isWaitedFor(outlet: Outlet): boolean {
+    if (this.#impatience === Impatience.none || !outlet.isHeavy) return true;
+    return this.#impatience === Impatience.withLagging && outlet.lag === Lag.none;
   }
 
   /**
@@ -286,7 +304,12 @@ export class Router {
    * @returns false when the last of it were dropped.
    */
   #deliverRun(session: Session, run: Run, qos: 1 | 2): boolean {
-    const dropped = session.enqueue(run, qos, false);
+    const dropped = session.enqueue(
+      run,
+      qos,
+      false,
+      session.outlet !== null && this.#isWaitedFor(session.outlet),
+    );
     this.#counters.add(Counter.messagesDelivered, run.count - dropped);
     if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
     const { outlet } = session;

@@ -12,6 +12,16 @@ const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
 /** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
 export const ALL_SOURCES = -1;
 
+/** Whether a reader that is behind lags, which is more than to be behind for a moment. */
+export const Lag = {
+  none: 0,
+  /** It has been behind for long. */
+  turned: 1,
+  /** It was so before, and has not kept up for long since. */
+  known: 2,
+} as const;
+export type Lag = (typeof Lag)[keyof typeof Lag];
+
 /**
  * Where a connected session's bytes leave. The router knows a connection only as this; the
  * connection layer's Outbox is its one implementation.
@@ -27,6 +37,10 @@ export interface Outlet {
   readonly isHeavy: boolean;
   /** Holds many times that: withholding acks from its publishers was not enough. */
   readonly isOverfull: boolean;
+  /** Of one that is heavy: whether it lags. */
+  readonly lag: Lag;
+  /** It is not heavy, and has not lagged for a while. */
+  readonly keepsUp: boolean;
   /** Publishers slowed down for it: kept by the shard's back-pressure. */
   feeders: Set<number> | null;
   /** Adds bytes [start, end) of the turn's arena. */
@@ -150,13 +164,14 @@ export class Session {
 
   /**
    * Queues a run for delivery at QoS `qos`.
+   * @param isPaced whether its publisher waits while this session's client falls behind.
    * @returns how many of its messages were dropped because a bound of the queue was reached.
    */
-  enqueue(run: Run, qos: 1 | 2, retain: boolean): number {
+  enqueue(run: Run, qos: 1 | 2, retain: boolean, isPaced = true): number {
     const { outlet } = this;
     const isConnected = outlet !== null;
-    const isPaced = outlet !== null && !outlet.isStalled;
-    const dropped = this.openWindow().enqueue(run, qos, retain, isConnected, isPaced);
+    const isSlowedFor = isPaced && outlet !== null && !outlet.isStalled;
+    const dropped = this.openWindow().enqueue(run, qos, retain, isConnected, isSlowedFor);
     if (outlet === null) this.#absentQueues.queuedMessages += run.count - dropped;
     else outlet.wake();
     return dropped;

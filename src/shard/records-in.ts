@@ -4,7 +4,7 @@ import { RecordError } from '../base/errors.js';
 import { unpackInterestChange } from '../router/interest.js';
 import type { RecordHandler } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
-import { Slowdown } from '../router/slowdown.js';
+import { askFor } from './backpressure.js';
 import type { Shard } from './shard.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -42,10 +42,13 @@ export class ShardRecords implements RecordHandler {
         return;
       case RecordKind.slowDown:
       case RecordKind.goOn:
-        if (word1 !== Slowdown.holdAcks && word1 !== Slowdown.stopReading) {
-          throw new RecordError(`no way to slow down is ${word1}`);
-        }
-        shard.backpressure.slowDown(from, word0, word1, kind === RecordKind.slowDown);
+        askFor(shard.patience, from, word0, word1, kind === RecordKind.slowDown);
+        return;
+      case RecordKind.readersQuery:
+        shard.patience.onReadersQuery(from, word0, buffer.toString('latin1', start, end));
+        return;
+      case RecordKind.readersKeepUp:
+        shard.patience.onReadersKeepUp(word0);
         return;
       case RecordKind.retainedQuery:
         shard.replays.onQuery(from, word0, buffer.toString('latin1', start, end));

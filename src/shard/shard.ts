@@ -39,6 +39,7 @@ import { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
 import { LoopDelay } from './loop-delay.js';
 import { MemoryGuard } from './memory-guard.js';
+import { Patience } from './patience.js';
 import { PrimaryLine } from './primary-line.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
@@ -74,6 +75,7 @@ export class Shard implements ConnectionHost {
   readonly interest: Interest;
   readonly topics: TopicsProvider<Session, RetainedMessage>;
   readonly replays: RetainedReplays;
+  readonly patience: Patience;
   readonly backpressure: Backpressure;
   readonly memory: MemoryGuard;
   readonly registry: SessionRegistry;
@@ -119,7 +121,8 @@ export class Shard implements ConnectionHost {
       onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
     });
     this.arena = this.turn.arena;
-    this.backpressure = new Backpressure(shardIndex, this.link, (id) => this.connections.get(id));
+    this.patience = this.#makePatience(shardIndex);
+    this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
     this.memory = new MemoryGuard(config, this.counters, this.line);
     const share = retainedShare(config, shardCount);
     const retained = new RetainedStore(providers.topics, this.counters, share, this.memory);
@@ -267,7 +270,7 @@ export class Shard implements ConnectionHost {
 
   onGone(connection: Connection): void {
     this.connections.delete(connection.id);
-    this.backpressure.forget(connection.id);
+    this.patience.forget(connection.id);
     this.counters.add(Counter.connectionsOpen, -1);
   }
 
@@ -301,6 +304,7 @@ export class Shard implements ConnectionHost {
     this.routes.invalidateAll();
     this.interest.dropPeer(index);
     this.backpressure.dropPeer(index);
+    this.patience.dropPeer(index);
     this.takeover.dropPeer(index);
     this.replays.dropPeer(index);
     this.turn.schedule();
@@ -332,6 +336,15 @@ export class Shard implements ConnectionHost {
   #parts(shardIndex: number) {
     const { routes, arena, link, counters, line } = this;
     return { shardIndex, routes, arena, link, counters, line };
+  }
+
+  #makePatience(shardIndex: number): Patience {
+    return new Patience({
+      ...this.#parts(shardIndex),
+      publishers: (id) => this.connections.get(id),
+      clock: () => performance.now(),
+      schedule: () => this.turn.schedule(),
+    });
   }
 
   #adopt(socket: Socket, descriptor: number): Connection {

@@ -52,6 +52,7 @@ export class Sweeper {
     counters.set(Counter.inflightMessages, inflight + absentQueues.inflightMessages);
     counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
     this.#checkReaders(now);
+    this.#shard.patience.onTick();
     this.#checkRetained(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
@@ -92,6 +93,7 @@ export class Sweeper {
         outbox.closeConnection(CloseReason.unresponsive);
         continue;
       }
+      outbox.checkLag();
       if (outbox.isStalled || now - outbox.progressAt <= config.slowConsumerTimeoutMs) continue;
       const clientId = outbox.session?.clientId;
       const { pendingBytes } = outbox;

@@ -3,9 +3,10 @@ import { beforeEach, describe, test } from 'node:test';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { NO_PUBLISHER } from '../../../src/router/router.js';
-import { Slowdown } from '../../../src/router/slowdown.js';
-import type { Outlet } from '../../../src/sessions/session.js';
+import type { Slowdown } from '../../../src/router/slowdown.js';
+import { Lag, type Outlet } from '../../../src/sessions/session.js';
 import { Backpressure } from '../../../src/shard/backpressure.js';
+import type { Patience } from '../../../src/shard/patience.js';
 
 const HERE = 1;
 
@@ -13,6 +14,7 @@ const HERE = 1;
 interface TestOutlet extends Outlet {
   isStalled: boolean;
   isOverfull: boolean;
+  lag: Lag;
 }
 
 function outlet(): TestOutlet {
@@ -22,6 +24,8 @@ function outlet(): TestOutlet {
     isHeavy: true,
     isOverfull: false,
     feeders: null,
+    lag: Lag.none,
+    keepsUp: false,
     append() {},
     wake() {},
     closeConnection() {},
@@ -30,25 +34,27 @@ function outlet(): TestOutlet {
 
 describe('back-pressure', () => {
   let pressure: Backpressure;
-  /** What publishers of this shard were told: `id how shards`. */
+  /** What publishers of this shard were told: `on|off id how`. */
   let told: string[];
   /** What was sent to other shards: `on|off shard id how`. */
   let sent: string[];
-  let isGone: boolean;
 
   beforeEach(() => {
     told = [];
     sent = [];
-    isGone = false;
     const send = (kind: number, mask: number, id: number, how: number) => {
       const word = kind === RecordKind.slowDown ? 'on' : 'off';
       sent.push(`${word} ${31 - Math.clz32(mask)} ${id} ${how}`);
     };
-    const publisher = (id: number) => ({
-      slowDown: (how: Slowdown, shards: number) => void told.push(`${id} ${how} ${shards}`),
-    });
-    const find = (id: number) => (isGone ? undefined : publisher(id));
-    pressure = new Backpressure(HERE, { send } as unknown as PeerLink, find);
+    const patience = {
+      impatient: new Map(),
+      slowDown(from: number, id: number, how: Slowdown, lag: Lag, isOn: boolean) {
+        assert.equal(from, HERE);
+        told.push(`${isOn ? 'on' : 'off'} ${id} ${how}${lag === Lag.none ? '' : ` lag ${lag}`}`);
+      },
+    };
+    const link = { send } as unknown as PeerLink;
+    pressure = new Backpressure(HERE, link, patience as unknown as Patience);
   });
 
   test('stops reading from publishers of QoS 0 and withholds acks of the others', () => {
@@ -56,9 +62,9 @@ describe('back-pressure', () => {
     pressure.onFed(reader, HERE, 5, 0);
     pressure.onFed(reader, HERE, 6, 1);
     pressure.onFed(reader, HERE, 7, 2);
-    assert.deepEqual(told, ['5 2 2', '6 1 2', '7 1 2']);
+    assert.deepEqual(told, ['on 5 2', 'on 6 1', 'on 7 1']);
     pressure.relieve(reader);
-    assert.deepEqual(told.slice(3), ['5 2 0', '6 1 0', '7 1 0']);
+    assert.deepEqual(told.slice(3), ['off 5 2', 'off 6 1', 'off 7 1']);
     assert.equal(reader.feeders, null);
   });
 
@@ -67,18 +73,26 @@ describe('back-pressure', () => {
     pressure.onFed(reader, HERE, 6, 1);
     reader.isOverfull = true;
     pressure.onFed(reader, HERE, 6, 1);
-    assert.deepEqual(told, ['6 1 2', '6 2 2']);
+    assert.deepEqual(told, ['on 6 1', 'on 6 2']);
     pressure.relieve(reader);
-    assert.deepEqual(told.slice(2), ['6 1 0', '6 2 0']);
+    assert.deepEqual(told.slice(2), ['off 6 1', 'off 6 2']);
+  });
+
+  test('says of a reader whether it lags', () => {
+    const reader = outlet();
+    reader.lag = Lag.turned;
+    pressure.onFed(reader, HERE, 5, 0);
+    pressure.onFed(reader, 31, 6, 1);
+    assert.deepEqual([told, sent], [['on 5 2 lag 1'], ['on 31 6 13']]);
   });
 
   test('says it once a reader, whatever is published', () => {
     const reader = outlet();
     for (let run = 0; run < 3; run++) pressure.onFed(reader, HERE, 5, 0);
-    assert.deepEqual(told, ['5 2 2']);
+    assert.deepEqual(told, ['on 5 2']);
     pressure.relieve(reader);
     pressure.relieve(reader);
-    assert.deepEqual(told, ['5 2 2', '5 2 0']);
+    assert.deepEqual(told, ['on 5 2', 'off 5 2']);
   });
 
   test('lets a publisher go on when the last of its readers is relieved', () => {
@@ -86,9 +100,9 @@ describe('back-pressure', () => {
     for (const reader of readers) pressure.onFed(reader, HERE, 5, 0);
     pressure.relieve(readers[1]);
     pressure.relieve(readers[0]);
-    assert.deepEqual(told, ['5 2 2']);
+    assert.deepEqual(told, ['on 5 2']);
     pressure.relieve(readers[2]);
-    assert.deepEqual(told, ['5 2 2', '5 2 0']);
+    assert.deepEqual(told, ['on 5 2', 'off 5 2']);
   });
 
   test('nobody waits for a stalled reader, and nobody can wait in the name of a will', () => {
@@ -109,34 +123,6 @@ describe('back-pressure', () => {
     pressure.relieve(reader);
     assert.deepEqual(sent.slice(2), [`off 31 ${id} 2`, `off 0 ${id} 1`]);
     assert.deepEqual(told, []);
-  });
-
-  test('a publisher held back by several shards goes on when the last lets it', () => {
-    pressure.slowDown(0, 5, Slowdown.stopReading, true);
-    pressure.slowDown(31, 5, Slowdown.stopReading, true);
-    pressure.slowDown(0, 5, Slowdown.stopReading, false);
-    pressure.slowDown(31, 5, Slowdown.stopReading, false);
-    const both = (1 << 31) | 1;
-    assert.deepEqual(told, ['5 2 1', `5 2 ${both}`, `5 2 ${1 << 31}`, '5 2 0']);
-  });
-
-  test('a publisher that was forgotten begins anew', () => {
-    pressure.slowDown(0, 5, Slowdown.holdAcks, true);
-    pressure.forget(5);
-    pressure.slowDown(2, 5, Slowdown.holdAcks, true);
-    assert.deepEqual(told, ['5 1 1', '5 1 4']);
-    isGone = true;
-    pressure.slowDown(2, 5, Slowdown.holdAcks, false);
-    assert.equal(told.length, 2);
-  });
-
-  test('publishers here do not wait for a shard that died', () => {
-    pressure.slowDown(0, 5, Slowdown.stopReading, true);
-    pressure.slowDown(2, 5, Slowdown.stopReading, true);
-    pressure.slowDown(2, 6, Slowdown.holdAcks, true);
-    told.length = 0;
-    pressure.dropPeer(2);
-    assert.deepEqual(told.sort(), ['5 2 1', '6 1 0']);
   });
 
   test('a reader holds nobody back in the name of a shard that died', () => {

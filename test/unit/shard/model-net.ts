@@ -15,7 +15,7 @@ import { RouteCache } from '../../../src/router/route.js';
 import { Router } from '../../../src/router/router.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { MemoryStore } from '../../../src/sessions/memory-store.js';
-import type { Outlet, Session } from '../../../src/sessions/session.js';
+import { Lag, type Outlet, type Session } from '../../../src/sessions/session.js';
 import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
 import { PrimaryLine } from '../../../src/shard/primary-line.js';
 import { ShardRecords } from '../../../src/shard/records-in.js';
@@ -105,6 +105,8 @@ export class ModelConnection {
       isHeavy: false,
       isOverfull: false,
       feeders: null,
+      lag: Lag.none,
+      keepsUp: true,
       append: (start, end) => this.#receive(shard.arena.buffer.subarray(start, end)),
       wake: () => this.#pump(),
       closeConnection: () => this.close(),
@@ -191,7 +193,7 @@ export class ModelShard {
     this.interest = new Interest(link, index, count);
     const counters = new Counters();
     const shared = { shardIndex: index, routes: this.routes, link, topics, counters };
-    const pressure = { onFed() {} };
+    const pressure = { impatient: new Map(), onFed() {} };
     const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
     const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;

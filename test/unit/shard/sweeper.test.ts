@@ -22,6 +22,8 @@ describe('a sweeper', () => {
       connections: new Map(),
       registry: { absentQueues: new AbsentQueues() },
       heavyOutboxes: new Set(),
+      patience: { onTick() {} },
+      routes: { sweep() {} },
       config: {},
       line: { onSecond() {} },
       loopDelay: { onSecond: () => 0 },
