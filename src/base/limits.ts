@@ -144,10 +144,11 @@ export const LINGER_MS = 1_000;
  */
 export const HELD_ACK_BYTES_MAX = PACKET_ID_MAX * 4;
 /**
- * Replies (acks, PINGRESPs) kept for a client that sends on and does not read, beyond what may wait
- * for a slow reader anyway: a million of them, and then it is cut off. Nothing else bounds them.
+ * Replies (acks, PINGRESPs, SUBACKs) that may wait for a client that sends on and does not read;
+ * beyond, it is not read from. An ack for each packet id there is: who waits for an ack before it
+ * uses its id again never gets there.
  */
-export const UNREAD_REPLY_BYTES_MAX = 4 * MIB;
+export const UNREAD_REPLY_BYTES_MAX = PACKET_ID_MAX * 4;
 /**
  * How long readers that lag may have a publisher wait, of every minute and all of them together,
  * while other readers of what it publishes keep up: as long as one that stands still altogether may

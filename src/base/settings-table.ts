@@ -87,7 +87,9 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     option: 'ackTimeout',
     type: type.duration(SETTINGS.ackTimeoutMs, 1),
     default: type.showDuration(SETTINGS.ackTimeoutMs.default),
-    summary: 'Time after which a QoS 1/2 delivery without acknowledgement is counted.',
+    summary:
+      'Time after which a QoS 1/2 delivery without acknowledgement is counted, and a client is ' +
+      'closed that takes nothing while many replies to what it sends wait for it.',
   },
   timeoutRetries: {
     environment: 'SURGEMQ_TIMEOUT_RETRIES',

@@ -13,5 +13,5 @@ export function appendAcks(connection: Connection, type: number, count: number):
   const { buffer } = arena;
   let at = start;
   for (let index = 0; index < count; index++) at = writeAck(buffer, at, type, packetIds[index]);
-  connection.outbox.append(start, at);
+  connection.outbox.appendReply(start, at);
 }

@@ -54,6 +54,8 @@ export const Pause = {
   quiesced: 8,
   /** It has had its share of the turn; the rest of what was read comes in the next. */
   turnSpent: 16,
+  /** It sends on and does not read the replies. */
+  unreadReplies: 32,
 } as const;
 
 /** A share of the turn goes on. */
@@ -259,7 +261,12 @@ export class Connection implements FrameSink, Publisher {
   /** Sends a small packet at the end of the turn, in order with everything else. */
   append(bytes: Buffer): void {
     const at = this.host.arena.copy(bytes, 0, bytes.length);
-    this.outbox.append(at, at + bytes.length);
+    this.outbox.appendReply(at, at + bytes.length);
+  }
+
+  onUnreadReplies(areMany: boolean): void {
+    if (areMany) this.pause(Pause.unreadReplies);
+    else this.unpause(Pause.unreadReplies);
   }
 
   pause(reason: number): void {

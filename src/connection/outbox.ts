@@ -13,9 +13,10 @@ import {
   OUTBOX_CHUNK_BYTES,
   PIN_BYTES_MIN,
   SCRATCH_BYTES,
+  UNREAD_REPLY_BYTES_MAX,
 } from '../base/limits.js';
 import type { ArenaBlock, TurnArena } from '../router/turn-arena.js';
-import { Lag, type Outlet, type Session } from '../sessions/session.js';
+import type { Outlet, Session } from '../sessions/session.js';
 
 /** What an outbox needs of its shard. */
 export interface OutboxHost {
@@ -42,6 +43,8 @@ export interface OutboxHost {
 
 /** The connection that an outbox belongs to. */
 export interface OutboxOwner {
+  /** So many replies wait for the socket that no more are to be caused, or few again. */
+  onUnreadReplies(areMany: boolean): void;
   close(reason: CloseReason): void;
 }
 
@@ -50,14 +53,18 @@ interface Chunk {
   length: number;
   /** Where its bytes lie in the arena, if they were not copied. */
   readonly block: ArenaBlock | null;
+  /** How many of its bytes are replies. */
+  replyBytes: number;
 }
 
 /** One for each connection. */
 export class Outbox implements Outlet {
   isHeavy = false;
   isOverfull = false;
-  lag: Lag = Lag.none;
+  isLagging = false;
   isStalled = false;
+  /** So many replies wait that its client is not read from. */
+  hasUnreadReplies = false;
   /** Publishers paused for it, as the shard notes them; made by the first. */
   feeders: Set<number> | null = null;
   /** When its client last took bytes or acknowledged, while it is heavy; coarse milliseconds. */
@@ -83,6 +90,10 @@ export class Outbox implements Outlet {
   /** What the socket has not taken; the first is with the socket. */
   #chunks: Chunk[] | null = null;
   #pendingBytes = 0;
+  /** Bytes of replies in what the socket has not taken. */
+  #replyBytes = 0;
+  /** Those appended since the last flush. */
+  #newReplyBytes = 0;
   #isClosed = false;
 
   constructor(host: OutboxHost, owner: OutboxOwner, socket: Socket, descriptor: number) {
@@ -127,6 +138,12 @@ export class Outbox implements Outlet {
     }
   }
 
+  /** Adds an answer to what the client has sent. */
+  appendReply(start: number, end: number): void {
+    this.#newReplyBytes += end - start;
+    this.append(start, end);
+  }
+
   wake(): void {
     if (this.#isDirty || this.#isClosed) return;
     this.#isDirty = true;
@@ -147,6 +164,7 @@ export class Outbox implements Outlet {
     this.#moreSegments = null;
     if (more === null && !window?.sendable) this.#write(arena, start, end);
     else this.#flushTogether(arena, start, end, more);
+    if (this.#newReplyBytes > 0) this.#weighReplies();
     this.#weigh();
   }
 
@@ -217,15 +235,17 @@ export class Outbox implements Outlet {
     this.#pendingBytes = 0;
     this.#firstEnd = this.#firstStart;
     this.#moreSegments = null;
-    if (this.isHeavy) this.#relieve();
+    const isWatched = this.isHeavy || this.hasUnreadReplies;
+    this.hasUnreadReplies = false;
+    if (isWatched) this.#relieve();
   }
 
-  /** A look at one that is heavy: when it begins to lag, its publishers are asked anew. */
-  checkLag(): void {
+  /** A look at one that is heavy. @returns whether it has come to lag since the last. */
+  comesToLag(): boolean {
     const isLong = performance.now() - this.#heavySince >= LAGGING_AFTER_MS;
-    if (this.lag !== Lag.none || this.isStalled || !isLong) return;
-    this.lag = Lag.turned;
-    this.#host.onRelieved(this);
+    if (this.isLagging || this.isStalled || !isLong) return false;
+    this.isLagging = true;
+    return true;
   }
 
   /** It has not moved for too long: from now on its publishers do not wait for it. */
@@ -259,14 +279,15 @@ export class Outbox implements Outlet {
     const tail = chunks.length > 1 ? chunks[chunks.length - 1] : null;
     const block = length >= PIN_BYTES_MIN ? this.#host.arena.pin(buffer) : null;
     if (block !== null) {
-      chunks.push({ buffer: buffer.subarray(start, end), length, block });
+      chunks.push({ buffer: buffer.subarray(start, end), length, block, replyBytes: 0 });
     } else if (tail !== null && tail.buffer.length - tail.length >= length) {
       buffer.copy(tail.buffer, tail.length, start, end);
       tail.length += length;
     } else {
       // The first chunk is written at once and not added to; those behind it gather small pieces.
       const size = isIdle ? length : Math.max(length, OUTBOX_CHUNK_BYTES);
-      const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(size), length, block: null };
+      const copy = Buffer.allocUnsafeSlow(size);
+      const chunk: Chunk = { buffer: copy, length, block: null, replyBytes: 0 };
       buffer.copy(chunk.buffer, 0, start, end);
       chunks.push(chunk);
     }
@@ -284,8 +305,10 @@ export class Outbox implements Outlet {
     if (chunk === undefined) return;
     if (chunk.block !== null) this.#host.arena.unpin(chunk.block);
     this.#pendingBytes -= chunk.length;
+    this.#replyBytes -= chunk.replyBytes;
     this.#host.onSent(chunk.length);
     this.progressAt = this.#host.now;
+    if (this.hasUnreadReplies) this.#checkReplies();
     if (this.#pendingBytes > 0) {
       this.#writeChunk();
     } else {
@@ -293,6 +316,30 @@ export class Outbox implements Outlet {
       if (this.session?.window?.sendable) this.wake();
     }
     if (this.isHeavy) this.#weigh();
+  }
+
+  /** After a flush: the replies in it wait with the last chunk, if anything does. */
+  #weighReplies(): void {
+    const chunks = this.#chunks;
+    if (chunks !== null) {
+      chunks[chunks.length - 1].replyBytes += this.#newReplyBytes;
+      this.#replyBytes += this.#newReplyBytes;
+    }
+    this.#newReplyBytes = 0;
+    if (this.#replyBytes > 0) this.#checkReplies();
+  }
+
+  #checkReplies(): void {
+    if (!this.hasUnreadReplies && this.#replyBytes > UNREAD_REPLY_BYTES_MAX) {
+      this.hasUnreadReplies = true;
+      this.progressAt = this.#host.now;
+      this.#host.onHeavy(this);
+      this.#owner.onUnreadReplies(true);
+    } else if (this.hasUnreadReplies && this.#replyBytes <= UNREAD_REPLY_BYTES_MAX >> 1) {
+      this.hasUnreadReplies = false;
+      this.#host.onRelieved(this);
+      this.#owner.onUnreadReplies(false);
+    }
   }
 
   #weigh(): void {
@@ -304,8 +351,7 @@ export class Outbox implements Outlet {
       if (load <= this.#host.outboxBytes) return;
       this.isHeavy = true;
       this.#heavySince = performance.now();
-      const hasLagged = this.#heavySince - this.#laggedAt < KEEPS_UP_AFTER_MS;
-      this.lag = hasLagged ? Lag.known : Lag.none;
+      this.isLagging = this.#heavySince - this.#laggedAt < KEEPS_UP_AFTER_MS;
       this.progressAt = this.#host.now;
       this.#host.onHeavy(this);
     } else if (load <= this.#host.outboxBytes >> 1) {
@@ -314,12 +360,12 @@ export class Outbox implements Outlet {
   }
 
   #relieve(): void {
-    this.isHeavy = false;
     const now = performance.now();
-    if (now - this.#heavySince >= LAGGING_AFTER_MS) this.#laggedAt = now;
+    if (this.isHeavy && now - this.#heavySince >= LAGGING_AFTER_MS) this.#laggedAt = now;
+    this.isHeavy = false;
     this.isStalled = false;
     this.isOverfull = false;
-    this.lag = Lag.none;
+    this.isLagging = false;
     this.#host.onRelieved(this);
   }
 }

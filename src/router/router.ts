@@ -8,7 +8,7 @@ import { Counter } from '../base/counters.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
-import { ALL_SOURCES, Lag, type Outlet, type Session } from '../sessions/session.js';
+import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { RetainedStore } from './retained-store.js';
@@ -261,7 +261,7 @@ export class Router {
   /** Whether the publisher waits when this outlet is over its mark. */
   #isWaitedFor(outlet: Outlet): boolean {
     if (this.#impatience === Impatience.none || !outlet.isHeavy) return true;
-    return this.#impatience === Impatience.withLagging && outlet.lag === Lag.none;
+    return this.#impatience === Impatience.withLagging && !outlet.isLagging;
   }
 
   /**

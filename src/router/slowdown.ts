@@ -13,6 +13,16 @@ export const Slowdown = {
 } as const;
 export type Slowdown = (typeof Slowdown)[keyof typeof Slowdown];
 
+/** Whether a reader that a publisher waits for lags: is behind for more than a moment. */
+export const Lag = {
+  none: 0,
+  /** It has come to lag while it was waited for. */
+  turned: 1,
+  /** It lagged when it fell behind, and had done so lately. */
+  known: 2,
+} as const;
+export type Lag = (typeof Lag)[keyof typeof Lag];
+
 /** Which readers a publisher does not wait for. */
 export const Impatience = {
   none: 0,

@@ -12,16 +12,6 @@ const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
 /** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
 export const ALL_SOURCES = -1;
 
-/** Whether a reader that is behind lags, which is more than to be behind for a moment. */
-export const Lag = {
-  none: 0,
-  /** It has been behind for long. */
-  turned: 1,
-  /** It was so before, and has not kept up for long since. */
-  known: 2,
-} as const;
-export type Lag = (typeof Lag)[keyof typeof Lag];
-
 /**
  * Where a connected session's bytes leave. The router knows a connection only as this; the
  * connection layer's Outbox is its one implementation.
@@ -37,8 +27,8 @@ export interface Outlet {
   readonly isHeavy: boolean;
   /** Holds many times that: withholding acks from its publishers was not enough. */
   readonly isOverfull: boolean;
-  /** Of one that is heavy: whether it lags. */
-  readonly lag: Lag;
+  /** It is heavy, and has been so for long, or was lately. */
+  readonly isLagging: boolean;
   /** It is not heavy, and has not lagged for a while. */
   readonly keepsUp: boolean;
   /** Publishers slowed down for it: kept by the shard's back-pressure. */

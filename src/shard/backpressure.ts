@@ -11,8 +11,8 @@ import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
 import type { PressureSink } from '../router/router.js';
 import { NO_PUBLISHER } from '../router/router.js';
-import { type Impatience, Slowdown } from '../router/slowdown.js';
-import { Lag, type Outlet } from '../sessions/session.js';
+import { type Impatience, Lag, Slowdown } from '../router/slowdown.js';
+import type { Outlet } from '../sessions/session.js';
 import type { Patience } from './patience.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -45,14 +45,27 @@ export class Backpressure implements PressureSink {
   onFed(outlet: Outlet, source: number, publisherId: number, qos: number): void {
     if (publisherId === NO_PUBLISHER || outlet.isStalled) return;
     const how = qos === 0 || outlet.isOverfull ? Slowdown.stopReading : Slowdown.holdAcks;
-    const word = outlet.lag === Lag.none ? how : how | LAGGING;
+    const word = outlet.isLagging ? how | LAGGING : how;
     const key = ((this.#lives[source] + publisherId) * SOURCE_FACTOR + source) * 8 + word;
     outlet.feeders ??= new Set();
     if (outlet.feeders.has(key)) return;
     outlet.feeders.add(key);
-    const held = this.#held.get(key) ?? 0;
-    this.#held.set(key, held + 1);
-    if (held === 0 || outlet.lag === Lag.turned) this.#tell(key, true, outlet.lag === Lag.turned);
+    this.#hold(key, false);
+  }
+
+  /** The outlet has come to lag: its publishers wait for one that lags from here on. */
+  lag(outlet: Outlet): void {
+    const { feeders } = outlet;
+    if (feeders === null) return;
+    outlet.feeders = new Set();
+    for (const key of feeders) {
+      const lagging = key % 8 < LAGGING ? key + LAGGING : key;
+      outlet.feeders.add(lagging);
+      if (lagging === key) continue;
+      // In this order, so that they do not go on in between.
+      this.#hold(lagging, true);
+      this.#release(key);
+    }
   }
 
   /** The outlet is light, stalled or closed: whoever waits for it alone may go on. */
@@ -60,15 +73,7 @@ export class Backpressure implements PressureSink {
     const feeders = outlet.feeders;
     if (feeders === null) return;
     outlet.feeders = null;
-    for (const key of feeders) {
-      const held = this.#held.get(key) ?? 0;
-      if (held > 1) {
-        this.#held.set(key, held - 1);
-      } else if (held === 1) {
-        this.#held.delete(key);
-        this.#tell(key, false, false);
-      }
-    }
+    for (const key of feeders) this.#release(key);
   }
 
   /** A peer died: none of its publishers is held back. */
@@ -77,6 +82,22 @@ export class Backpressure implements PressureSink {
       if (Math.floor(key / 8) % SOURCE_FACTOR === index) this.#held.delete(key);
     }
     this.#lives[index] += ID_FACTOR;
+  }
+
+  #hold(key: number, hasTurned: boolean): void {
+    const held = this.#held.get(key) ?? 0;
+    this.#held.set(key, held + 1);
+    if (held === 0 || hasTurned) this.#tell(key, true, hasTurned);
+  }
+
+  #release(key: number): void {
+    const held = this.#held.get(key) ?? 0;
+    if (held > 1) {
+      this.#held.set(key, held - 1);
+    } else if (held === 1) {
+      this.#held.delete(key);
+      this.#tell(key, false, false);
+    }
   }
 
   #tell(key: number, isOn: boolean, hasTurned: boolean): void {

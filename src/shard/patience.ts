@@ -19,8 +19,7 @@ import {
 import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
 import type { RouteCache } from '../router/route.js';
-import { Impatience, type Publisher, Slowdown } from '../router/slowdown.js';
-import { Lag } from '../sessions/session.js';
+import { Impatience, Lag, type Publisher, Slowdown } from '../router/slowdown.js';
 
 const NO_BYTES = Buffer.alloc(0);
 const WAYS = [Slowdown.holdAcks, Slowdown.stopReading] as const;

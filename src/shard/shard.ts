@@ -69,6 +69,7 @@ export class Shard implements ConnectionHost {
   readonly outboxBytes: number;
   readonly outboxBytesMax: number;
   readonly connections = new Map<number, Connection>();
+  /** Outboxes over their mark, or with many unread replies. */
   readonly heavyOutboxes = new Set<Outbox>();
   readonly line: PrimaryLine;
   readonly link: PeerLink;
@@ -211,7 +212,7 @@ export class Shard implements ConnectionHost {
   }
 
   onRelieved(outbox: Outbox): void {
-    if (!outbox.isHeavy) this.heavyOutboxes.delete(outbox);
+    if (!outbox.isHeavy && !outbox.hasUnreadReplies) this.heavyOutboxes.delete(outbox);
     // Not now: a flush may be under way, and a publisher that goes on appends its acks.
     this.#relieved.push(outbox);
     this.turn.schedule();

@@ -4,11 +4,7 @@
  */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import {
-  RETAINED_DROPS_LOG_INTERVAL_MS,
-  SWEEP_MS,
-  UNREAD_REPLY_BYTES_MAX,
-} from '../base/limits.js';
+import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
 import type { Connection } from '../connection/connection.js';
 import type { Shard } from './shard.js';
 
@@ -53,6 +49,7 @@ export class Sweeper {
     counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
     this.#checkReaders(now);
     this.#shard.patience.onTick();
+    if (this.#shard.heavyOutboxes.size > 0) this.#shard.schedule();
     this.#checkRetained(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
@@ -82,18 +79,18 @@ export class Sweeper {
   }
 
   /**
-   * A reader that has not moved for too long holds nobody up any more; one that does not read the
-   * replies to what it goes on sending is cut off.
+   * A reader that has not moved for too long holds nobody up any more; one that takes none of the
+   * many replies to what it has sent is cut off.
    */
   #checkReaders(now: number): void {
-    const { heavyOutboxes, config, outboxBytesMax } = this.#shard;
-    const unreadMax = outboxBytesMax + config.maxPacketBytes + UNREAD_REPLY_BYTES_MAX;
+    const { heavyOutboxes, config } = this.#shard;
     for (const outbox of heavyOutboxes) {
-      if (outbox.pendingBytes > unreadMax) {
+      if (outbox.hasUnreadReplies && now - outbox.progressAt > config.ackTimeoutMs) {
         outbox.closeConnection(CloseReason.unresponsive);
         continue;
       }
-      outbox.checkLag();
+      if (!outbox.isHeavy) continue;
+      if (outbox.comesToLag()) this.#shard.backpressure.lag(outbox);
       if (outbox.isStalled || now - outbox.progressAt <= config.slowConsumerTimeoutMs) continue;
       const clientId = outbox.session?.clientId;
       const { pendingBytes } = outbox;

@@ -3,10 +3,22 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
-import { connect, publish, pubrel } from '../support/packets.js';
+import { connect, PINGREQ, publish, pubrel } from '../support/packets.js';
 import { describeTheme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
+
+/** Packets that are answered, each with about as many bytes. */
+const FLOODS = {
+  PUBREL: pubrel(1),
+  PINGREQ,
+  'QoS 1 PUBLISH': publish({ topic: 't', qos: 1, packetId: 1 }),
+  'QoS 2 PUBLISH': publish({ topic: 't', qos: 2, packetId: 1 }),
+};
+/** More than twice what the kernel keeps for two sockets, and less than an outbox may hold. */
+const TAKEN_BYTES_MAX = 48 * 1_048_576;
+const LATE_RELEASES = 4_000_000;
+const CONNACK_BYTES = 4;
 
 describeTheme(
   'a broker and hostile clients',
@@ -48,27 +60,62 @@ describeTheme(
         assert.equal(message.qos, index % 2);
       }
     });
-
-    // Its acks were kept without a bound: only what others publish to a client had one.
-    test('a client that sends on and never reads is cut off', async () => {
-      const { server, host, port } = theme.broker;
-      const before = server.stats().closed.unresponsive;
-      const socket = createConnection(port, host);
-      socket.on('error', () => {});
-      const closed = new Promise((resolve) => socket.on('close', resolve));
-      socket.write(connect({ clientId: unique('deaf') }));
-      const releases = Buffer.concat(Array.from({ length: 65_536 }, () => pubrel(1)));
-      const sendOn = () => {
-        while (socket.writable && socket.write(releases));
-      };
-      socket.on('drain', sendOn);
-      sendOn();
-      await within(closed, 'the cut');
-      await eventually(() => server.stats().closed.unresponsive === before + 1, 'its reason');
-    });
   },
   { maxQueuedBytes: 1_048_576 },
 );
+
+describeTheme(
+  'a broker and clients that do not read',
+  (theme) => {
+    // Its replies were kept, 69 MiB of them, whatever they were replies to.
+    for (const [name, packet] of Object.entries(FLOODS)) {
+      test(`one that floods ${name} is not read from, then cut off`, async () => {
+        const { server, host, port } = theme.broker;
+        const before = server.stats();
+        const socket = createConnection(port, host);
+        socket.on('error', () => {});
+        const closed = new Promise((resolve) => socket.on('close', resolve));
+        socket.write(connect({ clientId: unique('deaf'), keepAlive: 1 }));
+        const batch = Buffer.concat(new Array<Buffer>(10_000).fill(packet));
+        const sendOn = () => {
+          while (socket.writable && socket.write(batch));
+        };
+        socket.on('drain', sendOn);
+        sendOn();
+        await within(closed, 'the cut');
+        const isCut = () => server.stats().closed.unresponsive === before.closed.unresponsive + 1;
+        await eventually(isCut, 'its reason');
+        const taken = server.stats().bytesReceived - before.bytesReceived;
+        assert.ok(taken < TAKEN_BYTES_MAX, `${taken} bytes`);
+      });
+    }
+  },
+  { ackTimeout: '500ms' },
+);
+
+describeTheme('a broker and a client that reads late', (theme) => {
+  // Its silence is the broker's, which does not read from it [MQTT-3.1.2-24].
+  test('gets all replies, and keeps its connection', async () => {
+    const { host, port } = theme.broker;
+    const socket = createConnection(port, host);
+    socket.on('error', () => {});
+    socket.write(connect({ clientId: unique('late'), keepAlive: 1 }));
+    socket.pause();
+    let received = 0;
+    const all = new Promise<void>((resolve) => {
+      socket.on('data', (bytes) => {
+        received += bytes.length;
+        if (received === CONNACK_BYTES + 4 * LATE_RELEASES) resolve();
+      });
+    });
+    socket.write(Buffer.concat(new Array<Buffer>(LATE_RELEASES).fill(pubrel(1))));
+    const other = await theme.broker.client({ clientId: unique('other') });
+    for (let n = 0; n < 20; n++) await other.ping();
+    socket.resume();
+    await within(all, 'all replies');
+    socket.destroy();
+  });
+});
 
 describeTheme(
   'acks withheld for a slow reader',

@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
-import { OUTBOX_CHUNK_BYTES, PIN_BYTES_MIN, SCRATCH_BYTES } from '../../../src/base/limits.js';
+import {
+  OUTBOX_CHUNK_BYTES,
+  PIN_BYTES_MIN,
+  SCRATCH_BYTES,
+  UNREAD_REPLY_BYTES_MAX,
+} from '../../../src/base/limits.js';
 import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
@@ -83,7 +88,11 @@ describe('an outbox', () => {
   });
 
   function make(fd: number): Outbox {
-    return new Outbox(host, { close() {} }, socket as unknown as Socket, fd);
+    const owner = {
+      close() {},
+      onUnreadReplies: (areMany: boolean) => void host.said.push(areMany ? 'unread' : 'read'),
+    };
+    return new Outbox(host, owner, socket as unknown as Socket, fd);
   }
 
   /** An outbox whose descriptor takes everything: a file. */
@@ -392,6 +401,32 @@ describe('an outbox', () => {
     socket.take();
     assert.equal(socket.writes.length, 1);
     assert.deepEqual([host.said, host.sent], [['relieved'], 0]);
+  });
+
+  test('says when many replies wait, and when few do again, whatever else waits', () => {
+    const half = UNREAD_REPLY_BYTES_MAX / 2;
+    const bytes = Buffer.alloc(half + 1);
+    host.outboxBytes = 10 * UNREAD_REPLY_BYTES_MAX;
+    outbox.append(0, half);
+    outbox.append(0, half);
+    outbox.flush(bytes);
+    host.said.length = 0;
+    outbox.appendReply(0, half);
+    outbox.flush(bytes);
+    assert.deepEqual(host.said, ['dirty']);
+    outbox.appendReply(0, half + 1);
+    outbox.flush(bytes);
+    assert.deepEqual(host.said.slice(2), ['heavy', 'unread']);
+    assert.equal(outbox.hasUnreadReplies, true);
+    drain();
+    assert.deepEqual(host.said.slice(4), ['relieved', 'read']);
+    outbox.appendReply(0, half + 1);
+    outbox.flush(bytes);
+    outbox.appendReply(0, half + 1);
+    outbox.flush(bytes);
+    assert.equal(outbox.hasUnreadReplies, true);
+    outbox.close();
+    assert.equal(outbox.hasUnreadReplies, false);
   });
 
   test('writes nothing to a socket that was destroyed', () => {

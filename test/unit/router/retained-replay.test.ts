@@ -18,7 +18,7 @@ import { RetainedStore } from '../../../src/router/retained-store.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
-import { Lag, Session } from '../../../src/sessions/session.js';
+import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
@@ -114,7 +114,7 @@ class Reader {
     isHeavy: false,
     isOverfull: false,
     feeders: null,
-    lag: Lag.none,
+    isLagging: false,
     keepsUp: true,
     append: (start: number, end: number) => this.#take(this.#side.arena.buffer, start, end),
     wake: () => this.#fill(),

@@ -3,8 +3,8 @@ import { beforeEach, describe, test } from 'node:test';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { NO_PUBLISHER } from '../../../src/router/router.js';
-import type { Slowdown } from '../../../src/router/slowdown.js';
-import { Lag, type Outlet } from '../../../src/sessions/session.js';
+import { Lag, type Slowdown } from '../../../src/router/slowdown.js';
+import type { Outlet } from '../../../src/sessions/session.js';
 import { Backpressure } from '../../../src/shard/backpressure.js';
 import type { Patience } from '../../../src/shard/patience.js';
 
@@ -14,7 +14,7 @@ const HERE = 1;
 interface TestOutlet extends Outlet {
   isStalled: boolean;
   isOverfull: boolean;
-  lag: Lag;
+  isLagging: boolean;
 }
 
 function outlet(): TestOutlet {
@@ -24,7 +24,7 @@ function outlet(): TestOutlet {
     isHeavy: true,
     isOverfull: false,
     feeders: null,
-    lag: Lag.none,
+    isLagging: false,
     keepsUp: false,
     append() {},
     wake() {},
@@ -80,10 +80,23 @@ describe('back-pressure', () => {
 
   test('says of a reader whether it lags', () => {
     const reader = outlet();
-    reader.lag = Lag.turned;
+    reader.isLagging = true;
     pressure.onFed(reader, HERE, 5, 0);
     pressure.onFed(reader, 31, 6, 1);
-    assert.deepEqual([told, sent], [['on 5 2 lag 1'], ['on 31 6 13']]);
+    assert.deepEqual([told, sent], [['on 5 2 lag 2'], ['on 31 6 5']]);
+  });
+
+  test('publishers do not go on when a reader that they wait for comes to lag', () => {
+    const reader = outlet();
+    pressure.onFed(reader, HERE, 5, 0);
+    pressure.onFed(reader, 31, 6, 1);
+    pressure.lag(reader);
+    assert.deepEqual(told, ['on 5 2', 'on 5 2 lag 1', 'off 5 2']);
+    assert.deepEqual(sent, ['on 31 6 1', 'on 31 6 13', 'off 31 6 1']);
+    reader.isLagging = true;
+    pressure.onFed(reader, HERE, 5, 0);
+    pressure.relieve(reader);
+    assert.deepEqual([told[3], sent[3]], ['off 5 2 lag 2', 'off 31 6 5']);
   });
 
   test('says it once a reader, whatever is published', () => {

@@ -15,7 +15,7 @@ import { RouteCache } from '../../../src/router/route.js';
 import { Router } from '../../../src/router/router.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { MemoryStore } from '../../../src/sessions/memory-store.js';
-import { Lag, type Outlet, type Session } from '../../../src/sessions/session.js';
+import type { Outlet, Session } from '../../../src/sessions/session.js';
 import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
 import { PrimaryLine } from '../../../src/shard/primary-line.js';
 import { ShardRecords } from '../../../src/shard/records-in.js';
@@ -105,7 +105,7 @@ export class ModelConnection {
       isHeavy: false,
       isOverfull: false,
       feeders: null,
-      lag: Lag.none,
+      isLagging: false,
       keepsUp: true,
       append: (start, end) => this.#receive(shard.arena.buffer.subarray(start, end)),
       wake: () => this.#pump(),

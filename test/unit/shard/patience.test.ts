@@ -8,8 +8,7 @@ import {
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import type { Route, RouteCache } from '../../../src/router/route.js';
-import { Impatience, Slowdown } from '../../../src/router/slowdown.js';
-import { Lag } from '../../../src/sessions/session.js';
+import { Impatience, Lag, Slowdown } from '../../../src/router/slowdown.js';
 import { LastMinute, Patience } from '../../../src/shard/patience.js';
 
 const HERE = 1;

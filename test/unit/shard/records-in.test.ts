@@ -7,7 +7,7 @@ import { Counter } from '../../../src/base/counters.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
-import { Lag, type Outlet } from '../../../src/sessions/session.js';
+import type { Outlet } from '../../../src/sessions/session.js';
 import { Random, SEED } from '../../fuzz/random.js';
 import { packetEnd, parsePublish } from '../../support/packets.js';
 import { makePeer, makeShard, type WholeShard } from './whole-shard.js';
@@ -57,7 +57,7 @@ class Setting {
       isHeavy: false,
       isOverfull: false,
       feeders: null,
-      lag: Lag.none,
+      isLagging: false,
       keepsUp: true,
       append: (start, end) => {
         this.received[qos].push(Buffer.from(shard.arena.buffer.subarray(start, end)));
