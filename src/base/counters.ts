@@ -10,17 +10,18 @@ export const Counter = {
   connectionsOpened: 0,
   connectRefused: 1,
   messagesReceived: 2,
+  /** PUBLISH packets written to sockets, those sent again too; not those that only wait. */
   messagesDelivered: 3,
   bytesReceived: 4,
   bytesSent: 5,
   publishReceivedQos0: 6,
   publishReceivedQos1: 7,
   publishReceivedQos2: 8,
-  /** QoS 0 messages not sent to a subscriber that does not read. */
+  /** QoS 0 messages not sent to a subscriber that does not read, or lags where others keep up. */
   droppedSlowConsumer: 9,
   /** Messages not queued for a client whose queue is full. */
   droppedQueueFull: 10,
-  /** Messages larger than what may be queued or sent. */
+  /** Messages not queued because each alone is larger than a queue may be. */
   droppedOversize: 11,
   /** Messages delivered and not kept as retained: as many or as large as may be are kept. */
   droppedRetained: 12,

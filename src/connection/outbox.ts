@@ -28,6 +28,8 @@ export interface OutboxHost {
   onRelieved(outbox: Outbox): void;
   /** The socket took bytes. */
   onSent(bytes: number): void;
+  /** It has taken all bytes of so many application messages. */
+  onDelivered(messages: number): void;
   /** Coarse time in milliseconds. */
   readonly now: number;
   readonly arena: TurnArena;
@@ -53,8 +55,9 @@ interface Chunk {
   length: number;
   /** Where its bytes lie in the arena, if they were not copied. */
   readonly block: ArenaBlock | null;
-  /** How many of its bytes are replies. */
+  /** How many of its bytes are replies, and the messages that are written with it. */
   replyBytes: number;
+  messages: number;
 }
 
 /** One for each connection. */
@@ -94,6 +97,8 @@ export class Outbox implements Outlet {
   #replyBytes = 0;
   /** Those appended since the last flush. */
   #newReplyBytes = 0;
+  /** Messages appended since the last flush. */
+  #newMessages = 0;
   #isClosed = false;
 
   constructor(host: OutboxHost, owner: OutboxOwner, socket: Socket, descriptor: number) {
@@ -120,8 +125,9 @@ export class Outbox implements Outlet {
     return !this.isHeavy && performance.now() - since > KEEPS_UP_AFTER_MS;
   }
 
-  append(start: number, end: number): void {
+  append(start: number, end: number, messages = 0): void {
     if (this.#isClosed) return;
+    this.#newMessages += messages;
     const more = this.#moreSegments;
     if (this.#firstStart === this.#firstEnd) {
       this.#firstStart = start;
@@ -164,7 +170,14 @@ export class Outbox implements Outlet {
     this.#moreSegments = null;
     if (more === null && !window?.sendable) this.#write(arena, start, end);
     else this.#flushTogether(arena, start, end, more);
-    if (this.#newReplyBytes > 0) this.#weighReplies();
+    if (window !== null) {
+      this.#newMessages += window.written;
+      window.written = 0;
+    }
+    if (this.#pendingBytes > 0) this.#noteInLastChunk();
+    else if (this.#newMessages > 0) this.#host.onDelivered(this.#newMessages);
+    this.#newMessages = 0;
+    this.#newReplyBytes = 0;
     this.#weigh();
   }
 
@@ -279,7 +292,13 @@ export class Outbox implements Outlet {
     const tail = chunks.length > 1 ? chunks[chunks.length - 1] : null;
     const block = length >= PIN_BYTES_MIN ? this.#host.arena.pin(buffer) : null;
     if (block !== null) {
-      chunks.push({ buffer: buffer.subarray(start, end), length, block, replyBytes: 0 });
+      chunks.push({
+        buffer: buffer.subarray(start, end),
+        length,
+        block,
+        replyBytes: 0,
+        messages: 0,
+      });
     } else if (tail !== null && tail.buffer.length - tail.length >= length) {
       buffer.copy(tail.buffer, tail.length, start, end);
       tail.length += length;
@@ -287,7 +306,7 @@ export class Outbox implements Outlet {
       // The first chunk is written at once and not added to; those behind it gather small pieces.
       const size = isIdle ? length : Math.max(length, OUTBOX_CHUNK_BYTES);
       const copy = Buffer.allocUnsafeSlow(size);
-      const chunk: Chunk = { buffer: copy, length, block: null, replyBytes: 0 };
+      const chunk: Chunk = { buffer: copy, length, block: null, replyBytes: 0, messages: 0 };
       buffer.copy(chunk.buffer, 0, start, end);
       chunks.push(chunk);
     }
@@ -307,6 +326,7 @@ export class Outbox implements Outlet {
     this.#pendingBytes -= chunk.length;
     this.#replyBytes -= chunk.replyBytes;
     this.#host.onSent(chunk.length);
+    if (chunk.messages > 0) this.#host.onDelivered(chunk.messages);
     this.progressAt = this.#host.now;
     if (this.hasUnreadReplies) this.#checkReplies();
     if (this.#pendingBytes > 0) {
@@ -318,15 +338,14 @@ export class Outbox implements Outlet {
     if (this.isHeavy) this.#weigh();
   }
 
-  /** After a flush: the replies in it wait with the last chunk, if anything does. */
-  #weighReplies(): void {
-    const chunks = this.#chunks;
-    if (chunks !== null) {
-      chunks[chunks.length - 1].replyBytes += this.#newReplyBytes;
-      this.#replyBytes += this.#newReplyBytes;
-    }
-    this.#newReplyBytes = 0;
-    if (this.#replyBytes > 0) this.#checkReplies();
+  /** After a flush: what was in it has left, or is in doubt until the last chunk has. */
+  #noteInLastChunk(): void {
+    const chunks = this.#chunks!;
+    const last = chunks[chunks.length - 1];
+    last.messages += this.#newMessages;
+    last.replyBytes += this.#newReplyBytes;
+    this.#replyBytes += this.#newReplyBytes;
+    if (this.#newReplyBytes > 0) this.#checkReplies();
   }
 
   #checkReplies(): void {

@@ -429,7 +429,7 @@ export class RetainedReplays {
       arena.shrink(copyRunAsQos0(frame, 0, end, arena.buffer, at));
       arena.buffer[at] = PUBLISH_QOS0_RETAINED;
     }
-    outlet.append(at, arena.position);
+    outlet.append(at, arena.position, 1);
   }
 
   #tell(kind: number, shard: number, replayId: number, word1: number): void {

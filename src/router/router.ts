@@ -5,9 +5,11 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
+import type { WindowLimits } from '../sessions/outgoing-window.js';
+import { framesEnd } from '../sessions/run-queue.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
@@ -48,6 +50,7 @@ export interface RouterParts {
   readonly retained: RetainedStore;
   readonly pressure: PressureSink;
   readonly counters: Counters;
+  readonly limits: WindowLimits;
   /** Coarse time in milliseconds. */
   readonly clock: { readonly now: number };
 }
@@ -61,6 +64,7 @@ export class Router {
   readonly #retained: RetainedStore;
   readonly #pressure: PressureSink;
   readonly #counters: Counters;
+  readonly #limits: WindowLimits;
   readonly #clock: RouterParts['clock'];
   /** Of the publisher of the run that is being delivered. */
   #impatience: Impatience = Impatience.none;
@@ -82,6 +86,7 @@ export class Router {
     this.#retained = parts.retained;
     this.#pressure = parts.pressure;
     this.#counters = parts.counters;
+    this.#limits = parts.limits;
     this.#clock = parts.clock;
   }
 
@@ -253,9 +258,24 @@ export class Router {
       this.#counters.add(Counter.droppedSlowConsumer, count);
       return false;
     }
-    outlet.append(at, atEnd);
-    this.#counters.add(Counter.messagesDelivered, count);
+    outlet.append(at, atEnd, count);
     return true;
+  }
+
+  /** The last `dropped` messages of a run found no room in a queue. */
+  #countDropped(run: Run, dropped: number): void {
+    const { maxQueuedBytes } = this.#limits;
+    let oversize = 0;
+    if (run.bytes.length > maxQueuedBytes) {
+      let at = framesEnd(run.bytes, 0, run.count - dropped);
+      while (at < run.bytes.length) {
+        const next = frameEnd(run.bytes, at);
+        if (next - at > maxQueuedBytes) oversize++;
+        at = next;
+      }
+    }
+    this.#counters.add(Counter.droppedOversize, oversize);
+    this.#counters.add(Counter.droppedQueueFull, dropped - oversize);
   }
 
   /** Whether the publisher waits when this outlet is over its mark. */
@@ -293,8 +313,7 @@ export class Router {
       this.#copyAt = at;
       this.#copyRewinds = arena.rewinds;
     }
-    session.outlet!.append(at, arena.position);
-    this.#counters.add(Counter.messagesDelivered, count);
+    session.outlet!.append(at, arena.position, count);
     return start + from - first;
   }
 
@@ -310,8 +329,7 @@ export class Router {
       false,
       session.outlet !== null && this.#isWaitedFor(session.outlet),
     );
-    this.#counters.add(Counter.messagesDelivered, run.count - dropped);
-    if (dropped > 0) this.#counters.add(Counter.droppedQueueFull, dropped);
+    if (dropped > 0) this.#countDropped(run, dropped);
     const { outlet } = session;
     const window = session.openWindow();
     if (outlet === null || outlet.isBlocked || !window.sendable) return dropped === 0;

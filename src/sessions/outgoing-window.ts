@@ -46,6 +46,8 @@ export class OutgoingWindow {
   queuedMessages = 0;
   /** Bytes of the frames waiting to be sent for the first time. */
   queuedBytes = 0;
+  /** PUBLISH packets written by `fill`, those sent again too; who counts them sets it to 0. */
+  written = 0;
   readonly #limits: WindowLimits;
   /** Whether sent runs stay until they are acknowledged, to be sent again. */
   readonly #keepsSent: boolean;
@@ -349,6 +351,7 @@ export class OutgoingWindow {
       const to = copyRunWithIds(bytes, from, bytes.length, count, false, target, out, header, id);
       inflight.open(count, ((header & 0x02) !== 0 ? AWAITING_PUBACK : AWAITING_PUBREC) | stamp);
       this.#passSent(count, to);
+      this.written += count;
       out += to - from;
     }
     return out;

@@ -33,8 +33,11 @@ export interface Outlet {
   readonly keepsUp: boolean;
   /** Publishers slowed down for it: kept by the shard's back-pressure. */
   feeders: Set<number> | null;
-  /** Adds bytes [start, end) of the turn's arena. */
-  append(start: number, end: number): void;
+  /**
+   * Adds bytes [start, end) of the turn's arena. @param messages in them that the session's window
+   * has not counted as written; default 0.
+   */
+  append(start: number, end: number, messages?: number): void;
   /** The session's window may have something to send: look at the end of the turn. */
   wake(): void;
   /** Closes the connection, its will is published. */

@@ -105,12 +105,7 @@ export class Shard implements ConnectionHost {
     this.counters = new Counters(start.counters);
     this.scan = new FrameScan(config.maxPacketBytes);
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
-    const unreadable = new UnreadableRecords(this.counters, this.line, this.ticker);
-    this.link = new PeerLink({
-      ...start,
-      onDoorbell: schedule,
-      onUnreadable: (from, kind, error) => unreadable.note(from, kind, error),
-    });
+    this.link = this.#makeLink(start);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
     this.coalescing = config.coalesceReads ? new Coalescing() : null;
@@ -131,6 +126,7 @@ export class Shard implements ConnectionHost {
       ...this.#parts(shardIndex),
       retained,
       pressure: this.backpressure,
+      limits: config,
       clock: this.ticker,
     });
     this.replays = new RetainedReplays({
@@ -220,6 +216,10 @@ export class Shard implements ConnectionHost {
 
   onSent(bytes: number): void {
     this.counters.add(Counter.bytesSent, bytes);
+  }
+
+  onDelivered(messages: number): void {
+    this.counters.add(Counter.messagesDelivered, messages);
   }
 
   schedule(): void {
@@ -337,6 +337,15 @@ export class Shard implements ConnectionHost {
   #parts(shardIndex: number) {
     const { routes, arena, link, counters, line } = this;
     return { shardIndex, routes, arena, link, counters, line };
+  }
+
+  #makeLink(start: ShardStart): PeerLink {
+    const unreadable = new UnreadableRecords(this.counters, this.line, this.ticker);
+    return new PeerLink({
+      ...start,
+      onDoorbell: () => this.turn.schedule(),
+      onUnreadable: (from, kind, error) => unreadable.note(from, kind, error),
+    });
   }
 
   #makePatience(shardIndex: number): Patience {

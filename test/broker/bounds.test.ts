@@ -218,6 +218,32 @@ describeTheme(
   { maxWildcardSubscriptions: MANY_FILTERS },
 );
 
+describeTheme(
+  'messages that are not delivered',
+  (theme) => {
+    test('count as delivered when they are, and by the reason when they are not', async () => {
+      const topic = unique('absent');
+      const clientId = unique('absent');
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      const first = await theme.broker.client({ clientId, cleanSession: false });
+      await first.subscribe([topic, 1]);
+      await first.disconnect();
+      const before = theme.broker.server.stats();
+      const since = (name: CounterName) => counter(theme, name) - before[name];
+      await publisher.publish(topic, 'x'.repeat(3_000), { qos: 1 });
+      await publisher.publishAll(topic, new Array<string>(4).fill('x'.repeat(500)), { qos: 1 });
+      const isDropped = () => since('droppedOversize') === 1 && since('droppedQueueFull') === 1;
+      await eventually(isDropped, 'both drops');
+      assert.equal(since('messagesDelivered'), 0);
+      const next = await theme.broker.client({ clientId, cleanSession: false });
+      await next.nextMessages(3);
+      await eventually(() => since('messagesDelivered') === 3, 'what was delivered');
+      await next.disconnect();
+    });
+  },
+  { maxQueuedBytes: 2_000 },
+);
+
 describeTheme('a client id of 65,535 bytes', (theme) => {
   test('is shortened in the log, and whole everywhere else', async () => {
     const clientId = unique('long').padEnd(65_535, 'x');

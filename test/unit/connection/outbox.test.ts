@@ -49,6 +49,7 @@ class TestHost implements OutboxHost {
   readonly scratch = Buffer.alloc(SCRATCH_BYTES);
   now = 1;
   sent = 0;
+  delivered = 0;
   outboxBytes = 1_000;
   outboxBytesMax = 1_000_000;
   onDirty(): void {
@@ -62,6 +63,9 @@ class TestHost implements OutboxHost {
   }
   onSent(bytes: number): void {
     this.sent += bytes;
+  }
+  onDelivered(messages: number): void {
+    this.delivered += messages;
   }
 }
 
@@ -401,6 +405,21 @@ describe('an outbox', () => {
     socket.take();
     assert.equal(socket.writes.length, 1);
     assert.deepEqual([host.said, host.sent], [['relieved'], 0]);
+  });
+
+  test('counts messages when the socket has taken them, and none that it never does', () => {
+    const session = attach(outbox);
+    outbox.append(0, 3, 2);
+    session.enqueue(numberedRun(1, 3, 1), 1, false);
+    assert.equal(host.delivered, 0);
+    outbox.flush(arena);
+    assert.equal(host.delivered, 0, 'the stream has them');
+    drain();
+    assert.equal(host.delivered, 5);
+    outbox.append(0, 3, 1);
+    outbox.flush(arena);
+    outbox.close();
+    assert.equal(host.delivered, 5);
   });
 
   test('says when many replies wait, and when few do again, whatever else waits', () => {

@@ -197,8 +197,9 @@ export class ModelShard {
     const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
     const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;
-    this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
     const limits = LIMITS;
+    const clock = { now: 1 };
+    this.router = new Router({ ...shared, arena, retained, pressure, limits, clock });
     this.registry = new SessionRegistry({ ...shared, store, interest, limits, line, schedule });
     const { registry } = this;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
