@@ -38,6 +38,8 @@ export interface Config {
   readonly maxQueuedMessages: number;
   /** Bytes of those messages. */
   readonly maxQueuedBytes: number;
+  /** Bytes of messages sent, not acknowledged and kept to be sent again, per client. */
+  readonly maxInflightBytes: number;
   /** Subscriptions of one client. */
   readonly maxSubscriptions: number;
   /** Of those, the ones with a wildcard. */
@@ -98,6 +100,8 @@ export interface ServerOptions {
   readonly maxQueuedMessages?: number | undefined;
   /** Bytes of those messages. */
   readonly maxQueuedBytes?: BytesOption | undefined;
+  /** Bytes of messages sent, not acknowledged and kept to be sent again, per client. */
+  readonly maxInflightBytes?: BytesOption | undefined;
   /** Subscriptions of one client, 1 to 10,000,000. */
   readonly maxSubscriptions?: number | undefined;
   /** Of those, the ones with a wildcard, 0 to 10,000,000. */

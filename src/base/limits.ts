@@ -192,6 +192,23 @@ export const LOOP_DELAY_SAMPLE_MS = 20;
 /** For how long the longest delay of an event loop is told, in seconds. */
 export const LOOP_DELAY_WINDOW_SECONDS = 60;
 /**
+ * A session moves to another shard in pieces of this size: as much as is sent before others of the
+ * shard have their turn. The last message of a piece may pass it.
+ */
+export const HANDOVER_PIECE_BYTES = 64 * KIB;
+/**
+ * Such bytes that a shard sends to another before that has taken the first of them: so much of the
+ * ring, and of a turn, hand-overs take at most.
+ */
+export const HANDOVER_BYTES_AHEAD = 256 * KIB;
+/**
+ * What a piece, a filter and a run count beside their bytes: to subscribe costs some microseconds
+ * however short the filter, and every shard has to hear of it.
+ */
+export const HANDOVER_PIECE_COST_BYTES = 256;
+export const HANDOVER_FILTER_COST_BYTES = 256;
+export const HANDOVER_RUN_COST_BYTES = 64;
+/**
  * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
@@ -406,6 +423,11 @@ export const SETTINGS = {
   maxInflight: { default: 1_024, min: 1, max: PACKET_ID_MAX },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  /**
+   * As much as may wait. At least what one read brings of small messages: those are kept together
+   * until all of them are acknowledged.
+   */
+  maxInflightBytes: { default: 64 * MIB, min: 1 * MIB, max: 64 * 1024 * MIB },
   /**
    * A client with so many costs its shard 27 MB: 266 bytes a filter, measured with a million. The
    * benchmark's million filters are those of ten clients.

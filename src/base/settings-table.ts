@@ -173,6 +173,16 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showBytes(SETTINGS.maxQueuedBytes.default),
     summary: 'Bytes that wait for one absent or slow client.',
   },
+  maxInflightBytes: {
+    environment: 'SURGEMQ_MAX_INFLIGHT_BYTES',
+    flag: 'max-inflight-bytes',
+    option: 'maxInflightBytes',
+    type: type.bytes(SETTINGS.maxInflightBytes),
+    default: type.showBytes(SETTINGS.maxInflightBytes.default),
+    summary:
+      'Bytes sent to a client whose session outlives its connection, and not yet acknowledged: ' +
+      'they are kept to be sent again, and nothing new is sent beyond.',
+  },
   maxSubscriptions: {
     environment: 'SURGEMQ_MAX_SUBSCRIPTIONS',
     flag: 'max-subscriptions',

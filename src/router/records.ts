@@ -36,16 +36,31 @@ export const RecordKind = {
   retainedPart: 8,
   /** Word 0: replay id; word 1: 1 to go on, 0 to give up. */
   retainedMore: 9,
-  /** Body: HandoverOffer. Word 0, 1: low and high half of the new claim. */
-  handoverOffer: 10,
   /**
-   * Body: filters the session's new shard is interested in. Words: claim; word 2: the old holder.
+   * The holder of a session that another shard has claimed answers it. Word 0, 1: low and high half
+   * of the claim, as in all that follow; word 2: 1 when there is a session, and 0 when there is
+   * none.
    */
-  handoverCut: 11,
-  /** Words: claim. From here on this shard's runs for the moving session go to its new shard. */
-  handoverCutDone: 12,
-  /** Body: SessionSnapshot. Words: claim. */
-  handoverSession: 13,
+  handoverOffer: 10,
+  /** The claimer is ready for the session. */
+  handoverTake: 11,
+  /** Body: subscriptions, SubscriptionPiece. Word 2: their cost; word 3: 1 for the last of them. */
+  handoverFilters: 12,
+  /** Word 2: the old holder. The sender is interested in all filters of the session. */
+  handoverCut: 13,
+  /** From here on this shard's runs for the moving session go to its new shard. */
+  handoverCutDone: 14,
+  /** Body: SessionHead. The runs of the session's window follow. */
+  handoverHead: 15,
+  /**
+   * Body: a run of the window, oldest first. Word 2: header byte | header byte to deliver with << 8
+   * | topic length << 16; word 3: count.
+   */
+  handoverRun: 16,
+  /** A piece of the window has been sent. Word 2: its cost; word 3: 1 for the last. */
+  handoverPart: 17,
+  /** Word 2: the cost of a piece of whatever session, which the claimer has taken. */
+  handoverMore: 18,
   /** Body: topic key (latin1). Word 0: connection id of a publisher of the asking shard. */
   readersQuery: 20,
   /** Word 0: the same id. A reader of that topic keeps up here; no answer means that none does. */
@@ -58,9 +73,5 @@ export interface InterestChange {
   readonly removed: readonly string[];
 }
 
-/** Answer of the shard that holds a session to the one that wants it. */
-export interface HandoverOffer {
-  /** False: nothing to hand over; the claimer begins a new session. */
-  readonly exists: boolean;
-  readonly subscriptions: readonly (readonly [filterKey: string, qos: 0 | 1 | 2])[];
-}
+/** Some subscriptions of a session that moves. */
+export type SubscriptionPiece = readonly (readonly [filterKey: string, qos: 0 | 1 | 2])[];

@@ -126,6 +126,15 @@ export class Inflight {
     return this.#words[(this.#head + offset) & this.#mask];
   }
 
+  /** The states of the span. */
+  states(): Uint8Array {
+    const states = new Uint8Array(this.span);
+    for (let offset = 0; offset < this.span; offset++) {
+      states[offset] = this.wordAt(offset) & STATE_MASK;
+    }
+    return states;
+  }
+
   /** Replaces the word of an unacknowledged message; `close` ends one. */
   setWord(offset: number, word: number): void {
     const slot = (this.#head + offset) & this.#mask;

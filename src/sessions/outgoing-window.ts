@@ -19,26 +19,10 @@ import {
   STATE_MASK,
   stampBits,
 } from './inflight.js';
-import { framesEnd, RunQueue, type RunSnapshot, restoreRun } from './run-queue.js';
+import { framesEnd, framesWithin, type MovedRun, RunQueue } from './run-queue.js';
+import type { WindowHead, WindowLimits } from './window-limits.js';
 
-/** Bounds of one receiver's window. */
-export interface WindowLimits {
-  /** Messages sent and not yet acknowledged, 1 to 65,535. */
-  readonly maxInflight: number;
-  /** Messages waiting to be sent. */
-  readonly maxQueuedMessages: number;
-  /** Their bytes, as frames. */
-  readonly maxQueuedBytes: number;
-}
-
-/** An OutgoingWindow as plain data. */
-export interface WindowSnapshot {
-  /** Packet id of the first message of `runs`. */
-  readonly oldestId: number;
-  /** State (of inflight.ts) of each message sent; the first messages of `runs` are those sent. */
-  readonly states: Uint8Array;
-  readonly runs: readonly RunSnapshot[];
-}
+export type { WindowHead, WindowLimits } from './window-limits.js';
 
 /** The delivery state of one session at QoS 1 and 2 [MQTT 3.1.1, 4.3.2, 4.3.3, 4.4, 4.6]. */
 export class OutgoingWindow {
@@ -48,6 +32,8 @@ export class OutgoingWindow {
   queuedBytes = 0;
   /** PUBLISH packets written by `fill`, those sent again too; who counts them sets it to 0. */
   written = 0;
+  /** Bytes of the frames sent that are kept: those of runs that are not acknowledged in full. */
+  inflightBytes = 0;
   readonly #limits: WindowLimits;
   /** Whether sent runs stay until they are acknowledged, to be sent again. */
   readonly #keepsSent: boolean;
@@ -74,7 +60,7 @@ export class OutgoingWindow {
    * @param keepsSent false when nothing is ever sent again: on a live 3.1.1 connection nothing is
    *   [MQTT-4.4.0-1], and a clean session ends with its connection. Messages are then forgotten
    *   once they are sent, only their packet ids are in flight, and `sendDirect` may be used;
-   *   `beginResend`, `snapshot` and the `resend` of `expire` may not.
+   *   `beginResend`, `head` and the `resend` of `expire` may not.
    */
   constructor(limits: WindowLimits, keepsSent = true) {
     this.#limits = limits;
@@ -121,10 +107,15 @@ export class OutgoingWindow {
 
   /** Whether `fill` has anything to write now. */
   get sendable(): boolean {
-    return (
-      this.#inflight.marked > 0 ||
-      (this.queuedMessages > 0 && this.#inflight.span < this.#limits.maxInflight)
-    );
+    return this.#inflight.marked > 0 || (this.queuedMessages > 0 && this.#room > 0);
+  }
+
+  /** How many messages may be sent beside those in flight. */
+  get #room(): number {
+    const { maxInflight, maxInflightBytes = Number.POSITIVE_INFINITY } = this.#limits;
+    const { span } = this.#inflight;
+    // A run is kept until it is acknowledged in full: none of it may be in flight any more.
+    return this.inflightBytes >= maxInflightBytes && span > 0 ? 0 : maxInflight - span;
   }
 
   /** Expiries of the delivery that is longest without an acknowledgement, at the last `expire`. */
@@ -266,37 +257,44 @@ export class OutgoingWindow {
     this.#inflight.release();
   }
 
-  /**
-   * Everything not acknowledged, as plain data that msgpackr can carry; the window stays as it is.
-   */
-  snapshot(): WindowSnapshot {
-    const inflight = this.#inflight;
-    const states = new Uint8Array(inflight.span);
-    for (let offset = 0; offset < states.length; offset++) {
-      states[offset] = inflight.wordAt(offset) & STATE_MASK;
-    }
-    return { oldestId: inflight.oldestId, states, runs: this.#runs.snapshot(this.#frontDone()) };
+  /** What is in flight, by packet ids and states. */
+  head(): WindowHead {
+    return { oldestId: this.#inflight.oldestId, states: this.#inflight.states() };
   }
 
-  /**
-   * The window that a snapshot was taken of; all of it is kept whatever `limits` say. What was in
-   * flight counts as sent and is written again once `beginResend` is called.
-   */
-  static restore(snapshot: WindowSnapshot, limits: WindowLimits): OutgoingWindow {
-    const window = new OutgoingWindow(limits);
-    for (const runSnapshot of snapshot.runs) {
-      const run = restoreRun(runSnapshot);
-      window.#append(run, runSnapshot.deliveryHeader, run.count, run.bytes.length);
+  /** Takes the oldest run out, if any. Only this and the counts may be used from then on. */
+  takeRun(): MovedRun | null {
+    const runs = this.#runs;
+    if (runs.length === 0) return null;
+    const { bytes, header, topicLength } = runs.runAt(0);
+    const deliveryHeader = runs.headerAt(0);
+    const start = framesEnd(bytes, 0, this.#frontDone());
+    const end = runs.bytesAt(0);
+    const count = this.#frontLeft;
+    if (this.#sendEntry > 0) {
+      this.#sendEntry--;
+      this.inflightBytes -= end;
+    } else {
+      this.queuedMessages -= runs.countAt(0) - this.#sendIndex;
+      this.queuedBytes -= end - this.#sendPosition;
+      this.inflightBytes -= this.#sendPosition;
+      this.#sendIndex = 0;
+      this.#sendPosition = 0;
     }
-    window.#restoreInflight(snapshot);
-    return window;
+    runs.shift();
+    this.#frontLeft = runs.length === 0 ? 0 : runs.countAt(0);
+    return { bytes, start, end, header, deliveryHeader, topicLength, count };
   }
 
-  #restoreInflight(snapshot: WindowSnapshot): void {
-    const { states, oldestId } = snapshot;
+  /** Adds a run that another window had, whatever the limits say; its bytes must never change. */
+  append(run: Run, deliveryHeader: number): void {
+    this.#append(run, deliveryHeader, run.count, run.bytes.length);
+  }
+
+  /** Goes on where the window was whose runs were appended: what was in flight there is sent. */
+  resume(head: WindowHead): void {
+    const { states, oldestId } = head;
     invariant(states.length <= this.queuedMessages, 'a message is kept until it is acknowledged');
-    const inflight = this.#inflight;
-    inflight.oldestId = oldestId;
     let left = states.length;
     while (left > 0) {
       const sent = Math.min(left, this.#runs.countAt(this.#sendEntry));
@@ -304,7 +302,8 @@ export class OutgoingWindow {
       this.#passSent(sent, framesEnd(bytes, 0, sent));
       left -= sent;
     }
-    for (const state of states) inflight.open(1, state);
+    this.#inflight.oldestId = oldestId;
+    for (const state of states) this.#inflight.open(1, state);
   }
 
   #append(run: Run, header: number, count: number, bytes: number): void {
@@ -323,8 +322,10 @@ export class OutgoingWindow {
    * Moves the first-time cursor over `count` messages of its entry, up to byte position `position`.
    */
   #passSent(count: number, position: number): void {
+    const bytes = position - this.#sendPosition;
     this.queuedMessages -= count;
-    this.queuedBytes -= position - this.#sendPosition;
+    this.queuedBytes -= bytes;
+    if (this.#keepsSent) this.inflightBytes += bytes;
     this.#sendIndex += count;
     this.#sendPosition = position;
     if (this.#sendIndex < this.#runs.countAt(this.#sendEntry)) return;
@@ -339,7 +340,7 @@ export class OutgoingWindow {
     const runs = this.#runs;
     let out = at;
     while (this.queuedMessages > 0) {
-      const room = this.#limits.maxInflight - inflight.span;
+      const room = this.#room;
       if (room <= 0) break;
       const { bytes } = runs.runAt(this.#sendEntry);
       const header = runs.headerAt(this.#sendEntry);
@@ -427,6 +428,7 @@ export class OutgoingWindow {
     this.#againOffset -= count;
     this.#frontLeft -= count;
     while (this.#frontLeft <= 0 && this.#sendEntry > 0) {
+      this.inflightBytes -= this.#runs.bytesAt(0);
       this.#runs.shift();
       this.#sendEntry--;
       this.#againEntry--;
@@ -434,15 +436,4 @@ export class OutgoingWindow {
       if (this.#againEntry < 0) this.#rewindAgain();
     }
   }
-}
-
-/** How many of the `count` frames at `position` fit `room` bytes. */
-function framesWithin(bytes: Buffer, position: number, count: number, room: number): number {
-  const limit = position + room;
-  let end = position;
-  for (let frames = 0; frames < count; frames++) {
-    end = frameEnd(bytes, end);
-    if (end > limit) return frames;
-  }
-  return count;
 }

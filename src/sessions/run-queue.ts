@@ -10,16 +10,12 @@ const COUNT_SHIFT = 8;
 const NO_RUNS: (Run | null)[] = [];
 const NO_METAS: number[] = [];
 
-/** An entry as plain data: only the messages that are still needed. */
-export interface RunSnapshot {
-  /** Whole frames, as in Run. */
-  readonly bytes: Uint8Array;
-  /** Header byte of the frames. */
-  readonly header: number;
+/** A run on its way from one window to another: the frames in `bytes[start, end)`. */
+export interface MovedRun extends Run {
+  readonly start: number;
+  readonly end: number;
   /** Header byte to deliver with. */
   readonly deliveryHeader: number;
-  readonly topicLength: number;
-  readonly count: number;
 }
 
 /**
@@ -85,24 +81,11 @@ export class RunQueue {
     this.#peak = 0;
   }
 
-  /** All entries as plain data, but for the first `skip` messages of entry 0. */
-  snapshot(skip: number): RunSnapshot[] {
-    const entries: RunSnapshot[] = [];
-    for (let index = 0; index < this.length; index++) {
-      const { bytes, header, topicLength, count } = this.runAt(index);
-      const from = index === 0 ? skip : 0;
-      const to = this.countAt(index);
-      const start = framesEnd(bytes, 0, from);
-      const end = to === count ? bytes.length : framesEnd(bytes, start, to - from);
-      entries.push({
-        bytes: bytes.subarray(start, end),
-        header,
-        deliveryHeader: this.headerAt(index),
-        topicLength,
-        count: to - from,
-      });
-    }
-    return entries;
+  /** Bytes of the messages that entry `index` stands for. */
+  bytesAt(index: number): number {
+    const { bytes, count } = this.runAt(index);
+    const taken = this.countAt(index);
+    return taken === count ? bytes.length : framesEnd(bytes, 0, taken);
   }
 
   #resize(capacity: number): void {
@@ -120,17 +103,20 @@ export class RunQueue {
   }
 }
 
-/** The run of a snapshot, which may have come through msgpackr or a structured clone. */
-export function restoreRun({ bytes, header, topicLength, count }: RunSnapshot): Run {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return { bytes: buffer, header, topicLength, count };
-}
-
 /** The end of `count` frames that begin at `position`. */
 export function framesEnd(bytes: Buffer, position: number, count: number): number {
   let end = position;
   for (let left = count; left > 0; left--) end = frameEnd(bytes, end);
   return end;
+}
+
+/** How many of the `count` frames at `position` fit `room` bytes. */
+export function framesWithin(bytes: Buffer, position: number, count: number, room: number): number {
+  const limit = position + room;
+  let end = position;
+  for (let frames = 0; frames < count; frames++) {
+    end = frameEnd(bytes, end);
+    if (end > limit) return frames;
+  }
+  return count;
 }

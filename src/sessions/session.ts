@@ -5,7 +5,8 @@ import type { Run } from '../protocol/run.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { AbsentQueues } from './absent-queues.js';
 import { IncomingQos2 } from './incoming-qos2.js';
-import { OutgoingWindow, type WindowLimits, type WindowSnapshot } from './outgoing-window.js';
+import { OutgoingWindow, type WindowHead, type WindowLimits } from './outgoing-window.js';
+import type { MovedRun } from './run-queue.js';
 
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
 
@@ -53,12 +54,10 @@ export interface ReplayGuard {
   onLive(topicKey: string, isDelivered: boolean): void;
 }
 
-/** A session as plain data, as it goes from shard to shard. */
-export interface SessionSnapshot {
-  readonly clientId: string;
-  readonly protocolVersion: ProtocolVersion;
-  readonly subscriptions: readonly (readonly [filterKey: string, qos: QoS])[];
-  readonly window: WindowSnapshot | null;
+/** What a session is beside its subscriptions and the runs in its window, as plain data. */
+export interface SessionHead {
+  /** Null when nothing of QoS 1 or 2 has ever been delivered to it. */
+  readonly window: WindowHead | null;
   readonly incomingQos2: readonly number[];
 }
 
@@ -79,7 +78,7 @@ export class Session {
   /** Made by the first QoS 2 publication of the client. */
   incomingQos2: IncomingQos2 | null = null;
   /**
-   * Shards whose runs this session takes: less than all only while it moves (shard/takeover.ts),
+   * Shards whose runs this session takes: less than all only while it moves (shard/handover.ts),
    * none when it has ended.
    */
   sourceMask = ALL_SOURCES;
@@ -149,10 +148,15 @@ export class Session {
 
   /** The session's window, made now if there is none. */
   openWindow(): OutgoingWindow {
+    this.window ??= this.makeWindow();
+    return this.window;
+  }
+
+  /** A window that is not the session's yet. */
+  makeWindow(): OutgoingWindow {
     // Nothing is sent again to a 3.1.1 client whose session ends with its connection.
     const keepsSent = !this.cleanSession || this.protocolVersion === 3;
-    this.window ??= new OutgoingWindow(this.#limits, keepsSent);
-    return this.window;
+    return new OutgoingWindow(this.#limits, keepsSent);
   }
 
   /**
@@ -179,29 +183,48 @@ export class Session {
     return this.incomingQos2.add(packetId);
   }
 
+  /** What goes to another shard before the runs. */
+  head(): SessionHead {
+    return {
+      window: this.window === null ? null : this.window.head(),
+      incomingQos2: this.incomingQos2 === null ? [] : this.incomingQos2.snapshot(),
+    };
+  }
+
+  /** Takes the oldest run out, for another shard; null when there is none. See OutgoingWindow. */
+  takeRun(): MovedRun | null {
+    const { window } = this;
+    if (window === null) return null;
+    this.#absentQueues.remove(window);
+    const run = window.takeRun();
+    this.#absentQueues.add(window);
+    return run;
+  }
+
   /**
-   * Takes over what another shard's snapshot says, before `attach`; subscriptions are set by the
-   * caller. Runs that this session was given meanwhile are newer, and go behind the snapshot's.
+   * Takes over what another shard had for it, before `attach`. Runs that this session was given
+   * meanwhile are newer, and go behind.
+   * @param arrived the runs, counted among what is kept for absent clients; null when there were
+   * none.
+   * @returns how many of the newer messages were dropped because a bound of the queue was reached.
    */
-  restore(snapshot: SessionSnapshot): void {
+  restore(head: SessionHead, arrived: OutgoingWindow | null): number {
     const newer = this.window;
-    this.#absentQueues.remove(newer);
-    if (snapshot.window !== null) {
-      const window = OutgoingWindow.restore(snapshot.window, this.#limits);
+    let dropped = 0;
+    if (head.window !== null) {
+      this.#absentQueues.remove(newer);
+      this.#absentQueues.remove(arrived);
+      const window = arrived ?? this.makeWindow();
+      window.resume(head.window);
+      if (newer !== null) dropped = queueBehind(window, newer);
       this.window = window;
-      if (newer !== null) {
-        for (const { bytes, header, deliveryHeader, topicLength, count } of newer.snapshot().runs) {
-          const run = { bytes: Buffer.from(bytes), header, topicLength, count };
-          const qos = ((deliveryHeader >> 1) & 3) as 1 | 2;
-          window.enqueue(run, qos, (deliveryHeader & 1) !== 0);
-        }
-      }
+      this.#absentQueues.add(window);
     }
-    this.#absentQueues.add(this.window);
-    if (snapshot.incomingQos2.length > 0) {
+    if (head.incomingQos2.length > 0) {
       this.incomingQos2 = new IncomingQos2();
-      this.incomingQos2.restore(snapshot.incomingQos2);
+      this.incomingQos2.restore(head.incomingQos2);
     }
+    return dropped;
   }
 
   /**
@@ -218,15 +241,22 @@ export class Session {
     this.#wildcardSubscriptions = 0;
     return subscriptions;
   }
+}
 
-  /** Plain data of everything but the subscriptions' routing, which is the shard's to move. */
-  snapshot(): SessionSnapshot {
-    return {
-      clientId: this.clientId,
-      protocolVersion: this.protocolVersion,
-      subscriptions: [...this.subscriptions],
-      window: this.window === null ? null : this.window.snapshot(),
-      incomingQos2: this.incomingQos2 === null ? [] : this.incomingQos2.snapshot(),
-    };
+/**
+ * Queues what `newer` holds, which has sent nothing, behind what is in `window`.
+ * @returns how many of its messages were dropped because of a bound.
+ */
+function queueBehind(window: OutgoingWindow, newer: OutgoingWindow): number {
+  let dropped = 0;
+  for (let moved = newer.takeRun(); moved !== null; moved = newer.takeRun()) {
+    const { bytes, end, header, deliveryHeader, topicLength, count } = moved;
+    const run = { bytes: bytes.subarray(0, end), header, topicLength, count };
+    dropped += window.enqueue(
+      run,
+      ((deliveryHeader >> 1) & 3) as 1 | 2,
+      (deliveryHeader & 1) !== 0,
+    );
   }
+  return dropped;
 }

@@ -63,10 +63,15 @@ export class ShardRecords implements RecordHandler {
         shard.replays.onMore(from, word0, word1 === 1);
         return;
       case RecordKind.handoverOffer:
+      case RecordKind.handoverTake:
+      case RecordKind.handoverFilters:
       case RecordKind.handoverCut:
       case RecordKind.handoverCutDone:
-      case RecordKind.handoverSession:
-        shard.takeover.onRecord(from, kind, word0, word1, word2, buffer, start, end);
+      case RecordKind.handoverHead:
+      case RecordKind.handoverRun:
+      case RecordKind.handoverPart:
+      case RecordKind.handoverMore:
+        shard.takeover.onRecord(from, kind, word0, word1, word2, word3, buffer, start, end);
         return;
       default:
         throw new RecordError(`a record is of no kind: ${kind}`);

@@ -388,7 +388,8 @@ export class Shard implements ConnectionHost {
       this.turn.schedule();
     }
     if (this.link.backlogBytes > 0) return;
-    if (this.interest.sendPieces()) this.turn.schedule();
+    const isToldMore = this.interest.sendPieces();
+    if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
     this.replays.onRingRoom();
     if (this.#waitingForRing.length === 0) return;
     const waiting = this.#waitingForRing;

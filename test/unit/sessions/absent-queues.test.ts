@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { type Outlet, Session } from '../../../src/sessions/session.js';
-import { numberedRun } from './frames.js';
+import { moveRuns, numberedRun } from './frames.js';
 
 const LIMITS = { maxInflight: 5, maxQueuedMessages: 20, maxQueuedBytes: 1_000 };
 const OUTLET = { isStalled: true, wake() {} } as unknown as Outlet;
@@ -74,7 +74,15 @@ class Model {
     if (session.outlet !== null) session.detach();
     const next = this.#make();
     next.enqueue(numberedRun(100, 2), 1, false);
-    next.restore(session.snapshot());
+    const head = session.head();
+    const arrived = next.makeWindow();
+    const append: typeof arrived.append = (run, deliveryHeader) => {
+      this.absent.remove(arrived);
+      arrived.append(run, deliveryHeader);
+      this.absent.add(arrived);
+    };
+    moveRuns(session, { append });
+    next.restore(head, arrived);
     session.end();
     this.sessions[on] = next;
   }

@@ -1,7 +1,9 @@
 /** Makes runs for windows, and reads what windows write. */
+
+import { pack, unpack } from 'msgpackr';
 import { encodePublish, frameEnd } from '../../../src/protocol/publish-frame.js';
 import type { Run } from '../../../src/protocol/run.js';
-import type { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
+import { OutgoingWindow, type WindowLimits } from '../../../src/sessions/outgoing-window.js';
 
 const TOPIC = 'a/b';
 
@@ -83,4 +85,34 @@ export function brief(frames: readonly Seen[]): string[] {
   return frames.map(({ type, packetId, payload, dup }) =>
     type === 'pubrel' ? `${packetId}:pubrel` : `${packetId}:${payload}${dup ? ' dup' : ''}`,
   );
+}
+
+/** An empty window whose next packet id is `nextId`. */
+export function windowFrom(nextId: number, limits: WindowLimits): OutgoingWindow {
+  const window = new OutgoingWindow(limits);
+  window.resume({ oldestId: nextId, states: new Uint8Array(0) });
+  return window;
+}
+
+/** Moves a window as between shards: its head through msgpackr, its runs one by one. */
+export function moveWindow(window: OutgoingWindow, limits: WindowLimits): OutgoingWindow {
+  const head = unpack(pack(window.head()));
+  const moved = new OutgoingWindow(limits);
+  moveRuns(window, moved);
+  moved.resume(head);
+  return moved;
+}
+
+/** Appends copies of all runs of one window to another. */
+export function moveRuns(
+  from: { takeRun: OutgoingWindow['takeRun'] },
+  to: { append: OutgoingWindow['append'] },
+): void {
+  for (let run = from.takeRun(); run !== null; run = from.takeRun()) {
+    const { bytes, start, end, header, deliveryHeader, topicLength, count } = run;
+    to.append(
+      { bytes: Buffer.from(bytes.subarray(start, end)), header, topicLength, count },
+      deliveryHeader,
+    );
+  }
 }

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { pack, unpack } from 'msgpackr';
 import { ProtocolError } from '../../../src/base/errors.js';
 import { writeAck } from '../../../src/protocol/ack-frame.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
 import { IncomingQos2 } from '../../../src/sessions/incoming-qos2.js';
-import { OutgoingWindow, type WindowLimits } from '../../../src/sessions/outgoing-window.js';
-import { fillBytes, readFrames, runOf, type Seen } from './frames.js';
+import type { OutgoingWindow, WindowLimits } from '../../../src/sessions/outgoing-window.js';
+import { fillBytes, moveWindow, readFrames, runOf, type Seen, windowFrom } from './frames.js';
 
 const PUBREL = 6;
 
@@ -208,8 +207,7 @@ class Pair {
   #numbered = 0;
 
   constructor(limits: WindowLimits, nextId: number) {
-    const empty = { oldestId: nextId, states: new Uint8Array(0), runs: [] };
-    this.window = OutgoingWindow.restore(empty, limits);
+    this.window = windowFrom(nextId, limits);
     this.model = new Model(limits, nextId);
     this.#limits = limits;
   }
@@ -243,7 +241,7 @@ class Pair {
         model.resend();
         break;
       case 'move':
-        this.window = OutgoingWindow.restore(unpack(pack(window.snapshot())), this.#limits);
+        this.window = moveWindow(window, this.#limits);
         // Marks are of the connection that ended.
         for (const message of model.messages) message.again = false;
         if (step.reconnect) this.step({ do: 'reconnect' });
@@ -362,7 +360,7 @@ function connect(
 ): OutgoingWindow {
   let current = window;
   if (connection.moves) {
-    current = OutgoingWindow.restore(unpack(pack(window.snapshot())), {
+    current = moveWindow(window, {
       maxInflight: 7,
       maxQueuedMessages: 0,
       maxQueuedBytes: 0,
@@ -405,8 +403,7 @@ test('whatever is lost, QoS 2 arrives exactly once and QoS 1 at least once, in o
     fc.constantFrom(1, 65_530),
     (counts, connections, qos, oldestId) => {
       const limits = { maxInflight: 7, maxQueuedMessages: 1_000, maxQueuedBytes: 100_000 };
-      const empty = { oldestId, states: new Uint8Array(0), runs: [] };
-      let window = OutgoingWindow.restore(empty, limits);
+      let window = windowFrom(oldestId, limits);
       const sent: string[] = [];
       for (const count of counts) {
         const payloads = Array.from({ length: count }, (_, index) => `m${sent.length + index}`);
@@ -428,8 +425,7 @@ test('whatever is lost, QoS 2 arrives exactly once and QoS 1 at least once, in o
 
 test('all 65,535 packet ids can be in flight at once, and each comes round again', () => {
   const limits = { maxInflight: 65_535, maxQueuedMessages: 1_000_000, maxQueuedBytes: 1e8 };
-  const empty = { oldestId: 60_000, states: new Uint8Array(0), runs: [] };
-  const window = OutgoingWindow.restore(empty, limits);
+  const window = windowFrom(60_000, limits);
   const run = runOf(Array.from({ length: 1_000 }, () => 'x'));
   for (let n = 0; n < 200; n++) window.enqueue(run, 1, false);
   const target = Buffer.alloc(2_000_000);

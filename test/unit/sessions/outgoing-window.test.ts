@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pack, unpack } from 'msgpackr';
 import { ProtocolError } from '../../../src/base/errors.js';
 import { OutgoingWindow, type WindowLimits } from '../../../src/sessions/outgoing-window.js';
-import { brief, fillBytes, fillFrames, numberedRun, readFrames, runOf } from './frames.js';
+import {
+  brief,
+  fillBytes,
+  fillFrames,
+  moveWindow,
+  numberedRun,
+  readFrames,
+  runOf,
+  windowFrom,
+} from './frames.js';
 
 const LIMITS: WindowLimits = { maxInflight: 10, maxQueuedMessages: 1_000, maxQueuedBytes: 100_000 };
 
 /** A window with these limits whose next packet id is `nextId`. */
 function windowOf(limits: Partial<WindowLimits> = {}, nextId = 1): OutgoingWindow {
-  const empty = { oldestId: nextId, states: new Uint8Array(0), runs: [] };
-  return OutgoingWindow.restore(empty, { ...LIMITS, ...limits });
+  return windowFrom(nextId, { ...LIMITS, ...limits });
 }
 
 test('messages leave with packet ids counting up from 1', () => {
@@ -243,7 +250,7 @@ test('room that an older delivery keeps from being used is no room', () => {
   assert.equal(window.enqueue(numberedRun(3, 2), 1, false, true), 0);
 });
 
-test('a snapshot through msgpackr restores ids, states, order and what waits', () => {
+test('a window that moves keeps ids, states, order and what waits', () => {
   const window = windowOf({ maxInflight: 5 }, 65_533);
   window.enqueue(numberedRun(0, 3), 1, false);
   window.enqueue(numberedRun(3, 5, 2), 2, true);
@@ -251,10 +258,7 @@ test('a snapshot through msgpackr restores ids, states, order and what waits', (
   for (const id of [65_533, 65_535]) window.onPuback(id);
   window.onPubrec(1);
   const { queuedMessages, queuedBytes, inflight } = window;
-  const moved = OutgoingWindow.restore(unpack(pack(window.snapshot())), {
-    ...LIMITS,
-    maxInflight: 5,
-  });
+  const moved = moveWindow(window, { ...LIMITS, maxInflight: 5 });
   assert.deepEqual([moved.queuedMessages, moved.inflight], [queuedMessages, inflight]);
   assert.equal(moved.queuedBytes, queuedBytes);
   moved.beginResend();
@@ -265,14 +269,14 @@ test('a snapshot through msgpackr restores ids, states, order and what waits', (
   assert.deepEqual(brief(fillFrames(moved)), ['4:6', '5:7']);
 });
 
-test('a restored window keeps more than its limits allow, and sends no more of it', () => {
+test('a window that has moved keeps more than its limits allow, and sends no more of it', () => {
   const window = windowOf();
   window.enqueue(numberedRun(0, 10), 1, false);
   fillFrames(window, 40);
   const sent = window.inflight;
   assert.ok(sent > 1 && sent < 10);
   const limits = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
-  const moved = OutgoingWindow.restore(window.snapshot(), limits);
+  const moved = moveWindow(window, limits);
   assert.equal(moved.queuedMessages, 10 - sent);
   moved.beginResend();
   assert.equal(fillFrames(moved).length, sent);
@@ -282,12 +286,62 @@ test('a restored window keeps more than its limits allow, and sends no more of i
   assert.deepEqual(brief(fillFrames(moved)), [`${sent + 1}:${sent}`]);
 });
 
+test('a window counts down what it gives away', () => {
+  const window = windowOf({ maxInflight: 5 });
+  for (let n = 0; n < 4; n++) window.enqueue(numberedRun(3 * n, 3), 1, false);
+  fillFrames(window);
+  window.onPuback(1);
+  const bytes = window.queuedBytes + window.inflightBytes;
+  let left = 11;
+  let leftBytes = bytes;
+  for (let run = window.takeRun(); run !== null; run = window.takeRun()) {
+    left -= run.count;
+    leftBytes -= run.start === 0 ? run.end : run.bytes.length;
+    assert.equal(window.queuedMessages, Math.min(left, 7));
+    assert.equal(window.queuedBytes + window.inflightBytes, leftBytes);
+  }
+  assert.deepEqual([left, leftBytes, window.queuedMessages], [0, 0, 0]);
+});
+
+test('what is sent and kept is bounded by its bytes', () => {
+  const frame = runOf(['x']).bytes.length;
+  const window = windowOf({ maxInflightBytes: 3 * frame });
+  for (let n = 0; n < 8; n++) window.enqueue(runOf(['x']), 1, false);
+  assert.equal(fillFrames(window).length, 3);
+  assert.equal(window.sendable, false);
+  assert.equal(window.nextFrameBytes(), 0);
+  // One that an older one holds up is kept.
+  window.onPuback(2);
+  assert.equal(window.sendable, false);
+  window.onPuback(1);
+  assert.deepEqual(brief(fillFrames(window)), ['4:x', '5:x']);
+  const moved = moveWindow(window, { ...LIMITS, maxInflightBytes: 3 * frame });
+  assert.equal(moved.inflightBytes, 3 * frame);
+  moved.beginResend();
+  assert.equal(fillFrames(moved).length, 3);
+  for (let id = 3; id <= 8; id++) {
+    assert.ok(moved.onPuback(id));
+    fillFrames(moved);
+  }
+  assert.deepEqual([moved.inflight, moved.inflightBytes, moved.queuedMessages], [0, 0, 0]);
+});
+
+test('a run larger than may be in flight is sent all the same', () => {
+  const window = windowOf({ maxInflight: 2, maxInflightBytes: 1 });
+  window.enqueue(numberedRun(0, 5), 1, false);
+  for (let id = 1; id <= 5; id++) {
+    fillFrames(window);
+    assert.ok(window.onPuback(id), `message ${id} was sent`);
+  }
+  assert.equal(window.inflightBytes, 0);
+});
+
 test('an empty window that moves goes on with the following packet id', () => {
   const window = windowOf();
   window.enqueue(numberedRun(0, 7), 1, false);
   fillFrames(window);
   for (let id = 1; id <= 7; id++) window.onPuback(id);
-  const moved = OutgoingWindow.restore(window.snapshot(), LIMITS);
+  const moved = moveWindow(window, LIMITS);
   moved.enqueue(runOf(['x']), 1, false);
   assert.deepEqual(brief(fillFrames(moved)), ['8:x']);
 });

@@ -36,7 +36,7 @@ function bytesEach(use: (window: OutgoingWindow) => void): number {
 
 /** Sends a run and acknowledges all of it. */
 function deliver(window: OutgoingWindow, run = ONE): void {
-  let { oldestId } = window.snapshot();
+  let { oldestId } = window.head();
   window.enqueue(run, 1, false);
   window.fill(target, 0, target.length, 0);
   for (let left = run.count; left > 0; left--) window.onPuback(oldestId++);

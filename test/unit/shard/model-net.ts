@@ -4,9 +4,10 @@
  * stays in order, as on a ring; nothing else does.
  */
 import { Counters } from '../../../src/base/counters.js';
+import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { Directory } from '../../../src/primary/directory.js';
-import type { ConnectPacket } from '../../../src/protocol/packet.js';
+import type { ConnectPacket, QoS } from '../../../src/protocol/packet.js';
 import { Interest } from '../../../src/router/interest.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
@@ -26,8 +27,16 @@ import type { TopicsProvider } from '../../../src/topics/provider.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 
 const LIMITS = { maxInflight: 4, maxQueuedMessages: 10_000, maxQueuedBytes: 1_000_000 };
-const FILTER = 'a/+';
+/** A filter or a run a piece, two pieces ahead. */
+const SIZES = { pieceBytes: HANDOVER_PIECE_COST_BYTES + 1, bytesAhead: 600 };
 const TOPIC = 'a/b';
+/** What the client subscribes to: two of them match what is published. */
+export const FILTERS: readonly [string, QoS][] = [
+  ['a/+', 1],
+  ['x/1', 1],
+  ['a/b', 1],
+  ['x/2', 1],
+];
 export const CLIENT_ID = 'moving';
 
 interface Message {
@@ -41,8 +50,13 @@ export class ModelClient {
   /** By publisher: the next message expected. */
   readonly expected: number[];
   readonly unacknowledged = new Map<number, string>();
-  /** Whether messages may be missing: a shard has died. */
+  /** Whether messages may be missing: a shard has died, or the session has begun anew. */
   isLossAllowed = false;
+  /** Whether it has connected with a clean session. */
+  hasBeenClean = false;
+  /** Whether its session may be gone: discarded, or lost with a shard. */
+  mayBeginAnew = false;
+  #sessions = 0;
   connection: ModelConnection | null = null;
   /** All connections that the server takes for open. */
   readonly open = new Set<ModelConnection>();
@@ -73,6 +87,11 @@ export class ModelClient {
   /** The server knows nothing: what a slow ring still brings the last session may have had. */
   beginSession(): void {
     this.unacknowledged.clear();
+    this.#sessions++;
+    if (this.#sessions === 1) return;
+    if (!this.mayBeginAnew) throw new Error('the session is gone');
+    // Until its filters are routed everywhere, what comes has gaps.
+    this.isLossAllowed = true;
     this.expected.fill(0);
   }
 
@@ -116,7 +135,9 @@ export class ModelConnection {
   attach(session: Session, _packet: ConnectPacket, sessionPresent: boolean): void {
     const { client } = this;
     // When a claimer dies, the next in line may begin before the holder has read of the release.
-    if (client.open.size > 0 && !client.isLossAllowed) throw new Error('two connections');
+    // Nor does who discards the session wait until the holder has read of it.
+    const isLateAllowed = client.isLossAllowed || client.hasBeenClean;
+    if (client.open.size > 0 && !isLateAllowed) throw new Error('two connections');
     client.connection = this;
     client.open.add(this);
     this.state = ConnectionState.open;
@@ -124,7 +145,7 @@ export class ModelConnection {
     session.attach(this.outlet);
     if (!sessionPresent) {
       client.beginSession();
-      this.shard.registry.subscribe(session, [[FILTER, 1]], () => {});
+      this.shard.registry.subscribe(session, FILTERS, () => {});
     }
     session.window?.beginResend();
     this.#pump();
@@ -138,8 +159,10 @@ export class ModelConnection {
     if (this.client.connection === this) this.client.connection = null;
     this.client.open.delete(this);
     this.state = ConnectionState.closed;
-    this.session?.detach();
+    const { session } = this;
     this.session = null;
+    session?.detach();
+    if (session?.cleanSession) this.shard.registry.end(session);
   }
 
   #pump(): void {
@@ -176,6 +199,8 @@ export class ModelShard {
   readonly takeover: Takeover;
   readonly line: PrimaryLine;
   readonly arena = new TurnArena(() => this.arena.rewind());
+  /** While it is above 0, hand-overs wait. */
+  readonly link: { backlogBytes: number };
   readonly #records: ShardRecords;
 
   constructor(index: number, count: number, topics: TopicsProvider<Session, RetainedMessage>) {
@@ -183,7 +208,8 @@ export class ModelShard {
     this.topics = topics;
     this.out = Array.from({ length: count }, (_, peer) => (peer === index ? null : []));
     this.inbox = new Array<Message[] | null>(count).fill(null);
-    const link = { backlogBytes: 0, send: this.#send.bind(this) } as unknown as PeerLink;
+    this.link = { backlogBytes: 0 };
+    const link = Object.assign(this.link, { send: this.#send.bind(this) }) as unknown as PeerLink;
     const schedule = () => {
       this.isScheduled = true;
     };
@@ -202,7 +228,8 @@ export class ModelShard {
     this.router = new Router({ ...shared, arena, retained, pressure, limits, clock });
     this.registry = new SessionRegistry({ ...shared, store, interest, limits, line, schedule });
     const { registry } = this;
-    this.takeover = new Takeover({ ...shared, registry, interest, line, schedule });
+    const sizes = SIZES;
+    this.takeover = new Takeover({ ...shared, registry, interest, line, schedule, sizes });
     const { router, routes, takeover } = this;
     const turn = { flushWhenFull() {} };
     const parts = { topics, routes, link, interest, router, takeover, turn };
@@ -214,7 +241,8 @@ export class ModelShard {
     this.isScheduled = false;
     this.registry.onTurn();
     this.interest.flush();
-    this.interest.sendPieces();
+    if (this.interest.sendPieces()) this.isScheduled = true;
+    if (this.takeover.sendPieces()) this.isScheduled = true;
     this.line.flush();
     this.arena.rewind();
   }
@@ -267,6 +295,10 @@ export class ModelNet {
   readonly directory: Directory;
   readonly client: ModelClient;
   readonly published: number[];
+  /** Which records are not read for now. */
+  isHeldBack: (from: number, to: number, kind: number) => boolean = () => false;
+  /** All that were ever made. */
+  readonly connections: ModelConnection[] = [];
   readonly #makeTopics: () => TopicsProvider<Session, RetainedMessage>;
 
   constructor(count: number, makeTopics: () => TopicsProvider<Session, RetainedMessage>) {
@@ -296,11 +328,22 @@ export class ModelNet {
     shard.publish(payloads);
   }
 
-  connect(shard: ModelShard): ModelConnection {
+  connect(shard: ModelShard, cleanSession = false): ModelConnection {
     const connection = new ModelConnection(shard, this.client);
-    const packet = { cleanSession: false, protocolVersion: 4, clientId: CLIENT_ID };
+    if (cleanSession) {
+      this.client.hasBeenClean = true;
+      this.client.mayBeginAnew = true;
+    }
+    const packet = { cleanSession, protocolVersion: 4, clientId: CLIENT_ID };
+    this.connections.push(connection);
     shard.takeover.claim(connection as never, packet as unknown as ConnectPacket);
     return connection;
+  }
+
+  /** Whether the ring of a shard has room for hand-overs. */
+  setRingFull(shard: ModelShard, isFull: boolean): void {
+    shard.link.backlogBytes = isFull ? 1 : 0;
+    shard.isScheduled = true;
   }
 
   /** Everything that could happen next without anybody outside doing anything. */
@@ -312,7 +355,9 @@ export class ModelNet {
       if (shard.toPrimary.length > 0) steps.push(() => this.#toPrimary(shard));
       if (shard.fromPrimary.length > 0) steps.push(() => this.#fromPrimary(shard));
       shard.inbox.forEach((queue, peer) => {
-        if (queue !== null && queue.length > 0) steps.push(() => shard.receiveFrom(peer));
+        if (queue === null || queue.length === 0) return;
+        if (this.isHeldBack(peer, shard.index, queue[0].kind)) return;
+        steps.push(() => shard.receiveFrom(peer));
       });
     }
     return steps;
@@ -326,6 +371,7 @@ export class ModelNet {
   /** A shard dies, as the primary sees it: peers first, then the directory. */
   die(index: number): void {
     const dead = this.shards[index]!;
+    this.client.mayBeginAnew = true;
     this.shards[index] = null;
     for (const connection of this.client.open) if (connection.shard === dead) connection.close();
     for (const peer of this.shards)

@@ -6,7 +6,7 @@ import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
-import { CLIENT_ID, ModelNet, type ModelShard } from './model-net.js';
+import { CLIENT_ID, FILTERS, ModelNet, type ModelShard } from './model-net.js';
 
 type Topics = TopicsProvider<Session, RetainedMessage>;
 const SHARDS = 3;
@@ -39,7 +39,7 @@ class Others {
 }
 
 /** Does one of the things that can happen now. Things that are under way are the likelier ones. */
-function act(net: ModelNet, others: Others, choice: number): void {
+function act(net: ModelNet, others: Others, choice: number, isCleanAllowed = false): void {
   const steps = net.steps();
   const { ready } = net;
   const shard = ready[(choice >>> 8) % ready.length];
@@ -47,9 +47,12 @@ function act(net: ModelNet, others: Others, choice: number): void {
   if (kind < 160 && steps.length > 0) steps[(choice >>> 8) % steps.length]();
   else if (kind < 215) net.publish(shard, 1 + (kind & 1));
   else if (kind < 235) net.client.acknowledge();
-  else if (kind < 246) net.connect(shard);
-  else if (kind < 252) others.toggle(shard);
-  else net.client.connection?.close();
+  else if (kind < 244) net.connect(shard);
+  else if (kind < 248) others.toggle(shard);
+  else if (kind < 250) net.client.connection?.close();
+  else if (kind < 252) net.connections.at(-1)?.close();
+  else if (kind < 254) net.setRingFull(shard, (choice & 0x1_0000) !== 0);
+  else if (isCleanAllowed) net.connect(shard, true);
 }
 
 /** A net with the client's session on shard 0, everything quiet. */
@@ -64,6 +67,7 @@ function quietNet(choices: readonly number[], others: Others): ModelNet {
 
 /** Connects once more, publishes once more everywhere, and gives the client all there is. */
 function finish(net: ModelNet): void {
+  for (const shard of net.ready) net.setRingFull(shard, false);
   net.settle();
   const last = net.connect(net.ready[net.ready.length - 1]);
   net.settle();
@@ -77,7 +81,7 @@ function finish(net: ModelNet): void {
   assert.deepEqual(holders, [last.shard], 'one shard has the session');
   assert.equal(net.directory.holderOf(CLIENT_ID), last.shard.index);
   assert.equal(net.directory.claimCount, 1);
-  assert.equal(last.session?.subscriptions.size, 1);
+  assert.equal(last.session?.subscriptions.size, FILTERS.length);
 }
 
 const choices = fc.array(fc.nat({ max: 0xff_ffff }), {
@@ -94,6 +98,18 @@ describe('a session that moves between shards', () => {
       const others = new Others();
       const net = quietNet(list, others);
       for (const choice of list) act(net, others, choice);
+      finish(net);
+    });
+    await fc.assert(property, RUNS);
+  });
+
+  test('is discarded by a clean session that comes in the middle', async () => {
+    // [MQTT-3.1.2-6]
+    const property = fc.asyncProperty(choices, async (list) => {
+      await makeProviders(SHARDS - providers.length);
+      const others = new Others();
+      const net = quietNet(list, others);
+      for (const choice of list) act(net, others, choice, true);
       finish(net);
     });
     await fc.assert(property, RUNS);

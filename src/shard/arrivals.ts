@@ -1,0 +1,214 @@
+/** Sessions on their way to this shard from those that hold them: see handover.ts. */
+
+import { copyBytes } from '../base/copy-bytes.js';
+import { Counter, type Counters } from '../base/counters.js';
+import { RecordError } from '../base/errors.js';
+import { checkFrames } from '../protocol/run-check.js';
+import type { Interest } from '../router/interest.js';
+import type { PeerLink } from '../router/peer-link.js';
+import { isFilter, unpackRecord } from '../router/record-body.js';
+import { RecordKind, type SubscriptionPiece } from '../router/records.js';
+import type { OutgoingWindow } from '../sessions/outgoing-window.js';
+import type { Session, SessionHead } from '../sessions/session.js';
+import { NO_BYTES, split } from './handover.js';
+import type { SessionRegistry } from './session-registry.js';
+
+/** A session that is being moved here. */
+interface Arrival {
+  readonly claim: number;
+  /** The shard that it comes from. */
+  readonly from: number;
+  readonly session: Session;
+  /** It is subscribed to all filters, and every shard that knows them was asked for its cut. */
+  isSubscribed: boolean;
+  head: SessionHead | null;
+  /** What has come of its former shard's window; made by the first run. */
+  window: OutgoingWindow | null;
+  /** All of that has come. */
+  isHere: boolean;
+  /** Its former shard died with it. */
+  isLost: boolean;
+}
+
+/** What arrivals work with. */
+export interface ArrivalParts {
+  readonly shardIndex: number;
+  readonly registry: SessionRegistry;
+  readonly interest: Interest;
+  readonly link: PeerLink;
+  readonly counters: Counters;
+  readonly schedule: () => void;
+}
+
+/** One a shard. */
+export class Arrivals {
+  readonly #parts: ArrivalParts;
+  readonly #onWhole: (claim: number, session: Session) => void;
+  readonly #arrivals = new Map<number, Arrival>();
+
+  /** @param onWhole called when a session is here and may be taken into use. */
+  constructor(parts: ArrivalParts, onWhole: (claim: number, session: Session) => void) {
+    this.#parts = parts;
+    this.#onWhole = onWhole;
+  }
+
+  /** Whether a session is on its way by this claim. */
+  has(claim: number): boolean {
+    return this.#arrivals.has(claim);
+  }
+
+  /** Takes up the offer of shard `from`. @param session without state, as yet. */
+  take(claim: number, from: number, session: Session): void {
+    session.sourceMask = 0;
+    this.#arrivals.set(claim, {
+      claim,
+      from,
+      session,
+      isSubscribed: false,
+      head: null,
+      window: null,
+      isHere: false,
+      isLost: false,
+    });
+    this.#tell(RecordKind.handoverTake, 1 << from, claim, 0);
+    this.#parts.schedule();
+  }
+
+  /** A piece of the subscriptions has come. */
+  onFilters(
+    claim: number,
+    from: number,
+    cost: number,
+    isLast: boolean,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const { registry, interest, shardIndex, schedule } = this.#parts;
+    const arrival = this.#arrivals.get(claim);
+    const askForMore = () => {
+      // Its successor has sent nothing.
+      if (arrival?.isLost) return;
+      this.#tell(RecordKind.handoverMore, 1 << from, claim, cost);
+      schedule();
+    };
+    if (arrival === undefined) {
+      // Owed all the same: others move from there too.
+      askForMore();
+      return;
+    }
+    const { session } = arrival;
+    const piece: unknown = unpackRecord(buffer, start, end);
+    if (!isSubscriptionPiece(piece)) throw new RecordError('a record is no list of subscriptions');
+    registry.subscribe(session, piece, askForMore);
+    if (!isLast) return;
+    arrival.isSubscribed = true;
+    session.sourceMask = 1 << shardIndex;
+    interest.flush();
+    this.#tell(RecordKind.handoverCut, interest.toldPeers, claim, from);
+    schedule();
+  }
+
+  /** Shard `from` gives this shard its runs for the session from here on. */
+  onCutDone(claim: number, from: number): void {
+    const arrival = this.#arrivals.get(claim);
+    if (arrival === undefined) return;
+    arrival.session.sourceMask |= 1 << from;
+    this.#settleIfWhole(arrival);
+  }
+
+  onHead(claim: number, buffer: Buffer, start: number, end: number): void {
+    const arrival = this.#arrivals.get(claim);
+    if (arrival === undefined) return;
+    const head: unknown = unpackRecord(buffer, start, end);
+    if (!isSessionHead(head)) throw new RecordError("a record is no session's head");
+    arrival.head = head;
+  }
+
+  /** A run of the session's window; the words are those of RecordKind. */
+  onRun(
+    claim: number,
+    word2: number,
+    count: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const arrival = this.#arrivals.get(claim);
+    if (arrival === undefined) return;
+    checkFrames(buffer, start, end, count);
+    const bytes = Buffer.allocUnsafe(end - start);
+    copyBytes(buffer, start, end, bytes, 0);
+    const run = { bytes, header: word2 & 0xff, topicLength: word2 >>> 16, count };
+    const { absentQueues } = this.#parts.registry;
+    absentQueues.remove(arrival.window);
+    arrival.window ??= arrival.session.makeWindow();
+    arrival.window.append(run, (word2 >>> 8) & 0xff);
+    absentQueues.add(arrival.window);
+  }
+
+  /** A piece of the window has come. */
+  onPart(claim: number, from: number, cost: number, isLast: boolean): void {
+    this.#tell(RecordKind.handoverMore, 1 << from, claim, cost);
+    const arrival = this.#arrivals.get(claim);
+    if (arrival === undefined || !isLast || arrival.head === null) return;
+    const dropped = arrival.session.restore(arrival.head, arrival.window);
+    this.#parts.counters.add(Counter.droppedQueueFull, dropped);
+    arrival.window = null;
+    arrival.isHere = true;
+    this.#settleIfWhole(arrival);
+  }
+
+  /** A peer died: what it was handing over is lost, unless it is here. */
+  dropPeer(index: number): void {
+    const { registry } = this.#parts;
+    for (const arrival of [...this.#arrivals.values()]) {
+      const { claim, session, from } = arrival;
+      this.#settleIfWhole(arrival);
+      if (from !== index || arrival.isHere) continue;
+      this.#arrivals.delete(claim);
+      arrival.isLost = true;
+      registry.absentQueues.remove(arrival.window);
+      registry.discard(session);
+    }
+  }
+
+  /** A dead peer has a successor, whose runs are not this shard's until it has been asked. */
+  welcomePeer(index: number): void {
+    for (const { session } of this.#arrivals.values()) session.sourceMask &= ~(1 << index);
+  }
+
+  /** The successor has been told the filters here. It is asked like all others. */
+  onPeerTold(index: number): void {
+    for (const { claim, from, isSubscribed } of this.#arrivals.values()) {
+      if (isSubscribed) this.#tell(RecordKind.handoverCut, 1 << index, claim, from);
+    }
+  }
+
+  /** Gives a session out, once no run can come that its former holder had too. */
+  #settleIfWhole({ claim, session, isHere }: Arrival): void {
+    const { interest, shardIndex } = this.#parts;
+    const live = interest.peers | (1 << shardIndex);
+    if (!isHere || (session.sourceMask & live) !== live) return;
+    this.#arrivals.delete(claim);
+    this.#onWhole(claim, session);
+  }
+
+  #tell(kind: number, peers: number, claim: number, word2: number): void {
+    const [low, high] = split(claim);
+    this.#parts.link.send(kind, peers, low, high, word2, 0, NO_BYTES, 0, 0);
+  }
+}
+
+function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
+  return (
+    Array.isArray(value) &&
+    value.every((each) => Array.isArray(each) && isFilter(each[0]) && [0, 1, 2].includes(each[1]))
+  );
+}
+
+function isSessionHead(value: unknown): value is SessionHead {
+  const { window, incomingQos2 } = value as Partial<SessionHead>;
+  if (!Array.isArray(incomingQos2) || window === undefined) return false;
+  return window === null || (window.states instanceof Uint8Array && window.oldestId > 0);
+}
