@@ -116,6 +116,12 @@ export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
  */
 export const ENDED_FILTERS_PER_SHARE = 65_536;
 
+/**
+ * Steps in which a turn forgets what a dead peer was interested in: 64 filters each, about a
+ * millisecond in all.
+ */
+export const FORGOTTEN_STEPS_PER_TURN = 4;
+
 // ---- writing -----------------------------------------------------------------------------------
 /**
  * Unsent bytes of this length stay in the turn's arena instead of being copied. Copies were a fifth

@@ -12,6 +12,7 @@ import {
   RETAINED_STEPS_MAX,
   SUPERSEDED_BYTES_MAX,
 } from '../base/limits.js';
+import { WordIds } from '../base/word-ids.js';
 import { DUP } from '../protocol/fixed-header.js';
 import type { QoS } from '../protocol/packet.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
@@ -133,7 +134,7 @@ export class RetainedReplays {
   readonly #answers = new Map<string, Answer>();
   /** Replays with a step to take in the next turn: not those that wait for a peer. */
   #ready: Replay[] = [];
-  #nextId = 1;
+  readonly #ids = new WordIds();
   /** An answer is wanted, and the ring had no room for it. */
   #isHeldUp = false;
 
@@ -148,8 +149,7 @@ export class RetainedReplays {
   expect(session: Session): void {
     let replay = session.replay as Replay | null;
     if (replay === null) {
-      replay = new Replay(this.#nextId, session);
-      this.#nextId = (this.#nextId + 1) >>> 0 || 1;
+      replay = new Replay(this.#ids.next(this.#replays), session);
       session.replay = replay;
       this.#replays.set(replay.id, replay);
     }

@@ -23,6 +23,11 @@ const TURNED = 8;
 const SOURCE_FACTOR = 32;
 /** Connection ids are below it: above them a key says how many shards of the index have died. */
 const ID_FACTOR = 2 ** 32;
+/**
+ * So many deaths of a shard are told apart: a key stays below 2^53, and whoever was held back for a
+ * reader so many deaths ago is not any more.
+ */
+const LIVES = 2 ** 13;
 
 /** One a shard. */
 export class Backpressure implements PressureSink {
@@ -81,7 +86,7 @@ export class Backpressure implements PressureSink {
     for (const key of [...this.#held.keys()]) {
       if (Math.floor(key / 8) % SOURCE_FACTOR === index) this.#held.delete(key);
     }
-    this.#lives[index] += ID_FACTOR;
+    this.#lives[index] = (this.#lives[index] + ID_FACTOR) % (LIVES * ID_FACTOR);
   }
 
   #hold(key: number, hasTurned: boolean): void {

@@ -13,6 +13,7 @@ import {
   SCRATCH_BYTES,
   SWEEP_MS,
 } from '../base/limits.js';
+import { WordIds } from '../base/word-ids.js';
 import type { Authenticator } from '../connection/authenticator.js';
 import { ClientSocket } from '../connection/client-socket.js';
 import { Connection, ConnectionState, Pause } from '../connection/connection.js';
@@ -37,6 +38,7 @@ import { toTopicKey } from '../topics/topic.js';
 import { Backpressure } from './backpressure.js';
 import { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
+import { DeadPeers } from './dead-peers.js';
 import { LoopDelay } from './loop-delay.js';
 import { MemoryGuard } from './memory-guard.js';
 import { Patience } from './patience.js';
@@ -81,6 +83,7 @@ export class Shard implements ConnectionHost {
   readonly memory: MemoryGuard;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
+  readonly deadPeers: DeadPeers;
   readonly turn: Turn;
   readonly coalescing: Coalescing | null;
   readonly ticker = new Ticker(SWEEP_MS);
@@ -88,7 +91,7 @@ export class Shard implements ConnectionHost {
   isStopping = false;
   readonly #providers: ShardProviders;
   readonly #readSlice: Buffer;
-  #nextConnectionId = 1;
+  readonly #connectionIds = new WordIds();
   #waitingForRing: Connection[] = [];
   #relieved: Outbox[] = [];
 
@@ -150,6 +153,7 @@ export class Shard implements ConnectionHost {
       interest: this.interest,
       schedule,
     });
+    this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
     const sweeper = new Sweeper(this);
     this.ticker.add((now) => sweeper.sweep(now));
     this.ticker.add(() => this.#lookAtMemory());
@@ -301,7 +305,7 @@ export class Shard implements ConnectionHost {
   /** A peer died. */
   dropPeer(index: number): void {
     this.link.dropPeer(index);
-    this.topics.removeShardEverywhere(index);
+    if (this.deadPeers.drop(index)) this.#sayWelcomed(index);
     this.routes.invalidateAll();
     this.interest.dropPeer(index);
     this.backpressure.dropPeer(index);
@@ -316,15 +320,23 @@ export class Shard implements ConnectionHost {
    * the welcome when it has: clients are sent there then.
    */
   welcomePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
+    this.deadPeers.whenForgotten(index, () => this.#welcome(index, ring, doorbellWriteFd));
+  }
+
+  #welcome(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
     this.link.replacePeer(index, ring, doorbellWriteFd);
     this.takeover.welcomePeer(index);
     this.interest.welcomePeer(
       index,
       this.topics.localFilters(),
       () => this.takeover.onPeerTold(index),
-      () => this.line.say({ kind: 'peer-welcomed', shardIndex: index }),
+      () => this.#sayWelcomed(index),
     );
     this.turn.schedule();
+  }
+
+  #sayWelcomed(index: number): void {
+    this.line.say({ kind: 'peer-welcomed', shardIndex: index });
   }
 
   /** Closes what the providers hold; nothing is called after it. */
@@ -358,8 +370,7 @@ export class Shard implements ConnectionHost {
   }
 
   #adopt(socket: Socket, descriptor: number): Connection {
-    const id = this.#nextConnectionId;
-    this.#nextConnectionId = (id + 1) >>> 0 || 1;
+    const id = this.#connectionIds.next(this.connections);
     const connection = new Connection(this, id, socket, descriptor);
     this.connections.set(id, connection);
     this.counters.add(Counter.connectionsOpened, 1);
@@ -376,6 +387,7 @@ export class Shard implements ConnectionHost {
   #onTurn(): void {
     // What would be removed goes with the shard anyway.
     if (!this.isStopping) this.registry.onTurn();
+    this.deadPeers.onTurn();
   }
 
   #afterFlush(): void {

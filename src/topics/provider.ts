@@ -24,8 +24,11 @@ export interface TopicsProvider<S extends Subscriber, V> {
   /** Another shard (0 to 31) has subscribers of the filter, or has none any more. */
   addShard(filterKey: string, shardIndex: number): void;
   removeShard(filterKey: string, shardIndex: number): void;
-  /** A shard died. */
-  removeShardEverywhere(shardIndex: number): void;
+  /**
+   * A shard died. Lazy, in short steps, between which anything but `addShard` for this shard may be
+   * called.
+   */
+  removeShardEverywhere(shardIndex: number): Iterator<void>;
   /** Filters with a local subscriber, each once. */
   localFilters(): Iterable<string>;
   /** Filters with a local subscriber or an interested shard. */

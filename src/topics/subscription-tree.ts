@@ -49,6 +49,9 @@ const FilterWord = {
 const FILTER_SHIFT = 1;
 /** Four subscribers are collected in the time that a step takes. */
 const SUBSCRIBERS_PER_STEP_SHIFT = 2;
+/** What it costs to remove a filter, when to look at one costs 1, and how much makes a step. */
+const REMOVAL_COST = 64;
+const REMOVAL_STEP_COST = 4_096;
 
 /** Subscriptions of one shard, and the interest of the others, by topic filter key (topic.ts). */
 export class SubscriptionTree<S extends Subscriber> {
@@ -114,9 +117,18 @@ export class SubscriptionTree<S extends Subscriber> {
     if (id !== 0) this.#removeShardBit(id, shardIndex);
   }
 
-  /** Forgets all interest of a shard that died. Looks at every filter. */
-  removeShardEverywhere(shardIndex: number): void {
-    for (let id = 1; id < this.#holders.length; id++) this.#removeShardBit(id, shardIndex);
+  /**
+   * Forgets all interest of a shard that died. Looks at every filter, in steps that take some
+   * tenths of a millisecond each.
+   */
+  *removeShardEverywhere(shardIndex: number): Generator<void, void, undefined> {
+    let cost = 0;
+    for (let id = 1; id < this.#holders.length; id++) {
+      cost += this.#removeShardBit(id, shardIndex) ? REMOVAL_COST : 1;
+      if (cost < REMOVAL_STEP_COST) continue;
+      cost = 0;
+      yield;
+    }
   }
 
   /**
@@ -211,12 +223,14 @@ export class SubscriptionTree<S extends Subscriber> {
     return id;
   }
 
-  #removeShardBit(id: number, shardIndex: number): void {
+  /** @returns whether it was set. */
+  #removeShardBit(id: number, shardIndex: number): boolean {
     const at = (id << FILTER_SHIFT) + FilterWord.shardMask;
     const bit = 1 << shardIndex;
-    if ((this.#words[at]! & bit) === 0) return;
+    if ((this.#words[at]! & bit) === 0) return false;
     this.#words[at]! &= ~bit;
     this.#dropIfUnwanted(id);
+    return true;
   }
 
   #dropIfUnwanted(id: number): void {

@@ -362,6 +362,19 @@ test('a delivery is counted once each time it passes the acknowledgement time-ou
   assert.equal(window.expiriesMax, 0);
 });
 
+test('deliveries time out as ever where their stamps begin again, every 49 days', () => {
+  for (const sentAt of [2 ** 32 - 1_000, 2 ** 32 - 8, 2 ** 32]) {
+    const window = windowOf();
+    window.enqueue(numberedRun(0, 2), 1, false);
+    fillFrames(window, 1_000, sentAt);
+    assert.equal(window.expire(sentAt + 900, 1_000), 0);
+    assert.equal(window.expire(sentAt + 1_100, 1_000), 2);
+    window.onPuback(1);
+    assert.equal(window.expire(sentAt + 2_100, 1_000), 1);
+    assert.equal(window.expiriesMax, 2);
+  }
+});
+
 test('a delivery missed by several looks is counted at the first that sees it', () => {
   const window = windowOf();
   window.expire(50_000, 1_000);

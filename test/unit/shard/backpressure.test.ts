@@ -68,6 +68,24 @@ describe('back-pressure', () => {
     assert.equal(reader.feeders, null);
   });
 
+  // What a publisher is known by has its id and how often its shard has died: all in a double.
+  test('holds back the publisher with the last id there is, however often its shard dies', () => {
+    const last = 2 ** 32 - 1;
+    for (let deaths = 0; deaths < 20_000; deaths++) {
+      const reader = outlet();
+      pressure.onFed(reader, 31, last, 0);
+      pressure.onFed(reader, 31, last - 1, 0);
+      pressure.relieve(reader);
+      assert.deepEqual(sent.splice(0), [
+        `on 31 ${last} 2`,
+        `on 31 ${last - 1} 2`,
+        `off 31 ${last} 2`,
+        `off 31 ${last - 1} 2`,
+      ]);
+      pressure.dropPeer(31);
+    }
+  });
+
   test('also stops reading from publishers of QoS 1 that feed an overfull outlet', () => {
     const reader = outlet();
     pressure.onFed(reader, HERE, 6, 1);

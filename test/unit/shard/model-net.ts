@@ -18,6 +18,7 @@ import { TurnArena } from '../../../src/router/turn-arena.js';
 import { MemoryStore } from '../../../src/sessions/memory-store.js';
 import type { Outlet, Session } from '../../../src/sessions/session.js';
 import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
+import { DeadPeers } from '../../../src/shard/dead-peers.js';
 import { PrimaryLine } from '../../../src/shard/primary-line.js';
 import { ShardRecords } from '../../../src/shard/records-in.js';
 import { SessionRegistry } from '../../../src/shard/session-registry.js';
@@ -197,6 +198,7 @@ export class ModelShard {
   readonly router: Router;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
+  readonly deadPeers: DeadPeers;
   readonly line: PrimaryLine;
   readonly arena = new TurnArena(() => this.arena.rewind());
   /** While it is above 0, hand-overs wait. */
@@ -230,6 +232,7 @@ export class ModelShard {
     const { registry } = this;
     const sizes = SIZES;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule, sizes });
+    this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, routes, takeover } = this;
     const turn = { flushWhenFull() {} };
     const parts = { topics, routes, link, interest, router, takeover, turn };
@@ -240,6 +243,7 @@ export class ModelShard {
   endTurn(): void {
     this.isScheduled = false;
     this.registry.onTurn();
+    this.deadPeers.onTurn();
     this.interest.flush();
     if (this.interest.sendPieces()) this.isScheduled = true;
     if (this.takeover.sendPieces()) this.isScheduled = true;
@@ -260,10 +264,14 @@ export class ModelShard {
     this.isScheduled = true;
   }
 
+  sayWelcomed(index: number): void {
+    this.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index });
+  }
+
   dropPeer(index: number): void {
     this.inbox[index] = null;
     this.out[index] = null;
-    this.topics.removeShardEverywhere(index);
+    if (this.deadPeers.drop(index)) this.sayWelcomed(index);
     this.routes.invalidateAll();
     this.interest.dropPeer(index);
     this.takeover.dropPeer(index);
@@ -410,7 +418,10 @@ export class ModelNet {
     else if (message.kind === 'refused') shard.takeover.onRefused(message.claim);
     else if (message.kind === 'release') shard.takeover.onRelease(message);
     else if (message.kind === 'peer-dead') shard.dropPeer(message.shardIndex);
-    else if (message.kind === 'peer-new') this.#welcome(shard, message.shardIndex);
+    else if (message.kind === 'peer-new') {
+      const { shardIndex } = message;
+      shard.deadPeers.whenForgotten(shardIndex, () => this.#welcome(shard, shardIndex));
+    }
   }
 
   #welcome(shard: ModelShard, index: number): void {
@@ -423,7 +434,7 @@ export class ModelNet {
       index,
       shard.topics.localFilters(),
       () => shard.takeover.onPeerTold(index),
-      () => shard.toPrimary.push({ kind: 'peer-welcomed', shardIndex: index }),
+      () => shard.sayWelcomed(index),
     );
   }
 }

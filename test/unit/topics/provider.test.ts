@@ -19,7 +19,7 @@ test('mem holds subscriptions, the interest of shards, and retained values', asy
   topics.match('a/b', result);
   assert.deepEqual([result.count, result.shardMask], [2, 0b110000]);
   topics.removeShard('a/b', 4);
-  topics.removeShardEverywhere(5);
+  while (!topics.removeShardEverywhere(5).next().done);
   assert.equal(topics.unsubscribe('a/+', one), Unsubscribed.removed);
   assert.equal(topics.unsubscribe('a/+', two), Unsubscribed.last);
   assert.equal(topics.filterCount, 0);

@@ -131,9 +131,9 @@ test('a filter stays while a subscriber or a shard wants it', () => {
   assert.deepEqual([tree.filterCount, [...tree.localFilters()]], [2, ['x/+']]);
   assert.equal(tree.unsubscribe('x/+', a), Unsubscribed.last);
   assert.deepEqual([tree.filterCount, [...tree.localFilters()]], [2, []]);
-  tree.removeShardEverywhere(3);
+  for (const _ of tree.removeShardEverywhere(3));
   assert.equal(tree.filterCount, 1);
-  tree.removeShardEverywhere(4);
+  for (const _ of tree.removeShardEverywhere(4));
   assert.equal(tree.filterCount, 0);
   // A filter that is added after another has left it its place starts from nothing.
   tree.subscribe('new', a, 0);
@@ -304,7 +304,7 @@ function perform(
       break;
     case 'removeShardEverywhere':
       for (const { shards } of model.filters.values()) shards.delete(step.shard);
-      tree.removeShardEverywhere(step.shard);
+      for (const _ of tree.removeShardEverywhere(step.shard));
       break;
     case 'match': {
       const expected = model.match(step.topicKey);
