@@ -1,7 +1,7 @@
 /**
  * Every bound in one place, with the reason for its value. Settings that an operator may change
  * have their defaults here too; `config.ts` reads them. Relations between bounds are checked at
- * load.
+ * load. What shards tell each other of sessions and subscriptions is bounded in handover-limits.ts.
  */
 import { invariant } from './assert.js';
 
@@ -116,12 +116,6 @@ export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
  */
 export const ENDED_FILTERS_PER_SHARE = 65_536;
 
-/**
- * Steps in which a turn forgets what a dead peer was interested in: 64 filters each, about a
- * millisecond in all.
- */
-export const FORGOTTEN_STEPS_PER_TURN = 4;
-
 // ---- writing -----------------------------------------------------------------------------------
 /**
  * Unsent bytes of this length stay in the turn's arena instead of being copied. Copies were a fifth
@@ -198,23 +192,6 @@ export const LOOP_DELAY_SAMPLE_MS = 20;
 /** For how long the longest delay of an event loop is told, in seconds. */
 export const LOOP_DELAY_WINDOW_SECONDS = 60;
 /**
- * A session moves to another shard in pieces of this size: as much as is sent before others of the
- * shard have their turn. The last message of a piece may pass it.
- */
-export const HANDOVER_PIECE_BYTES = 64 * KIB;
-/**
- * Such bytes that a shard sends to another before that has taken the first of them: so much of the
- * ring, and of a turn, hand-overs take at most.
- */
-export const HANDOVER_BYTES_AHEAD = 256 * KIB;
-/**
- * What a piece, a filter and a run count beside their bytes: to subscribe costs some microseconds
- * however short the filter, and every shard has to hear of it.
- */
-export const HANDOVER_PIECE_COST_BYTES = 256;
-export const HANDOVER_FILTER_COST_BYTES = 256;
-export const HANDOVER_RUN_COST_BYTES = 64;
-/**
  * Log lines a shard may send a second: a flood of bad clients must not become a flood of messages.
  */
 export const LOG_LINES_PER_SECOND_MAX = 200;
@@ -267,15 +244,6 @@ export const RING_BACKLOG_CHUNK_BYTES = 256 * KIB;
 /** Most that is read from one peer's ring before the next peer has its turn. */
 export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
-
-/**
- * Filters in one record that announces them: about 64 filters of a kilobyte, or some thousand short
- * ones, which take the reader a millisecond or two. A record with all filters of a shard could be
- * larger than the largest packet, which no record may be.
- */
-export const INTEREST_PIECE_BYTES = 64 * KIB;
-/** Such records that a successor of a dead shard is sent before it has read the first. */
-export const INTEREST_PIECES_AHEAD = 2;
 
 /**
  * Retained messages are sent to a new subscriber in parts of this size, the next when the last was

@@ -5,7 +5,7 @@
  */
 import { Packr } from 'msgpackr';
 import { RecordError } from '../base/errors.js';
-import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/limits.js';
+import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/handover-limits.js';
 import type { PeerLink } from './peer-link.js';
 import { areFilters, unpackRecord } from './record-body.js';
 import { type InterestChange, RecordKind } from './records.js';

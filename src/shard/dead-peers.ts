@@ -3,7 +3,7 @@
  * may have took their peers half a second. Nothing is sent to a dead shard meanwhile. Its successor
  * waits until all is forgotten, or its own interest would be forgotten with it.
  */
-import { FORGOTTEN_STEPS_PER_TURN } from '../base/limits.js';
+import { FORGOTTEN_STEPS_PER_TURN } from '../base/handover-limits.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
 import type { Session } from '../sessions/session.js';

@@ -3,8 +3,8 @@ import {
   HANDOVER_FILTER_COST_BYTES,
   HANDOVER_PIECE_COST_BYTES,
   HANDOVER_RUN_COST_BYTES,
-  SHARDS_MAX,
-} from '../base/limits.js';
+} from '../base/handover-limits.js';
+import { SHARDS_MAX } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';

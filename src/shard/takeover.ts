@@ -7,7 +7,8 @@
 
 import type { Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import { HANDOVER_BYTES_AHEAD, HANDOVER_PIECE_BYTES, SHARDS_MAX } from '../base/limits.js';
+import { HANDOVER_BYTES_AHEAD, HANDOVER_PIECE_BYTES } from '../base/handover-limits.js';
+import { SHARDS_MAX } from '../base/limits.js';
 import { type Connection, ConnectionState } from '../connection/connection.js';
 import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';

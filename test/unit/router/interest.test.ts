@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../../../src/base/limits.js';
+import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../../../src/base/handover-limits.js';
 import { Interest, unpackInterestChange } from '../../../src/router/interest.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';

@@ -4,7 +4,7 @@
  * stays in order, as on a ring; nothing else does.
  */
 import { Counters } from '../../../src/base/counters.js';
-import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/limits.js';
+import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/handover-limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { Directory } from '../../../src/primary/directory.js';
 import type { ConnectPacket, QoS } from '../../../src/protocol/packet.js';
