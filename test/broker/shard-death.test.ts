@@ -144,14 +144,14 @@ describe('death of a shard', () => {
 
   test('the fifth within a minute is the last: the server fails and closes', async () => {
     await using broker = await startBroker({ workers: 1, authenticator });
-    const failed = within(once(broker.server, 'failed'), 'the server to fail');
-    const closed = within(once(broker.server, 'closed'), 'the server to close');
+    const failed = once(broker.server, 'failed');
+    const closed = once(broker.server, 'closed');
     for (let n = 0; n < 4; n++) await killOne(broker);
     const killer = await broker.raw();
     killer.send(connect({ clientId: unique('lethal') }));
-    const [error] = await failed;
+    const [error] = await within(failed, 'the server to fail');
     assert.match(error.message, /shard/);
-    await closed;
+    await within(closed, 'the server to close');
     await killer.untilClosed();
   });
 });
