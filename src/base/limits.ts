@@ -201,6 +201,13 @@ export const LOG_LINES_PER_SECOND_MAX = 200;
  */
 export const LOG_TEXT_LENGTH_MAX = 256;
 /**
+ * Log lines a second, of all shards together, that tell of single clients that come, go or are
+ * refused: more nobody reads, and a storm of 10,000 connections a second must not feel them.
+ */
+export const CLIENT_LOG_LINES_PER_SECOND_MAX = 100;
+/** Filters of a SUBSCRIBE or UNSUBSCRIBE that a line at debug level names. */
+export const LOGGED_FILTERS_MAX = 5;
+/**
  * Bytes of log lines that wait for an output that takes none: some minutes of an ordinary broker.
  */
 export const LOG_BUFFER_BYTES_MAX = 1 * MIB;

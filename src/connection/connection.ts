@@ -29,6 +29,7 @@ import { toTopicKey } from '../topics/topic.js';
 import { AckHold } from './ack-hold.js';
 import type { Authentication } from './authentication.js';
 import { dispatchFrame } from './dispatch.js';
+import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
 import { handleAcks } from './handle-acks.js';
 import { handlePublishRun } from './handle-publish.js';
@@ -45,6 +46,9 @@ export const ConnectionState = {
   closed: 3,
 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+
+/** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
+const CONNECT_HEADER = PacketType.connect << 4;
 
 /** Why nothing is read from the socket; bits, all of which must go. */
 export const Pause = {
@@ -73,6 +77,8 @@ export class Connection implements FrameSink, Publisher {
   state: ConnectionState = ConnectionState.awaitConnect;
   session: Session | null = null;
   clientId = '';
+  /** User name of its CONNECT, shortened, for the log. */
+  username: string | null = null;
   protocolVersion: ProtocolVersion = 4;
   keepAliveMs = 0;
   will: WillMessage | null = null;
@@ -120,6 +126,7 @@ export class Connection implements FrameSink, Publisher {
     const buffer = host.readBuffer;
     let start = READ_HEADROOM_BYTES;
     const end = start + length;
+    if (this.state === ConnectionState.awaitConnect && this.#isForeign(buffer, start, end)) return;
     if (this.#isShareSpent || this.state === ConnectionState.connecting) {
       this.#keep(buffer, start, end, 0);
       return;
@@ -140,6 +147,15 @@ export class Connection implements FrameSink, Publisher {
     }
     this.#process(buffer, start, end);
     host.afterRead(this);
+  }
+
+  /** Closes a client of another protocol, where the beginning of its first read tells which. */
+  #isForeign(buffer: Buffer, start: number, end: number): boolean {
+    if (buffer[start] === CONNECT_HEADER || this.#gather !== null) return false;
+    const detail = foreignProtocol(buffer, start, end);
+    if (detail === undefined) return false;
+    this.close(CloseReason.protocolViolation, { detail });
+    return true;
   }
 
   /**
@@ -336,10 +352,12 @@ export class Connection implements FrameSink, Publisher {
   /**
    * Ends the connection; a second call does nothing. What was handled before is flushed, and the
    * will is published but after DISCONNECT [MQTT-3.1.2-8, 3.14.4-3].
+   * @param details for the log line.
    */
-  close(reason: CloseReason, fields: object = {}): void {
+  close(reason: CloseReason, details: object = {}): void {
     if (this.state === ConnectionState.closed) return;
     const { host, session, will } = this;
+    host.onClosing(this, reason, details);
     // What its last acks acknowledge is to be seen by the other shards before they leave.
     host.flushRing();
     this.outbox.flush(host.arena.buffer);
@@ -366,9 +384,6 @@ export class Connection implements FrameSink, Publisher {
     } else {
       this.socket.destroy();
     }
-    const clientId = this.clientId === '' ? undefined : this.clientId;
-    const isQuiet = reason === CloseReason.clientDisconnected;
-    host.log(isQuiet ? 'debug' : 'info', { clientId, reason, ...fields }, 'connection closed');
     const isWillWanted =
       reason !== CloseReason.clientDisconnected && reason !== CloseReason.serverShutdown;
     if (will !== null && isWillWanted) {
@@ -412,7 +427,7 @@ export class Connection implements FrameSink, Publisher {
         // the time of the sweep before it, and a sweep may be late by as much again.
         if (this.keepAliveMs === 0 || this.#pauses !== 0) return;
         if (now - this.lastReceivedAt > this.keepAliveMs * 1.5 + 2 * SWEEP_MS) {
-          this.close(CloseReason.keepAliveTimeout, { keepAliveMs: this.keepAliveMs });
+          this.close(CloseReason.keepAliveTimeout);
         }
         return;
       case ConnectionState.closed:

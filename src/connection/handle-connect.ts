@@ -1,6 +1,7 @@
 /** CONNECT (MQTT 3.1.1, 3.1): who is it, may it, and which session is its own. */
 import { randomUUID } from 'node:crypto';
 import { ProtocolError } from '../base/errors.js';
+import { LOG_TEXT_LENGTH_MAX } from '../base/limits.js';
 import type { ConnectPacket } from '../protocol/packet.js';
 import { isValidTopicName, toTopicKey } from '../topics/topic.js';
 import { Authentication } from './authentication.js';
@@ -19,6 +20,13 @@ export function handleConnect(connection: Connection, packet: ConnectPacket): vo
   // An empty client id comes with clean session only, and gets one of ours [MQTT-3.1.3-6].
   const clientId = packet.clientId === '' ? `surgemq-${randomUUID()}` : packet.clientId;
   connection.clientId = clientId;
+  connection.username = shortened(packet.username);
   connection.state = ConnectionState.connecting;
   new Authentication(connection, packet).ask();
+}
+
+/** A text for the log, in a string of its own: a part of a long one would keep the whole. */
+function shortened(text: string | null): string | null {
+  if (text === null || text.length <= LOG_TEXT_LENGTH_MAX) return text;
+  return `${Buffer.from(text.slice(0, LOG_TEXT_LENGTH_MAX)).toString()}…`;
 }

@@ -1,5 +1,6 @@
 /** SUBSCRIBE (MQTT 3.1.1, 3.8). */
 import { Counter } from '../base/counters.js';
+import { LOGGED_FILTERS_MAX } from '../base/limits.js';
 import { subackFrame } from '../protocol/ack-frame.js';
 import type { QoS, SubscribePacket } from '../protocol/packet.js';
 import { SUBACK_FAILURE } from '../protocol/return-code.js';
@@ -32,6 +33,13 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
     return qos;
   });
   if (refused > 0) noteRefused(connection, refused);
+  if (host.isDebugLogged) {
+    const granted = returnCodes.slice(0, LOGGED_FILTERS_MAX);
+    const filters = packet.subscriptions.slice(0, LOGGED_FILTERS_MAX).map(({ filter }) => filter);
+    const { clientId } = connection;
+    const count = returnCodes.length;
+    host.log('debug', { clientId, count, filters: filters.join(' '), granted }, 'subscribed');
+  }
   host.subscribe(session, accepted, () => {
     if (!connection.isOpen) return;
     connection.append(subackFrame(packet.packetId, returnCodes));

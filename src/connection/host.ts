@@ -57,8 +57,12 @@ export interface ConnectionHost extends OutboxHost {
     session: Session,
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
   ): void;
+  /** Whether log lines at debug level are wanted: they are made for that alone. */
+  readonly isDebugLogged: boolean;
   /** The connection has its session: its CONNACK says 0. */
   onAttached(connection: Connection): void;
+  /** The connection is about to be closed, for `reason`; `details` are for the log. */
+  onClosing(connection: Connection, reason: CloseReason, details: object): void;
   /** The connection is closed; `session` is what it was attached to. */
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void;
   /** The socket of a closed connection is closed too. */

@@ -7,7 +7,7 @@ import type { CloseReason } from '../base/errors.js';
 import { LOG_LINES_PER_SECOND_MAX, LOG_TEXT_LENGTH_MAX } from '../base/limits.js';
 import type { Claim, ToPrimary } from './control.js';
 
-type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];
 
 /** One a shard. */
@@ -58,12 +58,17 @@ export class PrimaryLine {
     this.#port.postMessage(message);
   }
 
+  /** Whether lines of this level are sent: what goes into them need not be gathered otherwise. */
+  isLogged(level: LogLevel): boolean {
+    return LEVELS.indexOf(level) >= this.#lowestLevel;
+  }
+
   /**
    * Has the primary log a line. A flood of bad clients must not become a flood of messages, nor a
    * long client id a long line.
    */
   log(level: LogLevel, fields: object, message: string): void {
-    if (LEVELS.indexOf(level) < this.#lowestLevel) return;
+    if (!this.isLogged(level)) return;
     if (this.#linesThisSecond >= LOG_LINES_PER_SECOND_MAX) {
       this.#linesLost++;
       return;

@@ -36,6 +36,7 @@ import { willRun } from '../sessions/will.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { toTopicKey } from '../topics/topic.js';
 import { Backpressure } from './backpressure.js';
+import { ClientLog } from './client-log.js';
 import { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
 import { DeadPeers } from './dead-peers.js';
@@ -74,6 +75,8 @@ export class Shard implements ConnectionHost {
   /** Outboxes over their mark, or with many unread replies. */
   readonly heavyOutboxes = new Set<Outbox>();
   readonly line: PrimaryLine;
+  readonly clientLog: ClientLog;
+  readonly isDebugLogged: boolean;
   readonly link: PeerLink;
   readonly interest: Interest;
   readonly topics: TopicsProvider<Session, RetainedMessage>;
@@ -108,6 +111,8 @@ export class Shard implements ConnectionHost {
     this.counters = new Counters(start.counters);
     this.scan = new FrameScan(config.maxPacketBytes);
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
+    this.isDebugLogged = this.line.isLogged('debug');
+    this.clientLog = new ClientLog(this.line, shardCount);
     this.link = this.#makeLink(start);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
@@ -280,7 +285,12 @@ export class Shard implements ConnectionHost {
   }
 
   onAttached(connection: Connection): void {
+    this.clientLog.connected(connection);
     this.line.event('connected', connection.clientId);
+  }
+
+  onClosing(connection: Connection, reason: CloseReason, details: object): void {
+    this.clientLog.closing(connection, reason, details);
   }
 
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void {

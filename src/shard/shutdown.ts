@@ -43,6 +43,7 @@ export async function stop(shard: Shard, deadlineMs: number): Promise<void> {
   await nextTurn(shard);
   shard.turn.flush();
   shard.ticker.stop();
+  shard.clientLog.onSecond();
   shard.loopDelay.stop();
   for (const connection of shard.connections.values()) connection.socket.destroy();
   shard.link.close();

@@ -54,6 +54,7 @@ export class Sweeper {
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
+    this.#shard.clientLog.onSecond();
     counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 

@@ -32,7 +32,10 @@ describeTheme('bad input', (theme) => {
       const culprit = await theme.broker.client({ clientId });
       culprit.raw.send(hex(bytes));
       await culprit.untilClosed();
-      const line = () => theme.broker.logs.find(({ fields }) => fields.clientId === clientId);
+      const line = () =>
+        theme.broker.logs.find(({ fields, message }) => {
+          return fields.clientId === clientId && message === 'client disconnected';
+        });
       await eventually(() => line() !== undefined, `a log line about ${bytes}`);
       assert.equal(line()?.level, 'info');
       assert.equal(line()?.fields.reason, reason);

@@ -89,7 +89,15 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
         closedFor = reason;
       },
       ...Object.fromEntries(
-        ['schedule', 'flushRing', 'afterRead', 'replayRetained', 'onAttached', 'log'].map(none),
+        [
+          'schedule',
+          'flushRing',
+          'afterRead',
+          'replayRetained',
+          'onAttached',
+          'onClosing',
+          'log',
+        ].map(none),
       ),
       ...Object.fromEntries(['onDirty', 'onHeavy', 'onRelieved', 'onSent'].map(none)),
     };

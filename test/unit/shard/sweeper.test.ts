@@ -26,6 +26,8 @@ describe('a sweeper', () => {
       routes: { sweep() {} },
       config: {},
       line: { onSecond() {} },
+      clientLog: { onSecond() {} },
+      routes: { sweep() {} },
       loopDelay: { onSecond: () => 0 },
       log: (level: string, fields: object) => void lines.push({ level, fields }),
     };
