@@ -2,7 +2,7 @@
  * The configuration: the only reader of `process.env`. What can be set stands in settings-table.ts;
  * this file says what the rest of the code and the users of the library see of it.
  */
-import { ConfigError } from './errors.js';
+import { ArgumentError, ConfigError } from './errors.js';
 import { loadSettings } from './settings.js';
 import { CONFIG_RELATIONS, CONFIG_SETTINGS } from './settings-table.js';
 
@@ -136,14 +136,15 @@ export function processEnvironment(): NodeJS.ProcessEnv {
 /**
  * Reads all settings: defaults < environment < command-line flags < library options.
  * @param flags by flag name without dashes (`max-packet-bytes`), as text.
- * @throws ConfigError with a line for every fault.
+ * @throws ConfigError with a line for every fault; ArgumentError, a TypeError, for options that are
+ * none.
  */
 export function loadConfig(
   options: ServerOptions = {},
   flags: Readonly<Record<string, string>> = {},
   environment: NodeJS.ProcessEnv = processEnvironment(),
 ): LoadedConfig {
-  const { values, faults, warnings } = loadSettings<Config>(
+  const { values, faults, warnings, unknownOptions } = loadSettings<Config>(
     CONFIG_SETTINGS,
     { environment, flags, options },
     {
@@ -153,6 +154,8 @@ export function loadConfig(
       relations: CONFIG_RELATIONS,
     },
   );
+  // A program's slip, which nobody would see in a log: the others are what people set.
+  if (unknownOptions.length > 0) throw new ArgumentError(unknownOptions.join('; '));
   if (faults.length > 0) throw new ConfigError(faults);
   return { config: values, warnings };
 }

@@ -51,13 +51,22 @@ export interface Pipe {
   readonly writeFd: number;
 }
 
+/** The C library cannot be called here: in one line what is missing, where, and what to do. */
+export class PlatformError extends Error {
+  readonly code = 'SURGEMQ_PLATFORM';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'PlatformError';
+  }
+}
+
 let loaded: Bindings | null = null;
 
 /**
  * A second descriptor of the same open file, closed in programs that this one starts. Its owner is
  * the caller.
- * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot
- * be used.
+ * @throws LibcError with code EMFILE when descriptors have run out; PlatformError where the
+ * library cannot be used.
  */
 export function duplicateDescriptor(fd: number): number {
   const { fcntl, constants } = bindings();
@@ -68,8 +77,8 @@ export function duplicateDescriptor(fd: number): number {
 
 /**
  * Makes a pipe. Both ends are the caller's.
- * @throws LibcError with code EMFILE when descriptors have run out; Error where the library cannot
- * be used.
+ * @throws LibcError with code EMFILE when descriptors have run out; PlatformError where the
+ * library cannot be used.
  */
 export function createPipe(): Pipe {
   const { constants, fcntl, pipe } = bindings();
@@ -98,12 +107,12 @@ export function closeDescriptor(fd: number): void {
   closeSync(fd);
 }
 
-/** @throws Error in one line: what is missing, where, and what to do. */
+/** @throws PlatformError */
 function bindings(): Bindings {
   if (loaded !== null) return loaded;
   const constants = CONSTANTS[platform];
   if (constants === undefined) {
-    throw new Error(
+    throw new PlatformError(
       `threads share sockets through the C library of Linux or macOS, and this is ${platform}: ` +
         'run surgemq there',
     );
@@ -112,9 +121,9 @@ function bindings(): Bindings {
     loaded = load(constants);
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
-    throw new Error(
+    throw new PlatformError(
       `koffi cannot call the C library on ${platform}-${process.arch} (${reason}): ` +
-        'install the package koffi with its optional dependencies',
+        'its binary comes with its optional dependencies: npm ci --include=optional',
       { cause: error },
     );
   }

@@ -6,7 +6,12 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Config, ServerOptions } from './config.js';
 import { SETTINGS, SHARDS_MAX } from './limits.js';
-import { formatListenUri, LISTEN_URI_ALLOWED, parseListenUri } from './listen-uri.js';
+import {
+  formatListenUri,
+  LISTEN_URI_ALLOWED,
+  parseListenUri,
+  whyNotListenUri,
+} from './listen-uri.js';
 import { LOG_LEVELS } from './log.js';
 import { providerName } from './provider-name.js';
 import type { Relation, Setting } from './settings.js';
@@ -32,6 +37,12 @@ const listenUris: ValueType<readonly string[]> = {
       uris.push(formatListenUri(address));
     }
     return uris;
+  },
+  why(given) {
+    const list: unknown = typeof given === 'string' ? given.split(',') : given;
+    if (!Array.isArray(list)) return undefined;
+    const reasons = list.map((item) => whyNotListenUri(String(item).trim()));
+    return reasons.find((reason) => reason !== undefined);
   },
   show: (uris) => uris.join(','),
 };

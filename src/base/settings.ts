@@ -5,6 +5,7 @@
  */
 import { didYouMean } from './nearest.js';
 import type { ValueType } from './value-type.js';
+import { withoutPassword } from './without-password.js';
 
 /** One setting: where it is set, what it may be, what it is for. */
 export interface Setting<T> {
@@ -61,6 +62,8 @@ export interface LoadedSettings<C> {
   readonly values: C;
   readonly faults: string[];
   readonly warnings: string[];
+  /** Library options that are none, a line each. */
+  readonly unknownOptions: string[];
 }
 
 /** A value given for a setting: the name its user knows it by, and what was given. */
@@ -95,7 +98,7 @@ function shown(value: unknown): string {
   } catch {
     // Circular, or a bigint: its type has to do.
   }
-  text ??= typeof value;
+  text = withoutPassword(text ?? typeof value);
   return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
 }
 
@@ -108,7 +111,7 @@ export function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** Warnings for names that look like settings and are none. */
+/** Warnings for environment names that look like settings and are none. */
 function unknownNames<C>(
   settings: readonly Setting<unknown>[],
   sources: SettingsSources,
@@ -122,12 +125,22 @@ function unknownNames<C>(
     if (foreign.some((prefix) => name.startsWith(prefix))) continue;
     warnings.push(`${name} is no setting and has no effect${didYouMean(name, names)}`);
   }
-  const options = new Set(settings.map((setting) => setting.option));
-  for (const name of Object.keys(sources.options ?? {})) {
-    if (options.has(name) || rules.foreignOptions?.includes(name)) continue;
-    warnings.push(`option ${name} is no setting and has no effect${didYouMean(name, options)}`);
-  }
   return warnings;
+}
+
+/** A line for each library option that is none. */
+function unknownOptions<C>(
+  settings: readonly Setting<unknown>[],
+  sources: SettingsSources,
+  rules: SettingsRules<C>,
+): string[] {
+  const known = new Set([
+    ...settings.map((setting) => setting.option),
+    ...(rules.foreignOptions ?? []),
+  ]);
+  return Object.keys(sources.options ?? {})
+    .filter((name) => !known.has(name))
+    .map((name) => `there is no option ${name}${didYouMean(name, known)}`);
 }
 
 /**
@@ -151,7 +164,8 @@ export function loadSettings<C extends object>(
       const read = setting.type.read(value);
       if (read === undefined) {
         unsound.add(key);
-        faults.push(`${name} is ${shown(value)}; allowed: ${setting.type.allowed}`);
+        const why = setting.type.why?.(value) ?? `allowed: ${setting.type.allowed}`;
+        faults.push(`${name} is ${shown(value)}; ${why}`);
       } else {
         values[key] = read;
         names[key] = name;
@@ -159,11 +173,8 @@ export function loadSettings<C extends object>(
     }
   }
   const loaded = deepFreeze(values) as C;
-  const warnings = unknownNames(
-    settings.map(([, setting]) => setting),
-    sources,
-    rules,
-  );
+  const every = settings.map(([, setting]) => setting);
+  const warnings = unknownNames(every, sources, rules);
   for (const relation of rules.relations ?? []) {
     if (relation.settings.some((key) => unsound.has(key))) continue;
     const problem = relation.check(loaded);
@@ -173,7 +184,8 @@ export function loadSettings<C extends object>(
       .join(', ');
     (relation.severity === 'fault' ? faults : warnings).push(`${subject}; ${problem}`);
   }
-  return { values: loaded, faults, warnings };
+  const strangers = unknownOptions(every, sources, rules);
+  return { values: loaded, faults, warnings, unknownOptions: strangers };
 }
 
 function shownValue<T>(setting: Setting<T>, value: T): string {

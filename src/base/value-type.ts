@@ -10,18 +10,25 @@ export interface ValueType<T> {
    * Reads text (environment, flags) or a program's value (library options); undefined: not allowed.
    */
   read(given: unknown): T | undefined;
+  /** Why a value is not allowed, where there is more to say than what is. */
+  why?(given: unknown): string | undefined;
   /** The value as an operator would write it. */
   show(value: T): string;
 }
 
 const KIB = 1024;
+/** Whoever writes MB means what the README calls MiB: memory and buffers are made of these. */
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
+  b: 1,
   k: KIB,
+  kb: KIB,
   kib: KIB,
   m: KIB ** 2,
+  mb: KIB ** 2,
   mib: KIB ** 2,
   g: KIB ** 3,
+  gb: KIB ** 3,
   gib: KIB ** 3,
 };
 /** A plain number is in seconds. */
@@ -153,14 +160,14 @@ export function trueOrFalse(): ValueType<boolean> {
   };
 }
 
-/** One of some words. */
+/** One of some words, in any case. */
 export function oneOf(words: readonly string[]): ValueType<string> {
   return {
     allowed: words.join(', '),
     placeholder: 'word',
     read(given) {
-      const word = typeof given === 'string' ? given.trim() : given;
-      return words.find((known) => known === word);
+      const word = typeof given === 'string' ? given.trim().toLowerCase() : given;
+      return words.find((known) => known.toLowerCase() === word);
     },
     show: (value) => value,
   };

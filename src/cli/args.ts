@@ -17,6 +17,8 @@ export interface Flag {
   readonly placeholder?: string;
   /** May be given more than once; the values are kept in order. Otherwise the last one counts. */
   readonly isRepeatable?: boolean;
+  /** A switch that can be turned off too: by `--no-name`, or by `false` behind it. */
+  readonly isBoolean?: boolean;
   /** What it does, for the help text. */
   readonly summary: string;
 }
@@ -58,7 +60,7 @@ export function splitArgs(flags: readonly Flag[], args: readonly string[]): Pars
     ]),
   );
   const { tokens, positionals } = parseArgs({
-    args: [...args],
+    args: withBooleans(flags, args),
     options,
     allowPositionals: true,
     strict: false,
@@ -84,6 +86,22 @@ export function splitArgs(flags: readonly Flag[], args: readonly string[]): Pars
   return { values, positionals, faults };
 }
 
+/** The words with `--no-name` and `--name false` of boolean flags as `--name=false`. */
+function withBooleans(flags: readonly Flag[], args: readonly string[]): string[] {
+  const booleans = new Set(flags.filter(({ isBoolean }) => isBoolean).map(({ name }) => name));
+  const words: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at];
+    if (word === '--') return [...words, ...args.slice(at)];
+    const name = word.replace(/^--(?:no-)?/, '');
+    if (!word.startsWith('--') || !booleans.has(name)) words.push(word);
+    else if (word.startsWith('--no-')) words.push(`--${name}=false`);
+    else if (/^(?:true|false)$/i.test(args[at + 1] ?? '')) words.push(`--${name}=${args[++at]}`);
+    else words.push(word);
+  }
+  return words;
+}
+
 /** Breaks a text into lines of `width` at most, each behind `indent` spaces. */
 function wrapped(text: string, indent: number): string {
   const lines: string[] = [];
@@ -103,10 +121,11 @@ function wrapped(text: string, indent: number): string {
 /** The flags of a command, for its help text: a flag on one line, what it does below. */
 export function flagsHelp(flags: readonly Flag[]): string {
   return flags
-    .map(({ name, short, placeholder, summary }) => {
+    .map(({ name, short, placeholder, isBoolean, summary }) => {
       const letter = short === undefined ? '' : `-${short}, `;
+      const denial = isBoolean ? `, --no-${name}` : '';
       const value = placeholder === undefined ? '' : ` <${placeholder}>`;
-      return `  ${letter}--${name}${value}\n${wrapped(summary, HELP_INDENT)}`;
+      return `  ${letter}--${name}${denial}${value}\n${wrapped(summary, HELP_INDENT)}`;
     })
     .join('\n');
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** `surgemq`: finds the subcommand, runs it, says what went wrong in a line each. */
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../base/errors.js';
 import { LOG_EXIT_WAIT_MS } from '../base/limits.js';
 import { didYouMean } from '../base/nearest.js';
 import { UsageError } from './args.js';
 import type { Command } from './command.js';
+import { packageVersion } from './package-version.js';
 
 /** Subcommands by name; loaded only when run, so that `pub` does not load the broker. */
 const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
@@ -29,12 +29,6 @@ Without a command: this text. Each command explains its flags: surgemq <command>
 const HELP_WORDS: readonly string[] = ['-h', '--help', 'help'];
 const VERSION_WORDS: readonly string[] = ['-v', '-V', '--version', 'version'];
 
-/** Version of the package this file is part of. */
-function version(): string {
-  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
-
 /** The command that runs. */
 let running: Command | null = null;
 
@@ -42,7 +36,7 @@ let running: Command | null = null;
 async function main(args: readonly string[]): Promise<number> {
   const [name = 'help', ...rest] = args;
   if (VERSION_WORDS.includes(name)) {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
   if (HELP_WORDS.includes(name)) {

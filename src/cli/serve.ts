@@ -3,10 +3,11 @@ import { type Config, type LoadedConfig, loadConfig } from '../base/config.js';
 import { ConfigError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { CONFIG_SETTINGS } from '../base/settings-table.js';
-import { showBytes } from '../base/value-type.js';
+import { showBytes, wholeNumber } from '../base/value-type.js';
 import type { Server } from '../primary/server.js';
 import { type Flag, flagsHelp, splitArgs } from './args.js';
 import { openLog } from './log-output.js';
+import { packageVersion } from './package-version.js';
 
 const SETTINGS = Object.values(CONFIG_SETTINGS);
 
@@ -18,12 +19,20 @@ type StopSignal = keyof typeof SIGNAL_EXIT_CODES;
 const SERVE_FLAGS: readonly Flag[] = [
   ...SETTINGS.map(({ flag, type, environment, summary, default: fallback }) => ({
     name: flag,
-    ...(type.placeholder === '' ? {} : { placeholder: type.placeholder }),
+    ...(type.placeholder === '' ? { isBoolean: true } : { placeholder: type.placeholder }),
     isRepeatable: flag === CONFIG_SETTINGS.listen.flag,
     summary: `${summary} Allowed: ${type.allowed}. [${environment}, default ${fallback}]`,
   })),
-  { name: 'help', summary: 'Shows this text.' },
+  {
+    name: 'port',
+    short: 'p',
+    placeholder: 'port',
+    summary: 'Listens at this port of 127.0.0.1: short for --listen.',
+  },
+  { name: 'help', short: 'h', summary: 'Shows this text.' },
+  { name: 'version', short: 'v', summary: 'Shows the version.' },
 ];
+const portNumber = wholeNumber({ min: 0, max: 65_535 });
 
 const HELP = `Usage: surgemq serve [flags]
 
@@ -34,9 +43,13 @@ Settings come from the environment and, stronger, from flags:
 ${flagsHelp(SERVE_FLAGS)}
 `;
 
-/** Flags as loadConfig takes them: each address of a repeated --listen counts. */
+/** Flags as loadConfig takes them: each address of a repeated --listen counts, --port as well. */
 function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<string, string> {
-  return Object.fromEntries([...values].map(([name, given]) => [name, given.join(',')]));
+  const { listen } = CONFIG_SETTINGS;
+  const flags = Object.fromEntries([...values].map(([name, given]) => [name, given.join(',')]));
+  const port = values.get('port')?.at(-1);
+  if (port === undefined || portNumber.read(port) === undefined) return flags;
+  return { ...flags, [listen.flag]: [...(values.get(listen.flag) ?? []), port].join(',') };
 }
 
 /**
@@ -47,6 +60,10 @@ function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<st
 function checkedConfig(args: readonly string[]): LoadedConfig {
   const { values, positionals, faults } = splitArgs(SERVE_FLAGS, args);
   const all = [...faults, ...positionals.map((word) => `${word} is no flag of serve`)];
+  const port = values.get('port')?.at(-1);
+  if (port !== undefined && portNumber.read(port) === undefined) {
+    all.push(`--port is "${port}"; allowed: ${portNumber.allowed}`);
+  }
   try {
     const loaded = loadConfig({}, settingFlags(values));
     if (all.length === 0) return loaded;
@@ -115,8 +132,9 @@ export const outlivesOutput = true;
 
 /** Runs the broker. @throws ConfigError, ServerError */
 export async function run(args: readonly string[]): Promise<number> {
-  if (splitArgs(SERVE_FLAGS, args).values.has('help')) {
-    process.stdout.write(HELP);
+  const asked = splitArgs(SERVE_FLAGS, args).values;
+  if (asked.has('help') || asked.has('version')) {
+    process.stdout.write(asked.has('help') ? HELP : `${packageVersion()}\n`);
     return 0;
   }
   const loaded = checkedConfig(args);

@@ -15,6 +15,7 @@ import {
   parseListenUri,
 } from '../base/listen-uri.js';
 import type { Logger } from '../base/log.js';
+import { withoutPassword } from '../base/without-password.js';
 import { type Accepted, takeAccepted } from './accepted.js';
 import type { Handoff } from './handoff.js';
 import type { Placement } from './placement.js';
@@ -87,7 +88,9 @@ export class Acceptor {
   async listen(uri: string): Promise<BoundAddress> {
     const wanted = parseListenUri(uri);
     if (wanted === undefined) {
-      throw new ConfigError([`cannot listen on ${uri}: it must be ${LISTEN_URI_ALLOWED}`]);
+      throw new ConfigError([
+        `cannot listen on ${withoutPassword(uri)}: it must be ${LISTEN_URI_ALLOWED}`,
+      ]);
     }
     const server = createServer();
     const address = await bind(server, uri, wanted);

@@ -39,6 +39,9 @@ export interface PrimaryOptions {
   readonly timeouts?: Partial<SupervisorTimeouts> | undefined;
 }
 
+/** The providers that ship keep everything in memory. */
+const IN_MEMORY = 'mem';
+
 export class Primary {
   readonly #options: PrimaryOptions;
   readonly #shardCount: number;
@@ -141,10 +144,25 @@ export class Primary {
   async stop(): Promise<void> {
     await this.#acceptor.close();
     await this.#supervisor.stop();
+    this.#tellDropped();
     for (let index = 0; index < this.#shardCount; index++) {
       this.#handoff.reclaim(index);
       this.#publications.shardDied(index);
     }
+  }
+
+  /** Says what goes with the shards' memory, by their counters, which nobody writes any more. */
+  #tellDropped(): void {
+    const { config, logger } = this.#options;
+    const { sessions, queuedMessages, inflightMessages, retainedMessages } = sumCounters(
+      this.#supervisor.allCounters(),
+    );
+    const dropped = {
+      ...(config.sessions === IN_MEMORY ? { sessions, queuedMessages, inflightMessages } : {}),
+      ...(config.topics === IN_MEMORY ? { retainedMessages } : {}),
+    };
+    if (!Object.values(dropped).some((count) => count > 0)) return;
+    logger.warn(dropped, 'sessions and messages that were only in memory are gone');
   }
 
   #directoryOutput(): DirectoryOutput {

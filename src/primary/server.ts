@@ -61,7 +61,8 @@ export class Server extends EventEmitter<ServerEvents> {
   /**
    * Checks the options; nothing runs before `listenAndServe`.
    * @param loaded a configuration read before, in place of `options` and environment.
-   * @throws ConfigError with a line for every fault.
+   * @throws ConfigError with a line for every fault; ArgumentError, a TypeError, for options that
+   * are none.
    */
   constructor(
     options: ServerOptions & { readonly logger?: Logger } = {},

@@ -2,6 +2,7 @@
  * How a shard stops, in two steps: so that no shard goes while another still has something for it.
  */
 import { monotonicMs } from '../base/clock.js';
+import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { Pause } from '../connection/connection.js';
 import type { Shard } from './shard.js';
@@ -43,6 +44,10 @@ export async function stop(shard: Shard, deadlineMs: number): Promise<void> {
   await nextTurn(shard);
   shard.turn.flush();
   shard.ticker.stop();
+  // The last look, for the primary: it says what goes with this memory.
+  const { absentQueues } = shard.registry;
+  shard.counters.set(Counter.queuedMessages, absentQueues.queuedMessages);
+  shard.counters.set(Counter.inflightMessages, absentQueues.inflightMessages);
   shard.clientLog.onSecond();
   shard.loopDelay.stop();
   for (const connection of shard.connections.values()) connection.socket.destroy();

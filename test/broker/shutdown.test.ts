@@ -46,6 +46,29 @@ for (const workers of WORKER_COUNTS) {
       await broker.close();
     });
 
+    test('the log says what was only in memory and goes, and is silent otherwise', async () => {
+      const broker = await startBroker({ workers });
+      const topic = unique('gone');
+      const absent = await broker.client({ clientId: unique('absent'), cleanSession: false });
+      await absent.subscribe([topic, 1]);
+      await absent.disconnect();
+      const publisher = await broker.client({ clientId: unique('publisher') });
+      for (const payload of ['1', '2', '3']) await publisher.publish(topic, payload, { qos: 1 });
+      await publisher.publish(unique('kept'), 'x', { qos: 1, retain: true });
+      await broker.server.close();
+      const told = (logs: typeof broker.logs) =>
+        logs
+          .filter(({ message }) => message.includes('only in memory'))
+          .map(({ fields }) => fields);
+      const gone = { sessions: 1, queuedMessages: 3, inflightMessages: 0, retainedMessages: 1 };
+      assert.deepEqual(told(broker.logs), [gone]);
+      await broker.close();
+      const other = await startBroker({ workers });
+      await other.client({ clientId: unique('clean') });
+      await other.close();
+      assert.deepEqual(told(other.logs), []);
+    });
+
     test('connections are refused afterwards, and those not connected yet are closed', async () => {
       const broker = await startBroker({ workers });
       const silent = await broker.raw();

@@ -59,14 +59,14 @@ test('options win over flags, flags over the environment, and that over defaults
 test('all faults are reported at once: the name used, the value, what is allowed', () => {
   const faults = faultsOf(
     { maxInflight: -1 },
-    { 'max-packet-bytes': '1MB' },
+    { 'max-packet-bytes': '1TB' },
     { SURGEMQ_WORKERS: '0', SURGEMQ_LISTEN: 'tcp://:70000' },
   );
   assert.equal(faults.length, 4);
   const expected = [
     /^SURGEMQ_LISTEN is "tcp:\/\/:70000"; allowed: .*tcp:\/\/host:port/,
     /^SURGEMQ_WORKERS is "0"; allowed: auto, or a whole number from 1 to 32$/,
-    /^--max-packet-bytes is "1MB"; allowed: bytes, .* from 128 to 268435455$/,
+    /^--max-packet-bytes is "1TB"; allowed: bytes, .* from 128 to 268435455$/,
     /^option maxInflight is -1; allowed: a whole number from 1 to 65,535$/,
   ];
   for (const line of expected) {
@@ -103,11 +103,34 @@ test('the names of the bench suites and the logger of an embedded server get no 
   assert.deepEqual(loadConfig(options, {}, { SURGEMQ_BENCH_CLIENTS: '1' }).warnings, []);
 });
 
-test('an unknown option of the library is a warning too', () => {
-  const options = { keepalive: 1 } as ServerOptions;
-  assert.deepEqual(loadConfig(options, {}, {}).warnings, [
-    'option keepalive is no setting and has no effect; did you mean keepAlive?',
-  ]);
+test('an unknown option of the library is a TypeError with the nearest known one', () => {
+  const options = { keepalive: 1, colour: 'red' } as ServerOptions;
+  assert.throws(() => loadConfig(options, {}, {}), {
+    name: 'ArgumentError',
+    message: 'there is no option keepalive; did you mean keepAlive?; there is no option colour',
+  });
+  assert.throws(() => loadConfig(options, {}, {}), TypeError);
+});
+
+test('a module that is missing is called that: the file, or the package', () => {
+  const [file] = faultsOf({}, { auth: './no-such-file.js' }, {});
+  assert.match(file, /^--auth is "\.\/no-such-file\.js"; there is no file \/.*no-such-file\.js; /);
+  const [bare] = faultsOf({}, { auth: 'no-such-file.mjs' }, {});
+  assert.match(bare, /there is no file \/.*no-such-file\.mjs; /);
+  const [name] = faultsOf({}, { auth: 'no-such-package' }, {});
+  assert.match(name, /there is no package of this name/);
+});
+
+test('no password is in a fault about a URI', () => {
+  for (const uri of ['mqtts://ada:love/l@ce@host:1', 'tcp://ada:lovelace@host:1']) {
+    const [fault] = faultsOf({ listen: uri }, { listen: uri }, { SURGEMQ_LISTEN: uri });
+    assert.doesNotMatch(fault, /love/);
+    assert.match(fault, /\*\*\*@host:1/);
+  }
+});
+
+test('a log level is read in any case', () => {
+  assert.equal(loadConfig({}, {}, { SURGEMQ_LOG_LEVEL: 'WARN' }).config.logLevel, 'warn');
 });
 
 test('the configuration is frozen in depth and survives a structured clone', () => {

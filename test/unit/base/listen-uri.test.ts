@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatListenUri, parseListenUri } from '../../../src/base/listen-uri.js';
+import { formatListenUri, parseListenUri, whyNotListenUri } from '../../../src/base/listen-uri.js';
 
 test('host and port are taken from the URI, an empty host means all addresses', () => {
   const cases = [
@@ -17,13 +17,38 @@ test('host and port are taken from the URI, an empty host means all addresses', 
   assert.deepEqual(parseListenUri('tcp://host:1/'), { host: 'host', port: 1 });
 });
 
-test('what is not tcp://host:port is none', () => {
+test('what people type is understood: mqtt, no scheme, a port alone', () => {
+  const cases = [
+    ['mqtt://host:1884', 'host', 1884],
+    ['MQTT://host', 'host', 1883],
+    ['tcp://[::1]', '::1', 1883],
+    ['127.0.0.1:1884', '127.0.0.1', 1884],
+    ['[::1]:1884', '::1', 1884],
+    [':1884', '', 1884],
+    ['1884', '127.0.0.1', 1884],
+  ] as const;
+  for (const [text, host, port] of cases) {
+    assert.deepEqual(parseListenUri(text), { host, port }, text);
+  }
+});
+
+test('of what cannot be had yet the fault says so', () => {
+  for (const uri of ['mqtts://host:8883', 'wss://host', 'ws://host:80/mqtt', 'ssl://host:1']) {
+    assert.equal(parseListenUri(uri), undefined);
+    assert.match(String(whyNotListenUri(uri)), /TLS and WebSocket/);
+  }
+  assert.equal(whyNotListenUri('host'), undefined);
+});
+
+test('what is no address is none', () => {
   for (const uri of [
     '',
-    '1883',
-    'host:1883',
-    'mqtt://host:1883',
-    'tcp://host',
+    'host',
+    'tcp://1883',
+    'mqtt://',
+    '99999',
+    '65536',
+    '1883\n',
     'tcp://host:',
     'tcp://host:65536',
     'tcp://host:-1',

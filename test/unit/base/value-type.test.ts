@@ -39,8 +39,11 @@ test('bytes are plain or in binary units', () => {
     ['1.5MiB', 1_572_864],
     ['2G', 2_147_483_648],
     [12, 12],
-    ['1KB', undefined],
-    ['1MB', undefined],
+    ['5M', 5_242_880],
+    ['1KB', 1_024],
+    ['5MB', 5_242_880],
+    ['1 gb', 1_073_741_824],
+    ['12B', 12],
     ['0.3KiB', undefined],
     ['MiB', undefined],
     ['1constructor', undefined],
@@ -82,11 +85,12 @@ test('true and false have two spellings each', () => {
   ]);
 });
 
-test('one of some words is that word and no other', () => {
+test('one of some words is that word, in any case, and no other', () => {
   check(type.oneOf(['info', 'warn']), [
     ['info', 'info'],
     [' warn ', 'warn'],
-    ['INFO', undefined],
+    ['INFO', 'info'],
+    ['information', undefined],
     [undefined, undefined],
   ]);
 });

@@ -40,8 +40,28 @@ test('all faults are reported, with the nearest flag', () => {
   const { faults } = splitArgs(FLAGS, ['--hots', 'a', '-z', '--topic']);
   assert.deepEqual(faults, [
     '--hots is no flag; did you mean --host?',
-    '-z is no flag; did you mean --host?',
+    '-z is no flag',
     '--topic needs a value: <topic>',
+  ]);
+});
+
+test('a boolean flag is turned off by --no- or by a word behind it', () => {
+  const flags = [...FLAGS, { name: 'quick', isBoolean: true, summary: 'Is quick.' }];
+  const read = (...args: string[]) => {
+    const { values, positionals, faults } = splitArgs(flags, args);
+    return [values.get('quick'), positionals, faults];
+  };
+  for (const args of [['--no-quick'], ['--quick', 'false'], ['--quick=false']]) {
+    assert.deepEqual(read(...args), [['false'], [], []]);
+  }
+  assert.deepEqual(read('--quick', 'TRUE'), [['TRUE'], [], []]);
+  assert.deepEqual(read('--quick', 'word'), [['true'], ['word'], []]);
+  assert.deepEqual(read('--', '--no-quick'), [undefined, ['--no-quick'], []]);
+  // A switch that says what is to be done now has no other state.
+  assert.deepEqual(read('--no-verbose'), [
+    undefined,
+    [],
+    ['--no-verbose is no flag; did you mean --verbose?'],
   ]);
 });
 

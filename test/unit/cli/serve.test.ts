@@ -143,6 +143,55 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
+test('-p is a port of the loopback interface, and booleans can be denied', async () => {
+  const serve = new Serve(
+    '-p',
+    '0',
+    '--no-coalesce-reads',
+    '--workers',
+    '1',
+    '--log-level',
+    'INFO',
+  );
+  const { listeners } = await serve.until('broker is listening');
+  const uris = listeners as string[];
+  assert.equal(uris.length, 2);
+  for (const uri of uris) assert.match(uri, /^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/);
+  serve.child.kill('SIGTERM');
+  assert.equal((await serve.end()).code, 0);
+});
+
+test('a missing native binary is one line that says what to do, and exit code 1', async () => {
+  const { pathname } = new URL('./no-koffi.cjs', import.meta.url);
+  const hook = `const Module = require('node:module');
+    const load = Module._load;
+    Module._load = (name, ...rest) => {
+      if (name === 'koffi') throw new Error('no binary\\n at many lines');
+      return load(name, ...rest);
+    };\n`;
+  await writeFile(pathname, hook);
+  const serve = new (class extends Serve {
+    override start(flags: readonly string[]): ChildProcess {
+      const args = ['--require', pathname, MAIN, 'serve', ...flags];
+      return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    }
+  })();
+  const { code } = await serve.end();
+  await rm(pathname);
+  assert.equal(code, 1);
+  assert.match(serve.errors, /^surgemq: koffi .*\(no binary\).*npm ci.*\n$/);
+});
+
+test('a module that exports no factory is one line, and exit code 1', async () => {
+  const { pathname } = new URL('./no-factory.js', import.meta.url);
+  await writeFile(pathname, 'export const authenticate = () => true;\n');
+  const serve = new Serve('--auth', pathname);
+  const { code } = await serve.end();
+  await rm(pathname);
+  assert.equal(code, 1);
+  assert.match(serve.errors, /^surgemq: .*its default export is no function\n$/);
+});
+
 test('a provider that no shard can load is one line, and exit code 1', async () => {
   const { pathname } = new URL('./no-provider.js', import.meta.url);
   await writeFile(pathname, 'throw new Error("no good");\n');
