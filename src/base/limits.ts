@@ -201,20 +201,14 @@ export const LOG_LINES_PER_SECOND_MAX = 200;
  */
 export const LOG_TEXT_LENGTH_MAX = 256;
 /**
- * Log lines a second, of all shards together, that tell of single clients that come, go or are
- * refused: more nobody reads, and a storm of 10,000 connections a second must not feel them.
+ * Log lines a second, of all shards, about single clients: a storm of 10,000 must not feel them.
  */
 export const CLIENT_LOG_LINES_PER_SECOND_MAX = 100;
 /** Filters of a SUBSCRIBE or UNSUBSCRIBE that a line at debug level names. */
 export const LOGGED_FILTERS_MAX = 5;
-/**
- * Bytes of log lines that wait for an output that takes none: some minutes of an ordinary broker.
- */
+/** Bytes of log lines that wait for an output that takes none: minutes of an ordinary broker. */
 export const LOG_BUFFER_BYTES_MAX = 1 * MIB;
-/**
- * How soon such an output is tried again, in milliseconds: at first and while it takes some, and
- * at last, when it has taken nothing for long.
- */
+/** How soon such an output is tried again, in milliseconds: while it takes some, and at last. */
 export const LOG_RETRY_MIN_MS = 10;
 export const LOG_RETRY_MAX_MS = 1_000;
 /** How long a process that ends waits for its last log lines to be taken, in milliseconds. */

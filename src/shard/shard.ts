@@ -76,7 +76,6 @@ export class Shard implements ConnectionHost {
   readonly heavyOutboxes = new Set<Outbox>();
   readonly line: PrimaryLine;
   readonly clientLog: ClientLog;
-  readonly isDebugLogged: boolean;
   readonly link: PeerLink;
   readonly interest: Interest;
   readonly topics: TopicsProvider<Session, RetainedMessage>;
@@ -111,7 +110,6 @@ export class Shard implements ConnectionHost {
     this.counters = new Counters(start.counters);
     this.scan = new FrameScan(config.maxPacketBytes);
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
-    this.isDebugLogged = this.line.isLogged('debug');
     this.clientLog = new ClientLog(this.line, shardCount);
     this.link = this.#makeLink(start);
     this.interest = new Interest(this.link, shardIndex, shardCount);
@@ -166,6 +164,10 @@ export class Shard implements ConnectionHost {
     this.loopDelay.start();
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
+  }
+
+  get isDebugLogged(): boolean {
+    return this.line.isLogged('debug');
   }
 
   get now(): number {

@@ -27,7 +27,6 @@ describe('a sweeper', () => {
       config: {},
       line: { onSecond() {} },
       clientLog: { onSecond() {} },
-      routes: { sweep() {} },
       loopDelay: { onSecond: () => 0 },
       log: (level: string, fields: object) => void lines.push({ level, fields }),
     };
