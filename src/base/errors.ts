@@ -127,6 +127,22 @@ export class SubscribeRefusedError extends Error {
 }
 
 /**
+ * The server answered a packet by closing the connection, on two connections in a row: it is not
+ * sent a third time. It may be larger than the server takes, or its topic may not be allowed.
+ */
+export class PacketRejectedError extends Error {
+  readonly code = 'SURGEMQ_PACKET_REJECTED';
+  /** @param what the packet, such as `PUBLISH to 'a' of 2,000,000 bytes`. */
+  constructor(what: string) {
+    super(
+      `the server closed the connection on ${what} twice: it is given up; the server may limit ` +
+        'the size of packets, or what this client may do',
+    );
+    this.name = 'PacketRejectedError';
+  }
+}
+
+/**
  * An argument that cannot be used: a fault of the calling program, found before anything was done.
  */
 export class ArgumentError extends TypeError {

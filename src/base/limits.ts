@@ -343,6 +343,11 @@ export const CLIENT_OVERFLOW_FACTOR = 16;
  */
 export const CLIENT_UNCLAIMED_MESSAGES = 1_024;
 export const CLIENT_UNCLAIMED_BYTES = MIB;
+/**
+ * Connections that may end on a packet before it is not sent again. One says little: networks fail.
+ * Servers answer by closing what is too large for them, or not allowed.
+ */
+export const CLIENT_STRIKES_MAX = 2;
 /** Acks for a server that does not read: a million of them, and then it is cut off. */
 export const CLIENT_UNREAD_ACKS_BYTES = 4 * MIB;
 /**
@@ -364,6 +369,12 @@ export const CLIENT_SETTINGS = {
    * Larger than a server's default: a client may be sent whatever others were allowed to publish.
    */
   maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
+  /** As much as MQTT can say: what the server takes is its own setting, and unknown here. */
+  maxOutgoingPacketBytes: {
+    default: REMAINING_LENGTH_MAX + 5,
+    min: 128,
+    max: REMAINING_LENGTH_MAX + 5,
+  },
   /** Leaves half of the ids that may be in use at once (32,768) to SUBSCRIBE and UNSUBSCRIBE. */
   maxInflight: { default: 1_024, min: 1, max: 16_384 },
   /**

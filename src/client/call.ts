@@ -13,6 +13,7 @@ export interface CallOptions {
 export class Call {
   #resolve: (() => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
+  #promise: Promise<void> | null = null;
   /** Ends the time-out and the watch on the signal; null when there is neither. */
   #release: (() => void) | null = null;
 
@@ -23,21 +24,32 @@ export class Call {
 
   /** The promise of the call: to be made once. */
   promise(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
+    this.#promise = new Promise<void>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    return this.#promise;
+  }
+
+  /** A rejection that nobody awaits does not end the process; it has to be told otherwise. */
+  quiet(): void {
+    this.#promise?.catch(() => {});
   }
 
   /**
    * Rejects the call when its time is over or its signal fires, and calls `onGivenUp` then.
    * @param what the call in a few words, for the TimeoutError.
    */
-  limit(options: CallOptions, timeoutMs: number, what: string, onGivenUp: () => void): void {
+  limit(
+    options: CallOptions,
+    timeoutMs: number,
+    what: string,
+    onGivenUp: (error: unknown) => void,
+  ): void {
     const { signal } = options;
     const giveUp = (error: unknown): void => {
       this.fail(error);
-      onGivenUp();
+      onGivenUp(error);
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const onTimeout = (): void => {
@@ -68,6 +80,7 @@ export class Call {
   #settle(): void {
     this.#resolve = null;
     this.#reject = null;
+    this.#promise = null;
     const release = this.#release;
     this.#release = null;
     release?.();

@@ -1,7 +1,7 @@
 /** States, events and options of a client. */
-import type { QoS } from '../protocol/packet.js';
 import type { CallOptions } from './call.js';
 import type { Message } from './message.js';
+import type { PublishFailure } from './outgoing-faults.js';
 
 /** Where a client stands. */
 export type ClientState =
@@ -25,21 +25,18 @@ export interface ClientEvents {
   /** The next attempt is made in `delayMs`. */
   reconnecting: [{ readonly attempt: number; readonly delayMs: number; readonly error: Error }];
   /**
-   * The server broke the protocol or refused what it had granted before, the client gave up, or a
-   * message handler threw. Without a listener the last is an uncaught exception, the others are not
-   * reported.
+   * The server broke the protocol, refused what it had granted before or twice answered a packet by
+   * closing, the client gave up, or a message handler threw. Without a listener the last is an
+   * uncaught exception, the others are not reported.
    */
   error: [unknown];
+  /**
+   * Messages that were not published: their promises reject as well, but nobody need wait for
+   * them. Without a listener it is not reported.
+   */
+  publishError: [PublishFailure];
   /** Every message received, whether it has a handler or not. */
   message: [Message];
-}
-
-/** Options of `messages`. */
-export interface MessagesOptions extends CallOptions {
-  /** Default 0. */
-  readonly qos?: QoS | undefined;
-  /** Messages queued above which the client stops reading from its socket; default 1,024. */
-  readonly highWaterMark?: number | undefined;
 }
 
 /** Options of `disconnect`. Its limits bound the wait for acks; it disconnects all the same. */

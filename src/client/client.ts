@@ -1,32 +1,29 @@
 /** The client: what its user calls, and what happens when its connection comes and goes. */
 import { EventEmitter } from 'node:events';
-import { ArgumentError, ClosedError, ConnectionLostError, ProtocolError } from '../base/errors.js';
-import { CLIENT_SETTINGS } from '../base/limits.js';
+import {
+  ClosedError,
+  ConnectFailedError,
+  ConnectionLostError,
+  ConnectRefusedError,
+  ProtocolError,
+} from '../base/errors.js';
 import { PacketType } from '../protocol/packet.js';
+import { ConnackCode } from '../protocol/return-code.js';
 import { Announcer } from './announcer.js';
 import { Call, type CallOptions } from './call.js';
-import type {
-  ClientEvents,
-  ClientState,
-  DisconnectOptions,
-  MessagesOptions,
-} from './client-events.js';
+import type { ClientEvents, ClientState, DisconnectOptions } from './client-events.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
 import { Incoming } from './incoming.js';
 import type { MessageHandler, Payload } from './message.js';
 import { MessageStream, type StreamHost } from './message-stream.js';
+import { type MessagesOptions, readMessagesOptions } from './messages-options.js';
 import { type ClientOptions, type ClientSettings, resolveOptions } from './options.js';
 import { Outgoing, type PublishOptions } from './outgoing.js';
 import { Reconnect } from './reconnect.js';
-import {
-  checkedFilter,
-  checkedQos,
-  type Filters,
-  type GrantedSubscription,
-  type SubscribeOptions,
-  SubscriptionRequests,
-} from './subscription-requests.js';
+import { Ending } from './resend.js';
+import { checkedFilter, type Filters, type SubscribeOptions } from './subscribe-arguments.js';
+import { type GrantedSubscription, SubscriptionRequests } from './subscription-requests.js';
 import { Subscriptions } from './subscriptions.js';
 
 const NO_OPTIONS = {};
@@ -64,11 +61,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     this.#settings = settings;
     this.#outgoing = new Outgoing(settings);
     this.#outgoing.onAwaiting = () => this.#connection?.resumeReading();
-    this.#requests = new SubscriptionRequests(
-      this.#subscriptions,
-      this.#outgoing,
-      settings.protocolVersion,
-    );
+    this.#outgoing.onRejected = (error) => this.#announcer.error(error);
+    this.#outgoing.onFailed = (failure) => this.#announcer.tell('publishError', failure);
+    this.#requests = new SubscriptionRequests(this.#subscriptions, this.#outgoing, settings);
     this.#requests.onLost = (error) => this.#announcer.error(error);
     this.#delivery = new Delivery(this.#subscriptions, this.#incoming, this.#deliveryHost());
     // EventEmitter tells before it adds the listener: what waits is handed out in a later turn.
@@ -117,9 +112,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /**
-   * Connects. Called while it is being done, it waits for the same.
+   * Connects. Called while it is being done, it waits for the same. The first attempt is repeated
+   * only with the option `reconnect.initial`.
    * @throws ConnectFailedError, ConnectRefusedError, ProtocolError, ClosedError; TimeoutError and
-   *   the reason of a signal by its own limits. The first attempt is not repeated: call again.
+   *   the reason of a signal by its own limits.
    */
   async connect(options: CallOptions = NO_OPTIONS): Promise<void> {
     options.signal?.throwIfAborted();
@@ -130,9 +126,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     const { signal, timeoutMs = 0 } = options;
     if (signal !== undefined || timeoutMs > 0) {
       call.limit(options, timeoutMs, `CONNECT to ${this.#settings.uri}`, () => {
-        if (this.#state === 'connecting' && this.#connectCalls.every((other) => other.isSettled)) {
-          this.#connection?.fail(new ClosedError('the attempt to connect was given up'));
-        }
+        if (this.#connectCalls.every((other) => other.isSettled)) this.#abandonConnect();
       });
     }
     this.#connectCalls.push(call);
@@ -147,32 +141,48 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Publishes a message. The promise settles for QoS 0 when the socket has taken it, QoS 1 on
    * PUBACK, QoS 2 on PUBCOMP, in the order of the calls; across reconnects, unless a limit is
-   * given. A QoS 1 or 2 message that was sent is delivered even when its call is given up.
+   * given. QoS 0 that fits in what the socket takes at the end of this turn, 256 KiB at most, is
+   * taken at once. A QoS 1 or 2 message whose call is given up after it was sent may arrive all the
+   * same, and is not sent again. Nobody need wait for the promise: what fails is an event
+   * 'publishError' as well.
    * @throws ArgumentError; CapacityError when too much waits; ClosedError after `disconnect`;
-   *   ConnectionLostError when the connection is not made again.
+   *   ConnectionLostError when the connection is not made again, and for QoS 0 that the socket had
+   *   not taken when it was lost; PacketRejectedError when the server twice answered by closing.
    */
   publish(topic: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<void> {
     try {
       return this.#outgoing.publish(topic, payload, options);
     } catch (error) {
-      return Promise.reject(error);
+      this.#announcer.tell('publishError', { error, topic, messages: 1 });
+      const rejected = Promise.reject(error);
+      rejected.catch(() => {});
+      return rejected;
     }
   }
 
   /**
    * Subscribes to one filter or several in one SUBSCRIBE, and resolves on SUBACK with what was
-   * granted. Each filter has one handler, its own or else `handler`; subscribing again replaces it.
-   * A message that several filters match goes to the handler of each, once. A filter without
-   * handler: listen to 'message'. Handlers are in place before this returns, and may be set before
-   * `connect()`.
+   * granted. Filters are text, `{ filter, qos, handler }`, a list of those, or a map such as
+   * `{ 'a/#': { qos: 1 } }`. Each has one handler, its own or else `handler`; subscribing again
+   * replaces it. A message that several filters match goes to the handler of each, once. A filter
+   * without handler: listen to 'message'. Handlers are in place before this returns, and may be set
+   * before `connect()`.
    * @throws SubscribeRefusedError naming refused filters (the others stand), and as `publish`.
+   *   ArgumentError shows how to call it.
    */
   subscribe(
     filters: Filters,
-    handler?: MessageHandler,
-    options: SubscribeOptions = NO_OPTIONS,
-  ): Promise<GrantedSubscription[]> {
-    const granted = this.#requests.subscribe(filters, handler, options);
+    handler?: MessageHandler | null,
+    options?: SubscribeOptions | null,
+  ): Promise<GrantedSubscription[]>;
+  /** The same with the options first. */
+  subscribe(
+    filters: Filters,
+    options: SubscribeOptions | null | undefined,
+    handler?: MessageHandler | null,
+  ): Promise<GrantedSubscription[]>;
+  subscribe(...given: readonly unknown[]): Promise<GrantedSubscription[]> {
+    const granted = this.#requests.subscribe(...given);
     this.#delivery.subscribing(granted);
     return granted;
   }
@@ -192,15 +202,11 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * @throws ArgumentError
    */
   messages(filter: string, options: MessagesOptions = NO_OPTIONS): MessageStream {
-    const { qos = 0, signal, highWaterMark = CLIENT_SETTINGS.highWaterMark.default } = options;
-    const { min, max } = CLIENT_SETTINGS.highWaterMark;
-    if (!(Number.isInteger(highWaterMark) && highWaterMark >= min && highWaterMark <= max)) {
-      throw new ArgumentError(`highWaterMark is ${highWaterMark}; allowed: ${min} to ${max}`);
-    }
+    const { qos, signal, highWaterMark } = readMessagesOptions(options);
     const onAbort = (): void => stream.end(signal?.reason);
     const stream = new MessageStream(
       checkedFilter(filter),
-      checkedQos(qos),
+      qos,
       highWaterMark,
       this.#streamHost(() => signal?.removeEventListener('abort', onAbort)),
     );
@@ -251,9 +257,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     this.#reconnect.stop();
     const connection = this.#connection;
     if (connection?.isOpen && options.drain !== false) await this.#drained(options);
-    this.#detach();
+    this.#detach(Ending.other);
     // Lost while it drained, or not open yet: then there is no DISCONNECT to send.
-    await connection?.end();
+    await connection?.end(error);
     this.#finish(error, null);
     this.#announcer.tell('disconnect', { error: null, willReconnect: false });
   }
@@ -276,6 +282,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   #open(): void {
     this.#connection = new Connection(this.#settings, this.#connectionOwner());
+  }
+
+  /** Nobody waits for the first connection any more. */
+  #abandonConnect(): void {
+    if (this.#state !== 'connecting') return;
+    const error = new ClosedError('the attempt to connect was given up');
+    if (this.#connection !== null) this.#connection.fail(error);
+    else this.#giveUp(error, true);
   }
 
   #connectionOwner(): ConnectionOwner {
@@ -355,21 +369,23 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   #onClosed(connection: Connection, error: Error): void {
     if (connection !== this.#connection) return;
-    this.#detach();
+    this.#detach(connection.ending);
     if (this.#state === 'disconnecting') {
       this.#outgoing.onIdle();
       return;
     }
     const wasConnected = this.#state === 'connected';
     const wasConnecting = this.#state === 'connecting';
-    const willReconnect = !wasConnecting && this.#reconnect.isAllowed;
-    if (willReconnect) this.#state = 'reconnecting';
-    else this.#giveUp(error, wasConnecting);
+    const mayReconnect = !wasConnecting || (this.#settings.reconnectInitial && mayPass(error));
+    const willReconnect = mayReconnect && this.#reconnect.isAllowed;
+    if (!willReconnect) this.#giveUp(error, wasConnecting);
+    else if (!wasConnecting) this.#state = 'reconnecting';
+    const { state } = this;
     if (error instanceof ProtocolError || !(willReconnect || wasConnecting))
       this.#announcer.error(error);
     if (wasConnected) this.#announcer.tell('disconnect', { error, willReconnect });
     // A listener may have called `disconnect`.
-    if (this.#state !== 'reconnecting' || !willReconnect) return;
+    if (this.#state !== state || !willReconnect) return;
     const { attempt, delayMs } = this.#reconnect.schedule(() => this.#open());
     this.#announcer.tell('reconnecting', { attempt, delayMs, error });
   }
@@ -383,10 +399,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     this.#state = 'idle';
   }
 
-  #detach(): void {
+  #detach(ending: Ending): void {
     this.#connection = null;
     this.#incoming.detach();
-    if (this.#outgoing.detach()) this.#isRemakeUnfinished = true;
+    if (this.#outgoing.detach(ending)) this.#isRemakeUnfinished = true;
   }
 
   /** Nothing follows: all calls and streams end. */
@@ -402,6 +418,14 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   #onHandlerError(error: unknown): void {
     if (error !== this.#outgoing.refusal) this.#announcer.handlerError(error);
   }
+}
+
+/** Whether the next attempt may go better: nobody is there yet, or the server is busy. */
+function mayPass(error: Error): boolean {
+  if (error instanceof ConnectRefusedError) {
+    return error.returnCode === ConnackCode.serverUnavailable;
+  }
+  return error instanceof ConnectFailedError;
 }
 
 /**

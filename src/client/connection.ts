@@ -20,6 +20,7 @@ import { Fifo } from './fifo.js';
 import { KeepAlive, type KeepAliveHost } from './keep-alive.js';
 import type { ClientSettings } from './options.js';
 import { Reader } from './reader.js';
+import { Ending } from './resend.js';
 import { Writer } from './writer.js';
 
 /** What a connection tells its client. Nothing is called after `onClosed`. */
@@ -84,6 +85,7 @@ export class Connection implements FrameSink, KeepAliveHost {
   #hasRead = false;
   #timer: NodeJS.Timeout | undefined;
   #onEnded: (() => void) | null = null;
+  #ending: Ending = Ending.other;
 
   constructor(settings: ClientSettings, owner: ConnectionOwner) {
     this.#settings = settings;
@@ -109,6 +111,11 @@ export class Connection implements FrameSink, KeepAliveHost {
 
   get isOpen(): boolean {
     return this.#state === State.open;
+  }
+
+  /** How it ended. */
+  get ending(): Ending {
+    return this.#ending;
   }
 
   get isReadingStopped(): boolean {
@@ -166,14 +173,14 @@ export class Connection implements FrameSink, KeepAliveHost {
   /**
    * Sends what is batched and then DISCONNECT, and closes [MQTT-3.14.4-1]. Settles when the
    * connection has ended. What still comes is not looked at.
+   * @param error for who waits for the connection.
    */
-  end(): Promise<void> {
+  end(error: Error): Promise<void> {
     if (this.#state >= State.ending) return Promise.resolve();
     const wasOpen = this.#state === State.open;
     const ended = new Promise<void>((resolve) => {
       this.#onEnded = resolve;
     });
-    const error = new ConnectionLostError('the connection was closed');
     if (!wasOpen) {
       this.#close(error);
       return ended;
@@ -332,6 +339,7 @@ export class Connection implements FrameSink, KeepAliveHost {
   /** What the server did wrong ends the connection; anything else is a fault of this program. */
   #onReadError(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
+    this.#ending = Ending.closed;
     this.fail(error);
   }
 
@@ -357,6 +365,7 @@ export class Connection implements FrameSink, KeepAliveHost {
     const { uri } = this.#settings;
     const why = cause === null ? 'closed by the server' : reasonOf(cause);
     const options = cause === null ? {} : { cause };
+    if (this.#state === State.open) this.#ending = endingBy(cause);
     this.fail(
       this.#state < State.open
         ? new ConnectFailedError(`cannot connect to ${uri}: ${why}`, options)
@@ -381,11 +390,19 @@ export class Connection implements FrameSink, KeepAliveHost {
   #stop(error: Error): void {
     clearTimeout(this.#timer);
     this.#keepAlive.stop();
-    this.writer.close();
+    this.writer.close(error);
     for (let call = this.#pings.shift(); call !== undefined; call = this.#pings.shift()) {
       call?.fail(error);
     }
   }
+}
+
+/** Codes of errors by which a socket says that the other side has closed it. */
+const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
+
+function endingBy(cause: Error | null): Ending {
+  if (cause === null) return Ending.closed;
+  return 'code' in cause && RESET_CODES.includes(cause.code) ? Ending.reset : Ending.other;
 }
 
 function beforeConnack(type: number): ProtocolError {

@@ -7,6 +7,7 @@ export {
   ConnectFailedError,
   ConnectionLostError,
   ConnectRefusedError,
+  PacketRejectedError,
   ProtocolError,
   SubscribeRefusedError,
   TimeoutError,
@@ -18,15 +19,18 @@ export type {
   ClientEvents,
   ClientState,
   DisconnectOptions,
-  MessagesOptions,
 } from './client-events.js';
+export { compileFilter, matches } from './matcher.js';
 export { Message, type MessageHandler, type Payload } from './message.js';
 export { MessageStream } from './message-stream.js';
+export type { MessagesOptions } from './messages-options.js';
 export type { ClientOptions, Duration, ReconnectOptions, WillOptions } from './options.js';
 export type { PublishOptions } from './outgoing.js';
+export type { PublishFailure } from './outgoing-faults.js';
 export type {
+  FilterMap,
   Filters,
-  GrantedSubscription,
   SubscribeOptions,
   SubscribeRequest,
-} from './subscription-requests.js';
+} from './subscribe-arguments.js';
+export type { GrantedSubscription } from './subscription-requests.js';

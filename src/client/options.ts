@@ -31,6 +31,11 @@ export interface ReconnectOptions {
   readonly maxDelay?: Duration | undefined;
   /** Attempts in a row after which the client gives up; unlimited unless given. */
   readonly attempts?: number | undefined;
+  /**
+   * Default false. true: `connect` repeats a first attempt that fails as well, unless the server
+   * refuses for a reason that stays, such as a password.
+   */
+  readonly initial?: boolean | undefined;
 }
 
 /** Options of a client. Times are in seconds, as SurgeMQ has them. */
@@ -57,6 +62,13 @@ export interface ClientOptions {
   readonly reconnect?: boolean | ReconnectOptions | undefined;
   /** Default true: QoS 0 messages wait in the queue too while there is no connection. */
   readonly queueQos0?: boolean | undefined;
+  /**
+   * Default false: a QoS 0 message that the socket had not taken when the connection was lost
+   * rejects. true: it is sent on the next connection.
+   */
+  readonly resendQos0?: boolean | undefined;
+  /** Longest packet that is sent; longer ones are refused. Unless given as long as MQTT allows. */
+  readonly maxOutgoingPacketBytes?: number | string | undefined;
   /** Longest packet accepted from the server, 16 MiB unless given. */
   readonly maxPacketBytes?: number | string | undefined;
   /**
@@ -89,6 +101,8 @@ export interface ClientSettings {
   readonly connectTimeoutMs: number;
   readonly ackTimeoutMs: number;
   readonly queueQos0: boolean;
+  readonly resendQos0: boolean;
+  readonly maxOutgoingPacketBytes: number;
   readonly maxPacketBytes: number;
   readonly maxInflight: number;
   readonly maxInflightQos2: number;
@@ -98,6 +112,8 @@ export interface ClientSettings {
   readonly reconnectMaxDelayMs: number;
   /** Infinity: never gives up; 0: does not reconnect. */
   readonly reconnectAttempts: number;
+  /** The first attempt of `connect` is repeated too. */
+  readonly reconnectInitial: boolean;
 }
 
 const L = CLIENT_SETTINGS;
@@ -115,6 +131,8 @@ const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   ackTimeout: true,
   reconnect: true,
   queueQos0: true,
+  resendQos0: true,
+  maxOutgoingPacketBytes: true,
   maxPacketBytes: true,
   maxInflight: true,
   maxInflightQos2: true,
@@ -125,6 +143,7 @@ const KNOWN_RECONNECT: Readonly<Record<keyof ReconnectOptions, true>> = {
   minDelay: true,
   maxDelay: true,
   attempts: true,
+  initial: true,
 };
 
 const protocolVersions: ValueType<ProtocolVersion> = {
@@ -230,7 +249,7 @@ function randomClientId(): string {
 function limitsOf(reader: OptionReader, options: ClientOptions) {
   const whole = (name: 'maxInflight' | 'maxInflightQos2' | 'maxQueuedMessages'): number =>
     reader.read(name, wholeNumber(L[name]), options[name], L[name].default);
-  const size = (name: 'maxPacketBytes' | 'maxQueuedBytes'): number =>
+  const size = (name: 'maxOutgoingPacketBytes' | 'maxPacketBytes' | 'maxQueuedBytes'): number =>
     reader.read(name, bytes(L[name]), options[name], L[name].default);
   const timeout = (name: 'connectTimeout' | 'ackTimeout'): number =>
     reader.read(name, duration(L[`${name}Ms`], 1), options[name], L[`${name}Ms`].default);
@@ -245,6 +264,8 @@ function limitsOf(reader: OptionReader, options: ClientOptions) {
     connectTimeoutMs: timeout('connectTimeout'),
     ackTimeoutMs: timeout('ackTimeout'),
     queueQos0: reader.read('queueQos0', trueOrFalse(), options.queueQos0, true),
+    resendQos0: reader.read('resendQos0', trueOrFalse(), options.resendQos0, false),
+    maxOutgoingPacketBytes: size('maxOutgoingPacketBytes'),
     maxPacketBytes: size('maxPacketBytes'),
     maxInflight: whole('maxInflight'),
     maxInflightQos2: whole('maxInflightQos2'),
@@ -268,6 +289,7 @@ function reconnectOf(reader: OptionReader, given: boolean | ReconnectOptions) {
   const attempts = wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER });
   return {
     reconnectMinDelayMs: minDelayMs,
+    reconnectInitial: reader.read('reconnect.initial', trueOrFalse(), options.initial, false),
     reconnectMaxDelayMs: Math.max(minDelayMs, delay('maxDelay', L.reconnectMaxDelayMs)),
     reconnectAttempts:
       given === false

@@ -30,6 +30,22 @@ export class OutgoingPacket extends Call implements PendingAck {
   onDropped: (() => void) | null = null;
   /** Made by the client itself for this connection; the next one gets its own. */
   isOwn = false;
+  /** Nobody waits for it any more: it is not sent again on another connection. */
+  isAbandoned = false;
+  /** It was sent on an earlier connection, and waits to be sent on this one. */
+  isHeldBack = false;
+  /** It was sent again, and its first answer has not come. */
+  isProbe = false;
+  /** Connections that ended on it. */
+  strikes = 0;
+  /** Told of each such end, and whether nothing else was under way. */
+  onStruck: ((wasAlone: boolean) => void) | null = null;
+  /** A QoS 0 message that has been written, and that the socket has not taken. */
+  isWritten = false;
+  /** Where such a message ends in all bytes of its connection. */
+  endPosition = 0;
+  /** Words for errors, of a SUBSCRIBE or UNSUBSCRIBE. */
+  title = '';
 
   constructor(awaits: number, buffer: Buffer, start: number, end: number) {
     super();
@@ -52,6 +68,28 @@ export class OutgoingPacket extends Call implements PendingAck {
   /** A QoS 2 message, in either half of its exchange. */
   get isQos2(): boolean {
     return this.awaits === PacketType.pubrec || this.awaits === PacketType.pubcomp;
+  }
+
+  /** The packet in words, for errors. */
+  get what(): string {
+    if (!this.isPublish) return this.title;
+    const { topic, frameBytes } = this;
+    return topic === null ? 'a PUBLISH' : `PUBLISH to '${topic}' of ${frameBytes} bytes`;
+  }
+
+  /** Topic of a message, while its frame is kept; null otherwise. */
+  get topic(): string | null {
+    if (!this.isPublish || this.frameBytes === 0) return null;
+    let at = this.start + 1;
+    while (this.buffer[at] >= 0x80) at++;
+    const start = at + 3;
+    return this.buffer.toString('utf8', start, start + this.buffer.readUInt16BE(at + 1));
+  }
+
+  /** Rejects the call. Nobody need wait for a message: its failure is an event as well. */
+  override fail(error: unknown): void {
+    if (this.isPublish) this.quiet();
+    super.fail(error);
   }
 
   /** Lets the frame go: the server has the message, or nobody wants it sent. */

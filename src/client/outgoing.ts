@@ -3,22 +3,26 @@
  * for, through a bounded queue and a window of unacknowledged packets that both outlive the
  * connection.
  */
-import {
-  ArgumentError,
-  CapacityError,
-  ConnectionLostError,
-  ProtocolError,
-} from '../base/errors.js';
+import { PacketRejectedError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import { DUP, PUBLISH, RETAIN } from '../protocol/fixed-header.js';
 import { PacketType, type QoS } from '../protocol/packet.js';
 import type { CallOptions } from './call.js';
-import { Fifo } from './fifo.js';
 import type { Payload } from './message.js';
 import type { ClientSettings } from './options.js';
+import {
+  invalidOptions,
+  invalidQos,
+  type PublishFailure,
+  tooLong,
+  wrongAnswer,
+} from './outgoing-faults.js';
 import { OutgoingPacket } from './outgoing-packet.js';
-import { PENDING_ACKS_MAX, PendingAcks } from './pending-acks.js';
+import { OutgoingQueue } from './outgoing-queue.js';
 import { payloadBytes, publishFrameBytes, TopicFields, writePublish } from './publish-encoder.js';
+import { type Ending, Resend } from './resend.js';
+import { Untaken } from './untaken.js';
+import { Window } from './window.js';
 import type { Writer } from './writer.js';
 
 /** How a message is published. */
@@ -43,31 +47,40 @@ export class Outgoing {
   onAwaiting: () => void = () => {};
   /** Called when nothing waits any more. */
   onIdle: () => void = () => {};
+  /** Told of messages that failed: nobody need wait for their promises. */
+  onFailed: (failure: PublishFailure) => void = () => {};
+  /** Told of a packet that the server twice answered by closing the connection. */
+  onRejected: (error: PacketRejectedError) => void = () => {};
   readonly #settings: ClientSettings;
   readonly #topics = new TopicFields();
-  readonly #queue = new Fifo<OutgoingPacket>();
-  /** Packets of the queue that were given up: they are passed over. */
-  #givenUp = 0;
-  readonly #sent = new PendingAcks<OutgoingPacket>();
-  /** QoS 2 messages in `#sent`. */
-  #sentQos2 = 0;
-  /** Bytes of the frames in the queue and of those that may have to be sent again. */
-  #heldBytes = 0;
+  readonly #queue: OutgoingQueue;
+  readonly #sent: Window;
+  readonly #resend = new Resend();
+  readonly #untaken = new Untaken(
+    (packet) => this.#taken(packet),
+    (packet, error) => {
+      this.#fail(packet, error);
+      this.#queue.release(packet);
+    },
+  );
   #writer: Writer | null = null;
   #isFirstConnection = true;
+  #sessionPresent = false;
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
+    this.#queue = new OutgoingQueue(settings);
+    this.#sent = new Window(settings);
   }
 
-  /** Nothing waits to be sent or answered. */
+  /** Nothing waits to be sent, taken or answered. */
   get isIdle(): boolean {
-    return this.queuedMessages === 0 && this.#sent.count === 0;
+    return this.queuedMessages === 0 && this.#sent.count === 0 && this.#writer?.isBehind !== true;
   }
 
   /** Packets that wait to be sent. */
   get queuedMessages(): number {
-    return this.#queue.length - this.#givenUp;
+    return this.#queue.count;
   }
 
   /** Packets that were sent and not answered yet. */
@@ -87,17 +100,23 @@ export class Outgoing {
    *   signal that has fired already.
    */
   publish(topic: string, payload: Payload, options: PublishOptions): Promise<void> {
+    if (typeof options !== 'object' || options === null) throw invalidOptions(options);
     const { qos = 0, signal } = options;
     if (this.refusal !== null) throw this.refusal;
     const field = this.#topics.fieldOf(topic);
     const length = payloadBytes(payload);
-    const frameBytes = publishFrameBytes(field, length, qos);
+    const frameBytes = publishFrameBytes(field, length, qos, this.#settings.maxOutgoingPacketBytes);
     if (qos !== 0 && qos !== 1 && qos !== 2) throw invalidQos(qos);
     const header = PUBLISH | (qos << 1) | (options.retain === true ? RETAIN : 0);
     signal?.throwIfAborted();
     const writer = this.#writer;
-    if (writer === null || this.#queue.length > 0 || !this.#mayWrite(writer, qos, frameBytes)) {
-      this.#checkQueue(qos, frameBytes);
+    if (
+      writer === null ||
+      !this.#queue.isEmpty ||
+      this.#resend.isUnderWay ||
+      !this.#mayWrite(writer, qos, frameBytes)
+    ) {
+      this.#queue.check(qos, frameBytes, writer);
       const frame = Buffer.allocUnsafe(frameBytes);
       writePublish(frame, 0, header, field, 0, payload, length);
       const packet = new OutgoingPacket(FIRST_ANSWER[qos], frame, 0, frameBytes);
@@ -106,8 +125,11 @@ export class Outgoing {
     writer.reserve(frameBytes);
     const at = writer.position;
     if (qos === 0) {
-      writer.commit(writePublish(writer.chunk, at, header, field, 0, payload, length), false);
-      return writer.isBusy ? this.#whenReady(writer, options) : DONE;
+      const { chunk } = writer;
+      const end = writePublish(chunk, at, header, field, 0, payload, length);
+      writer.commit(end, this.#settings.resendQos0);
+      if (!writer.isBusy && !writer.isBehind) return DONE;
+      return this.#whenTaken(writer, options, chunk, at, end, topic);
     }
     const packet = new OutgoingPacket(FIRST_ANSWER[qos], writer.chunk, at, at + frameBytes);
     this.#keepSent(packet);
@@ -115,6 +137,28 @@ export class Outgoing {
     // The frame stays where it lies in the batch: it is sent again from there if need be.
     writer.commit(writePublish(writer.chunk, at, header, field, packetId, payload, length), true);
     const promise = packet.promise();
+    this.#limit(packet, options, 0, topic);
+    return promise;
+  }
+
+  /** Waits with the QoS 0 message [start, end) of `chunk` until the socket has taken it. */
+  #whenTaken(
+    writer: Writer,
+    options: CallOptions,
+    chunk: Buffer,
+    start: number,
+    end: number,
+    topic: string,
+  ): Promise<void> {
+    if (writer.isSocketFull) this.onAwaiting();
+    const isKept = this.#settings.resendQos0;
+    const { signal, timeoutMs = 0 } = options;
+    // Many calls share one promise, unless one has a limit of its own or may be sent again.
+    if (!isKept && signal === undefined && timeoutMs === 0) return writer.whenTaken(1);
+    const packet = new OutgoingPacket(0, chunk, start, isKept ? end : start);
+    this.#queue.keep(packet);
+    const promise = packet.promise();
+    this.#untaken.add(writer, packet, isKept);
     this.#limit(packet, options, 0, topic);
     return promise;
   }
@@ -127,7 +171,10 @@ export class Outgoing {
   request(packet: OutgoingPacket, options: CallOptions, what: string): Promise<void> {
     if (this.refusal !== null) throw this.refusal;
     options.signal?.throwIfAborted();
-    this.#checkQueue(1, packet.frameBytes);
+    if (packet.frameBytes > this.#settings.maxOutgoingPacketBytes)
+      throw tooLong(what, packet.frameBytes, this.#settings.maxOutgoingPacketBytes);
+    this.#queue.check(1, packet.frameBytes, this.#writer);
+    packet.title = what;
     return this.#enqueue(packet, options, this.#settings.ackTimeoutMs, what);
   }
 
@@ -140,25 +187,20 @@ export class Outgoing {
    */
   attach(writer: Writer, sessionPresent: boolean, first: readonly OutgoingPacket[]): void {
     this.#writer = writer;
+    this.#sessionPresent = sessionPresent;
+    writer.onLost = (messages, error) => this.onFailed({ error, topic: null, messages });
     if (this.#isFirstConnection && sessionPresent) {
       // The session is of an earlier process; ids that it may have left in use are passed by.
       this.#sent.startAt(1 + Math.floor(Math.random() * PACKET_ID_MAX));
     }
     this.#isFirstConnection = false;
-    const inOrder = this.#sent.inOrder();
-    for (const packet of first) {
-      this.#keepSent(packet);
-      packet.write(writer, 0);
+    const again: OutgoingPacket[] = [];
+    for (const packet of this.#sent.inOrder()) {
+      if (sessionPresent || packet.awaits !== PacketType.pubcomp) again.push(packet);
+      else this.#answered(packet, null);
     }
-    for (const packet of inOrder) {
-      if (packet.awaits !== PacketType.pubcomp) {
-        packet.write(writer, sessionPresent && packet.isPublish ? DUP : 0);
-      } else if (sessionPresent) {
-        writer.writeAck(PacketType.pubrel, packet.packetId);
-      } else {
-        this.#answered(packet, null);
-      }
-    }
+    for (const packet of first) this.#keepSent(packet);
+    this.#resend.begin([...first, ...again]);
     this.pump();
   }
 
@@ -167,11 +209,54 @@ export class Outgoing {
    * @returns whether SUBSCRIBE packets of our own have not been answered: they have to be made
    *   again.
    */
-  detach(): boolean {
+  detach(ending: Ending): boolean {
     this.#writer = null;
-    const own = this.#sent.inOrder().filter((packet) => packet.isOwn);
-    for (const packet of own) this.#forget(packet);
-    return own.length > 0;
+    const sent = this.#sent.inOrder();
+    const rejected = this.#resend.ended(ending, sent);
+    if (rejected !== null) this.#reject(rejected);
+    this.#requeueUntaken(ending);
+    let hasOwn = false;
+    for (const packet of sent) {
+      if (packet.isOwn) hasOwn = true;
+      if (packet.isOwn) this.#forget(packet);
+      else if (packet.isAbandoned) this.#letGo(packet);
+    }
+    return hasOwn;
+  }
+
+  /** Rejects the call of a packet that the server does not take. */
+  #reject(packet: OutgoingPacket): void {
+    const error = new PacketRejectedError(packet.what);
+    this.#fail(packet, error);
+    if (packet.packetId !== 0) this.#abandon(packet);
+    this.onRejected(error);
+  }
+
+  /**
+   * An abandoned packet is not sent again. Whether the server has a QoS 2 message nobody knows: its
+   * id is in use until a PUBREL has freed it [MQTT-2.3.1-2], and PUBCOMP comes in any case
+   * [MQTT-4.3.3-2].
+   */
+  #letGo(packet: OutgoingPacket): void {
+    if (packet.isQos2) {
+      packet.awaits = PacketType.pubcomp;
+      this.#queue.release(packet);
+      return;
+    }
+    this.#forget(packet);
+    this.#drop(packet);
+  }
+
+  /** QoS 0 messages that the socket had not taken are sent first on the next connection. */
+  #requeueUntaken(ending: Ending): void {
+    const { again, rejected } = this.#untaken.takeBack(ending);
+    if (rejected !== null) {
+      this.#reject(rejected);
+      this.#queue.release(rejected);
+    }
+    for (const packet of again) if (packet.isSettled) this.#drop(packet);
+    const waiting = again.filter((packet) => !packet.isSettled);
+    if (waiting.length > 0) this.#queue.prepend(waiting);
   }
 
   /**
@@ -180,12 +265,11 @@ export class Outgoing {
    */
   failAll(error: Error, keepSession: boolean): void {
     for (let packet = this.#queue.shift(); packet !== undefined; packet = this.#queue.shift()) {
-      packet.fail(error);
+      this.#fail(packet, error);
       this.#drop(packet);
     }
-    this.#givenUp = 0;
     for (const packet of this.#sent.inOrder()) {
-      packet.fail(error);
+      this.#fail(packet, error);
       if (keepSession && packet.isPublish) continue;
       this.#forget(packet);
       this.#drop(packet);
@@ -206,7 +290,7 @@ export class Outgoing {
     if (packet === null) return;
     if (packet.awaits !== type) throw wrongAnswer(type, packetId);
     this.#answered(packet, null);
-    if (this.#queue.length > 0) this.pump();
+    if (!this.#queue.isEmpty || this.#resend.isUnderWay) this.pump();
   }
 
   /** SUBACK or UNSUBACK. @throws ProtocolError for one that nothing waits for. */
@@ -221,67 +305,50 @@ export class Outgoing {
   pump(): void {
     const writer = this.#writer;
     if (writer === null) return;
+    if (this.#resend.isUnderWay) {
+      for (let packet = this.#resend.next(); packet !== undefined; packet = this.#resend.next()) {
+        this.#sendAgain(writer, packet);
+      }
+      if (this.#resend.isUnderWay) return;
+    }
     for (let packet = this.#queue.peek(); packet !== undefined; packet = this.#queue.peek()) {
-      if (!packet.isSettled && !this.#hasRoom(writer, packet.awaits)) return;
+      if (writer.isBusy || !this.#sent.hasRoomFor(packet.awaits)) return;
       this.#queue.shift();
-      if (packet.isSettled) {
-        this.#givenUp--;
-        continue;
-      }
-      if (packet.awaits !== 0) this.#add(packet);
+      if (packet.awaits !== 0) this.#sent.add(packet);
       packet.write(writer, 0);
-      if (packet.awaits === 0) {
-        this.#release(packet);
-        packet.succeed();
-      } else {
-        this.onAwaiting();
-      }
+      if (packet.awaits !== 0) this.onAwaiting();
+      else if (!writer.isBusy && !writer.isBehind) this.#taken(packet);
+      else this.#untaken.add(writer, packet, this.#settings.resendQos0);
     }
     if (this.isIdle) this.onIdle();
+  }
+
+  /** Writes a packet that an earlier connection carried, or one of our own. */
+  #sendAgain(writer: Writer, packet: OutgoingPacket): void {
+    if (packet.isAbandoned && packet.awaits !== PacketType.pubcomp) {
+      this.#letGo(packet);
+      if (!packet.isQos2) {
+        this.#resend.answered(packet);
+        return;
+      }
+    }
+    if (packet.awaits === PacketType.pubcomp) {
+      writer.writeAck(PacketType.pubrel, packet.packetId);
+    } else {
+      packet.write(writer, this.#sessionPresent && packet.isPublish ? DUP : 0);
+    }
+    this.onAwaiting();
   }
 
   /** Whether a message may go straight into the batch; if not, it joins the queue. */
   #mayWrite(writer: Writer, qos: number, frameBytes: number): boolean {
     if (qos !== 0) {
       return (
-        this.#windowHasRoom(qos === 2) &&
-        this.#heldBytes + frameBytes <= this.#settings.maxQueuedBytes
+        this.#sent.hasRoom(qos === 2) &&
+        this.#queue.heldBytes + frameBytes <= this.#settings.maxQueuedBytes
       );
     }
     return !writer.isBusy || writer.unsentBytes + frameBytes <= this.#settings.maxQueuedBytes;
-  }
-
-  /** Whether the first packet of the queue may be sent now. */
-  #hasRoom(writer: Writer, awaits: number): boolean {
-    if (writer.isBusy || this.#sent.count >= PENDING_ACKS_MAX) return false;
-    const isMessage = awaits === PacketType.puback || awaits === PacketType.pubrec;
-    return !isMessage || this.#windowHasRoom(awaits === PacketType.pubrec);
-  }
-
-  #windowHasRoom(isQos2: boolean): boolean {
-    const { maxInflight, maxInflightQos2 } = this.#settings;
-    return this.#sent.count < maxInflight && !(isQos2 && this.#sentQos2 >= maxInflightQos2);
-  }
-
-  /** @throws when the queue does not take another message of this size. */
-  #checkQueue(qos: number, frameBytes: number): void {
-    const { maxQueuedMessages, maxQueuedBytes, queueQos0, uri } = this.#settings;
-    if (qos === 0 && this.#writer === null && !queueQos0) {
-      throw new ConnectionLostError(`not connected to ${uri}, and queueQos0 is false`);
-    }
-    if (this.queuedMessages >= maxQueuedMessages) {
-      throw new CapacityError(
-        `${maxQueuedMessages} messages wait for ${uri}: await publish(), or raise ` +
-          'maxQueuedMessages',
-      );
-    }
-    const unsentBytes = this.#writer?.isBusy === true ? this.#writer.unsentBytes : 0;
-    if (this.#heldBytes + unsentBytes + frameBytes > maxQueuedBytes) {
-      throw new CapacityError(
-        `${this.#heldBytes + unsentBytes} bytes wait for ${uri}, ${frameBytes} more do not fit: ` +
-          `await publish(), or raise maxQueuedBytes (${maxQueuedBytes})`,
-      );
-    }
   }
 
   /** @param what the topic of a PUBLISH, a few words for another packet. */
@@ -292,7 +359,6 @@ export class Outgoing {
     what: string,
   ): Promise<void> {
     this.#queue.push(packet);
-    this.#heldBytes += packet.frameBytes;
     const promise = packet.promise();
     this.#limit(packet, options, defaultTimeoutMs, what);
     this.pump();
@@ -303,47 +369,55 @@ export class Outgoing {
     const { signal, timeoutMs = defaultMs } = options;
     if (signal === undefined && timeoutMs === 0) return;
     const title = packet.isPublish ? `PUBLISH to '${what}'` : what;
-    packet.limit(options, timeoutMs, title, () => {
-      // What was sent keeps its id and its frame: the server may answer, or want it again.
-      if (packet.packetId !== 0 || packet.frameBytes === 0) return;
-      this.#givenUp++;
-      this.#drop(packet);
+    packet.limit(options, timeoutMs, title, (error) => {
+      if (packet.isPublish) this.onFailed({ error, topic: what, messages: 1 });
+      if (packet.packetId !== 0) {
+        // The server may answer: the id is in use until it does, or the connection ends.
+        this.#abandon(packet);
+        this.pump();
+      } else if (!packet.isWritten) {
+        this.#queue.gaveUp();
+        this.#drop(packet);
+      }
     });
   }
 
-  /** Backpressure for QoS 0: many calls share one promise, unless one has a limit of its own. */
-  #whenReady(writer: Writer, options: CallOptions): Promise<void> {
-    if (writer.isSocketFull) this.onAwaiting();
-    const { signal, timeoutMs = 0 } = options;
-    if (signal === undefined && timeoutMs === 0) return writer.whenReady();
-    const packet = new OutgoingPacket(0, Buffer.alloc(0), 0, 0);
-    const promise = packet.promise();
-    packet.limit(options, timeoutMs, 'a PUBLISH of QoS 0', () => {});
-    void writer.whenReady().then(() => packet.succeed());
-    return promise;
+  /** The socket has taken a QoS 0 message. */
+  #taken(packet: OutgoingPacket): void {
+    this.#queue.release(packet);
+    packet.succeed();
   }
 
-  /** Gives a packet its id. */
-  #add(packet: OutgoingPacket): void {
-    this.#sent.add(packet);
-    if (packet.isQos2) this.#sentQos2++;
+  #fail(packet: OutgoingPacket, error: unknown): void {
+    if (packet.isSettled) return;
+    const { topic, isPublish } = packet;
+    packet.fail(error);
+    if (isPublish) this.onFailed({ error, topic, messages: 1 });
+  }
+
+  /** Nobody waits for a packet that was sent: it holds up nothing, and is not sent again. */
+  #abandon(packet: OutgoingPacket): void {
+    this.#sent.abandon(packet);
+    if (packet.isPublish) this.#queue.release(packet);
   }
 
   #keepSent(packet: OutgoingPacket): void {
-    this.#add(packet);
-    this.#heldBytes += packet.frameBytes;
+    this.#sent.add(packet);
+    this.#queue.keep(packet);
     this.onAwaiting();
   }
 
   #onPubrec(packet: OutgoingPacket | null, packetId: number): void {
     if (packet !== null && packet.awaits === PacketType.pubrec) {
       packet.awaits = PacketType.pubcomp;
-      this.#release(packet);
+      this.#queue.release(packet);
+      this.#resend.answered(packet);
     } else if (packet !== null && packet.awaits !== PacketType.pubcomp) {
       throw wrongAnswer(PacketType.pubrec, packetId);
     }
     // An id that nothing waits under is released too, or the server would keep it for ever.
     this.#writer?.writeAck(PacketType.pubrel, packetId);
+    if (this.#resend.isUnderWay) this.pump();
   }
 
   #answered(packet: OutgoingPacket, error: Error | null): void {
@@ -356,32 +430,14 @@ export class Outgoing {
   /** Takes a packet that was sent out of the table: its id is free. */
   #forget(packet: OutgoingPacket): void {
     this.#sent.remove(packet);
-    if (packet.isQos2) this.#sentQos2--;
-    this.#release(packet);
+    this.#resend.answered(packet);
+    this.#queue.release(packet);
   }
 
   /** A packet will neither be sent any more nor answered. */
   #drop(packet: OutgoingPacket): void {
-    this.#release(packet);
+    this.#queue.release(packet);
     packet.onDropped?.();
     packet.onDropped = null;
   }
-
-  /** The frame is not needed any more. */
-  #release(packet: OutgoingPacket): void {
-    this.#heldBytes -= packet.frameBytes;
-    packet.dropFrame();
-  }
-}
-
-function invalidQos(qos: unknown): ArgumentError {
-  return new ArgumentError(`QoS ${String(qos)} does not exist: use 0, 1 or 2`);
-}
-
-function wrongAnswer(type: number, packetId: number): ProtocolError {
-  const name = Object.entries(PacketType).find(([, value]) => value === type)?.[0] ?? String(type);
-  return new ProtocolError(
-    `3.${type}`,
-    `${name.toUpperCase()} with packet id ${packetId}, under which nothing waits for one`,
-  );
 }

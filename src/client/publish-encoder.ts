@@ -64,16 +64,24 @@ export function payloadBytes(payload: Payload): number {
 
 /**
  * Bytes of the whole frame.
- * @throws ArgumentError when it is longer than MQTT can say.
+ * @param bytesMax most that is allowed, at most REMAINING_LENGTH_MAX + 5.
+ * @throws ArgumentError when it is longer.
  */
-export function publishFrameBytes(field: Buffer, payloadLength: number, qos: number): number {
+export function publishFrameBytes(
+  field: Buffer,
+  payloadLength: number,
+  qos: number,
+  bytesMax: number = REMAINING_LENGTH_MAX + 5,
+): number {
   const length = field.length + (qos === 0 ? 0 : 2) + payloadLength;
-  if (length > REMAINING_LENGTH_MAX) {
+  const bytes = 1 + (length > REMAINING_LENGTH_MAX ? 5 : remainingLengthBytes(length)) + length;
+  if (bytes > bytesMax) {
     throw new ArgumentError(
-      `cannot publish ${payloadLength} bytes: a packet has at most ${REMAINING_LENGTH_MAX}`,
+      `cannot publish ${payloadLength} bytes: the packet would have ${bytes}, at most ` +
+        `${bytesMax} are allowed (maxOutgoingPacketBytes)`,
     );
   }
-  return 1 + remainingLengthBytes(length) + length;
+  return bytes;
 }
 
 /**

@@ -1,32 +1,18 @@
 /**
  * SUBSCRIBE and UNSUBSCRIBE: what is asked of the server when the client's subscriptions change.
  */
-import { ArgumentError, ProtocolError, SubscribeRefusedError } from '../base/errors.js';
+import { PacketRejectedError, ProtocolError, SubscribeRefusedError } from '../base/errors.js';
+import { CLIENT_STRIKES_MAX } from '../base/limits.js';
 import { encodePacket } from '../protocol/codec.js';
 import { PacketType, type ProtocolVersion, type QoS } from '../protocol/packet.js';
 import { SUBACK_FAILURE } from '../protocol/return-code.js';
 import type { CallOptions } from './call.js';
-import type { MessageHandler } from './message.js';
 import type { MessageStream } from './message-stream.js';
+import type { ClientSettings } from './options.js';
 import type { Outgoing } from './outgoing.js';
 import { OutgoingPacket } from './outgoing-packet.js';
+import { type CheckedRequest, readSubscribe, readUnsubscribe } from './subscribe-arguments.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
-import { isTopicFilter } from './text.js';
-
-/** One filter of a `subscribe` call. */
-export interface SubscribeRequest {
-  readonly filter: string;
-  /** Highest QoS to receive messages at; default: that of the call's options, or 0. */
-  readonly qos?: QoS | undefined;
-  /** Takes this filter's messages; default: the call's handler. */
-  readonly handler?: MessageHandler | undefined;
-}
-
-/** Options of a `subscribe` call. */
-export interface SubscribeOptions extends CallOptions {
-  /** Default 0. */
-  readonly qos?: QoS | undefined;
-}
 
 /** A filter the server has accepted. */
 export interface GrantedSubscription {
@@ -34,9 +20,6 @@ export interface GrantedSubscription {
   /** QoS granted, at most what was asked for. */
   readonly qos: QoS;
 }
-
-/** What `subscribe` and `unsubscribe` take: one filter or several. */
-export type Filters = string | SubscribeRequest | readonly (string | SubscribeRequest)[];
 
 /** A packet id of a frame that has none yet: it gets one when it is sent. */
 const PACKET_ID_LATER = 1;
@@ -51,32 +34,28 @@ interface Change {
 /** Makes the packets and follows their answers. */
 export class SubscriptionRequests {
   /** Told of subscriptions that the server did not make again after it had lost them. */
-  onLost: (error: SubscribeRefusedError) => void = () => {};
+  onLost: (error: SubscribeRefusedError | PacketRejectedError) => void = () => {};
   readonly #subscriptions: Subscriptions;
   readonly #outgoing: Outgoing;
   readonly #version: ProtocolVersion;
+  readonly #packetBytesMax: number;
 
-  constructor(subscriptions: Subscriptions, outgoing: Outgoing, version: ProtocolVersion) {
+  constructor(subscriptions: Subscriptions, outgoing: Outgoing, settings: ClientSettings) {
     this.#subscriptions = subscriptions;
     this.#outgoing = outgoing;
-    this.#version = version;
+    this.#version = settings.protocolVersion;
+    this.#packetBytesMax = settings.maxOutgoingPacketBytes;
   }
 
   /**
    * Subscribes to all filters in one SUBSCRIBE. The handlers are in place at once, so that nothing
    * that comes before SUBACK is missed; one whose filter is refused is removed again.
+   * @param given what `Client.subscribe` was called with.
    * @throws ArgumentError; SubscribeRefusedError naming the refused filters, the others stand.
    */
-  async subscribe(
-    filters: Filters,
-    handler: MessageHandler | undefined,
-    options: SubscribeOptions,
-  ): Promise<GrantedSubscription[]> {
-    const requests = requestsOf(filters).map((request) => ({
-      filter: checkedFilter(request.filter),
-      qos: checkedQos(request.qos ?? options.qos ?? 0),
-      handler: request.handler ?? handler ?? null,
-    }));
+  async subscribe(...given: readonly unknown[]): Promise<GrantedSubscription[]> {
+    const [filters, second, third, ...rest] = given;
+    const { requests, options } = readSubscribe(filters, second, third, rest);
     const changes = requests.map((request) => this.#change(request));
     await this.#request(changes, options, `SUBSCRIBE to ${listed(requests)}`);
     return changes.map(({ subscription }) => ({
@@ -114,8 +93,7 @@ export class SubscriptionRequests {
    * @throws ArgumentError and what a call may throw.
    */
   async unsubscribe(filters: string | readonly string[], options: CallOptions): Promise<void> {
-    const all = (typeof filters === 'string' ? [filters] : [...filters]).map(checkedFilter);
-    if (all.length === 0) throw new ArgumentError('unsubscribe needs at least one filter');
+    const all = readUnsubscribe(filters);
     const unwanted: string[] = [];
     for (const filter of all) {
       const subscription = this.#subscriptions.get(filter);
@@ -132,31 +110,44 @@ export class SubscriptionRequests {
 
   /** SUBSCRIBE packets for everything that had been granted, for a server that has lost it. */
   remake(): OutgoingPacket[] {
-    return this.#subscriptions.granted().map((group) => {
+    return this.#subscriptions.granted(this.#packetBytesMax).map((group) => {
       const packet = this.#packet(group);
       packet.isOwn = true;
+      packet.strikes = group[0].strikes;
       packet.onAnswer = (returnCodes) => {
         expectCount(returnCodes, group.length);
         const refused = group.filter((_, index) => returnCodes[index] === SUBACK_FAILURE);
-        for (const subscription of refused) this.#lose(subscription);
+        for (const subscription of group) subscription.strikes = 0;
+        for (const subscription of refused) this.#lose(subscription, refusal([subscription]));
         if (refused.length > 0) this.onLost(refusal(refused));
         return null;
       };
+      packet.onStruck = (wasAlone) => this.#struck(group, wasAlone);
       return packet;
     });
   }
 
-  /** The server refuses to make a subscription again that it had granted. */
-  #lose(subscription: Subscription): void {
+  /** A connection ended when these were to be made again. */
+  #struck(group: readonly Subscription[], wasAlone: boolean): void {
+    for (const subscription of group) subscription.strikes++;
+    const [first] = group;
+    if (!wasAlone || group.length > 1 || first.strikes < CLIENT_STRIKES_MAX) return;
+    const error = new PacketRejectedError(`SUBSCRIBE to '${first.filter}'`);
+    this.#lose(first, error);
+    this.onLost(error);
+  }
+
+  /** The server does not make a subscription again that it had granted. */
+  #lose(subscription: Subscription, error: Error): void {
     subscription.directQos = -1;
     subscription.handler = null;
     const { streams } = subscription;
     subscription.streams = [];
-    for (const stream of streams) stream.end(refusal([subscription]));
+    for (const stream of streams) stream.end(error);
     this.#subscriptions.dropIfUnused(subscription);
   }
 
-  #change(request: { filter: string; qos: QoS; handler: MessageHandler | null }): Change {
+  #change(request: CheckedRequest): Change {
     const subscription = this.#subscriptions.ensure(request.filter);
     const { directQos, handler } = subscription;
     subscription.directQos = request.qos;
@@ -240,31 +231,6 @@ function refusal(subscriptions: readonly Subscription[]): SubscribeRefusedError 
   return new SubscribeRefusedError(subscriptions.map(({ filter }) => filter));
 }
 
-function requestsOf(filters: Filters): SubscribeRequest[] {
-  const list = typeof filters === 'string' || !isList(filters) ? [filters] : filters;
-  if (list.length === 0) throw new ArgumentError('subscribe needs at least one filter');
-  return list.map((item) => (typeof item === 'string' ? { filter: item } : item));
-}
-
-function isList(filters: Filters): filters is readonly (string | SubscribeRequest)[] {
-  return Array.isArray(filters);
-}
-
 function listed(requests: readonly { filter: string }[]): string {
   return requests.map(({ filter }) => `'${filter}'`).join(', ');
-}
-
-/** @throws ArgumentError for what cannot be subscribed to [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
-export function checkedFilter(filter: unknown): string {
-  if (isTopicFilter(filter)) return filter;
-  throw new ArgumentError(
-    `cannot subscribe to ${typeof filter === 'string' ? `'${filter}'` : String(filter)}: + and # ` +
-      'stand for whole levels, # only for the last',
-  );
-}
-
-/** @throws ArgumentError for a QoS that does not exist. */
-export function checkedQos(qos: unknown): QoS {
-  if (qos === 0 || qos === 1 || qos === 2) return qos;
-  throw new ArgumentError(`QoS ${String(qos)} does not exist: use 0, 1 or 2`);
 }

@@ -10,6 +10,10 @@ import { fromTopicKey, hasWildcard, isUtf8TopicBytes, toTopicKey } from '../topi
 import type { MessageHandler } from './message.js';
 import type { MessageStream } from './message-stream.js';
 
+/** Bytes of a SUBSCRIBE without its filters, at most; and of each filter beside its text. */
+const SUBSCRIBE_BYTES = 7;
+const SUBSCRIBE_BYTES_PER_FILTER = 3;
+
 /** One filter and all in this client who want its messages. */
 export class Subscription implements Subscriber {
   matchIndex = 0;
@@ -24,6 +28,8 @@ export class Subscription implements Subscriber {
   streams: readonly MessageStream[] = [];
   /** Counts what was asked of the server: an answer to anything but the last is out of date. */
   requests = 0;
+  /** Connections that ended when it was made again. */
+  strikes = 0;
 
   constructor(filter: string) {
     this.filter = filter;
@@ -105,15 +111,29 @@ export class Subscriptions {
 
   /**
    * What has to be asked of a server that has none of them: everything granted, in groups. What is
-   * not granted yet is in a SUBSCRIBE that is sent again as it is.
+   * not granted yet is in a SUBSCRIBE that is sent again as it is. One that a connection may have
+   * ended on is alone.
+   * @param bytesMax most bytes of a SUBSCRIBE.
    */
-  granted(): Subscription[][] {
+  granted(bytesMax: number): Subscription[][] {
     const groups: Subscription[][] = [];
+    let bytes = 0;
     for (const subscription of this.#byFilter.values()) {
       if (subscription.grantedQos < 0) continue;
+      const ownBytes = subscription.filterKey.length + SUBSCRIBE_BYTES_PER_FILTER;
       const last = groups.at(-1);
-      if (last !== undefined && last.length < CLIENT_FILTERS_PER_SUBSCRIBE) last.push(subscription);
-      else groups.push([subscription]);
+      if (
+        last !== undefined &&
+        last.length < CLIENT_FILTERS_PER_SUBSCRIBE &&
+        bytes + ownBytes <= bytesMax &&
+        last[0].strikes + subscription.strikes === 0
+      ) {
+        last.push(subscription);
+        bytes += ownBytes;
+      } else {
+        groups.push([subscription]);
+        bytes = SUBSCRIBE_BYTES + ownBytes;
+      }
     }
     return groups;
   }

@@ -10,19 +10,26 @@ import {
   CLIENT_WRITE_HIGH_MARK,
 } from '../base/limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
+import { Fifo } from './fifo.js';
 
-/** A promise with its resolve function, made when somebody waits. */
+/** Who waits for the socket to take what was written before `end`: one promise for a batch. */
 interface Gate {
+  /** Position in all bytes of the connection. */
+  end: number;
+  /** Messages that wait. */
+  messages: number;
   readonly promise: Promise<void>;
-  readonly open: () => void;
+  readonly settle: (error: Error | null) => void;
 }
 
-function newGate(): Gate {
-  let open = (): void => {};
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
+function newGate(end: number): Gate {
+  let settle: Gate['settle'] = () => {};
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = (error) => (error === null ? resolve() : reject(error));
   });
-  return { promise, open };
+  // Nobody need wait for a message; `onLost` tells of it.
+  promise.catch(() => {});
+  return { end, messages: 0, promise, settle };
 }
 
 /** Batches frames for one socket. */
@@ -33,6 +40,8 @@ export class Writer {
   position = 0;
   /** Something was written since this was last set to false: keep alive looks at it. */
   hasWritten = false;
+  /** Told at the end how many messages waited in vain for the socket to take them. */
+  onLost: (messages: number, error: Error) => void = () => {};
   readonly #socket: Socket;
   readonly #onDrain: () => void;
   #isOpen = true;
@@ -44,10 +53,22 @@ export class Writer {
   #isScheduled = false;
   #turnBytes = 0;
   #isSocketFull = false;
-  #turnGate: Gate | null = null;
-  #drainGate: Gate | null = null;
+  /** Bytes handed to the socket, and those of them that it has taken. */
+  #handedBytes = 0;
+  #takenBytes = 0;
+  /** Bytes of the writes whose callback has come. */
+  #completedBytes = 0;
+  readonly #gates = new Fifo<Gate>();
+  /** The last one, while what is written joins it. */
+  #openGate: Gate | null = null;
+  readonly #onWritten = (error?: Error | null): void => this.#written(error);
+  /** Lengths of the writes that the socket has not completed. */
+  readonly #writes = new Fifo<number>();
 
-  /** @param onDrain called when a socket that was full, or a turn that was, takes more again. */
+  /**
+   * @param onDrain called when a socket that was full, or a turn that was, takes more again, and
+   *   when it has taken everything.
+   */
   constructor(socket: Socket, onDrain: () => void) {
     this.#socket = socket;
     this.#onDrain = onDrain;
@@ -69,19 +90,42 @@ export class Writer {
     return this.#isSocketFull;
   }
 
+  /** The kernel has not taken everything that it was given, in this turn or before. */
+  get isBehind(): boolean {
+    return this.#takenBytes < this.#handedBytes;
+  }
+
   /** Bytes that the kernel has not taken yet. */
   get unsentBytes(): number {
     return this.position - this.#sentPosition + this.#socket.writableLength;
   }
 
-  /** Settles when `isBusy` has become false, or the connection is closed. Never rejects. */
-  whenReady(): Promise<void> {
-    if (this.#isSocketFull) {
-      this.#drainGate ??= newGate();
-      return this.#drainGate.promise;
+  /** Where what has been written ends, in all bytes of the connection. */
+  get endPosition(): number {
+    return this.#handedBytes + this.position - this.#sentPosition;
+  }
+
+  /** Where what the socket has taken ends. */
+  get takenPosition(): number {
+    return this.#takenBytes;
+  }
+
+  /**
+   * Waits with the message written last: settles when the socket has taken it and the turn, if it
+   * is full, has ended. Rejects with what the connection was closed for.
+   * @param messages 1, or 0 for one that `onLost` need not tell of.
+   */
+  whenTaken(messages: number): Promise<void> {
+    const end = this.endPosition;
+    let gate = this.#openGate;
+    if (gate === null) {
+      gate = newGate(end);
+      this.#openGate = gate;
+      this.#gates.push(gate);
     }
-    this.#turnGate ??= newGate();
-    return this.#turnGate.promise;
+    gate.end = end;
+    gate.messages += messages;
+    return gate.promise;
   }
 
   /** Makes room for `length` bytes at `position` of `chunk`. Both may change. */
@@ -120,26 +164,39 @@ export class Writer {
     const end = this.position;
     if (start === end || !this.#isOpen) return;
     const socket = this.#socket;
-    socket.write(this.chunk.subarray(start, end));
+    this.#writes.push(end - start);
+    this.#handedBytes += end - start;
+    this.#openGate = null;
+    socket.write(this.chunk.subarray(start, end), this.#onWritten);
     this.#sentPosition = end;
     this.hasWritten = true;
     const unsentBytes = socket.writableLength;
     if (unsentBytes >= CLIENT_WRITE_HIGH_MARK) {
       this.#isSocketFull = true;
-    } else if (unsentBytes === 0 && !this.#isKept) {
+    } else if (unsentBytes === 0) {
+      // The callback comes later; that it was taken is known now.
+      this.#takenBytes = this.#handedBytes;
+      if (this.#isKept) return;
       // The kernel has taken all of it: the same memory serves again.
       this.position = 0;
       this.#sentPosition = 0;
     }
   }
 
-  /** What was not handed to the socket is dropped; nobody waits any longer. */
-  close(): void {
+  /**
+   * What was not handed to the socket is dropped, and who waits for it to be taken is told `error`.
+   */
+  close(error: Error): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#isSocketFull = false;
-    this.#drainGate?.open();
-    this.#turnGate?.open();
+    let lost = 0;
+    for (let gate = this.#gates.shift(); gate !== undefined; gate = this.#gates.shift()) {
+      const isTaken = gate.end <= this.#takenBytes;
+      if (!isTaken) lost += gate.messages;
+      gate.settle(isTaken ? null : error);
+    }
+    if (lost > 0) this.onLost(lost, error);
   }
 
   #schedule(): void {
@@ -152,25 +209,37 @@ export class Writer {
     const wasBusy = this.isBusy;
     this.flush();
     this.#turnBytes = 0;
-    const gate = this.#turnGate;
-    if (this.#isSocketFull || !this.#isOpen) {
-      // Who waits for the turn goes on waiting, for the socket.
-      if (gate !== null && this.#isOpen) void this.whenReady().then(gate.open);
-      this.#turnGate = null;
-      return;
-    }
-    this.#turnGate = null;
-    gate?.open();
-    if (wasBusy) this.#onDrain();
+    if (!this.#isOpen) return;
+    this.#settle();
+    if (wasBusy && !this.#isSocketFull) this.#onDrain();
   }
 
   #drained(): void {
     if (!this.#isSocketFull) return;
     this.#isSocketFull = false;
-    const gate = this.#drainGate;
-    this.#drainGate = null;
-    gate?.open();
     this.#onDrain();
+  }
+
+  /** The socket has completed the first of its writes. */
+  #written(error: Error | null | undefined): void {
+    const bytes = this.#writes.shift() ?? 0;
+    if (!this.#isOpen || (error !== null && error !== undefined)) return;
+    const wasBehind = this.isBehind;
+    this.#completedBytes += bytes;
+    this.#takenBytes = Math.max(this.#takenBytes, this.#completedBytes);
+    this.#settle();
+    if (wasBehind && !this.isBehind) this.#onDrain();
+  }
+
+  /** Tells those whose bytes have been taken; in a full turn they wait for its end. */
+  #settle(): void {
+    if (this.#turnBytes >= CLIENT_TURN_BYTES) return;
+    for (let gate = this.#gates.peek(); gate !== undefined; gate = this.#gates.peek()) {
+      if (gate.end > this.#takenBytes) return;
+      this.#gates.shift();
+      if (gate === this.#openGate) this.#openGate = null;
+      gate.settle(null);
+    }
   }
 
   #makeRoom(length: number): void {

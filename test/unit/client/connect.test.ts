@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  type Client,
+  Client,
   ClosedError,
   ConnectFailedError,
   ConnectionLostError,
@@ -361,4 +361,44 @@ test('no PINGRESP in time loses the connection, and the client comes back', asyn
   assert.match(error.message, /no PINGRESP within 20 ms/);
   assert.equal(willReconnect, true);
   await server.acceptClient();
+});
+
+test('reconnect.initial: connect() goes on until there is a server that accepts', async (t) => {
+  const { server, client } = await start(t, {
+    reconnect: { minDelay: '1ms', maxDelay: '2ms', initial: true },
+  });
+  const attempts: number[] = [];
+  client.on('reconnecting', ({ attempt }) => attempts.push(attempt));
+  const published = client.publish('t', 'x');
+  const connecting = client.connect();
+  (await server.accept()).cut();
+  const busy = await server.accept();
+  await busy.readPacket();
+  busy.send(packets.connack(false, 3));
+  const connection = await server.acceptClient();
+  await connecting;
+  await published;
+  await connection.expect(packets.publish({ topic: 't', payload: 'x' }));
+  assert.deepEqual(attempts, [1, 2]);
+});
+
+test('reconnect.initial: a refusal that stays, a limit and disconnect() end it', async (t) => {
+  const reconnect = { minDelay: '1ms', maxDelay: '2ms', initial: true };
+  const { server, client } = await start(t, { reconnect });
+  const refused = client.connect();
+  const connection = await server.accept();
+  await connection.readPacket();
+  connection.send(packets.connack(false, 5));
+  await assert.rejects(refused, ConnectRefusedError);
+  assert.equal(client.state, 'idle');
+  await server.stop();
+  // Nobody listens any more.
+  await assert.rejects(client.connect({ timeoutMs: 20 }), TimeoutError);
+  assert.equal(client.state, 'idle');
+  const ended = outcome(client.connect());
+  await event(client, 'reconnecting');
+  await client.disconnect();
+  assert(ended.state instanceof ClosedError);
+  const limited = new Client(server.uri, { reconnect: { ...reconnect, attempts: 2 } });
+  await assert.rejects(limited.connect(), ConnectFailedError);
 });
