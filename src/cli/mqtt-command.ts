@@ -1,6 +1,7 @@
 /** What `surgemq pub` and `surgemq sub` share: connection flags, error lines and exit codes. */
+import { resolve } from 'node:path';
 import { CLIENT_SETTINGS } from '../base/limits.js';
-import { parseBrokerUri } from '../client/broker-uri.js';
+import { formatBrokerUri, parseBrokerUri, withoutPassword } from '../client/broker-uri.js';
 import {
   type ClientOptions,
   ConfigError,
@@ -33,10 +34,18 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
   { name: 'host', short: 'h', placeholder: 'host', summary: 'Server; default localhost.' },
   { name: 'port', short: 'p', placeholder: 'port', summary: 'Its port; default 1883.' },
   {
+    name: 'bind-address',
+    short: 'A',
+    placeholder: 'address',
+    summary: 'Address of this machine to connect from.',
+  },
+  { name: 'unix', placeholder: 'path', summary: 'Unix domain socket, instead of host and port.' },
+  {
     name: 'url',
     short: 'L',
     placeholder: 'url',
-    summary: 'All at once: mqtt://[username[:password]@]host[:port]/topic',
+    summary:
+      'All at once: mqtt://[username[:password]@]host[:port]/topic, or unix:///path of a socket.',
   },
   { name: 'id', short: 'i', placeholder: 'id', summary: 'Client id; default: a random one.' },
   {
@@ -131,7 +140,8 @@ export function readTarget(line: CommandLine): Target {
   const address = url === undefined ? undefined : parseBrokerUri(url);
   if (url !== undefined && address === undefined) {
     line.faults.push(
-      `Invalid URL given: ${url}; allowed: mqtt://[user[:password]@]host[:port]/topic`,
+      `Invalid URL given: ${withoutPassword(url)}; allowed: ` +
+        'mqtt://[user[:password]@]host[:port]/topic, unix:///path',
     );
   }
   const host = line.text('host') ?? address?.host ?? 'localhost';
@@ -148,12 +158,19 @@ export function readTarget(line: CommandLine): Target {
     line.faults.push(`Invalid protocol-version given: ${version}; allowed: mqttv311, mqttv31`);
   }
   const { min, max } = CLIENT_SETTINGS.keepAliveSeconds;
+  const unix = line.text('unix');
+  if (unix !== undefined && ['host', 'port', 'url', 'bind-address'].some((n) => line.has(n))) {
+    line.faults.push('--unix stands alone: without -h, -p, -L and -A');
+  }
+  const path = unix === undefined ? address?.socketPath : resolve(unix);
+  const socketPath = path === undefined ? undefined : encodedPath(path);
   return {
-    uri: `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    uri: formatBrokerUri({ host, port, socketPath }),
     topic: address?.path ?? '',
     options: {
       clientId,
       cleanSession: !isKept,
+      localAddress: line.text('bind-address'),
       protocolVersion,
       username,
       password,
@@ -161,6 +178,11 @@ export function readTarget(line: CommandLine): Target {
       will: willOf(line),
     },
   };
+}
+
+/** A path as a URI has it. */
+function encodedPath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function willOf(line: CommandLine): ClientOptions['will'] {

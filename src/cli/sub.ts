@@ -1,9 +1,16 @@
 /** `surgemq sub`: subscribes and prints, with the flags of mosquitto_sub. */
-import { Client, type Message, type QoS, SubscribeRefusedError } from '../client/index.js';
+import {
+  Client,
+  compileFilter,
+  type Message,
+  type QoS,
+  SubscribeRefusedError,
+} from '../client/index.js';
 import { isTopicFilter } from '../client/text.js';
-import { matches, toTopicKey } from '../topics/topic.js';
 import { type Flag, flagsHelp } from './args.js';
+import { type FormatPart, readFormat } from './message-format.js';
 import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
+import { momentNow } from './strftime.js';
 
 const FLAGS: readonly Flag[] = [
   {
@@ -15,6 +22,16 @@ const FLAGS: readonly Flag[] = [
   },
   { name: 'qos', short: 'q', placeholder: 'qos', summary: 'QoS to subscribe with; default 0.' },
   { name: 'verbose', short: 'v', summary: 'Prints the topic before each message.' },
+  {
+    name: 'format',
+    short: 'F',
+    placeholder: 'format',
+    summary:
+      'Prints messages so: %t topic, %p payload, %x and %X payload in hex, %l its length, %q ' +
+      'QoS, %r retained, %m message id, %I and %U time, %j and %J JSON (%J: of a payload that is ' +
+      'JSON), %%, @ with a letter of strftime, \\n and its like; or json, which is %j.',
+  },
+  { name: 'pretty', summary: 'Prints JSON over several lines.' },
   { name: 'no-eol', short: 'N', summary: 'Prints no end of line after a message.' },
   { name: 'count', short: 'C', placeholder: 'count', summary: 'Ends after so many messages.' },
   { name: 'timeout', short: 'W', placeholder: 'seconds', summary: 'Ends after so many seconds.' },
@@ -34,6 +51,11 @@ const FLAGS: readonly Flag[] = [
   },
   { name: 'no-retained', short: 'R', summary: 'Does not print retained messages.' },
   { name: 'retained-only', summary: 'Prints retained messages, and ends at the first other one.' },
+  {
+    name: 'remove-retained',
+    summary: 'Has the server forget each retained message that comes and that -T does not hide.',
+  },
+  { name: 'no-retry', summary: 'Ends when the first connection fails, instead of trying again.' },
   { name: 'exit-after-sub', short: 'E', summary: 'Ends when the subscriptions are made.' },
   ...CONNECTION_FLAGS,
 ];
@@ -49,10 +71,13 @@ ${flagsHelp(FLAGS)}
 interface Job {
   readonly filters: readonly string[];
   readonly unwanted: readonly string[];
-  /** Filter keys. */
-  readonly filteredOut: readonly string[];
+  /** Says whether `-T` hides a topic. */
+  readonly filteredOut: readonly ((topic: string) => boolean)[];
   readonly qos: QoS;
   readonly isVerbose: boolean;
+  /** Parts of `-F`; null without. */
+  readonly format: readonly FormatPart[] | null;
+  readonly removesRetained: boolean;
   readonly hasEol: boolean;
   /** Infinity: no end. */
   readonly count: number;
@@ -72,17 +97,34 @@ export async function run(args: readonly string[]): Promise<number> {
     return ExitCode.ok;
   }
   const target = readTarget(line);
-  const job = readJob(line, target.topic);
+  const job = readJob(line, target.topic, reporter);
   if (line.faults.length > 0) return reporter.usage(line.faults);
   try {
-    const client = new Client(target.uri, target.options);
+    const reconnect = { initial: !line.has('no-retry') };
+    const client = new Client(target.uri, { ...target.options, reconnect });
     return await new Receiver(client, job, reporter).run();
   } catch (error) {
     return reporter.failure(error);
   }
 }
 
-function readJob(line: CommandLine, urlTopic: string): Job {
+/** Reads `-F` and `--pretty`. */
+function readFormatFlags(line: CommandLine, reporter: Reporter): readonly FormatPart[] | null {
+  const text = line.text('format');
+  const isPretty = line.has('pretty');
+  if (isPretty && text === undefined) line.faults.push('--pretty needs -F with %j, %J or json');
+  if (text === undefined) return null;
+  if (line.has('verbose')) line.faults.push('-v and -F exclude each other');
+  const { parts, fault } = readFormat(text, {
+    isPretty,
+    onNoJson: (topic) =>
+      reporter.error(`Error: Message payload is not valid JSON on topic ${topic}.`),
+  });
+  if (fault !== null) line.faults.push(fault);
+  return parts;
+}
+
+function readJob(line: CommandLine, urlTopic: string, reporter: Reporter): Job {
   const filters = [...line.all('topic'), ...(urlTopic === '' ? [] : [urlTopic])];
   if (filters.length === 0 && !line.has('unsubscribe')) {
     line.faults.push('You must specify a topic to subscribe to.');
@@ -102,9 +144,11 @@ function readJob(line: CommandLine, urlTopic: string): Job {
   return {
     filters,
     unwanted,
-    filteredOut: filteredOut.map(toTopicKey),
+    filteredOut: filteredOut.filter(isTopicFilter).map(compileFilter),
     qos: line.qos('qos'),
     isVerbose: line.has('verbose'),
+    format: readFormatFlags(line, reporter),
+    removesRetained: line.has('remove-retained'),
     hasEol: !line.has('no-eol'),
     count: line.number('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     timeoutMs: (line.number('timeout', 1, 2_000_000) ?? 0) * 1_000,
@@ -115,10 +159,12 @@ function readJob(line: CommandLine, urlTopic: string): Job {
 }
 
 const EOL = Buffer.from('\n');
-/** Topic, payload and end of line. */
-const LINE_PARTS = 3;
 /** Bytes of payload that are printed at once. */
 const LINES_BYTES = 64 * 1024;
+
+function bytesOf(text: string | Uint8Array): Uint8Array {
+  return typeof text === 'string' ? Buffer.from(text) : text;
+}
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
@@ -129,7 +175,7 @@ class Receiver {
   readonly #reporter: Reporter;
   #printed = 0;
   /** What is printed at the end of this turn: a system call a message would be the slowest part. */
-  #lines: Buffer[] = [];
+  #lines: Uint8Array[] = [];
   #linesBytes = 0;
   #isEnded = false;
   #end: (exitCode: number) => void = () => {};
@@ -160,7 +206,7 @@ class Receiver {
       clearTimeout(timer);
       for (const signal of SIGNALS) process.off(signal, onSignal);
       this.#reporter.debug(`Client ${this.#client.clientId} sending DISCONNECT`);
-      await this.#client.disconnect({ drain: false });
+      await this.#client.disconnect({ drain: this.#job.removesRetained });
     }
   }
 
@@ -170,6 +216,14 @@ class Receiver {
     // A kept session may have messages of filters that are not asked for now: they are printed too.
     client.on('message', (message) => this.#onMessage(message));
     client.on('error', (error) => this.#fail(error));
+    // A server that is not there yet: said once, not at each attempt.
+    let reason = '';
+    client.on('reconnecting', ({ error: { message } }) => {
+      if (client.state === 'connecting' && message !== reason) {
+        this.#reporter.error(`${message}; trying again`);
+      }
+      reason = message;
+    });
     client.on('disconnect', ({ error }) => {
       if (error !== null) this.#reporter.debug(`${error.message}; reconnecting`);
     });
@@ -213,30 +267,45 @@ class Receiver {
   }
 
   #onMessage(message: Message): void {
-    const { hidesRetained, isRetainedOnly, filteredOut, count } = this.#job;
+    const { hidesRetained, isRetainedOnly, removesRetained, filteredOut, count } = this.#job;
     if (this.#isEnded || this.#printed >= count) return;
     if (isRetainedOnly && !message.retain) {
       this.#isEnded = true;
       this.#end(ExitCode.ok);
       return;
     }
-    if (hidesRetained && message.retain) return;
-    const topicKey = filteredOut.length === 0 ? '' : toTopicKey(message.topic);
-    if (filteredOut.some((filterKey) => matches(filterKey, topicKey))) return;
+    if (filteredOut.some((isHidden) => isHidden(message.topic))) return;
+    if (message.retain) {
+      if (removesRetained) this.#removeRetained(message.topic);
+      if (hidesRetained) return;
+    }
     this.#print(message);
     if (++this.#printed >= count) this.#end(ExitCode.ok);
   }
 
   /** Adds a message to what is printed, as bytes: a payload need not be text. */
-  #print({ topic, payload }: Message): void {
-    const { isVerbose, hasEol } = this.#job;
-    const isNull = isVerbose && payload.length === 0;
-    if (isVerbose) this.#lines.push(Buffer.from(isNull ? `${topic} (null)` : `${topic} `));
-    this.#lines.push(payload);
+  #print(message: Message): void {
+    const { isVerbose, format, hasEol } = this.#job;
+    const { topic, payload } = message;
+    const isFirst = this.#lines.length === 0;
+    if (format !== null) {
+      const moment = momentNow();
+      for (const part of format) this.#lines.push(bytesOf(part(message, moment)));
+    } else {
+      const isNull = isVerbose && payload.length === 0;
+      if (isVerbose) this.#lines.push(Buffer.from(isNull ? `${topic} (null)` : `${topic} `));
+      this.#lines.push(payload);
+    }
     if (hasEol) this.#lines.push(EOL);
     this.#linesBytes += payload.length;
     if (this.#linesBytes >= LINES_BYTES) this.#flush();
-    else if (this.#lines.length <= LINE_PARTS) setImmediate(() => this.#flush());
+    else if (isFirst) setImmediate(() => this.#flush());
+  }
+
+  #removeRetained(topic: string): void {
+    this.#client.publish(topic, '', { qos: 1, retain: true }).catch((error: unknown) => {
+      if (!this.#isEnded) this.#fail(error);
+    });
   }
 
   #flush(): void {

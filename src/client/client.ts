@@ -52,7 +52,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   /**
    * Makes a client; `connect()` connects it.
-   * @param uri `mqtt://host:port` or `tcp://host:port`, with `user:password@` if need be.
+   * @param uri `mqtt://host:port` or `tcp://host:port`, with `user:password@` if need be; or
+   *   `unix:///path`.
    * @throws ConfigError with every fault of the options.
    */
   constructor(uri: string, options: ClientOptions = {}) {

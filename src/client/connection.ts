@@ -90,13 +90,15 @@ export class Connection implements FrameSink, KeepAliveHost {
   constructor(settings: ClientSettings, owner: ConnectionOwner) {
     this.#settings = settings;
     this.#owner = owner;
-    const { host, port } = settings;
+    const { host, port, socketPath, localAddress } = settings;
     sharedReadBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
     const buffer = sharedReadBuffer;
+    const target =
+      socketPath === undefined
+        ? { host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) }
+        : { path: socketPath };
     this.#socket = connectSocket({
-      host,
-      port,
-      noDelay: true,
+      ...target,
       onread: { buffer, callback: (length) => this.#onRead(buffer, length) },
     });
     this.writer = new Writer(this.#socket, () => owner.onDrain());

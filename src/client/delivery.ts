@@ -162,7 +162,8 @@ export class Delivery {
       }
       if (isWanted) {
         const payload = this.#payload(buffer, at + skipped, position, end);
-        const message = new Message(route.topic, payload, qos, retain, dup && qos === 1);
+        const isDup = dup && qos === 1;
+        const message = new Message(route.topic, payload, qos, retain, isDup, packetId);
         if (mayWait && !this.#isTaken(route)) this.#keep(message, packetId);
         else this.#deliver(route, message, packetId);
         if (!connection.isOpen || (this.isBlocked && this.#host.mayStopReading)) return position;

@@ -17,13 +17,25 @@ export class Message {
    * here.
    */
   readonly dup: boolean;
+  /**
+   * Packet id of this delivery, 0 for QoS 0: for logs. Another message may have it later.
+   */
+  readonly packetId: number;
 
-  constructor(topic: string, payload: Buffer, qos: QoS, retain: boolean, dup: boolean) {
+  constructor(
+    topic: string,
+    payload: Buffer,
+    qos: QoS,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+  ) {
     this.topic = topic;
     this.payload = payload;
     this.qos = qos;
     this.retain = retain;
     this.dup = dup;
+    this.packetId = packetId;
   }
 }
 

@@ -1,11 +1,17 @@
 /** Options of a client, checked all at once and made into frozen settings. */
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import { ConfigError } from '../base/errors.js';
 import { CLIENT_SETTINGS, STRING_BYTES_MAX } from '../base/limits.js';
 import { didYouMean } from '../base/nearest.js';
 import { bytes, duration, trueOrFalse, type ValueType, wholeNumber } from '../base/value-type.js';
 import type { ProtocolVersion, QoS, WillMessage } from '../protocol/packet.js';
-import { BROKER_URI_ALLOWED, formatBrokerUri, parseBrokerUri } from './broker-uri.js';
+import {
+  BROKER_URI_ALLOWED,
+  formatBrokerUri,
+  parseBrokerUri,
+  withoutPassword,
+} from './broker-uri.js';
 import type { Payload } from './message.js';
 import { isPayload, isSoundText, isTopicName } from './text.js';
 
@@ -44,6 +50,8 @@ export interface ClientOptions {
   readonly clientId?: string | undefined;
   /** Default true: the server forgets the client when the connection ends. */
   readonly cleanSession?: boolean | undefined;
+  /** IP address of this machine to connect from; default: the system chooses. */
+  readonly localAddress?: string | undefined;
   /** 4 for MQTT 3.1.1 (default), 3 for MQTT 3.1. */
   readonly protocolVersion?: ProtocolVersion | undefined;
   readonly username?: string | undefined;
@@ -89,6 +97,9 @@ export interface ClientOptions {
 export interface ClientSettings {
   readonly host: string;
   readonly port: number;
+  /** Path of a Unix domain socket, instead of host and port. */
+  readonly socketPath: string | undefined;
+  readonly localAddress: string | undefined;
   /** Address without user name and password, for messages. */
   readonly uri: string;
   readonly clientId: string;
@@ -122,6 +133,7 @@ const L = CLIENT_SETTINGS;
 const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   clientId: true,
   cleanSession: true,
+  localAddress: true,
   protocolVersion: true,
   username: true,
   password: true,
@@ -150,6 +162,12 @@ const protocolVersions: ValueType<ProtocolVersion> = {
   allowed: '4 (MQTT 3.1.1) or 3 (MQTT 3.1)',
   placeholder: 'version',
   read: (given) => (given === 3 || given === 4 ? given : undefined),
+  show: String,
+};
+const ipAddresses: ValueType<string | undefined> = {
+  allowed: 'an IP address of this machine',
+  placeholder: 'address',
+  read: (given) => (typeof given === 'string' && isIP(given) !== 0 ? given : undefined),
   show: String,
 };
 const clientIds: ValueType<string> = {
@@ -203,9 +221,9 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
   const address = parseBrokerUri(uri);
   reader.expect(
     address !== undefined && address.path === '',
-    `the server's URI is ${shown(uri)}; allowed: ${BROKER_URI_ALLOWED}`,
+    `the server's URI is ${shown(withoutPassword(String(uri)))}; allowed: ${BROKER_URI_ALLOWED}`,
   );
-  const { host = '', port = 0 } = address ?? {};
+  const { host = '', port = 0, socketPath } = address ?? {};
   const username = options.username ?? address?.username ?? null;
   const password = options.password ?? address?.password ?? null;
   reader.expect(
@@ -226,7 +244,9 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
   const settings: ClientSettings = {
     host,
     port,
-    uri: formatBrokerUri({ host, port }),
+    socketPath,
+    localAddress: reader.read('localAddress', ipAddresses, options.localAddress, undefined),
+    uri: formatBrokerUri({ host, port, socketPath }),
     clientId,
     cleanSession,
     protocolVersion: reader.read('protocolVersion', protocolVersions, options.protocolVersion, 4),

@@ -188,7 +188,10 @@ export class Outgoing {
   attach(writer: Writer, sessionPresent: boolean, first: readonly OutgoingPacket[]): void {
     this.#writer = writer;
     this.#sessionPresent = sessionPresent;
-    writer.onLost = (messages, error) => this.onFailed({ error, topic: null, messages });
+    writer.onLost = (messages, error) => {
+      // Later: a listener may publish, and this connection has not been let go yet.
+      queueMicrotask(() => this.onFailed({ error, topic: null, messages }));
+    };
     if (this.#isFirstConnection && sessionPresent) {
       // The session is of an earlier process; ids that it may have left in use are passed by.
       this.#sent.startAt(1 + Math.floor(Math.random() * PACKET_ID_MAX));

@@ -236,4 +236,39 @@ describe('surgemq pub and sub: exit codes', () => {
     assert.equal(code, 1);
     assert.match(stderr, /All subscription requests were denied\./);
   });
+
+  test('sub tries its first connection again; pub and --no-retry do not', async (t) => {
+    const server = await FakeServer.start();
+    t.after(() => server.stop());
+    const args = ['-h', '127.0.0.1', '-p', new URL(server.uri).port, '-t', 'a'];
+    const sub = new Command(t, ['sub', ...args, '-C', '1']);
+    (await server.accept()).end();
+    (await server.accept()).end();
+    const third = await server.acceptClient();
+    third.send(packets.suback((await third.readPacket()).readUInt16BE(2), 0));
+    third.send(packets.publish({ topic: 'a', payload: 'there' }));
+    const { code, stdout, stderr } = await sub.ended();
+    assert.deepEqual([code, stdout], [0, 'there\n']);
+    // The reason is said once, not at each attempt.
+    assert.match(stderr, /^cannot connect to mqtt:.*closed by the server; trying again\n$/);
+    const once = new Command(t, ['sub', ...args, '--no-retry']);
+    (await server.accept()).end();
+    assert.equal((await once.ended()).code, 1);
+  });
+
+  test('what is wrong with a format or a URL is a line, without its password', async (t) => {
+    for (const [flags, fault] of [
+      [['-F', '%y'], /Invalid format specifier '%y'/],
+      [['-F', '%t', '-v'], /-v and -F exclude each other/],
+      [['--pretty'], /--pretty needs -F/],
+      [['-L', 'mqtt://me:secret@host:x/t'], /Invalid URL given: mqtt:\/\/me:…@host:x\/t/],
+      [['--unix', '/tmp/x', '-p', '1'], /--unix stands alone/],
+      [['-A', 'nowhere'], /localAddress is 'nowhere'; allowed: an IP address/],
+    ] as const) {
+      const { code, stderr } = await new Command(t, ['sub', '-t', 'a', ...flags]).ended();
+      assert.equal(code, 1);
+      assert.match(stderr, fault);
+      assert(!stderr.includes('secret'), stderr);
+    }
+  });
 });

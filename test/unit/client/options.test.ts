@@ -146,3 +146,21 @@ for (const [name, options] of unsound) {
 test('text in any script is a client id', () => {
   assert.equal(resolveOptions('mqtt://h', { clientId: 'größe-😀' }).clientId, 'größe-😀');
 });
+
+test('a Unix domain socket has a URI too', () => {
+  const { socketPath, uri } = resolveOptions('unix:///run/mqtt%20%231.sock', {});
+  assert.equal(socketPath, '/run/mqtt #1.sock');
+  assert.equal(uri, 'unix:///run/mqtt #1.sock');
+  for (const wrong of ['unix://', 'unix:///', 'unix://host/path', 'unix:///a?b', 'unix:///%']) {
+    assert.throws(() => resolveOptions(wrong, {}), ConfigError, wrong);
+  }
+});
+
+test('a fault about a URI shows no password', () => {
+  for (const uri of ['mqtt://me:secret@host:x', 'http://me:secret@host', 'me:secret@host']) {
+    assert.throws(
+      () => resolveOptions(uri, {}),
+      (error) => error instanceof ConfigError && !error.message.includes('secret'),
+    );
+  }
+});
