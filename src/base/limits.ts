@@ -5,6 +5,7 @@
  */
 import { invariant } from './assert.js';
 
+export * from './client-limits.js';
 export * from './slow-reader-limits.js';
 
 const KIB = 1024;
@@ -301,94 +302,6 @@ export const LEFT_MATCH_SWEEPS_MAX = 25;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 201;
 
-// ---- client library ----------------------------------------------------------------------------
-/**
- * Frames of one turn go out in one write; a batch that reaches this is written before the turn
- * ends.
- */
-export const CLIENT_BATCH_BYTES = 64 * KIB;
-/** First size of a client's batch buffer: a quiet client, one of thousands, never needs more. */
-export const CLIENT_BATCH_BYTES_MIN = 4 * KIB;
-/**
- * Bytes a publisher may put out in one turn before its promises wait for the end of the turn: a
- * loop that awaits each publish would otherwise never let the event loop read acks and pings.
- */
-export const CLIENT_TURN_BYTES = 256 * KIB;
-/**
- * Bytes waiting for the socket above which QoS 0 promises wait: the backpressure of `await
- * publish()`.
- */
-export const CLIENT_WRITE_HIGH_MARK = 256 * KIB;
-/** Topics a client remembers with their encoding, and topics with their handlers. */
-export const CLIENT_TOPICS_CACHED = 1_024;
-/**
- * Payloads handed to handlers are views of copies of this size: what is kept pins no more than
- * that.
- */
-export const CLIENT_MESSAGE_SLICE_BYTES = 8 * KIB;
-/** Handlers' promises not settled above which reading pauses. */
-export const CLIENT_HANDLERS_PENDING_MAX = 1_024;
-/**
- * Reading must go on while a call waits for an answer that may stand behind the messages. Queues
- * that are full then grow to this many times their bound, and QoS 0 messages beyond are dropped and
- * counted.
- */
-export const CLIENT_OVERFLOW_FACTOR = 16;
-/**
- * Messages kept for a program that has no handler, iterator or 'message' listener yet, and bytes of
- * their payloads. With so many reading pauses; while a call waits for an answer it goes on, up to
- * CLIENT_OVERFLOW_FACTOR times as many. Of those beyond QoS 0 is dropped and counted, QoS 1 and 2
- * is left unacknowledged with the server, which sends it again: a client that only publishes never
- * stops, and never grows.
- */
-export const CLIENT_UNCLAIMED_MESSAGES = 1_024;
-export const CLIENT_UNCLAIMED_BYTES = MIB;
-/**
- * Connections that may end on a packet before it is not sent again. One says little: networks fail.
- * Servers answer by closing what is too large for them, or not allowed.
- */
-export const CLIENT_STRIKES_MAX = 2;
-/** Acks for a server that does not read: a million of them, and then it is cut off. */
-export const CLIENT_UNREAD_ACKS_BYTES = 4 * MIB;
-/**
- * How long a client that sent DISCONNECT waits for the server to close, before it destroys the
- * socket.
- */
-export const CLIENT_LINGER_MS = 2_000;
-/**
- * Filters in one SUBSCRIBE when subscriptions are made again: some servers limit the packet to 64
- * KiB.
- */
-export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
-/** Defaults and ranges of the client's numeric options. */
-export const CLIENT_SETTINGS = {
-  keepAliveSeconds: { default: 60, min: 0, max: 65_535 },
-  connectTimeoutMs: { default: 10_000, min: 1, max: 600_000 },
-  ackTimeoutMs: { default: 20_000, min: 1, max: 3_600_000 },
-  /**
-   * Larger than a server's default: a client may be sent whatever others were allowed to publish.
-   */
-  maxPacketBytes: { default: 16 * MIB, min: 128, max: REMAINING_LENGTH_MAX + 5 },
-  /** As much as MQTT can say: what the server takes is its own setting, and unknown here. */
-  maxOutgoingPacketBytes: {
-    default: REMAINING_LENGTH_MAX + 5,
-    min: 128,
-    max: REMAINING_LENGTH_MAX + 5,
-  },
-  /** Leaves half of the ids that may be in use at once (32,768) to SUBSCRIBE and UNSUBSCRIBE. */
-  maxInflight: { default: 1_024, min: 1, max: 16_384 },
-  /**
-   * Mosquitto (2.0.11, default max_inflight_messages 20) acknowledges and loses QoS 1 messages that
-   * it receives while 20 QoS 2 messages of the same client have not been released.
-   */
-  maxInflightQos2: { default: 16, min: 1, max: 16_384 },
-  maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
-  maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
-  highWaterMark: { default: 1_024, min: 1, max: 1_000_000 },
-  reconnectMinDelayMs: { default: 250, min: 1, max: 3_600_000 },
-  reconnectMaxDelayMs: { default: 30_000, min: 1, max: 3_600_000 },
-} as const satisfies Record<string, NumberSetting>;
-
 // ---- settings: defaults and what is allowed ----------------------------------------------------
 /** A setting that is a whole number: its default and the range allowed. */
 export interface NumberSetting {
@@ -449,8 +362,4 @@ invariant(
 invariant(
   READ_HEADROOM_BYTES < READ_BUFFER_BYTES,
   'headroom is the smaller part of the read buffer',
-);
-invariant(
-  CLIENT_BATCH_BYTES <= CLIENT_TURN_BYTES,
-  'a publisher may fill a batch before it has to wait',
 );
