@@ -142,6 +142,11 @@ export const OUTBOX_CHUNK_BYTES = 64 * KIB;
  */
 export const LINGER_MS = 1_000;
 /**
+ * How long a client that sent DISCONNECT behind a SUBSCRIBE is kept for its SUBACK: the other
+ * shards confirm in a turn, and one that hangs must not keep the connections of those who leave.
+ */
+export const DISCONNECT_WAIT_MS = 1_000;
+/**
  * Acks withheld from one publisher while a reader is behind: one for each packet id there is. A
  * client that uses ids in use again gets there, and is not held back by them.
  */

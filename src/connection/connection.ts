@@ -28,7 +28,7 @@ import { willRun } from '../sessions/will.js';
 import { toTopicKey } from '../topics/topic.js';
 import { AckHold } from './ack-hold.js';
 import type { Authentication } from './authentication.js';
-import { dispatchFrame } from './dispatch.js';
+import { dispatchFrame, notConnected } from './dispatch.js';
 import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
 import { handleAcks } from './handle-acks.js';
@@ -43,7 +43,9 @@ export const ConnectionState = {
   /** CONNECT has come; it is being authenticated, or its client id is being claimed. */
   connecting: 1,
   open: 2,
-  closed: 3,
+  /** DISCONNECT has come; SUBACKs are owed that wait for other shards. Nothing is read any more. */
+  leaving: 3,
+  closed: 4,
 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
@@ -56,6 +58,8 @@ export const Pause = {
   slowReader: 2,
   ringFull: 4,
   quiesced: 8,
+  /** Nothing behind a DISCONNECT counts. */
+  leaving: 64,
   /** It has had its share of the turn; the rest of what was read comes in the next. */
   turnSpent: 16,
   /** It sends on and does not read the replies. */
@@ -76,6 +80,8 @@ export class Connection implements FrameSink, Publisher {
   readonly outbox: Outbox;
   state: ConnectionState = ConnectionState.awaitConnect;
   session: Session | null = null;
+  /** SUBACKs that wait until the other shards know the filters. */
+  subacksOwed = 0;
   clientId = '';
   /** User name of its CONNECT, shortened, for the log. */
   username: string | null = null;
@@ -163,7 +169,7 @@ export class Connection implements FrameSink, Publisher {
    */
   handleKept(): void {
     const gather = this.#gather;
-    if (gather === null || this.state === ConnectionState.closed) return;
+    if (gather === null || this.state >= ConnectionState.leaving) return;
     this.#gather = null;
     const bytes = gather.release();
     this.#process(bytes, 0, bytes.length);
@@ -173,7 +179,7 @@ export class Connection implements FrameSink, Publisher {
 
   #process(buffer: Buffer, start: number, end: number): void {
     const scan = this.host.scan;
-    if (this.state === ConnectionState.closed || start === end) return;
+    if (this.state >= ConnectionState.leaving || start === end) return;
     if (this.#gather !== null || this.state === ConnectionState.connecting || this.#isShareSpent) {
       this.#keep(buffer, start, end, 0);
       return;
@@ -437,12 +443,4 @@ export class Connection implements FrameSink, Publisher {
         return;
     }
   }
-}
-
-function notConnected(): ProtocolError {
-  return new ProtocolError(
-    'MQTT-3.1.0-1',
-    'the first packet is not CONNECT',
-    CloseReason.protocolViolation,
-  );
 }

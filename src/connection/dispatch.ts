@@ -5,6 +5,7 @@ import { parsePacket } from '../protocol/codec.js';
 import { PacketType } from '../protocol/packet.js';
 import { type Connection, ConnectionState } from './connection.js';
 import { handleConnect } from './handle-connect.js';
+import { handleDisconnect } from './handle-disconnect.js';
 import { handleSubscribe } from './handle-subscribe.js';
 import { handleUnsubscribe } from './handle-unsubscribe.js';
 
@@ -24,8 +25,7 @@ export function dispatchFrame(
   }
   const packet = parsePacket(buffer, start, end, connection.protocolVersion);
   if (connection.state === ConnectionState.awaitConnect) {
-    if (packet.type !== 'connect')
-      throw violation('MQTT-3.1.0-1', 'the first packet is not CONNECT');
+    if (packet.type !== 'connect') throw notConnected();
     handleConnect(connection, packet);
     return;
   }
@@ -38,14 +38,18 @@ export function dispatchFrame(
       handleUnsubscribe(connection, packet);
       return;
     case 'disconnect':
-      connection.will = null; // [MQTT-3.14.4-3]
-      connection.close(CloseReason.clientDisconnected);
+      handleDisconnect(connection);
       return;
     case 'connect':
       throw violation('MQTT-3.1.0-2', 'a second CONNECT');
     default:
       throw violation('2.2.1', `a client may not send ${packet.type.toUpperCase()}`);
   }
+}
+
+/** The error for a packet before CONNECT. */
+export function notConnected(): ProtocolError {
+  return violation('MQTT-3.1.0-1', 'the first packet is not CONNECT');
 }
 
 function violation(clause: string, message: string): ProtocolError {

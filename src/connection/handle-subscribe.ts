@@ -7,6 +7,7 @@ import { SUBACK_FAILURE } from '../protocol/return-code.js';
 import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
+import { endIfAnswered } from './handle-disconnect.js';
 
 /** Connections that were refused a filter for their number: the log says it once of each. */
 const refusedConnections = new WeakSet<Connection>();
@@ -19,6 +20,7 @@ const refusedConnections = new WeakSet<Connection>();
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
   const { host } = connection;
   const session = connection.session!;
+  connection.subacksOwed++;
   const accepted: [filterKey: string, qos: QoS][] = [];
   const room = new Room(connection, packet.subscriptions.length);
   let refused = 0;
@@ -41,9 +43,11 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
     host.log('debug', { clientId, count, filters: filters.join(' '), granted }, 'subscribed');
   }
   host.subscribe(session, accepted, () => {
-    if (!connection.isOpen) return;
+    connection.subacksOwed--;
+    if (connection.isClosed) return;
     connection.append(subackFrame(packet.packetId, returnCodes));
-    host.replayRetained(session, accepted);
+    if (connection.isOpen) host.replayRetained(session, accepted);
+    else endIfAnswered(connection);
   });
 }
 

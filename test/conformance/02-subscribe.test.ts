@@ -5,8 +5,10 @@ import { unique } from '../support/broker.js';
 import {
   connack,
   connect,
+  DISCONNECT,
   puback,
   pubcomp,
+  publish,
   pubrec,
   type QoS,
   suback,
@@ -304,6 +306,43 @@ describeTheme('subscribe', (theme) => {
   });
 
   // Section 3.9
+  // [MQTT-3.8.4-1]: the filter is new to the other shards, whose confirmation takes a turn.
+  test('SUBACK is sent though DISCONNECT follows in the same write', async () => {
+    const will = { topic: unique('will'), payload: 'lost' };
+    const witness = await theme.broker.client();
+    await witness.subscribe([will.topic, 0]);
+    for (let round = 0; round < 30; round++) {
+      const raw = await theme.broker.raw();
+      const filters = [unique('new'), unique('other')];
+      raw.send(connect({ clientId: unique('brief'), will }));
+      await raw.expect(connack(false, 0));
+      raw.send(
+        publish({ topic: 'brief', qos: 1, packetId: 9 }),
+        subscribe(1, [filters[0], 1]),
+        subscribe(2, [filters[1], 2], [filters[0], 0]),
+        DISCONNECT,
+        publish({ topic: will.topic, payload: 'behind DISCONNECT' }),
+      );
+      await raw.expect(Buffer.concat([puback(9), suback(1, 1), suback(2, 2, 0)]));
+      await raw.expectClose();
+    }
+    await witness.ping();
+    assert.deepEqual(witness.messages, [], 'no will, and nothing behind DISCONNECT');
+  });
+
+  test('a session that left with DISCONNECT behind its SUBSCRIBE is subscribed', async () => {
+    const topic = unique('kept');
+    const clientId = unique('kept');
+    const raw = await theme.broker.raw();
+    raw.send(connect({ clientId, cleanSession: false }), subscribe(1, [topic, 1]), DISCONNECT);
+    await raw.expect(Buffer.concat([connack(false, 0), suback(1, 1)]));
+    await raw.expectClose();
+    const publisher = await theme.broker.client();
+    await publisher.publish(topic, 'meanwhile', { qos: 1 });
+    const again = await theme.broker.client({ clientId, cleanSession: false });
+    assert.equal((await again.nextMessage()).payload, 'meanwhile');
+  });
+
   test('a SUBACK with more than 127 bytes has the right length', async () => {
     const client = await theme.broker.raw();
     const topic = unique('long');
