@@ -3,11 +3,14 @@
 import { copyBytes } from '../base/copy-bytes.js';
 import { Counter, type Counters } from '../base/counters.js';
 import { RecordError } from '../base/errors.js';
-import { checkFrames } from '../protocol/run-check.js';
+import { PACKET_ID_MAX } from '../base/limits.js';
+import { HEADER_ALLOWED, HEADER_RULES, QOS_MASK } from '../protocol/fixed-header.js';
+import { checkFrames, checkRun } from '../protocol/run-check.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { isFilter, unpackRecord } from '../router/record-body.js';
 import { RecordKind, type SubscriptionPiece } from '../router/records.js';
+import { STATE_MASK } from '../sessions/inflight.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
 import type { Session, SessionHead } from '../sessions/session.js';
 import { NO_BYTES, split } from './handover.js';
@@ -74,7 +77,7 @@ export class Arrivals {
     this.#parts.schedule();
   }
 
-  /** A piece of the subscriptions has come. */
+  /** A piece of the subscriptions has come. @throws RecordError when it cannot be read. */
   onFilters(
     claim: number,
     from: number,
@@ -84,7 +87,7 @@ export class Arrivals {
     start: number,
     end: number,
   ): void {
-    const { registry, interest, shardIndex, schedule } = this.#parts;
+    const { registry, schedule } = this.#parts;
     const arrival = this.#arrivals.get(claim);
     const askForMore = () => {
       // Its successor has sent nothing.
@@ -97,15 +100,23 @@ export class Arrivals {
       askForMore();
       return;
     }
-    const { session } = arrival;
-    const piece: unknown = unpackRecord(buffer, start, end);
-    if (!isSubscriptionPiece(piece)) throw new RecordError('a record is no list of subscriptions');
-    registry.subscribe(session, piece, askForMore);
-    if (!isLast) return;
+    let piece: SubscriptionPiece = [];
+    try {
+      piece = readSubscriptions(buffer, start, end);
+    } finally {
+      // With a piece that cannot be read its filters are lost, not the session.
+      registry.subscribe(arrival.session, piece, askForMore);
+      if (isLast) this.#onSubscribed(arrival);
+    }
+  }
+
+  /** Its filters are all here: from now on its messages are this shard's. */
+  #onSubscribed(arrival: Arrival): void {
+    const { interest, shardIndex, schedule } = this.#parts;
     arrival.isSubscribed = true;
-    session.sourceMask = 1 << shardIndex;
+    arrival.session.sourceMask = 1 << shardIndex;
     interest.flush();
-    this.#tell(RecordKind.handoverCut, interest.toldPeers, claim, from);
+    this.#tell(RecordKind.handoverCut, interest.toldPeers, arrival.claim, arrival.from);
     schedule();
   }
 
@@ -136,14 +147,22 @@ export class Arrivals {
   ): void {
     const arrival = this.#arrivals.get(claim);
     if (arrival === undefined) return;
+    const header = word2 & 0xff;
+    const deliveryHeader = (word2 >>> 8) & 0xff;
+    const topicLength = word2 >>> 16;
+    checkRun(buffer, start, end, header, topicLength, count);
     checkFrames(buffer, start, end, count);
+    const isAboveQos0 = (header & QOS_MASK) !== 0 && (deliveryHeader & QOS_MASK) !== 0;
+    if (!isAboveQos0 || HEADER_RULES[deliveryHeader] !== HEADER_ALLOWED) {
+      throw new RecordError('a run of a window is delivered at QoS 1 or 2');
+    }
     const bytes = Buffer.allocUnsafe(end - start);
     copyBytes(buffer, start, end, bytes, 0);
-    const run = { bytes, header: word2 & 0xff, topicLength: word2 >>> 16, count };
+    const run = { bytes, header, topicLength, count };
     const { absentQueues } = this.#parts.registry;
     absentQueues.remove(arrival.window);
     arrival.window ??= arrival.session.makeWindow();
-    arrival.window.append(run, (word2 >>> 8) & 0xff);
+    arrival.window.append(run, deliveryHeader);
     absentQueues.add(arrival.window);
   }
 
@@ -151,8 +170,8 @@ export class Arrivals {
   onPart(claim: number, from: number, cost: number, isLast: boolean): void {
     this.#tell(RecordKind.handoverMore, 1 << from, claim, cost);
     const arrival = this.#arrivals.get(claim);
-    if (arrival === undefined || !isLast || arrival.head === null) return;
-    const dropped = arrival.session.restore(arrival.head, arrival.window);
+    if (arrival === undefined || !isLast) return;
+    const dropped = arrival.session.restore(headOf(arrival), arrival.window);
     this.#parts.counters.add(Counter.droppedQueueFull, dropped);
     arrival.window = null;
     arrival.isHere = true;
@@ -200,6 +219,26 @@ export class Arrivals {
   }
 }
 
+/**
+ * What goes before the runs that have come. Where a record was lost, the states of what was sent
+ * may not fit them, and all is sent as new.
+ */
+function headOf({ head, window }: Arrival): SessionHead {
+  const messages = window === null ? 0 : window.queuedMessages;
+  if (head !== null && (head.window?.states.length ?? 0) <= messages) return head;
+  const oldestId = head?.window?.oldestId ?? 1;
+  return {
+    window: window === null ? null : { oldestId, states: new Uint8Array(0) },
+    incomingQos2: head?.incomingQos2 ?? [],
+  };
+}
+
+function readSubscriptions(buffer: Buffer, start: number, end: number): SubscriptionPiece {
+  const piece: unknown = unpackRecord(buffer, start, end);
+  if (isSubscriptionPiece(piece)) return piece;
+  throw new RecordError('a record is no list of subscriptions');
+}
+
 function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
   return (
     Array.isArray(value) &&
@@ -209,6 +248,13 @@ function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
 
 function isSessionHead(value: unknown): value is SessionHead {
   const { window, incomingQos2 } = value as Partial<SessionHead>;
-  if (!Array.isArray(incomingQos2) || window === undefined) return false;
-  return window === null || (window.states instanceof Uint8Array && window.oldestId > 0);
+  if (!Array.isArray(incomingQos2) || !incomingQos2.every(isPacketId)) return false;
+  if (window === null) return true;
+  if (window === undefined || !isPacketId(window.oldestId)) return false;
+  const { states } = window;
+  return states instanceof Uint8Array && states.every((state) => state <= STATE_MASK);
+}
+
+function isPacketId(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= PACKET_ID_MAX;
 }
