@@ -304,6 +304,8 @@ export const ROUTE_CACHE_TOPIC_BYTES_MAX = 1_024;
 export const LEFT_MATCHES_MAX = 64;
 /** Sweeps after which a match that nobody has gone on with is given up: 5 seconds. */
 export const LEFT_MATCH_SWEEPS_MAX = 25;
+/** Steps that matches for wills and an embedding program's messages take in a turn: some ms. */
+export const MADE_RUNS_STEPS_PER_TURN = 32_768;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 201;
 

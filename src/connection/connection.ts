@@ -21,7 +21,7 @@ import {
   type ProtocolVersion,
   type WillMessage,
 } from '../protocol/packet.js';
-import type { Route } from '../router/route.js';
+import { isPublishable, type Route } from '../router/route.js';
 import { type Publisher, Slowdown } from '../router/slowdown.js';
 import type { Session } from '../sessions/session.js';
 import { willRun } from '../sessions/will.js';
@@ -395,7 +395,7 @@ export class Connection implements FrameSink, Publisher {
     if (will !== null && isWillWanted) {
       const topicKey = toTopicKey(will.topic);
       // No more than the client could have published itself.
-      if (host.routes.findKey(topicKey).isPublishable) {
+      if (isPublishable(topicKey)) {
         host.router.publishRun(willRun(will), topicKey);
         host.schedule();
       }

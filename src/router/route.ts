@@ -34,7 +34,7 @@ const CHECKS_MIN = 8;
 /** One topic's destinations. Plain data; the arrays are replaced, never changed. */
 export class Route {
   readonly topicKey: string;
-  /** Clients may publish to it: `$SYS/` is the server's own. */
+  /** See `isPublishable`. */
   readonly isPublishable: boolean;
   /** The shard that keeps this topic's retained message. */
   readonly retainedOwner: number;
@@ -50,8 +50,7 @@ export class Route {
 
   constructor(topicKey: string, retainedOwner: number) {
     this.topicKey = topicKey;
-    this.isPublishable =
-      topicKey.charCodeAt(0) !== DOLLAR || !(topicKey === '$SYS' || topicKey.startsWith('$SYS/'));
+    this.isPublishable = isPublishable(topicKey);
     this.retainedOwner = retainedOwner;
   }
 
@@ -72,6 +71,12 @@ export class Route {
     }
     return true;
   }
+}
+
+/** Whether clients may publish to a topic: `$SYS/` is the server's own. */
+export function isPublishable(topicKey: string): boolean {
+  if (topicKey.charCodeAt(0) !== DOLLAR) return true;
+  return topicKey !== '$SYS' && !topicKey.startsWith('$SYS/');
 }
 
 /** The shard that keeps the retained message of a topic. */

@@ -5,6 +5,7 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
+import { MADE_RUNS_STEPS_PER_TURN } from '../base/limits.js';
 import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
@@ -68,6 +69,9 @@ export class Router {
   readonly #clock: RouterParts['clock'];
   /** Of the publisher of the run that is being delivered. */
   #impatience: Impatience = Impatience.none;
+  /** Runs made here whose routes are not found yet. */
+  readonly #waiting: { readonly run: Run; readonly topicKey: string }[] = [];
+  #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
   /** The run that is being delivered lies in shared memory. */
   #isFromRing = false;
   /**
@@ -138,11 +142,34 @@ export class Router {
     }
   }
 
-  /** Routes a run made here: a will, a message of the embedding program. */
+  /**
+   * Routes a run made here: a will, a message of the embedding program. Where many clients leave at
+   * once, or routes take many steps to be found, the rest goes in later turns, in order.
+   */
   publishRun(run: Run, topicKey: string): void {
-    const route = this.#routes.findKey(topicKey);
-    const end = run.bytes.length;
-    this.publish(NO_PUBLISHER, route, run.bytes, 0, end, run.header, run.count);
+    const isFirst = this.#waiting.length === 0;
+    if (!isFirst || !this.#tryRun(run, topicKey)) this.#waiting.push({ run, topicKey });
+  }
+
+  /** A turn begins: goes on with what waits. @returns whether there is more. */
+  publishWaiting(): boolean {
+    this.#stepsLeft = MADE_RUNS_STEPS_PER_TURN;
+    const waiting = this.#waiting;
+    let done = 0;
+    while (done < waiting.length && this.#tryRun(waiting[done].run, waiting[done].topicKey)) done++;
+    if (done > 0) waiting.splice(0, done);
+    return waiting.length > 0;
+  }
+
+  /** @returns false when its route was not found within what is left of the turn's steps. */
+  #tryRun(run: Run, topicKey: string): boolean {
+    if (this.#stepsLeft <= 0) return false;
+    const before = this.#routes.matchSteps;
+    const route = this.#routes.findKeyWithin(topicKey, this.#stepsLeft);
+    this.#stepsLeft -= this.#routes.matchSteps - before;
+    if (route === null) return false;
+    this.publish(NO_PUBLISHER, route, run.bytes, 0, run.bytes.length, run.header, run.count);
+    return true;
   }
 
   /**

@@ -397,6 +397,7 @@ export class Shard implements ConnectionHost {
   }
 
   #onTurn(): void {
+    if (this.router.publishWaiting()) this.turn.schedule();
     // What would be removed goes with the shard anyway.
     if (!this.isStopping) this.registry.onTurn();
     this.deadPeers.onTurn();

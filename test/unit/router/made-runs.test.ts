@@ -1,0 +1,72 @@
+/** Runs made by a shard itself, beside filters that make every match of their topics long. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Counters } from '../../../src/base/counters.js';
+import { MADE_RUNS_STEPS_PER_TURN } from '../../../src/base/limits.js';
+import { frameEnd } from '../../../src/protocol/publish-frame.js';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import type { RetainedMessage } from '../../../src/router/retained-message.js';
+import { RetainedStore } from '../../../src/router/retained-store.js';
+import { RouteCache } from '../../../src/router/route.js';
+import { Router } from '../../../src/router/router.js';
+import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { Session } from '../../../src/sessions/session.js';
+import { willRun } from '../../../src/sessions/will.js';
+import { createTopicsProvider } from '../../../src/topics/provider.js';
+
+const LEVELS = 12;
+const LIMITS = { maxInflight: 1_000, maxQueuedMessages: 1_000, maxQueuedBytes: 1_000_000 };
+
+test('many wills are published in order, no turn taking more steps than it may', async () => {
+  const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
+  const routes = new RouteCache(topics, 1);
+  const session = new Session('reader', false, 4, 1, LIMITS, new AbsentQueues());
+  for (let bits = 0; bits < 2 ** LEVELS; bits++) {
+    const levels = Array.from({ length: LEVELS }, (_, at) => ((bits >> at) & 1 ? '+' : 'a'));
+    topics.subscribe([...levels, '+'].join('/'), session, 1);
+  }
+  const counters = new Counters();
+  const arena: TurnArena = new TurnArena(() => arena.rewind());
+  const share = { maxRetainedMessages: 10, maxRetainedBytes: 1_000 };
+  const router = new Router({
+    shardIndex: 0,
+    routes,
+    arena,
+    link: {} as PeerLink,
+    retained: new RetainedStore(topics, counters, share),
+    pressure: { impatient: new Map(), onFed: () => {} },
+    limits: LIMITS,
+    counters,
+    clock: { now: 1 },
+  });
+  const wills = 40;
+  const before = routes.matchSteps;
+  for (let will = 0; will < wills; will++) {
+    const topic = `${'a/'.repeat(LEVELS)}${will}`;
+    const run = willRun({ topic, payload: Buffer.from(`${will}`), qos: 1, retain: false });
+    router.publishRun(run, topic);
+  }
+  // What collecting its subscribers takes is not known before.
+  const stepsMax = MADE_RUNS_STEPS_PER_TURN + 2 ** (LEVELS + 1);
+  assert.ok(routes.matchSteps - before <= stepsMax, `${routes.matchSteps - before}`);
+  assert.ok(session.window!.queuedMessages < wills, 'not all in one turn');
+  let turns = 1;
+  for (let from = routes.matchSteps; router.publishWaiting(); from = routes.matchSteps) {
+    assert.ok(routes.matchSteps - from <= stepsMax, `${routes.matchSteps - from}`);
+    turns++;
+  }
+  assert.ok(turns > 5, `${turns} turns`);
+  const target = Buffer.alloc(65_536);
+  const end = session.window!.fill(target, 0, target.length, 1);
+  const numbers: number[] = [];
+  for (let at = 0; at < end; at = frameEnd(target, at)) {
+    // Behind the fixed header of two bytes, the topic, and the packet id.
+    const payloadStart = at + 4 + target.readUInt16BE(at + 2) + 2;
+    numbers.push(Number(target.toString('latin1', payloadStart, frameEnd(target, at))));
+  }
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: wills }, (_, will) => will),
+  );
+});
