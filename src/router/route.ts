@@ -14,7 +14,7 @@ import {
   ROUTES_SWEPT_MAX,
 } from '../base/limits.js';
 import type { Session } from '../sessions/session.js';
-import type { MatchWalk } from '../topics/match-walk.js';
+import { ANY_STEPS, type MatchWalk } from '../topics/match-walk.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
 import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
@@ -150,7 +150,7 @@ export class RouteCache {
    * @throws ProtocolError for a topic that is no valid Topic Name [MQTT-3.3.2-2, 1.5.3-1, 1.5.3-2].
    */
   find(buffer: Buffer, start: number, length: number): Route {
-    return this.findWithin(buffer, start, length, Number.POSITIVE_INFINITY)!;
+    return this.findWithin(buffer, start, length, ANY_STEPS)!;
   }
 
   /**
@@ -169,7 +169,7 @@ export class RouteCache {
 
   /** The route of a topic known to be valid, however many steps it takes. */
   findKey(topicKey: string): Route {
-    return this.findKeyWithin(topicKey, Number.POSITIVE_INFINITY)!;
+    return this.findKeyWithin(topicKey, ANY_STEPS)!;
   }
 
   /** As `findWithin`, of a topic known to be valid. */
@@ -305,7 +305,8 @@ export class RouteCache {
     }
     route.generation = this.#generation;
     // One that was left took a great many.
-    route.matchSteps = left === undefined ? this.#topics.matchSteps - before : ROUTE_CHANGES_KEPT;
+    route.matchSteps =
+      left === undefined ? (this.#topics.matchSteps - before) | 0 : ROUTE_CHANGES_KEPT;
     return true;
   }
 

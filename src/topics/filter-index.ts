@@ -11,7 +11,7 @@
 import { TOPIC_LEVELS_MAX } from '../base/limits.js';
 import { FilterTrie, NODE_SHIFT, NodeWord, ROOT, tagOfLevel } from './filter-trie.js';
 import { hashKey, mixHash, TopicLevels } from './key-hash.js';
-import { MatchWalk, WALK_WORDS, WalkWord } from './match-walk.js';
+import { ANY_STEPS, MatchWalk, WALK_WORDS, WalkWord } from './match-walk.js';
 import { SlotTable } from './slot-table.js';
 import { beginsWithDollar, hasWildcard, matchesKey, matchesTail } from './topic.js';
 
@@ -43,6 +43,8 @@ export class FilterIndex {
    * Steps that matches have taken: nodes visited and leaves compared, and what their caller adds.
    */
   steps = 0;
+  /** Steps of the match at hand: a small integer, which `steps` is not for ever. */
+  #taken = 0;
 
   /** Filters in the index. */
   get count(): number {
@@ -98,13 +100,14 @@ export class FilterIndex {
    * @returns how many they are, UNFINISHED if that is not known; what `ids` holds behind them means
    * nothing.
    */
-  match(topicKey: string, ids: number[], stepsMax = Number.POSITIVE_INFINITY): number {
+  match(topicKey: string, ids: number[], stepsMax = ANY_STEPS): number {
     const topic = this.#topic;
     topic.split(topicKey);
     this.#topicKey = topicKey;
     this.#matched = ids;
     this.#matchedCount = 0;
     this.#pending = 0;
+    this.#taken = 0;
     const first = beginsWithDollar(topicKey) ? this.#literalOf(ROOT, 0, 0) : ROOT;
     if (first > 0) {
       const isBelow = first !== ROOT;
@@ -131,6 +134,7 @@ export class FilterIndex {
     this.#topic.split(walk.topicKey);
     this.#topicKey = walk.topicKey;
     this.#matched = ids;
+    this.#taken = 0;
     this.#comeBackTo(walk);
     if (this.#pending > 0 && !this.#walkPending(stepsMax)) {
       this.#leaveIn(walk);
@@ -148,12 +152,14 @@ export class FilterIndex {
 
   /** The filter that is equal to the topic: looked up last, so that it is of this moment. */
   #addExact(): number {
+    this.steps += this.#taken;
     const exact = this.#findWhole(this.#topicKey, mixHash(this.#topic.wholeHash));
     if (exact !== 0) this.#matched[this.#matchedCount++] = exact;
     return this.#matchedCount;
   }
 
   #leaveIn(walk: MatchWalk): void {
+    this.steps += this.#taken;
     const words = this.#pending * WALK_WORDS;
     walk.nodes = this.#stack.slice(0, words);
     walk.stamps.length = 0;
@@ -232,11 +238,10 @@ export class FilterIndex {
    * @returns false when it was left after `stepsMax` steps.
    */
   #walk(node: number, depth: number, filterStart: number, stepsMax: number): boolean {
-    const stepsEnd = this.steps + stepsMax;
     const { count, starts } = this.#topic;
     const nodes = this.#trie.nodes;
     for (;;) {
-      this.steps++;
+      this.#taken++;
       const base = node << NODE_SHIFT;
       // `#` includes the parent level, so it counts even where the topic has ended.
       const multi = nodes[base + NodeWord.multiWildcard]!;
@@ -273,7 +278,7 @@ export class FilterIndex {
         filterStart = this.#stack[at + WalkWord.filterStart]!;
       }
       depth++;
-      if (this.steps >= stepsEnd) {
+      if (this.#taken >= stepsMax) {
         this.#push(node, depth, filterStart);
         return false;
       }
@@ -320,7 +325,7 @@ export class FilterIndex {
    */
   #visitLeaf(id: number, depth: number, filterStart: number): void {
     const topicStart = this.#topic.starts[depth]!;
-    this.steps += 1 + ((this.#topicKey.length - topicStart) >> CHARACTERS_PER_STEP_SHIFT);
+    this.#taken += 1 + ((this.#topicKey.length - topicStart) >> CHARACTERS_PER_STEP_SHIFT);
     if (matchesTail(this.#keys[id]!, filterStart, this.#topicKey, topicStart)) {
       this.#matched[this.#matchedCount++] = id;
     }

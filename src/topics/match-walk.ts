@@ -3,6 +3,9 @@
  * whatever filters have come and gone meanwhile.
  */
 
+/** In place of a bound of steps: a match is not left. As an integer it is compared fastest. */
+export const ANY_STEPS = 0x7fff_ffff;
+
 /** Words of a node that is still to be visited. */
 export const WalkWord = {
   node: 0,
