@@ -15,9 +15,8 @@ export function monotonicMs(): number {
 export type TickCallback = (now: number) => void;
 
 /**
- * One interval timer for all time-outs of a thread. A connection keeps a deadline (a number) and
- * compares it with `now` at a tick: a timer object each would cost more memory than the rest of an
- * idle connection.
+ * One interval timer for all time-outs of a thread (deadlines.ts): a timer object each would cost
+ * more memory than the rest of an idle connection.
  */
 export class Ticker {
   /**
@@ -56,5 +55,32 @@ export class Ticker {
   tick(now: number = monotonicMs()): void {
     this.now = now;
     for (const callback of this.#callbacks) callback(now);
+  }
+}
+
+/**
+ * Time in which a thread was there to listen, for what is expected of others: each tick adds what
+ * has passed, but two intervals at most. What others sent while the thread was busy it cannot have
+ * read, and must not hold against them; and what happens before a tick is at most two intervals
+ * younger than the `now` it is stamped with.
+ */
+export class ListeningTime {
+  /** In milliseconds: begins with the thread's clock, and falls behind it. */
+  now: number;
+  readonly #stepMax: number;
+  #tickedAt: number;
+
+  /** @param time milliseconds of a clock that never goes back. */
+  constructor(time: number, intervalMs: number) {
+    this.now = time;
+    this.#tickedAt = time;
+    this.#stepMax = 2 * intervalMs;
+  }
+
+  /** A tick at `time`. @returns `now`. */
+  tick(time: number): number {
+    this.now += Math.min(time - this.#tickedAt, this.#stepMax);
+    this.#tickedAt = time;
+    return this.now;
   }
 }

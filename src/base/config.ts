@@ -16,6 +16,8 @@ export interface Config {
   readonly keepAliveSeconds: number;
   /** From accept to a whole CONNECT, in milliseconds. */
   readonly connectTimeoutMs: number;
+  /** From CONNECT to the authenticator's answer, in milliseconds. */
+  readonly authTimeoutMs: number;
   /** A QoS 1/2 delivery not acknowledged for this long is counted, in milliseconds. */
   readonly ackTimeoutMs: number;
   /** Ack time-outs in a row after which a client counts as unresponsive. */
@@ -78,6 +80,8 @@ export interface ServerOptions {
   readonly keepAlive?: DurationOption | undefined;
   /** Time from accept to a whole CONNECT. */
   readonly connectTimeout?: DurationOption | undefined;
+  /** Time the authenticator has for its answer. */
+  readonly authTimeout?: DurationOption | undefined;
   /** Time after which an unacknowledged QoS 1/2 delivery is counted. */
   readonly ackTimeout?: DurationOption | undefined;
   /** Ack time-outs in a row after which a client counts as unresponsive. */

@@ -174,8 +174,26 @@ export const MEMORY_LOOK_BYTES_MIN = 256 * KIB;
 export const MEMORY_LOOK_BYTES_MAX = 16 * MIB;
 
 // ---- shard -------------------------------------------------------------------------------------
-/** Period of the timer that looks at all of a shard's time-outs: they are this exact. */
-export const SWEEP_MS = 200;
+/** Period of the timer of a shard's time-outs: they are late by two to four of these. */
+export const SWEEP_MS = 100;
+/** What was stamped with the time of a shard's deadlines happened at most so much later. */
+export const STAMP_SLACK_MS = 2 * SWEEP_MS;
+/**
+ * What deadlines may take of each period: 15,000 connections that time out together are closed in
+ * seconds, and meanwhile the shard has nineteen twentieths of its time for all others.
+ */
+export const DEADLINES_MS_PER_TICK = 5;
+/**
+ * Between two looks at what a client has not acknowledged, and whether the memory of its window can
+ * go back; a shorter ack time-out is looked at as often.
+ */
+export const ACK_LOOK_MS = 1_000;
+/**
+ * Bytes a second at which an unfinished packet arrives that counts as a sign of life: a fifth of
+ * what the slowest mobile data (GSM, 9,600 bits a second) carries, so that 1 MiB sent through it at
+ * its worst gets through; who drips a byte now and then is silent.
+ */
+export const UNFINISHED_BYTES_PER_SECOND = 256;
 /**
  * How long a thread waits for small reads to come together: CPU against latency. With 200 pairs and
  * 20,000 messages a second a message costs 26 us without waits, 20.5 with 0.1 ms and 19 with
@@ -303,7 +321,7 @@ export const ROUTE_CACHE_TOPIC_BYTES_MAX = 1_024;
  */
 export const LEFT_MATCHES_MAX = 64;
 /** Sweeps after which a match that nobody has gone on with is given up: 5 seconds. */
-export const LEFT_MATCH_SWEEPS_MAX = 25;
+export const LEFT_MATCH_SWEEPS_MAX = 5_000 / SWEEP_MS;
 /** Steps that matches for wills and an embedding program's messages take in a turn: some ms. */
 export const MADE_RUNS_STEPS_PER_TURN = 32_768;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
@@ -322,7 +340,10 @@ export interface NumberSetting {
  */
 export const SETTINGS = {
   keepAliveSeconds: { default: 300, min: 1, max: 65_535 },
-  connectTimeoutMs: { default: 2_000, min: 100, max: 600_000 },
+  /** Some clients (Paho C, the second one in a process) take 2 s to send their CONNECT. */
+  connectTimeoutMs: { default: 10_000, min: 100, max: 600_000 },
+  /** Clients wait some 10 to 30 s for their CONNACK before they give up and come again. */
+  authTimeoutMs: { default: 10_000, min: 100, max: 600_000 },
   ackTimeoutMs: { default: 20_000, min: 100, max: 3_600_000 },
   timeoutRetries: { default: 3, min: 0, max: 100 },
   maxPacketBytes: { default: 1 * MIB, min: 128, max: REMAINING_LENGTH_MAX },

@@ -92,6 +92,14 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showDuration(SETTINGS.connectTimeoutMs.default),
     summary: 'Time a new connection has for its whole CONNECT packet.',
   },
+  authTimeoutMs: {
+    environment: 'SURGEMQ_AUTH_TIMEOUT',
+    flag: 'auth-timeout',
+    option: 'authTimeout',
+    type: type.duration(SETTINGS.authTimeoutMs, 1),
+    default: type.showDuration(SETTINGS.authTimeoutMs.default),
+    summary: 'Time the authenticator has to answer; its client is told to come again then.',
+  },
   ackTimeoutMs: {
     environment: 'SURGEMQ_ACK_TIMEOUT',
     flag: 'ack-timeout',

@@ -86,6 +86,7 @@ export class Authentication {
     }
     host.counters.add(Counter.authenticationsWaiting, 1);
     this.#isCounted = true;
+    host.deadlines.set(connection, host.deadlines.now, host.config.authTimeoutMs);
     connection.authentication = this;
     // Not `answer.then(...)`, nor Promise.resolve(answer): what is no promise of the language's own
     // may throw there, call back at once, or more than once.

@@ -3,15 +3,16 @@
  */
 import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
+import { Deadline } from '../base/deadlines.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
 import {
   LINGER_MS,
   PIPELINED_BYTES_MAX,
   READ_HEADROOM_BYTES,
   RECENT_ROUTES,
+  STAMP_SLACK_MS,
   SUBSCRIBE_BYTES_PER_TURN,
   SUBSCRIBE_FRAMES_PER_TURN,
-  SWEEP_MS,
 } from '../base/limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
@@ -35,6 +36,7 @@ import { handleAcks } from './handle-acks.js';
 import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
+import { SignsOfLife } from './signs-of-life.js';
 
 /** Life of a connection. */
 export const ConnectionState = {
@@ -72,7 +74,7 @@ function goOn(connection: Connection): void {
 }
 
 /** One accepted socket of a shard. */
-export class Connection implements FrameSink, Publisher {
+export class Connection extends Deadline implements FrameSink, Publisher {
   /** Unique in the shard, 1 to 2^32 - 1: what run records name the publisher by. */
   readonly id: number;
   readonly host: ConnectionHost;
@@ -92,9 +94,8 @@ export class Connection implements FrameSink, Publisher {
   lastRoute: Route | null = null;
   /** PUBACKs and PUBRECs withheld while a reader is behind; made by the first. */
   ackHold: AckHold | null = null;
-  /** Coarse time of the accept, of the last bytes read, and, once closed, of the close. */
-  openedAt: number;
-  lastReceivedAt: number;
+  /** When it was last heard of; null without keep alive. */
+  #signs: SignsOfLife | null = null;
   /** Which read of its shard was its last. */
   readSerial = 0;
   /** The question to the authenticator while it has not answered. */
@@ -115,11 +116,11 @@ export class Connection implements FrameSink, Publisher {
   #bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
 
   constructor(host: ConnectionHost, id: number, socket: Socket, descriptor: number) {
+    super();
     this.host = host;
     this.id = id;
     this.socket = socket;
-    this.openedAt = host.now;
-    this.lastReceivedAt = host.now;
+    host.deadlines.set(this, host.deadlines.now, host.config.connectTimeoutMs);
     this.outbox = new Outbox(host, this, socket, descriptor);
   }
 
@@ -128,7 +129,7 @@ export class Connection implements FrameSink, Publisher {
     const host = this.host;
     host.counters.add(Counter.bytesReceived, length);
     if (this.state === ConnectionState.closed) return;
-    this.lastReceivedAt = host.now;
+    this.#signs?.onRead(host.deadlines.now, this.#gather === null);
     const buffer = host.readBuffer;
     let start = READ_HEADROOM_BYTES;
     const end = start + length;
@@ -187,6 +188,7 @@ export class Connection implements FrameSink, Publisher {
     try {
       scan.protocolVersion = this.protocolVersion;
       const position = scan.scan(buffer, start, end, this);
+      if (position > start) this.#signs?.onPacket();
       if (position < end && !this.isClosed) {
         this.#keep(buffer, position, end, scan.neededBytes);
       }
@@ -271,9 +273,12 @@ export class Connection implements FrameSink, Publisher {
     this.append(connackFrame(0, sessionPresent, this.protocolVersion));
     session.window?.beginResend();
     if (session.window?.sendable) this.outbox.wake();
-    this.lastReceivedAt = this.host.now;
     if (this.keepAliveMs === 0) {
+      this.host.deadlines.cancel(this);
       this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
+    } else {
+      this.#signs = new SignsOfLife(this.host.deadlines.now);
+      this.host.deadlines.set(this, this.host.deadlines.now, this.keepAliveMs * 1.5);
     }
     this.host.onAttached(this);
     this.unpause(Pause.connecting);
@@ -300,8 +305,7 @@ export class Connection implements FrameSink, Publisher {
     if ((this.#pauses & reason) === 0) return;
     this.#pauses &= ~reason;
     if (this.#pauses !== 0 || this.state === ConnectionState.closed) return;
-    // Its silence was ours.
-    this.lastReceivedAt = this.host.now;
+    this.#signs?.forgive(this.host.deadlines.now);
     this.socket.resume();
   }
 
@@ -368,7 +372,7 @@ export class Connection implements FrameSink, Publisher {
     host.flushRing();
     this.outbox.flush(host.arena.buffer);
     this.state = ConnectionState.closed;
-    this.openedAt = host.now;
+    host.deadlines.set(this, host.deadlines.now, LINGER_MS);
     const isFlushed = !this.outbox.isBlocked;
     this.outbox.close();
     this.#gather = null;
@@ -417,30 +421,39 @@ export class Connection implements FrameSink, Publisher {
   /** The socket is closed: whatever the reason, it is no fault of this side. */
   onSocketClosed(): void {
     this.close(CloseReason.connectionLost);
+    this.host.deadlines.cancel(this);
     this.host.onGone(this);
   }
 
-  /** Looks at this connection's time-outs; called several times a second. */
-  sweep(now: number): void {
+  /** Its deadline has come: which one, its state says. */
+  onDeadline(): void {
     switch (this.state) {
       case ConnectionState.awaitConnect:
-        if (now - this.openedAt > this.host.config.connectTimeoutMs) {
-          this.close(CloseReason.connectTimeout);
-        }
+        this.close(CloseReason.connectTimeout);
+        return;
+      case ConnectionState.connecting:
+        this.authentication?.onTimeout();
         return;
       case ConnectionState.open:
-        // One and a half times the keep alive [MQTT-3.1.2-24], never less: what was read last has
-        // the time of the sweep before it, and a sweep may be late by as much again.
-        if (this.keepAliveMs === 0 || this.#pauses !== 0) return;
-        if (now - this.lastReceivedAt > this.keepAliveMs * 1.5 + 2 * SWEEP_MS) {
-          this.close(CloseReason.keepAliveTimeout);
-        }
-        return;
-      case ConnectionState.closed:
-        if (now - this.openedAt > LINGER_MS) this.socket.destroy();
+        this.#checkKeepAlive();
         return;
       default:
-        return;
+        this.socket.destroy();
     }
+  }
+
+  /**
+   * One and a half times the keep alive [MQTT-3.1.2-24]. The deadline is not moved at each packet:
+   * so it is found here when the last one came, and how much of the time is left.
+   */
+  #checkKeepAlive(): void {
+    const { deadlines } = this.host;
+    const { now } = deadlines;
+    const limitMs = this.keepAliveMs * 1.5;
+    // What is not read may be a sign of life.
+    const isRead = this.#pauses === 0;
+    const since = isRead ? this.#signs!.silentSince(now, this.#gather?.length ?? 0) : now;
+    if (now - since < limitMs + STAMP_SLACK_MS) deadlines.set(this, since, limitMs);
+    else this.close(CloseReason.keepAliveTimeout);
   }
 }

@@ -1,5 +1,6 @@
 /** PUBACK, PUBREC, PUBREL and PUBCOMP (MQTT 3.1.1, 3.4 to 3.7). */
 import { PacketType } from '../protocol/packet.js';
+import { stampBits } from '../sessions/inflight.js';
 import { appendAcks } from './append-acks.js';
 import type { Connection } from './connection.js';
 
@@ -23,6 +24,7 @@ export function handleAcks(connection: Connection, type: number, count: number):
       for (let at = 0; at < count; at++) if (window.onPubcomp(packetIds[at])) isExpected = true;
       break;
     case PacketType.pubrec:
+      if (window !== null) window.lastStamp = stampBits(connection.host.stamp);
       // Answered even when unknown: a client that has lost a PUBREL before must come to an end.
       for (let at = 0; at < count; at++) window?.onPubrec(packetIds[at]);
       appendAcks(connection, PacketType.pubrel, count);

@@ -1,6 +1,7 @@
 /** What a connection needs of its shard. The shard implements it; nothing here knows how. */
 import type { Config } from '../base/config.js';
 import type { Counters } from '../base/counters.js';
+import type { Deadline, Deadlines } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
 import type { FrameScan } from '../protocol/frame-scan.js';
 import type { ConnectPacket, QoS } from '../protocol/packet.js';
@@ -16,6 +17,8 @@ import type { OutboxHost } from './outbox.js';
 export interface ConnectionHost extends OutboxHost {
   readonly config: Config;
   readonly counters: Counters;
+  /** Where a connection has its own: `onDeadline` is called when it comes. */
+  readonly deadlines: Deadlines<Deadline>;
   readonly scan: FrameScan;
   readonly arena: TurnArena;
   /** READ_HEADROOM_BYTES, then READ_BUFFER_BYTES that sockets read into. */

@@ -26,12 +26,16 @@ export interface OutboxHost {
   onHeavy(outbox: Outbox): void;
   /** It is light again, or closed: whoever was paused for it may go on. */
   onRelieved(outbox: Outbox): void;
+  /** Messages are on their way to a session, or wait, and its deadline is not set. */
+  onDelivering(session: Session): void;
   /** The socket took bytes. */
   onSent(bytes: number): void;
   /** It has taken all bytes of so many application messages. */
   onDelivered(messages: number): void;
   /** Coarse time in milliseconds. */
   readonly now: number;
+  /** What deliveries are stamped with, for their time-outs: the time of the shard's deadlines. */
+  readonly stamp: number;
   readonly arena: TurnArena;
   /** Buffer of SCRATCH_BYTES that every flush may use. */
   readonly scratch: Buffer;
@@ -178,7 +182,16 @@ export class Outbox implements Outlet {
     else if (this.#newMessages > 0) this.#host.onDelivered(this.#newMessages);
     this.#newMessages = 0;
     this.#newReplyBytes = 0;
+    const { session } = this;
+    if (session !== null && session.nextDeadline === null) this.#watch(session);
     this.#weigh();
+  }
+
+  /** Has the acks of a session looked at while any are due. */
+  #watch(session: Session): void {
+    const { window } = session;
+    if (window === null || window.inflight + window.queuedMessages === 0) return;
+    this.#host.onDelivering(session);
   }
 
   /** Gathers several stretches and the window's frames so that they take one system call. */
@@ -192,7 +205,7 @@ export class Outbox implements Outlet {
     }
     const window = this.session === null ? null : this.session.window;
     while (window?.sendable && !this.isBlocked && !this.#isClosed) {
-      const filled = window.fill(scratch, used, SCRATCH_BYTES, this.#host.now);
+      const filled = window.fill(scratch, used, SCRATCH_BYTES, this.#host.stamp);
       if (filled === used && used === 0) {
         this.#writeLargeFrame();
         continue;
@@ -223,7 +236,7 @@ export class Outbox implements Outlet {
   #writeLargeFrame(): void {
     const window = this.session!.window!;
     const frame = Buffer.allocUnsafeSlow(window.nextFrameBytes());
-    const end = window.fill(frame, 0, frame.length, this.#host.now);
+    const end = window.fill(frame, 0, frame.length, this.#host.stamp);
     this.#write(frame, 0, end);
   }
 

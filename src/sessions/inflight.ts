@@ -33,7 +33,8 @@ export const AGAIN = 8;
 const AWAITED: readonly string[] = ['nothing', 'PUBACK', 'PUBREC', 'PUBCOMP'];
 const STAMP_SHIFT = 4;
 const STAMP_MASK = 0x0fff_ffff;
-const STAMP_UNIT_MS = 16;
+/** What stamps are exact to. */
+export const STAMP_UNIT_MS = 16;
 
 /** Words of the first allocation: 64 bytes, which V8 keeps inside its own heap. */
 const CAPACITY_MIN = 16;

@@ -26,14 +26,16 @@ export type { WindowHead, WindowLimits } from './window-limits.js';
 
 /** The delivery state of one session at QoS 1 and 2 [MQTT 3.1.1, 4.3.2, 4.3.3, 4.4, 4.6]. */
 export class OutgoingWindow {
-  /** Messages waiting to be sent for the first time. */
+  /** Messages waiting to be sent for the first time, and the bytes of their frames. */
   queuedMessages = 0;
-  /** Bytes of the frames waiting to be sent for the first time. */
   queuedBytes = 0;
   /** PUBLISH packets written by `fill`, those sent again too; who counts them sets it to 0. */
   written = 0;
   /** Bytes of the frames sent that are kept: those of runs that are not acknowledged in full. */
   inflightBytes = 0;
+  /** What the shard's gauges have of this window: the shard's to write. */
+  inflightCounted = 0;
+  queuedCounted = 0;
   readonly #limits: WindowLimits;
   /** Whether sent runs stay until they are acknowledged, to be sent again. */
   readonly #keepsSent: boolean;
@@ -51,8 +53,8 @@ export class OutgoingWindow {
   #againEntry = 0;
   #againIndex = 0;
   #againPosition = 0;
-  /** Stamp bits of the last time the caller told. */
-  #lastStamp = 0;
+  /** Stamp bits of the last time the caller told; to be set before PUBRECs are handled. */
+  lastStamp = 0;
   /** Stamp bits of the last `expire`, 0 before the first. */
   #lastExpire = 0;
 
@@ -92,7 +94,7 @@ export class OutgoingWindow {
   ): number {
     const inflight = this.#inflight;
     const stamp = stampBits(nowMs);
-    this.#lastStamp = stamp;
+    this.lastStamp = stamp;
     const header = PUBLISH | (qos << 1);
     const id = inflight.nextId;
     const to = copyRunWithIds(source, start, end, count, isWhole, target, at, header, id);
@@ -166,7 +168,7 @@ export class OutgoingWindow {
    */
   fill(target: Buffer, at: number, end: number, nowMs: number): number {
     const stamp = stampBits(nowMs);
-    this.#lastStamp = stamp;
+    this.lastStamp = stamp;
     let out = at;
     if (this.#inflight.marked > 0) {
       out = this.#fillAgain(target, out, end, stamp);
@@ -210,7 +212,7 @@ export class OutgoingWindow {
     const state = inflight.wordAt(offset) & STATE_MASK;
     if (state === FREE) return false;
     if (state === AWAITING_PUBACK) inflight.refuseInUse(packetId);
-    inflight.setWord(offset, AWAITING_PUBCOMP | this.#lastStamp);
+    inflight.setWord(offset, AWAITING_PUBCOMP | this.lastStamp);
     return true;
   }
 
@@ -243,7 +245,7 @@ export class OutgoingWindow {
   expire(nowMs: number, timeoutMs: number, resend = false): number {
     const now = stampBits(nowMs);
     const found = this.#inflight.expire(now, this.#lastExpire, timeoutMs, resend);
-    this.#lastStamp = now;
+    this.lastStamp = now;
     this.#lastExpire = now;
     if (resend && found > 0) this.#rewindAgain();
     this.release();

@@ -1,4 +1,5 @@
 /** A session: what outlives a connection (MQTT 3.1.1, 3.1.2.4), and what the router delivers to. */
+import { Deadline } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
 import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
@@ -61,8 +62,11 @@ export interface SessionHead {
   readonly incomingQos2: readonly number[];
 }
 
-/** Session state of one client id on the shard that holds it. */
-export class Session {
+/**
+ * Session state of one client id on the shard that holds it. Its deadline is the shard's: the next
+ * look at its acks while the client is here, its end while the client is away.
+ */
+export class Session extends Deadline {
   /** Scratch word of the subscription tree. */
   matchIndex = 0;
   readonly clientId: string;
@@ -100,6 +104,7 @@ export class Session {
     limits: WindowLimits,
     absentQueues: AbsentQueues,
   ) {
+    super();
     this.clientId = clientId;
     this.cleanSession = cleanSession;
     this.protocolVersion = protocolVersion;

@@ -2,9 +2,10 @@
  * One worker thread: its connections, sessions and routes, and everything that ties them together.
  */
 import type { Socket } from 'node:net';
-import { Ticker } from '../base/clock.js';
+import { ListeningTime, Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
+import { type Deadline, Deadlines } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
 import {
   AUTHENTICATIONS_WAITING_MAX,
@@ -46,6 +47,7 @@ import { Patience } from './patience.js';
 import { PrimaryLine } from './primary-line.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
+import { SessionWatch } from './session-watch.js';
 import { Sweeper } from './sweeper.js';
 import { Takeover } from './takeover.js';
 import { Turn } from './turn.js';
@@ -89,6 +91,8 @@ export class Shard implements ConnectionHost {
   readonly turn: Turn;
   readonly coalescing: Coalescing | null;
   readonly ticker = new Ticker(SWEEP_MS);
+  readonly deadlines = new Deadlines<Deadline>(this.ticker.now, onDue.bind(null, this));
+  readonly sessionWatch: SessionWatch;
   readonly loopDelay = new LoopDelay();
   isStopping = false;
   readonly #providers: ShardProviders;
@@ -133,7 +137,7 @@ export class Shard implements ConnectionHost {
       retained,
       pressure: this.backpressure,
       limits: config,
-      clock: this.ticker,
+      clock: this.deadlines,
     });
     this.replays = new RetainedReplays({
       ...this.#parts(shardIndex),
@@ -157,11 +161,10 @@ export class Shard implements ConnectionHost {
       schedule,
     });
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
-    const sweeper = new Sweeper(this);
-    this.ticker.add((now) => sweeper.sweep(now));
-    this.ticker.add(() => this.#lookAtMemory());
-    this.ticker.start();
-    this.loopDelay.start();
+    const { deadlines, counters } = this;
+    const log = this.log.bind(this);
+    this.sessionWatch = new SessionWatch({ config, counters, deadlines, log });
+    this.#startClocks();
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
   }
@@ -172,6 +175,10 @@ export class Shard implements ConnectionHost {
 
   get now(): number {
     return this.ticker.now;
+  }
+
+  get stamp(): number {
+    return this.deadlines.now;
   }
 
   get mayWaitForAuthenticator(): boolean {
@@ -223,6 +230,10 @@ export class Shard implements ConnectionHost {
     // Not now: a flush may be under way, and a publisher that goes on appends its acks.
     this.#relieved.push(outbox);
     this.turn.schedule();
+  }
+
+  onDelivering(session: Session): void {
+    this.sessionWatch.begin(session);
   }
 
   onSent(bytes: number): void {
@@ -298,6 +309,7 @@ export class Shard implements ConnectionHost {
   onClosed(connection: Connection, session: Session | null, reason: CloseReason): void {
     this.counters.addClosed(reason);
     if (session === null) return;
+    this.sessionWatch.end(session);
     this.line.event('disconnected', connection.clientId, reason);
     this.replays.stop(session);
     if (session.cleanSession) this.registry.end(session);
@@ -356,6 +368,17 @@ export class Shard implements ConnectionHost {
     await this.#providers.authenticator.close?.();
     await this.#providers.store.close();
     await this.topics.close();
+  }
+
+  #startClocks(): void {
+    const { deadlines, ticker } = this;
+    const listening = new ListeningTime(ticker.now, SWEEP_MS);
+    ticker.add((now) => deadlines.advance(listening.tick(now)));
+    const sweeper = new Sweeper(this);
+    ticker.add((now) => sweeper.sweep(now));
+    ticker.add(() => this.#lookAtMemory());
+    ticker.start();
+    this.loopDelay.start();
   }
 
   #parts(shardIndex: number) {
@@ -423,4 +446,10 @@ export class Shard implements ConnectionHost {
       if (connection.state !== ConnectionState.closed) connection.unpause(Pause.ringFull);
     }
   }
+}
+
+/** A deadline has come: a connection's, or a session's. */
+function onDue(shard: Shard, deadline: Deadline): void {
+  if (deadline instanceof Connection) deadline.onDeadline();
+  else shard.sessionWatch.onDue(deadline as Session);
 }

@@ -1,11 +1,10 @@
 /**
- * Looks at every time-out of a shard, several times a second: there is no timer for each
- * connection.
+ * What a shard looks at several times a second: readers that are behind, and what is told of it in
+ * gauges and now and then in the log. Connections and sessions have deadlines of their own.
  */
 import { Counter } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
-import type { Connection } from '../connection/connection.js';
 import type { Shard } from './shard.js';
 
 const TICKS_A_SECOND = Math.round(1000 / SWEEP_MS);
@@ -13,7 +12,6 @@ const TICKS_A_SECOND = Math.round(1000 / SWEEP_MS);
 /** One a shard. */
 export class Sweeper {
   readonly #shard: Shard;
-  readonly #unresponsive = new WeakSet<Connection>();
   #ticks = 0;
   #lookedAt = 0;
   #isPutOff = false;
@@ -27,26 +25,15 @@ export class Sweeper {
 
   /** One look at everything. `now` is coarse time in milliseconds. */
   sweep(now: number): void {
-    const { connections, counters, registry, line } = this.#shard;
-    // The thread was busy: what clients have sent meanwhile is to be read before they are judged.
+    const { counters, registry, line, sessionWatch } = this.#shard;
+    // The thread was busy: what clients have taken meanwhile is to be seen before they are judged.
     const isLate = now - this.#lookedAt > 2 * SWEEP_MS;
     this.#lookedAt = now;
     this.#isPutOff = isLate && !this.#isPutOff;
     if (this.#isPutOff) return;
-    let inflight = 0;
-    let queued = 0;
-    for (const connection of connections.values()) {
-      connection.sweep(now);
-      const window = connection.session?.window;
-      if (window == null) continue;
-      inflight += window.inflight;
-      queued += window.queuedMessages;
-      if (window.inflight > 0) this.#checkAcks(connection, now);
-      else window.release();
-    }
-    const { absentQueues } = registry;
-    counters.set(Counter.inflightMessages, inflight + absentQueues.inflightMessages);
-    counters.set(Counter.queuedMessages, queued + absentQueues.queuedMessages);
+    const { inflightMessages, queuedMessages } = registry.absentQueues;
+    counters.set(Counter.inflightMessages, sessionWatch.inflightMessages + inflightMessages);
+    counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages);
     this.#checkReaders(now);
     this.#shard.patience.onTick();
     if (this.#shard.heavyOutboxes.size > 0) this.#shard.schedule();
@@ -56,27 +43,6 @@ export class Sweeper {
     line.onSecond();
     this.#shard.clientLog.onSecond();
     counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
-  }
-
-  /**
-   * Counts deliveries that were not acknowledged in time. A live 3.1.1 connection is never sent a
-   * message again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
-   */
-  #checkAcks(connection: Connection, now: number): void {
-    const { config, counters } = this.#shard;
-    const window = connection.session!.window!;
-    const resends = connection.protocolVersion === 3;
-    const expired = window.expire(now, config.ackTimeoutMs, resends);
-    if (expired === 0) return;
-    counters.add(Counter.ackTimeouts, expired);
-    if (resends) connection.outbox.wake();
-    if (window.expiriesMax <= config.timeoutRetries || this.#unresponsive.has(connection)) return;
-    this.#unresponsive.add(connection);
-    counters.add(Counter.unresponsiveClients, 1);
-    const { clientId } = connection;
-    const unacknowledged = window.inflight;
-    this.#shard.log('warn', { clientId, unacknowledged }, 'client does not acknowledge');
-    if (config.closeUnresponsive) connection.close(CloseReason.unresponsive);
   }
 
   /**

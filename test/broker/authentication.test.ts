@@ -147,6 +147,22 @@ describeTheme(
 );
 
 describeTheme(
+  'an authenticator that never answers',
+  (theme) => {
+    test('has its clients told to come again', async () => {
+      await expectRefusal(theme.broker, { clientId: 'a', username: 'never' }, UNAVAILABLE);
+      const { authenticationsWaiting, authenticationFailures } = theme.broker.server.stats();
+      assert.equal(authenticationsWaiting, 0);
+      assert.equal(authenticationFailures, 1);
+    });
+  },
+  {
+    authenticator: new URL('../support/odd-authenticator.js', import.meta.url).href,
+    authTimeout: '200ms',
+  },
+);
+
+describeTheme(
   'a client that does not wait for CONNACK',
   (theme) => {
     // Section 3.1.4, non-normative: packets may be sent before CONNACK has come.

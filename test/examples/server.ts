@@ -2,7 +2,7 @@ import { Server } from '../../src/index.js';
 
 const server = new Server({
   keepAlive: 300,
-  connectTimeout: 2,
+  connectTimeout: 10,
   ackTimeout: 20,
   timeoutRetries: 3,
   authenticator: 'mockSuccess',

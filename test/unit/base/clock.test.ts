@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { monotonicMs, Ticker } from '../../../src/base/clock.js';
+import { ListeningTime, monotonicMs, Ticker } from '../../../src/base/clock.js';
 
 test('a tick sets now and calls every callback with it, in the order they were added', () => {
   const ticker = new Ticker(10);
@@ -22,5 +22,20 @@ test('a started ticker ticks until it is stopped, and can be started again', asy
     });
     ticker.stop();
     assert.ok(ticker.now >= before);
+  }
+});
+
+test('listening time counts two intervals at most from tick to tick', () => {
+  const listening = new ListeningTime(1_000, 10);
+  let time = 1_000;
+  for (const [later, now] of [
+    [10, 1_010],
+    [15, 1_025],
+    [5_000, 1_045],
+    [10, 1_055],
+  ]) {
+    time += later;
+    assert.equal(listening.tick(time), now);
+    assert.equal(listening.now, now);
   }
 });

@@ -5,6 +5,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadConfig } from '../../../src/base/config.js';
 import { Counters } from '../../../src/base/counters.js';
+import { type Deadline, Deadlines } from '../../../src/base/deadlines.js';
 import { CloseReason } from '../../../src/base/errors.js';
 import {
   READ_BUFFER_BYTES,
@@ -12,6 +13,7 @@ import {
   SCRATCH_BYTES,
   SUBSCRIBE_BYTES_PER_TURN,
   SUBSCRIBE_FRAMES_PER_TURN,
+  SWEEP_MS,
 } from '../../../src/base/limits.js';
 import { Connection } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
@@ -50,6 +52,7 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
   let connection: Connection;
   let closedFor: CloseReason | null;
   let clock: number;
+  let deadlines: Deadlines<Deadline>;
   /** Filters subscribed to and unsubscribed from. */
   let handled: string[];
   let claimed: ConnectPacket | null;
@@ -62,8 +65,10 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
     claimed = null;
     handled = [];
     clock = 1;
+    deadlines = new Deadlines<Deadline>(clock, (due) => (due as Connection).onDeadline());
     const host = {
       config,
+      deadlines,
       counters: new Counters(),
       scan: new FrameScan(config.maxPacketBytes),
       arena: new TurnArena(() => {}),
@@ -121,6 +126,14 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
   function attach(): void {
     assert.ok(claimed);
     connection.attach(new Session('c', true, 4, 1, LIMITS, new AbsentQueues()), claimed, false);
+  }
+
+  /** Time passes in ticks, as in a shard. */
+  function pass(ms: number): void {
+    for (const end = clock + ms; clock < end; ) {
+      clock = Math.min(end, clock + SWEEP_MS);
+      deadlines.advance(clock);
+    }
   }
 
   function open(keepAlive = 0): void {
@@ -237,14 +250,11 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
   test('is not timed out meanwhile', async () => {
     open(1);
     read(unsubscribes(names(SUBSCRIBE_FRAMES_PER_TURN + 1)));
-    clock += LONG_MS;
-    connection.sweep(clock);
+    pass(LONG_MS);
     assert.equal(closedFor, null);
     await turnsUntilRead();
-    connection.sweep(clock);
     assert.equal(closedFor, null, 'its silence was ours');
-    clock += LONG_MS;
-    connection.sweep(clock);
+    pass(LONG_MS);
     assert.equal(closedFor, CloseReason.keepAliveTimeout);
   });
 });

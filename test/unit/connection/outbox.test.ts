@@ -48,6 +48,7 @@ class TestHost implements OutboxHost {
   readonly said: string[] = [];
   readonly scratch = Buffer.alloc(SCRATCH_BYTES);
   now = 1;
+  stamp = 1;
   sent = 0;
   delivered = 0;
   outboxBytes = 1_000;
@@ -61,6 +62,7 @@ class TestHost implements OutboxHost {
   onRelieved(): void {
     this.said.push('relieved');
   }
+  onDelivering(): void {}
   onSent(bytes: number): void {
     this.sent += bytes;
   }

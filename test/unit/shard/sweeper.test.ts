@@ -19,14 +19,14 @@ describe('a sweeper', () => {
     counters = new Counters();
     const shard = {
       counters,
-      connections: new Map(),
+      sessionWatch: { inflightMessages: 0, queuedMessages: 0 },
       registry: { absentQueues: new AbsentQueues() },
       heavyOutboxes: new Set(),
       patience: { onTick() {} },
-      routes: { sweep() {} },
       config: {},
       line: { onSecond() {} },
       clientLog: { onSecond() {} },
+      routes: { sweep() {} },
       loopDelay: { onSecond: () => 0 },
       log: (level: string, fields: object) => void lines.push({ level, fields }),
     };

@@ -1,0 +1,100 @@
+/**
+ * What is looked at in a session when its time has come: of a connected one whether its client
+ * acknowledges, of an absent one whether it ends.
+ */
+import { Counter, type Counters } from '../base/counters.js';
+import type { Deadlines } from '../base/deadlines.js';
+import { CloseReason } from '../base/errors.js';
+import { ACK_LOOK_MS, STAMP_SLACK_MS } from '../base/limits.js';
+import { STAMP_UNIT_MS } from '../sessions/inflight.js';
+import type { OutgoingWindow } from '../sessions/outgoing-window.js';
+import type { Outlet, Session } from '../sessions/session.js';
+
+/** What a watch works with. */
+export interface SessionWatchParts {
+  readonly config: {
+    readonly ackTimeoutMs: number;
+    readonly timeoutRetries: number;
+    readonly closeUnresponsive: boolean;
+  };
+  readonly counters: Counters;
+  readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set' | 'cancel'>;
+  log(level: 'warn', fields: object, message: string): void;
+}
+
+/** One a shard. */
+export class SessionWatch {
+  /** Messages of connected clients, as of the last look at each. */
+  inflightMessages = 0;
+  queuedMessages = 0;
+  readonly #parts: SessionWatchParts;
+  readonly #unresponsive = new WeakSet<Outlet>();
+
+  constructor(parts: SessionWatchParts) {
+    this.#parts = parts;
+  }
+
+  /** Something is on its way to a connected client, or waits: to be looked at from here on. */
+  begin(session: Session): void {
+    this.#count(session.window!);
+    this.#setAckLook(session);
+  }
+
+  /** The client has left. */
+  end(session: Session): void {
+    this.#parts.deadlines.cancel(session);
+    if (session.window !== null) this.#forget(session.window);
+  }
+
+  /** The time of a session has come. */
+  onDue(session: Session): void {
+    const { window, outlet } = session;
+    if (window === null || outlet === null) return;
+    this.#count(window);
+    if (window.inflight > 0) this.#checkAcks(session, window, outlet);
+    // It may have been closed for that.
+    if (session.outlet === null) return;
+    if (window.inflight > 0 || window.queuedMessages > 0) this.#setAckLook(session);
+    else window.release();
+  }
+
+  #setAckLook(session: Session): void {
+    const { config, deadlines } = this.#parts;
+    deadlines.set(session, deadlines.now, Math.min(config.ackTimeoutMs, ACK_LOOK_MS));
+  }
+
+  /**
+   * Counts deliveries that were not acknowledged in time. A live 3.1.1 connection is never sent a
+   * message again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
+   */
+  #checkAcks(session: Session, window: OutgoingWindow, outlet: Outlet): void {
+    const { config, counters, deadlines, log } = this.#parts;
+    const resends = session.protocolVersion === 3;
+    // What bears the stamp of a tick was sent later than that.
+    const certain = deadlines.now - STAMP_SLACK_MS - STAMP_UNIT_MS;
+    const expired = window.expire(certain, config.ackTimeoutMs, resends);
+    if (expired === 0) return;
+    counters.add(Counter.ackTimeouts, expired);
+    if (resends) outlet.wake();
+    if (window.expiriesMax <= config.timeoutRetries || this.#unresponsive.has(outlet)) return;
+    this.#unresponsive.add(outlet);
+    counters.add(Counter.unresponsiveClients, 1);
+    const { clientId } = session;
+    log('warn', { clientId, unacknowledged: window.inflight }, 'client does not acknowledge');
+    if (config.closeUnresponsive) outlet.closeConnection(CloseReason.unresponsive);
+  }
+
+  #count(window: OutgoingWindow): void {
+    this.inflightMessages += window.inflight - window.inflightCounted;
+    this.queuedMessages += window.queuedMessages - window.queuedCounted;
+    window.inflightCounted = window.inflight;
+    window.queuedCounted = window.queuedMessages;
+  }
+
+  #forget(window: OutgoingWindow): void {
+    this.inflightMessages -= window.inflightCounted;
+    this.queuedMessages -= window.queuedCounted;
+    window.inflightCounted = 0;
+    window.queuedCounted = 0;
+  }
+}

@@ -1,0 +1,128 @@
+/** One connection whose socket only notes what is asked of it, and whose clock a test moves. */
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { loadConfig } from '../../../src/base/config.js';
+import { Counters } from '../../../src/base/counters.js';
+import { type Deadline, Deadlines } from '../../../src/base/deadlines.js';
+import type { CloseReason } from '../../../src/base/errors.js';
+import {
+  READ_BUFFER_BYTES,
+  READ_HEADROOM_BYTES,
+  SCRATCH_BYTES,
+  SWEEP_MS,
+} from '../../../src/base/limits.js';
+import type { Authenticator } from '../../../src/connection/authenticator.js';
+import { Connection } from '../../../src/connection/connection.js';
+import type { ConnectionHost } from '../../../src/connection/host.js';
+import { FrameScan } from '../../../src/protocol/frame-scan.js';
+import type { ConnectPacket } from '../../../src/protocol/packet.js';
+import { TurnArena } from '../../../src/router/turn-arena.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { Session } from '../../../src/sessions/session.js';
+import { connect } from '../../support/packets.js';
+
+const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
+/** The longest packet that a test sends has 1 MiB of payload. */
+export const { config } = loadConfig({ workers: 1, maxPacketBytes: '2MiB' }, {}, {});
+
+class NotingSocket {
+  isDestroyed = false;
+  written = Buffer.alloc(0);
+  pause(): void {}
+  resume(): void {}
+  write(bytes: Buffer, done: () => void): boolean {
+    this.written = Buffer.concat([this.written, bytes]);
+    done();
+    return true;
+  }
+  setKeepAlive(): void {}
+  end(): void {}
+  destroy(): void {
+    this.isDestroyed = true;
+  }
+}
+
+function none(name: string): [string, () => void] {
+  return [name, () => {}];
+}
+
+export class LoneConnection {
+  /** Coarse time, as a shard has it. */
+  now = 1_000;
+  closedFor: CloseReason | null = null;
+  mayWait = true;
+  claimed: ConnectPacket | null = null;
+  readonly socket = new NotingSocket();
+  readonly counters = new Counters();
+  readonly deadlines: Deadlines<Deadline>;
+  readonly connection: Connection;
+  readonly #readBuffer = Buffer.alloc(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
+
+  constructor(authenticate: Authenticator['authenticate'] = () => true) {
+    const lone = this;
+    const onDue = (due: Deadline): void => (due as Connection).onDeadline();
+    this.deadlines = new Deadlines<Deadline>(this.now, onDue);
+    const names = ['schedule', 'flushRing', 'afterRead', 'onAttached', 'log', 'onGone', 'onDirty'];
+    const host = {
+      config,
+      counters: this.counters,
+      deadlines: this.deadlines,
+      scan: new FrameScan(config.maxPacketBytes),
+      arena: new TurnArena(() => {}),
+      scratch: Buffer.alloc(SCRATCH_BYTES),
+      outboxBytes: config.outboxBytes,
+      outboxBytesMax: config.maxQueuedBytes,
+      readBuffer: this.#readBuffer,
+      isStopping: false,
+      ringBacklogBytes: 0,
+      authenticator: { authenticate },
+      get mayWaitForAuthenticator() {
+        return lone.mayWait;
+      },
+      now: 1,
+      stamp: 1,
+      routes: { findKey: () => ({ isPublishable: true }) },
+      router: { publishRun() {}, route() {} },
+      claim(_: Connection, packet: ConnectPacket) {
+        lone.claimed = packet;
+      },
+      onClosed(_: Connection, __: Session, reason: CloseReason) {
+        lone.closedFor = reason;
+      },
+      ...Object.fromEntries(names.map(none)),
+      ...Object.fromEntries(['onHeavy', 'onRelieved', 'onSent', 'onDelivering'].map(none)),
+    } as unknown as ConnectionHost;
+    this.connection = new Connection(host, 1, this.socket as unknown as Socket, -1);
+  }
+
+  /** The socket is read: `bytes` come in one read. */
+  read(bytes: Buffer): void {
+    bytes.copy(this.#readBuffer, READ_HEADROOM_BYTES);
+    this.connection.onRead(bytes.length);
+  }
+
+  /** CONNECT has come, and its client id is granted. */
+  open(keepAlive: number): void {
+    this.read(connect({ clientId: 'c', keepAlive }));
+    assert.ok(this.claimed);
+    const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    this.connection.attach(session, this.claimed, false);
+  }
+
+  /** Time passes in ticks, as in a shard. Ends early when the connection is closed. */
+  pass(ms: number): void {
+    const isClosed = this.connection.isClosed;
+    for (const end = this.now + ms; this.now < end && this.connection.isClosed === isClosed; ) {
+      this.now = Math.min(end, this.now + SWEEP_MS);
+      this.deadlines.advance(this.now);
+    }
+  }
+
+  /** Passes time until the connection is closed. @returns the milliseconds that took. */
+  untilClosed(msMax: number): number {
+    const from = this.now;
+    this.pass(msMax);
+    assert.notEqual(this.closedFor, null, `open after ${msMax} ms`);
+    return this.now - from;
+  }
+}

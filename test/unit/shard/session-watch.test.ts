@@ -1,0 +1,110 @@
+/** Acks that are looked at when their time has come, on a clock that the test moves. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { Counter, Counters } from '../../../src/base/counters.js';
+import { Deadlines } from '../../../src/base/deadlines.js';
+import { ACK_LOOK_MS, SWEEP_MS } from '../../../src/base/limits.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { stampBits } from '../../../src/sessions/inflight.js';
+import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { SessionWatch } from '../../../src/shard/session-watch.js';
+import { runOf } from '../sessions/frames.js';
+
+const LIMITS = { maxInflight: 10, maxQueuedMessages: 10, maxQueuedBytes: 10_000 };
+const config = { ackTimeoutMs: 20_000, timeoutRetries: 1, closeUnresponsive: true };
+
+describe('the watch over sessions', () => {
+  const target = Buffer.alloc(1_000);
+  let time: number;
+  let counters: Counters;
+  let deadlines: Deadlines<Session>;
+  let watch: SessionWatch;
+  let session: Session;
+  let closedFor: string | null;
+
+  beforeEach(() => {
+    time = 1_000;
+    counters = new Counters();
+    closedFor = null;
+    deadlines = new Deadlines(time, (due) => watch.onDue(due));
+    watch = new SessionWatch({ config, counters, deadlines, log: () => {} });
+    session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    const outlet = {
+      isStalled: false,
+      wake() {},
+      closeConnection(reason: string) {
+        closedFor = reason;
+        session.detach();
+        watch.end(session);
+      },
+    };
+    session.attach(outlet as unknown as Outlet);
+  });
+
+  function send(...payloads: string[]): void {
+    session.enqueue(runOf(payloads), 1, false);
+    session.window!.fill(target, 0, target.length, deadlines.now);
+    if (!session.isDeadlineSet) watch.begin(session);
+  }
+
+  function pass(ms: number): void {
+    for (const end = time + ms; time < end; ) {
+      time += SWEEP_MS;
+      deadlines.advance(time);
+    }
+  }
+
+  test('counts what is on its way and waits, and lets go of who has nothing', () => {
+    send('a', 'b', 'c');
+    assert.equal(watch.inflightMessages, 3);
+    session.window!.onPuback(1);
+    pass(2 * ACK_LOOK_MS);
+    assert.equal(watch.inflightMessages, 2);
+    session.window!.onPuback(2);
+    session.window!.onPuback(3);
+    pass(2 * ACK_LOOK_MS);
+    assert.equal(watch.inflightMessages, 0);
+    assert.equal(deadlines.size, 0);
+    send('d');
+    assert.equal(watch.inflightMessages, 1);
+    session.detach();
+    watch.end(session);
+    assert.equal(watch.inflightMessages, 0);
+    assert.equal(deadlines.size, 0);
+  });
+
+  test('counts an ack that is late when it is, not before, and once', () => {
+    send('a');
+    pass(5_000);
+    send('b');
+    pass(config.ackTimeoutMs - 5_000);
+    assert.equal(counters.get(Counter.ackTimeouts), 0);
+    pass(2 * ACK_LOOK_MS);
+    assert.equal(counters.get(Counter.ackTimeouts), 1);
+    pass(5_000);
+    assert.equal(counters.get(Counter.ackTimeouts), 2);
+    assert.equal(closedFor, null);
+  });
+
+  test('gives a QoS 2 delivery the whole time again from PUBREC on', () => {
+    session.enqueue(runOf(['a'], 2), 2, false);
+    session.window!.fill(target, 0, target.length, deadlines.now);
+    watch.begin(session);
+    pass(config.ackTimeoutMs - 1_000);
+    session.window!.lastStamp = stampBits(deadlines.now);
+    session.window!.onPubrec(1);
+    pass(config.ackTimeoutMs);
+    assert.equal(counters.get(Counter.ackTimeouts), 0);
+    pass(2 * ACK_LOOK_MS);
+    assert.equal(counters.get(Counter.ackTimeouts), 1);
+  });
+
+  test('closes a client that lets the retries go by', () => {
+    send('a');
+    pass(2 * config.ackTimeoutMs + 2 * ACK_LOOK_MS);
+    assert.equal(closedFor, 'unresponsive');
+    assert.equal(counters.get(Counter.unresponsiveClients), 1);
+    assert.equal(watch.inflightMessages, 0);
+    assert.equal(deadlines.size, 0);
+  });
+});
