@@ -58,6 +58,10 @@ export interface Config {
   readonly ringBytes: number;
   /** Connections of all shards together. */
   readonly maxConnections: number;
+  /** Sessions of all shards together that outlive their connection. */
+  readonly maxSessions: number;
+  /** Time without its client after which a session ends, in milliseconds; 0: never. */
+  readonly sessionExpiryMs: number;
   /** One of LOG_LEVELS. */
   readonly logLevel: string;
 }
@@ -122,6 +126,10 @@ export interface ServerOptions {
   readonly ringBytes?: BytesOption | undefined;
   /** Connections of all workers together. */
   readonly maxConnections?: number | undefined;
+  /** Sessions that outlive their connection, 0 to 16,000,000. */
+  readonly maxSessions?: number | undefined;
+  /** Time without its client after which a session ends; 0: never. */
+  readonly sessionExpiry?: DurationOption | undefined;
   /** trace, debug, info, warn, error, fatal or silent; of use to who makes a logger by it. */
   readonly logLevel?: string | undefined;
 }

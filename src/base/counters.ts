@@ -35,21 +35,25 @@ export const Counter = {
   authenticationFailures: 16,
   /** Records of other shards that were not what their kind says, and were left out. */
   unreadableRecords: 17,
-  connectionsOpen: 18,
-  sessions: 19,
-  subscriptions: 20,
-  retainedMessages: 21,
-  retainedBytes: 22,
+  /** Sessions that a client wanted to be kept and that were refused: as many as may be are. */
+  refusedSessions: 18,
+  /** Sessions that ended because their client was away for too long. */
+  expiredSessions: 19,
+  connectionsOpen: 20,
+  sessions: 21,
+  subscriptions: 22,
+  retainedMessages: 23,
+  retainedBytes: 24,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 23,
+  inflightMessages: 25,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 24,
+  queuedMessages: 26,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 25,
+  authenticationsWaiting: 27,
   /** Workers that keep nothing new, as they would run out of memory. */
-  shortOfMemory: 26,
+  shortOfMemory: 28,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 27,
+  eventLoopDelayMs: 29,
 } as const;
 export type CounterName = keyof typeof Counter;
 

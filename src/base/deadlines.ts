@@ -29,6 +29,11 @@ export class Deadline {
   get isDeadlineSet(): boolean {
     return this.nextDeadline !== null;
   }
+
+  /** It will not come. Does nothing when it is not set. */
+  cancelDeadline(): void {
+    if (this.nextDeadline !== null) unlink(this);
+  }
 }
 
 /** One a thread. */
@@ -42,7 +47,6 @@ export class Deadlines<D extends Deadline> {
   readonly #due = newList();
   #tick: number;
   #now: number;
-  #size = 0;
 
   /**
    * @param now milliseconds of the clock that `advance` is called with: a ListeningTime.
@@ -65,9 +69,13 @@ export class Deadlines<D extends Deadline> {
     return this.#now;
   }
 
-  /** Deadlines set. */
+  /** Deadlines set: counts them, for tests. */
   get size(): number {
-    return this.#size;
+    let size = 0;
+    for (const head of [...this.#slots, this.#toFile, this.#due]) {
+      for (let at = head.nextDeadline!; at !== head; at = at.nextDeadline!) size++;
+    }
+    return size;
   }
 
   /**
@@ -75,18 +83,10 @@ export class Deadlines<D extends Deadline> {
    * stamped `since` with `now`, never earlier, and two to four ticks later as a rule.
    */
   set(deadline: D, since: number, delayMs: number): void {
-    if (deadline.nextDeadline === null) this.#size++;
-    else unlink(deadline);
+    deadline.cancelDeadline();
     const due = Math.ceil((since + delayMs + STAMP_SLACK_MS) / SWEEP_MS);
     deadline.dueTick = Math.max(due, this.#tick + 1);
     this.#file(deadline);
-  }
-
-  /** The deadline will not come. Does nothing when it is not set. */
-  cancel(deadline: D): void {
-    if (deadline.nextDeadline === null) return;
-    unlink(deadline);
-    this.#size--;
   }
 
   /**
@@ -96,7 +96,6 @@ export class Deadlines<D extends Deadline> {
   advance(now: number): void {
     this.#now = now;
     const tick = Math.floor(now / SWEEP_MS);
-    if (this.#size === 0) this.#tick = Math.max(this.#tick, tick);
     while (this.#tick < tick) this.#enterNext();
     const until = this.#clock() + DEADLINES_MS_PER_TICK;
     for (let left = BETWEEN_LOOKS; ; left--) {
@@ -107,7 +106,6 @@ export class Deadlines<D extends Deadline> {
       const due = this.#due.nextDeadline!;
       if (due !== this.#due) {
         unlink(due);
-        this.#size--;
         this.#onDue(due as D);
         continue;
       }

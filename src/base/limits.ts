@@ -10,6 +10,7 @@ export * from './slow-reader-limits.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const DAY_MS = 86_400_000;
 
 // ---- protocol: fixed by MQTT 3.1.1 -------------------------------------------------------------
 /** Largest remaining length that four length bytes can say [MQTT 3.1.1, 2.2.3]. */
@@ -381,6 +382,13 @@ export const SETTINGS = {
   slowConsumerTimeoutMs: { default: 2_000, min: 10, max: 3_600_000 },
   ringBytes: { default: 8 * MIB, min: RING_BYTES_MIN, max: RING_BYTES_MAX },
   maxConnections: { default: 1_000_000, min: 1, max: 10_000_000 },
+  /**
+   * As many as connections. An absent session costs some 600 bytes with one subscription, and what
+   * waits in it; at most what a JavaScript Map, such as the directory's, holds.
+   */
+  maxSessions: { default: 1_000_000, min: 0, max: 16_000_000 },
+  /** A client that is away for a weekend, or a plant that stands still for one, misses nothing. */
+  sessionExpiryMs: { default: 7 * DAY_MS, min: 0, max: 365 * DAY_MS },
 } as const satisfies Record<string, NumberSetting>;
 
 invariant(

@@ -270,6 +270,24 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: String(SETTINGS.maxConnections.default),
     summary: 'Connections of all workers together; more are refused.',
   },
+  maxSessions: {
+    environment: 'SURGEMQ_MAX_SESSIONS',
+    flag: 'max-sessions',
+    option: 'maxSessions',
+    type: type.wholeNumber(SETTINGS.maxSessions),
+    default: String(SETTINGS.maxSessions.default),
+    summary:
+      'Sessions that outlive their connection (clean session 0), of connected and of absent ' +
+      'clients; who wants one more is refused.',
+  },
+  sessionExpiryMs: {
+    environment: 'SURGEMQ_SESSION_EXPIRY',
+    flag: 'session-expiry',
+    option: 'sessionExpiry',
+    type: type.duration(SETTINGS.sessionExpiryMs, 1),
+    default: type.showDuration(SETTINGS.sessionExpiryMs.default),
+    summary: 'Time without its client after which a session ends; 0 is never.',
+  },
   logLevel: {
     environment: 'SURGEMQ_LOG_LEVEL',
     flag: 'log-level',

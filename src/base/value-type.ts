@@ -38,6 +38,7 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
+  d: 86_400_000,
 };
 
 /** `1,048,576`: digits in groups, as they stand in texts. */
@@ -110,8 +111,10 @@ export function powerOfTwoBytes(range: Range): ValueType<number> {
   };
 }
 
-/** Milliseconds in the largest unit, up to minutes, that divides them. */
+/** Milliseconds in days if they are whole ones, or in the largest unit up to minutes. */
 export function showDuration(milliseconds: number): string {
+  const days = milliseconds / DURATION_UNITS.d;
+  if (days >= 1 && Number.isInteger(days)) return `${days}d`;
   if (milliseconds >= 60_000 && milliseconds % 60_000 === 0) return `${milliseconds / 60_000}m`;
   return milliseconds % 1_000 === 0 ? `${milliseconds / 1_000}s` : `${milliseconds}ms`;
 }

@@ -274,7 +274,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     session.window?.beginResend();
     if (session.window?.sendable) this.outbox.wake();
     if (this.keepAliveMs === 0) {
-      this.host.deadlines.cancel(this);
+      this.cancelDeadline();
       this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
     } else {
       this.#signs = new SignsOfLife(this.host.deadlines.now);
@@ -421,7 +421,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   /** The socket is closed: whatever the reason, it is no fault of this side. */
   onSocketClosed(): void {
     this.close(CloseReason.connectionLost);
-    this.host.deadlines.cancel(this);
+    this.cancelDeadline();
     this.host.onGone(this);
   }
 

@@ -12,7 +12,7 @@
  */
 import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../base/limits.js';
 import { tableKey } from '../base/table-key.js';
-import type { Claim } from '../shard/control.js';
+import type { Claim, ClaimRefusal } from '../shard/control.js';
 
 /**
  * Where the directory's answers go. They are called while the directory changes: they must not call
@@ -24,8 +24,8 @@ export interface DirectoryOutput {
    * wait for.
    */
   grant(shardIndex: number, claim: number, from: number): void;
-  /** Too many claims wait for this client id: the claim is not remembered. */
-  refuse(shardIndex: number, claim: number): void;
+  /** The claim is not remembered. */
+  refuse(shardIndex: number, claim: number, reason: ClaimRefusal): void;
   /** The holder lets go of `claim`: it discards the session or hands it to shard `to`. */
   release(
     shardIndex: number,
@@ -41,6 +41,8 @@ interface Entry {
   readonly clientId: string;
   /** The newest granted claim. */
   claim: number;
+  /** Whether the session outlives its connection: such sessions are counted. */
+  isKept: boolean;
   /** False from the grant until the holder has said `settled`. */
   isSettled: boolean;
   /**
@@ -61,13 +63,28 @@ export class Directory {
   /** Granted and waiting claims: `settled` and `dropped` name nothing else. */
   readonly #byClaim = new Map<number, Entry>();
 
-  constructor(output: DirectoryOutput) {
+  /** Sessions that outlive their connection, those of connected clients among them. */
+  #kept = 0;
+  readonly #keptMax: number;
+
+  /**
+   * @param sessionsMax sessions that may outlive their connection. A client that wants one more is
+   * refused: the oldest would have to go for it, and whoever makes many could have all others'
+   * sessions go, with the messages that were acknowledged for them.
+   */
+  constructor(output: DirectoryOutput, sessionsMax = Number.POSITIVE_INFINITY) {
     this.#output = output;
+    this.#keptMax = sessionsMax;
   }
 
   /** Client ids with a session, or about to have one. */
   get size(): number {
     return this.#byClientId.size;
+  }
+
+  /** Sessions that outlive their connection. */
+  get keptSessions(): number {
+    return this.#kept;
   }
 
   /** Claims known, granted or waiting; for tests that nothing is left behind. */
@@ -94,7 +111,7 @@ export class Directory {
       // entry.
       if (entry === undefined || entry.claim !== claim) continue;
       entry.isSettled = true;
-      const next = takeFirst(entry);
+      const next = this.#takeNext(entry);
       if (next !== undefined) this.#handOver(entry, next);
     }
   }
@@ -133,11 +150,15 @@ export class Directory {
 
   #claimOne(claim: Claim): void {
     const entry = this.#byClientId.get(tableKey(claim.clientId));
-    if (entry === undefined) {
+    const isNext = entry === undefined || entry.isSettled;
+    if (isNext && !this.#mayKeep(entry, claim)) {
+      this.#output.refuse(shardOfClaim(claim.claim), claim.claim, 'sessions');
+    } else if (entry === undefined) {
       const { clientId, claim: number } = claim;
-      const created = { clientId, claim: number, isSettled: false, waiting: null };
+      const created = { clientId, claim: number, isKept: false, isSettled: false, waiting: null };
       this.#byClientId.set(tableKey(clientId), created);
       this.#byClaim.set(number, created);
+      this.#setKept(created, !claim.discard);
       this.#output.grant(shardOfClaim(number), number, -1);
     } else if (entry.isSettled) {
       this.#byClaim.set(claim.claim, entry);
@@ -145,7 +166,7 @@ export class Directory {
     } else if (entry.waiting !== null && entry.waiting.length >= CLAIMS_WAITING_MAX) {
       // The newest is refused, not the oldest: those that wait keep their order, and whether one of
       // them discards the session [MQTT-3.1.2-6] still takes effect.
-      this.#output.refuse(shardOfClaim(claim.claim), claim.claim);
+      this.#output.refuse(shardOfClaim(claim.claim), claim.claim, 'claims');
     } else {
       this.#byClaim.set(claim.claim, entry);
       if (entry.waiting === null) entry.waiting = [claim];
@@ -161,6 +182,7 @@ export class Directory {
     this.#byClaim.delete(former);
     entry.claim = next.claim;
     entry.isSettled = false;
+    this.#setKept(entry, !next.discard);
     if (holder === to) {
       this.#output.grant(to, next.claim, holder);
       return;
@@ -171,14 +193,36 @@ export class Directory {
 
   /** The holder's session is gone and its claim forgotten: the next in line starts anew. */
   #vacate(entry: Entry): void {
-    const next = takeFirst(entry);
+    this.#setKept(entry, false);
+    const next = this.#takeNext(entry);
     if (next === undefined) {
       this.#byClientId.delete(tableKey(entry.clientId));
       return;
     }
     entry.claim = next.claim;
     entry.isSettled = false;
+    this.#setKept(entry, !next.discard);
     this.#output.grant(shardOfClaim(next.claim), next.claim, -1);
+  }
+
+  /** Whether a session may be kept for this claim, or none is to be. */
+  #mayKeep(entry: Entry | undefined, claim: Claim): boolean {
+    return claim.discard || entry?.isKept === true || this.#kept < this.#keptMax;
+  }
+
+  #setKept(entry: Entry, isKept: boolean): void {
+    this.#kept += Number(isKept) - Number(entry.isKept);
+    entry.isKept = isKept;
+  }
+
+  /** Takes the next claim in line; those that may not have a session are refused. */
+  #takeNext(entry: Entry): Claim | undefined {
+    for (let next = takeFirst(entry); next !== undefined; next = takeFirst(entry)) {
+      if (this.#mayKeep(entry, next)) return next;
+      this.#byClaim.delete(next.claim);
+      this.#output.refuse(shardOfClaim(next.claim), next.claim, 'sessions');
+    }
+    return undefined;
   }
 }
 

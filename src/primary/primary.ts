@@ -13,6 +13,7 @@ import { Directory, type DirectoryOutput } from './directory.js';
 import { chooseHandoff, type Handoff } from './handoff.js';
 import { Placement } from './placement.js';
 import { Publications } from './publications.js';
+import { RefusalReason, Refusals } from './refusals.js';
 import { ServerError, ServerErrorCode } from './server-error.js';
 import { type ServerStats, shardStats } from './stats.js';
 import { Supervisor, type SupervisorEvents, type SupervisorTimeouts } from './supervisor.js';
@@ -48,6 +49,7 @@ export class Primary {
   readonly #handoff: Handoff;
   readonly #supervisor: Supervisor;
   readonly #directory: Directory;
+  readonly #sessionRefusals: Refusals;
   readonly #placement: Placement;
   readonly #acceptor: Acceptor;
   readonly #publications = new Publications();
@@ -66,7 +68,8 @@ export class Primary {
     const counters = this.#counters;
     const taken = (shardIndex: number) => counters[shardIndex].get(Counter.connectionsOpened);
     const open = (shardIndex: number) => counters[shardIndex].get(Counter.connectionsOpen);
-    this.#directory = new Directory(this.#directoryOutput());
+    this.#directory = new Directory(this.#directoryOutput(), config.maxSessions);
+    this.#sessionRefusals = new Refusals(logger);
     this.#placement = new Placement(config.workers, { taken, open });
     this.#handoff = chooseHandoff(
       (shardIndex, message, transfer) => this.#supervisor.post(shardIndex, message, transfer),
@@ -145,6 +148,7 @@ export class Primary {
     await this.#acceptor.close();
     await this.#supervisor.stop();
     this.#tellDropped();
+    this.#sessionRefusals.close();
     for (let index = 0; index < this.#shardCount; index++) {
       this.#handoff.reclaim(index);
       this.#publications.shardDied(index);
@@ -166,14 +170,18 @@ export class Primary {
   }
 
   #directoryOutput(): DirectoryOutput {
+    const { maxSessions } = this.#options.config;
     const post = (shardIndex: number, message: Parameters<Supervisor['post']>[1]) =>
       this.#supervisor.post(shardIndex, message);
     return {
       grant: (shardIndex, claim, from) => {
         post(shardIndex, { kind: 'granted', claim, from });
       },
-      refuse: (shardIndex, claim) => {
-        post(shardIndex, { kind: 'refused', claim });
+      refuse: (shardIndex, claim, reason) => {
+        post(shardIndex, { kind: 'refused', claim, reason });
+        if (reason !== 'sessions') return;
+        const detail = `the limit is ${maxSessions}: raise maxSessions, or lower sessionExpiry`;
+        this.#sessionRefusals.add(RefusalReason.maxSessions, detail);
       },
       release: (shardIndex, clientId, claim, to, newClaim, discard) => {
         post(shardIndex, { kind: 'release', clientId, claim, to, newClaim, discard });

@@ -2,10 +2,11 @@
 import { REFUSAL_LOG_INTERVAL_MS } from '../base/limits.js';
 import type { Logger } from '../base/log.js';
 
-/** Why an accepted connection is closed at once. */
+/** Why a connection is closed at once, or its CONNECT refused. */
 export const RefusalReason = {
   descriptorsExhausted: 'descriptors-exhausted',
   maxConnections: 'max-connections',
+  maxSessions: 'max-sessions',
   noShard: 'no-shard',
   acceptFailed: 'accept-failed',
 } as const;

@@ -115,12 +115,14 @@ export class Session extends Deadline {
 
   /** The client is here. */
   attach(outlet: Outlet): void {
+    this.cancelDeadline();
     this.#absentQueues.remove(this.window);
     this.outlet = outlet;
   }
 
   /** The client is away. */
   detach(): void {
+    this.cancelDeadline();
     this.outlet = null;
     this.#absentQueues.add(this.window);
   }
@@ -238,6 +240,7 @@ export class Session extends Deadline {
    */
   end(): ReadonlyMap<string, QoS> {
     const { subscriptions } = this;
+    this.cancelDeadline();
     if (this.outlet === null) this.#absentQueues.remove(this.window);
     this.sourceMask = 0;
     this.window = null;

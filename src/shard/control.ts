@@ -63,10 +63,10 @@ export type ToShard =
       readonly discard: boolean;
     }
   /**
-   * The claim is not taken: CLAIMS_WAITING_MAX others wait for the same client id. Answer return
-   * code 3, server unavailable, and close; the directory knows nothing of the claim.
+   * The claim is not taken. Answer return code 3, server unavailable, and close; the directory
+   * knows nothing of the claim.
    */
-  | { readonly kind: 'refused'; readonly claim: number }
+  | { readonly kind: 'refused'; readonly claim: number; readonly reason: ClaimRefusal }
   /** A shard has died: forget its interest, read its ring no more, abandon hand-overs with it. */
   | { readonly kind: 'peer-dead'; readonly shardIndex: number }
   /**
@@ -135,6 +135,12 @@ export type ToPrimary =
       readonly clientId: string;
       readonly reason?: string;
     };
+
+/**
+ * Why a claim is refused: CLAIMS_WAITING_MAX others wait for the same client id, or it is for a
+ * session that is to be kept, and maxSessions are.
+ */
+export type ClaimRefusal = 'claims' | 'sessions';
 
 /** One CONNECT's wish for its client id. */
 export interface Claim {

@@ -49,7 +49,7 @@ function onMessage(
       shard.takeover.onGranted(message.claim, message.from);
       return;
     case 'refused':
-      shard.takeover.onRefused(message.claim);
+      shard.takeover.onRefused(message.claim, message.reason);
       return;
     case 'watch-clients':
       shard.line.isWatched = message.enabled;

@@ -32,6 +32,8 @@ export interface RegistryParts {
   readonly counters: Counters;
   readonly limits: WindowLimits;
   readonly line: PrimaryLine;
+  /** The client of a session that does not end with its connection has left. */
+  onAbsent(session: Session): void;
   /** Asks for another turn. */
   readonly schedule: () => void;
 }
@@ -101,6 +103,12 @@ export class SessionRegistry {
   /** Removes a subscription, if there is one. */
   unsubscribe(session: Session, filterKey: string): void {
     if (session.removeSubscription(filterKey)) this.#unroute(session, filterKey);
+  }
+
+  /** The client has left: a clean session ends with its connection [MQTT-3.1.2-6]. */
+  leave(session: Session): void {
+    if (session.cleanSession) this.end(session);
+    else this.#parts.onAbsent(session);
   }
 
   /** Ends a session: nothing of it is kept, and its client id is free. */

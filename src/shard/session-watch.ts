@@ -13,13 +13,17 @@ import type { Outlet, Session } from '../sessions/session.js';
 /** What a watch works with. */
 export interface SessionWatchParts {
   readonly config: {
+    /** 0: never. */
+    readonly sessionExpiryMs: number;
     readonly ackTimeoutMs: number;
     readonly timeoutRetries: number;
     readonly closeUnresponsive: boolean;
   };
   readonly counters: Counters;
-  readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set' | 'cancel'>;
+  readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set'>;
   log(level: 'warn', fields: object, message: string): void;
+  /** The client of this session has been away for too long. */
+  onExpired(session: Session): void;
 }
 
 /** One a shard. */
@@ -40,16 +44,26 @@ export class SessionWatch {
     this.#setAckLook(session);
   }
 
-  /** The client has left. */
+  /** The client has left: its acks are looked at no longer. */
   end(session: Session): void {
-    this.#parts.deadlines.cancel(session);
+    session.cancelDeadline();
     if (session.window !== null) this.#forget(session.window);
+  }
+
+  /** The session stays while its client is away: its time begins. */
+  onAbsent(session: Session): void {
+    const { config, deadlines } = this.#parts;
+    if (config.sessionExpiryMs > 0) deadlines.set(session, deadlines.now, config.sessionExpiryMs);
   }
 
   /** The time of a session has come. */
   onDue(session: Session): void {
     const { window, outlet } = session;
-    if (window === null || outlet === null) return;
+    if (outlet === null) {
+      this.#parts.onExpired(session);
+      return;
+    }
+    if (window === null) return;
     this.#count(window);
     if (window.inflight > 0) this.#checkAcks(session, window, outlet);
     // It may have been closed for that.

@@ -152,6 +152,7 @@ export class Shard implements ConnectionHost {
       topics: providers.topics,
       interest: this.interest,
       limits: this.memory.windowLimits,
+      onAbsent: (session) => this.sessionWatch.onAbsent(session),
       schedule,
     });
     this.takeover = new Takeover({
@@ -163,7 +164,8 @@ export class Shard implements ConnectionHost {
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
     const { deadlines, counters } = this;
     const log = this.log.bind(this);
-    this.sessionWatch = new SessionWatch({ config, counters, deadlines, log });
+    const onExpired = this.#onExpired.bind(this);
+    this.sessionWatch = new SessionWatch({ config, counters, deadlines, log, onExpired });
     this.#startClocks();
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
@@ -312,7 +314,7 @@ export class Shard implements ConnectionHost {
     this.sessionWatch.end(session);
     this.line.event('disconnected', connection.clientId, reason);
     this.replays.stop(session);
-    if (session.cleanSession) this.registry.end(session);
+    this.registry.leave(session);
   }
 
   log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void {
@@ -417,6 +419,16 @@ export class Shard implements ConnectionHost {
   #lookAtMemory(): void {
     this.memory.check();
     this.routes.sweep();
+  }
+
+  #onExpired(session: Session): void {
+    const { clientId, window } = session;
+    const queued = window === null ? 0 : window.queuedMessages + window.inflight;
+    this.counters.add(Counter.expiredSessions, 1);
+    this.line.log('info', { clientId, queued }, 'session expired: its client was away too long');
+    this.registry.end(session);
+    // The primary is told at the end of a turn.
+    this.turn.schedule();
   }
 
   #onTurn(): void {

@@ -43,6 +43,8 @@ export async function stop(shard: Shard, deadlineMs: number): Promise<void> {
   }
   await nextTurn(shard);
   shard.turn.flush();
+  // What the gauges say last is what goes.
+  shard.ticker.tick();
   shard.ticker.stop();
   // The last look, for the primary: it says what goes with this memory.
   const { absentQueues } = shard.registry;

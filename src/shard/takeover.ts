@@ -5,7 +5,7 @@
  * at a time, the next when the session of the last is in place.
  */
 
-import type { Counters } from '../base/counters.js';
+import { Counter, type Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { HANDOVER_BYTES_AHEAD, HANDOVER_PIECE_BYTES } from '../base/handover-limits.js';
 import { SHARDS_MAX } from '../base/limits.js';
@@ -17,7 +17,7 @@ import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
 import { ALL_SOURCES, type Session } from '../sessions/session.js';
 import { Arrivals } from './arrivals.js';
-import type { ToShard } from './control.js';
+import type { ClaimRefusal, ToShard } from './control.js';
 import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
 import type { PrimaryLine } from './primary-line.js';
@@ -27,6 +27,11 @@ import type { SessionRegistry } from './session-registry.js';
  * The first claim's number is below this: claims stay small integers for 30 million connections.
  */
 const CLAIM_NUMBERS_FROM = 2 ** 25;
+/** Why a client is told to come again. */
+const REFUSALS: Readonly<Record<ClaimRefusal, string>> = {
+  claims: 'too many claim this client id',
+  sessions: 'as many sessions are kept as may be',
+};
 /** Not granted yet. */
 const UNKNOWN = -2;
 
@@ -94,13 +99,15 @@ export class Takeover {
     else if (pending.hasSession !== null) this.#takeOffer(pending, pending.hasSession);
   }
 
-  /** The primary will not grant it: too many wait for the same client id. */
-  onRefused(claim: number): void {
+  /** The primary will not grant it. */
+  onRefused(claim: number, reason: ClaimRefusal): void {
     const pending = this.#pending.get(claim);
     if (pending === undefined) return;
     this.#pending.delete(claim);
-    if (pending.connection.state !== ConnectionState.connecting) return;
-    pending.connection.refuse(ConnackCode.serverUnavailable, 'too many claim this client id');
+    const { connection } = pending;
+    if (connection.state !== ConnectionState.connecting) return;
+    if (reason === 'sessions') this.#parts.counters.add(Counter.refusedSessions, 1);
+    connection.refuse(ConnackCode.serverUnavailable, REFUSALS[reason]);
   }
 
   /** Another shard has claimed a client id that is held here. */
@@ -111,6 +118,8 @@ export class Takeover {
     // A clean session has ended with its connection.
     const session = registry.get(clientId);
     schedule();
+    // It does not expire on its way.
+    session?.cancelDeadline();
     if (!discard) this.#departures.offer(session, to, newClaim);
     else if (session !== undefined) registry.end(session);
   }
@@ -263,8 +272,8 @@ export class Takeover {
     schedule();
     if (connection.state === ConnectionState.connecting) {
       connection.attach(session, packet, sessionPresent);
-    } else if (session.cleanSession) {
-      registry.end(session);
+    } else {
+      registry.leave(session);
     }
   }
 }

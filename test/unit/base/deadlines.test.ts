@@ -72,7 +72,7 @@ describe('a deadline', () => {
     bench.deadlines.set(deadline, 0, 1_000_000 * DAY_MS);
     bench.deadlines.advance(DAY_MS);
     assert.equal(deadline.isDeadlineSet, true);
-    bench.deadlines.cancel(deadline);
+    deadline.cancelDeadline();
     assert.equal(bench.deadlines.size, 0);
   });
 
@@ -164,7 +164,7 @@ describe('deadlines', () => {
           bench.deadlines.set(nodes[next.name], since, next.delayMs);
           due.set(next.name, Math.max(since + next.delayMs + STAMP_SLACK_MS, bench.now));
         } else if (next.do === 'cancel') {
-          bench.deadlines.cancel(nodes[next.name]);
+          nodes[next.name].cancelDeadline();
           due.delete(next.name);
         } else {
           bench.now += next.ms;

@@ -42,9 +42,7 @@ class NotingSocket {
   }
 }
 
-function none(name: string): [string, () => void] {
-  return [name, () => {}];
-}
+function ignore(): void {}
 
 export class LoneConnection {
   /** Coarse time, as a shard has it. */
@@ -62,7 +60,6 @@ export class LoneConnection {
     const lone = this;
     const onDue = (due: Deadline): void => (due as Connection).onDeadline();
     this.deadlines = new Deadlines<Deadline>(this.now, onDue);
-    const names = ['schedule', 'flushRing', 'afterRead', 'onAttached', 'log', 'onGone', 'onDirty'];
     const host = {
       config,
       counters: this.counters,
@@ -89,10 +86,10 @@ export class LoneConnection {
       onClosed(_: Connection, __: Session, reason: CloseReason) {
         lone.closedFor = reason;
       },
-      ...Object.fromEntries(names.map(none)),
-      ...Object.fromEntries(['onHeavy', 'onRelieved', 'onSent', 'onDelivering'].map(none)),
     } as unknown as ConnectionHost;
-    this.connection = new Connection(host, 1, this.socket as unknown as Socket, -1);
+    // What else a connection tells its host is of no interest here.
+    const quiet = new Proxy(host, { get: (target, name) => Reflect.get(target, name) ?? ignore });
+    this.connection = new Connection(quiet, 1, this.socket as unknown as Socket, -1);
   }
 
   /** The socket is read: `bytes` come in one read. */

@@ -2,24 +2,24 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../../../src/base/limits.js';
-import { Directory, shardOfClaim } from '../../../src/primary/directory.js';
+import { Directory, type DirectoryOutput, shardOfClaim } from '../../../src/primary/directory.js';
 import type { Claim } from '../../../src/shard/control.js';
 
 /** Claim number n of a shard. */
 const numberOf = (shardIndex: number, n: number): number => shardIndex + SHARDS_MAX * n;
 
 /** Answers as readable lines: `grant 1#0 from -1`, `release a 0#0 to 1#0 keep`, `refuse 1#3`. */
-function recorder() {
+function recorder(sessionsMax?: number) {
   const lines: string[] = [];
   const name = (claim: number) => `${shardOfClaim(claim)}#${Math.floor(claim / SHARDS_MAX)}`;
-  const directory = new Directory({
+  const output: DirectoryOutput = {
     grant(shardIndex, claim, from) {
       assert.equal(shardIndex, shardOfClaim(claim));
       lines.push(`grant ${name(claim)} from ${from}`);
     },
-    refuse(shardIndex, claim) {
+    refuse(shardIndex, claim, reason) {
       assert.equal(shardIndex, shardOfClaim(claim));
-      lines.push(`refuse ${name(claim)}`);
+      lines.push(`refuse ${name(claim)}${reason === 'claims' ? '' : ` ${reason}`}`);
     },
     release(shardIndex, clientId, claim, to, newClaim, discard) {
       assert.equal(shardIndex, shardOfClaim(claim));
@@ -27,7 +27,8 @@ function recorder() {
       const how = discard ? 'discard' : 'keep';
       lines.push(`release ${clientId} ${name(claim)} to ${name(newClaim)} ${how}`);
     },
-  });
+  };
+  const directory = new Directory(output, sessionsMax);
   /** The lines since the last call. */
   const take = () => lines.splice(0);
   return { directory, take };
@@ -196,6 +197,53 @@ describe('directory', () => {
     directory.shardDied(3);
     assert.deepEqual(take(), []);
   });
+
+  test('refuses to keep more sessions than may be, and takes who has one or wants none', () => {
+    ({ directory, take } = recorder(2));
+    claim('a', 0, 0);
+    claim('b', 0, 1);
+    claim('c', 1, 0);
+    claim('d', 1, 1, true);
+    assert.deepEqual(take(), [
+      'grant 0#0 from -1',
+      'grant 0#1 from -1',
+      'refuse 1#0 sessions',
+      'grant 1#1 from -1',
+    ]);
+    for (const n of [0, 1]) settle(0, n);
+    settle(1, 1);
+    // Its session is there already.
+    claim('a', 1, 2);
+    // This one had none so far: its connection stays.
+    claim('d', 0, 2);
+    assert.deepEqual(take(), [
+      'release a 0#0 to 1#2 keep',
+      'grant 1#2 from 0',
+      'refuse 0#2 sessions',
+    ]);
+    assert.equal(directory.holderOf('d'), 1);
+    drop(0, 1);
+    assert.equal(directory.keptSessions, 1);
+    claim('d', 0, 3);
+    assert.deepEqual(take(), ['release d 1#1 to 0#3 keep', 'grant 0#3 from 1']);
+    assert.equal(directory.keptSessions, 2);
+  });
+
+  test('a session that is discarded makes room, and who waits is judged when it is his turn', () => {
+    ({ directory, take } = recorder(1));
+    claim('a', 0, 0);
+    claim('a', 1, 0, true);
+    claim('a', 2, 0);
+    take();
+    settle(0, 0);
+    assert.equal(directory.keptSessions, 0);
+    claim('b', 0, 1);
+    take();
+    settle(1, 0);
+    assert.deepEqual(take(), ['refuse 2#0 sessions']);
+    assert.equal(directory.holderOf('a'), 1);
+    assert.equal(directory.claimCount, 2);
+  });
 });
 
 // ---- model
@@ -236,12 +284,13 @@ class Model {
   readonly open = new Map<string, { claim: Claim; settled: boolean }[]>();
   readonly granted = new Set<number>();
   readonly directory: Directory;
+  readonly #sessionsMax: number;
   refused = 0;
   /** Set by a release, cleared by the grant that must follow it at once. */
   #released: { newClaim: number; holder: number; discard: boolean } | null = null;
 
-  constructor() {
-    this.directory = new Directory({
+  constructor(sessionsMax?: number) {
+    const output: DirectoryOutput = {
       grant: (shardIndex, claim, from) => {
         assert.equal(shardIndex, shardOfClaim(claim));
         assert.ok(!this.granted.has(claim), 'a claim is granted once');
@@ -262,8 +311,14 @@ class Model {
         }
         this.granted.add(claim);
       },
-      refuse: (_shardIndex, claim) => {
+      refuse: (_shardIndex, claim, reason) => {
         const queue = this.#queueOf(claim);
+        if (reason === 'sessions') {
+          assert.equal(this.directory.keptSessions, this.#sessionsMax);
+          assert.ok(!queue.some((entry) => entry.claim.claim === claim && entry.claim.discard));
+          this.forget((gone) => gone === claim);
+          return;
+        }
         assert.equal(queue.at(-1)?.claim.claim, claim, 'only the newest is refused');
         assert.equal(queue.length, CLAIMS_WAITING_MAX + 2);
         queue.pop();
@@ -275,7 +330,9 @@ class Model {
         assert.notEqual(shardIndex, to);
         this.#released = { newClaim, holder: shardIndex, discard };
       },
-    });
+    };
+    this.directory = new Directory(output, sessionsMax);
+    this.#sessionsMax = sessionsMax ?? Number.POSITIVE_INFINITY;
   }
 
   #queueOf(claim: number) {
@@ -305,6 +362,9 @@ class Model {
       assert.equal(this.directory.holderOf(clientId), shardOfClaim(queue[0].claim.claim));
       if (queue.length > 1) assert.ok(!queue[0].settled, 'nobody waits for a settled id');
     }
+    const kept = [...this.open.values()].filter(([first]) => !first.claim.discard);
+    assert.equal(this.directory.keptSessions, kept.length);
+    assert.ok(kept.length <= this.#sessionsMax);
     assert.equal(this.granted.size, this.open.size, 'one grant for each client id');
     assert.equal(this.directory.size, this.open.size);
     assert.equal(this.directory.claimCount, this.all().length);
@@ -343,8 +403,8 @@ function run(model: Model, list: readonly Step[]): void {
 
 test('whatever shards claim, settle, drop and die of, one claim an id is granted, in order', () => {
   fc.assert(
-    fc.property(steps, (list) => {
-      const model = new Model();
+    fc.property(steps, fc.constantFrom(0, 1, 2, undefined), (list, sessionsMax) => {
+      const model = new Model(sessionsMax);
       run(model, list);
 
       // In the end every session goes, and nothing is left behind.

@@ -4,6 +4,7 @@
  * stays in order, as on a ring; nothing else does.
  */
 import { Counters } from '../../../src/base/counters.js';
+import { Deadlines } from '../../../src/base/deadlines.js';
 import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/handover-limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { Directory } from '../../../src/primary/directory.js';
@@ -38,6 +39,7 @@ export const FILTERS: readonly [string, QoS][] = [
   ['a/b', 1],
   ['x/2', 1],
 ];
+const EXPIRY_MS = 60_000;
 export const CLIENT_ID = 'moving';
 
 interface Message {
@@ -163,7 +165,7 @@ export class ModelConnection {
     const { session } = this;
     this.session = null;
     session?.detach();
-    if (session?.cleanSession) this.shard.registry.end(session);
+    if (session !== null) this.shard.registry.leave(session);
   }
 
   #pump(): void {
@@ -203,6 +205,9 @@ export class ModelShard {
   readonly arena = new TurnArena(() => this.arena.rewind());
   /** While it is above 0, hand-overs wait. */
   readonly link: { backlogBytes: number };
+  /** Of the sessions whose client is away. */
+  readonly deadlines = new Deadlines<Session>(0, (session) => this.registry.end(session));
+  #now = 0;
   readonly #records: ShardRecords;
 
   constructor(index: number, count: number, topics: TopicsProvider<Session, RetainedMessage>) {
@@ -228,7 +233,9 @@ export class ModelShard {
     const limits = LIMITS;
     const clock = { now: 1 };
     this.router = new Router({ ...shared, arena, retained, pressure, limits, clock });
-    this.registry = new SessionRegistry({ ...shared, store, interest, limits, line, schedule });
+    const onAbsent = (session: Session) => this.deadlines.set(session, this.#now, EXPIRY_MS);
+    const kept = { store, interest, limits, line, schedule, onAbsent };
+    this.registry = new SessionRegistry({ ...shared, ...kept });
     const { registry } = this;
     const sizes = SIZES;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule, sizes });
@@ -237,6 +244,13 @@ export class ModelShard {
     const turn = { flushWhenFull() {} };
     const parts = { topics, routes, link, interest, router, takeover, turn };
     this.#records = new ShardRecords(parts as unknown as Shard);
+  }
+
+  /** So much time passes that every session ends whose client is away. */
+  expire(): void {
+    this.#now += 2 * EXPIRY_MS;
+    this.deadlines.advance(this.#now);
+    this.isScheduled = true;
   }
 
   /** The end of a turn. */
@@ -319,7 +333,7 @@ export class ModelNet {
     }
     this.directory = new Directory({
       grant: (to, claim, from) => this.#post(to, { kind: 'granted', claim, from }),
-      refuse: (to, claim) => this.#post(to, { kind: 'refused', claim }),
+      refuse: (to, claim, reason) => this.#post(to, { kind: 'refused', claim, reason }),
       release: (holder, clientId, claim, to, newClaim, discard) =>
         this.#post(holder, { kind: 'release', clientId, claim, to, newClaim, discard }),
     });
@@ -415,7 +429,7 @@ export class ModelNet {
     const message = shard.fromPrimary.shift()!;
     shard.isScheduled = true;
     if (message.kind === 'granted') shard.takeover.onGranted(message.claim, message.from);
-    else if (message.kind === 'refused') shard.takeover.onRefused(message.claim);
+    else if (message.kind === 'refused') shard.takeover.onRefused(message.claim, message.reason);
     else if (message.kind === 'release') shard.takeover.onRelease(message);
     else if (message.kind === 'peer-dead') shard.dropPeer(message.shardIndex);
     else if (message.kind === 'peer-new') {

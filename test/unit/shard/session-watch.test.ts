@@ -11,7 +11,13 @@ import { SessionWatch } from '../../../src/shard/session-watch.js';
 import { runOf } from '../sessions/frames.js';
 
 const LIMITS = { maxInflight: 10, maxQueuedMessages: 10, maxQueuedBytes: 10_000 };
-const config = { ackTimeoutMs: 20_000, timeoutRetries: 1, closeUnresponsive: true };
+const DAY_MS = 86_400_000;
+const config = {
+  ackTimeoutMs: 20_000,
+  timeoutRetries: 1,
+  closeUnresponsive: true,
+  sessionExpiryMs: 7 * DAY_MS,
+};
 
 describe('the watch over sessions', () => {
   const target = Buffer.alloc(1_000);
@@ -21,15 +27,18 @@ describe('the watch over sessions', () => {
   let watch: SessionWatch;
   let session: Session;
   let closedFor: string | null;
+  let expired: string[];
+  let outlet: Outlet;
 
   beforeEach(() => {
     time = 1_000;
     counters = new Counters();
     closedFor = null;
+    expired = [];
     deadlines = new Deadlines(time, (due) => watch.onDue(due));
-    watch = new SessionWatch({ config, counters, deadlines, log: () => {} });
+    watch = makeWatch(config.sessionExpiryMs);
     session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
-    const outlet = {
+    outlet = {
       isStalled: false,
       wake() {},
       closeConnection(reason: string) {
@@ -37,9 +46,25 @@ describe('the watch over sessions', () => {
         session.detach();
         watch.end(session);
       },
-    };
-    session.attach(outlet as unknown as Outlet);
+    } as unknown as Outlet;
+    session.attach(outlet);
   });
+
+  function makeWatch(sessionExpiryMs: number): SessionWatch {
+    return new SessionWatch({
+      config: { ...config, sessionExpiryMs },
+      counters,
+      deadlines,
+      log: () => {},
+      onExpired: ({ clientId }) => expired.push(clientId),
+    });
+  }
+
+  function leave(): void {
+    session.detach();
+    watch.end(session);
+    watch.onAbsent(session);
+  }
 
   function send(...payloads: string[]): void {
     session.enqueue(runOf(payloads), 1, false);
@@ -97,6 +122,44 @@ describe('the watch over sessions', () => {
     assert.equal(counters.get(Counter.ackTimeouts), 0);
     pass(2 * ACK_LOOK_MS);
     assert.equal(counters.get(Counter.ackTimeouts), 1);
+  });
+
+  test('tells of a session when its client has been away for so long, and not before', () => {
+    send('a');
+    leave();
+    time += config.sessionExpiryMs - 10_000;
+    deadlines.advance(time);
+    pass(10_000);
+    assert.deepEqual(expired, []);
+    pass(10 * SWEEP_MS);
+    assert.deepEqual(expired, ['c']);
+    assert.equal(deadlines.size, 0);
+  });
+
+  test('a client that comes back has the whole time again', () => {
+    leave();
+    pass(60_000);
+    session.attach(outlet);
+    assert.equal(deadlines.size, 0);
+    time += 8 * DAY_MS;
+    deadlines.advance(time);
+    leave();
+    time += 6 * DAY_MS;
+    deadlines.advance(time);
+    assert.deepEqual(expired, []);
+    time += DAY_MS + 10 * SWEEP_MS;
+    deadlines.advance(time);
+    assert.deepEqual(expired, ['c']);
+  });
+
+  test('a session that has ended, or that is never to, has no deadline', () => {
+    leave();
+    assert.equal(deadlines.size, 1);
+    session.end();
+    assert.equal(deadlines.size, 0);
+    watch = makeWatch(0);
+    leave();
+    assert.equal(deadlines.size, 0);
   });
 
   test('closes a client that lets the retries go by', () => {
