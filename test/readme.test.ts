@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { withSettingsTable } from '../scripts/readme-settings.js';
 import { CONFIG_SETTINGS } from '../src/base/settings-table.js';
-import { Server } from '../src/index.js';
+import { ConnectRefusedError, connect, Server } from '../src/index.js';
 
 const ROOT = new URL('../../', import.meta.url);
 const README = readFileSync(new URL('README.md', ROOT), 'utf8');
-const EXAMPLES = ['server', 'client', 'authenticator'];
+const EXAMPLES = ['server', 'client', 'authenticator', 'program-authenticator'];
 
 /** Runs a compiled example to its end, with `port` in place of 1883. */
 async function runExample(name: string, port: number): Promise<string> {
@@ -58,6 +58,21 @@ test("the README's client gets its own message", async () => {
 
 test("the README's broker starts, publishes and ends", async () => {
   assert.equal(await runExample('server', 0), '');
+});
+
+test("the README's program lets in whom it says, and nobody else", async () => {
+  const { server } = await import('./examples/program-authenticator.js');
+  await using running = server;
+  await running.listenAndServe('tcp://127.0.0.1:0');
+  const { uri } = running.addresses[0];
+  const once = { clientId: 'a', username: 'ada', reconnect: false };
+  await (await connect(uri, { ...once, password: 'lovelace' })).disconnect();
+  for (const options of [
+    { ...once, password: 'byron' },
+    { ...once, username: 'eve' },
+  ]) {
+    await assert.rejects(connect(uri, options), ConnectRefusedError);
+  }
 });
 
 test("the README's authenticator lets in whom it says, and nobody else", async () => {

@@ -2,6 +2,7 @@
  * The configuration: the only reader of `process.env`. What can be set stands in settings-table.ts;
  * this file says what the rest of the code and the users of the library see of it.
  */
+import type { Authenticate } from './credentials.js';
 import { ArgumentError, ConfigError } from './errors.js';
 import { loadSettings } from './settings.js';
 import { CONFIG_RELATIONS, CONFIG_SETTINGS } from './settings-table.js';
@@ -26,7 +27,7 @@ export interface Config {
   readonly closeUnresponsive: boolean;
   /** Wait a moment for more where many clients send little each. */
   readonly coalesceReads: boolean;
-  /** Authenticator: a shipped name or the URL of a module. */
+  /** Authenticator: a shipped name, the URL of a module, or PROGRAM_AUTHENTICATOR. */
   readonly auth: string;
   /** Sessions provider: a shipped name or the URL of a module. */
   readonly sessions: string;
@@ -94,8 +95,11 @@ export interface ServerOptions {
   readonly closeUnresponsive?: boolean | undefined;
   /** Wait a moment for more where many clients send little each. */
   readonly coalesceReads?: boolean | undefined;
-  /** `mockSuccess`, `mockFailure`, or a module that the shards load. */
-  readonly authenticator?: string | undefined;
+  /**
+   * `mockSuccess`, `mockFailure`, a module that the shards load, or a function that is called in
+   * the thread of the server.
+   */
+  readonly authenticator?: string | Authenticate | undefined;
   /** `mem`, or a module that the shards load. */
   readonly sessionsProvider?: string | undefined;
   /** `mem`, or a module that the shards load. */

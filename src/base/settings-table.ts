@@ -5,6 +5,7 @@
  */
 import { availableParallelism, totalmem } from 'node:os';
 import type { Config, ServerOptions } from './config.js';
+import { PROGRAM_AUTHENTICATOR } from './credentials.js';
 import { SETTINGS, SHARDS_MAX } from './limits.js';
 import {
   formatListenUri,
@@ -56,6 +57,15 @@ const workerCount: ValueType<number> = {
       ? Math.min(availableParallelism(), SHARDS_MAX)
       : type.wholeNumber({ min: 1, max: SHARDS_MAX }).read(given),
   show: String,
+};
+
+const shippedAuthenticator = providerName(['mockSuccess', 'mockFailure']);
+/** A program may also give a function. */
+const authenticatorName: ValueType<string> = {
+  ...shippedAuthenticator,
+  allowed: `${shippedAuthenticator.allowed}; in a program also a function`,
+  read: (given) =>
+    typeof given === 'function' ? PROGRAM_AUTHENTICATOR : shippedAuthenticator.read(given),
 };
 
 /** Every setting of the broker, by its name in the configuration. */
@@ -140,7 +150,7 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     environment: 'SURGEMQ_AUTH',
     flag: 'auth',
     option: 'authenticator',
-    type: providerName(['mockSuccess', 'mockFailure']),
+    type: authenticatorName,
     default: 'mockSuccess',
     summary: 'Authenticator: who may connect.',
   },

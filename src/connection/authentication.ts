@@ -1,8 +1,8 @@
 /** The question to the authenticator about one CONNECT, and what is made of its answer. */
 import { Counter } from '../base/counters.js';
+import type { Credentials } from '../base/credentials.js';
 import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
-import type { Credentials } from './authenticator.js';
 import type { Connection } from './connection.js';
 
 /** What an authenticator is shown. It may keep this for ever: it holds nothing when it is over. */
@@ -101,7 +101,7 @@ export class Authentication {
     const packet = this.#packet;
     if (connection === null || packet === null) return;
     if (answer !== true && answer !== false) {
-      this.#fail(`its answer is ${nameOf(answer)}, neither true nor false`);
+      this.#fail(unfitAnswer(answer));
       return;
     }
     this.abandon();
@@ -125,14 +125,15 @@ export class Authentication {
   }
 }
 
-/** What an authenticator answered, in a word. */
-function nameOf(answer: unknown): string {
-  if (answer === null || answer === undefined) return String(answer);
-  return `a value of type ${typeof answer}`;
+/** What is wrong with an answer that is neither true nor false. */
+export function unfitAnswer(answer: unknown): string {
+  const isNothing = answer === null || answer === undefined;
+  const what = isNothing ? String(answer) : `a value of type ${typeof answer}`;
+  return `its answer is ${what}, neither true nor false`;
 }
 
 /** An error in one line, whatever was thrown. */
-function lineOf(error: unknown): string {
+export function lineOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error).split('\n', 1)[0]!;
   } catch {

@@ -1,24 +1,10 @@
 /** Who may connect: the auth provider, called once for each CONNECT. */
+import type { Credentials } from '../base/credentials.js';
 import { Registry } from '../base/registry.js';
-
-/** What a client says of itself in CONNECT, and where it comes from. */
-export interface Credentials {
-  readonly clientId: string;
-  /** Null when CONNECT has no user name. */
-  readonly username: string | null;
-  /** Null when CONNECT has no password; any bytes otherwise. */
-  readonly password: Buffer | null;
-  /** Address of the client's end of the connection, as text; empty when it is not known. */
-  readonly remoteAddress: string;
-}
 
 /** Decides about a CONNECT. One is made in each shard. */
 export interface Authenticator {
-  /**
-   * @returns true to accept; false for CONNACK return code 5 (4 when a user name was given). With a
-   *   promise the client waits, nobody else does. What it answers instead, or throws, is return
-   *   code 3, server unavailable.
-   */
+  /** Answers at once or by a promise: see Authenticate. */
   authenticate(credentials: Credentials): boolean | Promise<boolean>;
   /** Called once, when the shard stops. */
   close?(): void | Promise<void>;

@@ -6,12 +6,14 @@
 import { monotonicMs } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters, sumCounters } from '../base/counters.js';
+import type { Authenticate } from '../base/credentials.js';
 import type { Logger } from '../base/log.js';
 import type { InjectedMessage, ToPrimary } from '../shard/control.js';
 import { Acceptor, type BoundAddress } from './acceptor.js';
 import { Directory, type DirectoryOutput } from './directory.js';
 import { chooseHandoff, type Handoff } from './handoff.js';
 import { Placement } from './placement.js';
+import { type PostAnswers, ProgramAuthentication } from './program-authentication.js';
 import { Publications } from './publications.js';
 import { RefusalReason, Refusals } from './refusals.js';
 import { ServerError, ServerErrorCode } from './server-error.js';
@@ -35,6 +37,8 @@ export interface PrimaryOptions {
   readonly config: Config;
   readonly logger: Logger;
   readonly events: PrimaryEvents;
+  /** Decides about clients where `config.auth` is PROGRAM_AUTHENTICATOR. */
+  readonly authenticate?: Authenticate | undefined;
   /** For tests: another module in place of `workers/shard.js`, and shorter time limits. */
   readonly workerUrl?: URL | undefined;
   readonly timeouts?: Partial<SupervisorTimeouts> | undefined;
@@ -52,6 +56,7 @@ export class Primary {
   readonly #sessionRefusals: Refusals;
   readonly #placement: Placement;
   readonly #acceptor: Acceptor;
+  readonly #authentication: ProgramAuthentication | null;
   readonly #publications = new Publications();
   /** The counters of each shard as it runs now: looked at for every connection. */
   readonly #counters: Counters[];
@@ -70,6 +75,10 @@ export class Primary {
     const open = (shardIndex: number) => counters[shardIndex].get(Counter.connectionsOpen);
     this.#directory = new Directory(this.#directoryOutput(), config.maxSessions);
     this.#sessionRefusals = new Refusals(logger);
+    const { authenticate } = options;
+    const post: PostAnswers = (shardIndex, answers) =>
+      this.#supervisor.post(shardIndex, { kind: 'authenticated', answers });
+    this.#authentication = authenticate ? new ProgramAuthentication(authenticate, post) : null;
     this.#placement = new Placement(config.workers, { taken, open });
     this.#handoff = chooseHandoff(
       (shardIndex, message, transfer) => this.#supervisor.post(shardIndex, message, transfer),
@@ -207,6 +216,7 @@ export class Primary {
         this.#placement.setLive(shardIndex, false);
         this.#directory.shardDied(shardIndex);
         this.#publications.shardDied(shardIndex);
+        this.#authentication?.shardDied(shardIndex);
         events.onShardDied(shardIndex, cause);
       },
       onThreadGone: (shardIndex) => {
@@ -227,6 +237,9 @@ export class Primary {
         break;
       case 'dropped':
         this.#directory.drop(message.claims);
+        break;
+      case 'authenticate':
+        this.#authentication?.ask(shardIndex, message.questions);
         break;
       case 'published':
         this.#publications.confirm(message.id, message.error);

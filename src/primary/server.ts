@@ -1,6 +1,7 @@
 /** The broker as a program sees it that runs or embeds one. */
 import { EventEmitter } from 'node:events';
 import { type Config, type LoadedConfig, loadConfig, type ServerOptions } from '../base/config.js';
+import type { Authenticate } from '../base/credentials.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import type { BoundAddress } from './acceptor.js';
 import { Primary, type PrimaryOptions } from './primary.js';
@@ -48,6 +49,7 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly config: Config;
   readonly #logger: Logger;
   readonly #internals: ServerInternals;
+  readonly #authenticate: Authenticate | undefined;
   /** The running broker; the promise rejects when it cannot start. */
   #primary: Primary | null = null;
   #started: Promise<void> | null = null;
@@ -73,6 +75,8 @@ export class Server extends EventEmitter<ServerEvents> {
     this.config = loaded.config;
     this.#logger = options.logger ?? silentLogger;
     this.#internals = internals;
+    const { authenticator } = options;
+    this.#authenticate = typeof authenticator === 'function' ? authenticator : undefined;
     for (const warning of loaded.warnings) this.#logger.warn({}, warning);
     this.#watchListeners();
   }
@@ -160,6 +164,7 @@ export class Server extends EventEmitter<ServerEvents> {
         ...this.#internals,
         config: this.config,
         logger: this.#logger,
+        authenticate: this.#authenticate,
         events: {
           onConnected: (clientId) => this.#emitLater('connected', clientId),
           onDisconnected: (clientId, reason) => this.#emitLater('disconnected', clientId, reason),

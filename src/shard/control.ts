@@ -79,6 +79,8 @@ export type ToShard =
       readonly ring: SharedArrayBuffer;
       readonly doorbellWriteFd: number;
     }
+  /** Answers to `authenticate`, in no order. */
+  | { readonly kind: 'authenticated'; readonly answers: readonly AuthenticationAnswer[] }
   | { readonly kind: 'publish'; readonly id: number; readonly message: InjectedMessage }
   /** Whether somebody listens to `event`; off until said. */
   | { readonly kind: 'watch-clients'; readonly enabled: boolean }
@@ -120,6 +122,8 @@ export type ToPrimary =
    * written again.
    */
   | { readonly kind: 'peer-welcomed'; readonly shardIndex: number }
+  /** The program is to decide about these CONNECTs; batched per turn. */
+  | { readonly kind: 'authenticate'; readonly questions: readonly AuthenticationQuestion[] }
   | { readonly kind: 'published'; readonly id: number; readonly error?: string }
   | { readonly kind: 'quiesced' }
   | {
@@ -141,6 +145,22 @@ export type ToPrimary =
  * session that is to be kept, and maxSessions are.
  */
 export type ClaimRefusal = 'claims' | 'sessions';
+
+/** One CONNECT for the program to decide about. */
+export interface AuthenticationQuestion {
+  /** Unique in its shard. */
+  readonly id: number;
+  readonly clientId: string;
+  readonly username: string | null;
+  readonly password: Uint8Array | null;
+  readonly remoteAddress: string;
+}
+
+/** What the program said: whether the client may connect, or why that is not decided. */
+export interface AuthenticationAnswer {
+  readonly id: number;
+  readonly answer: boolean | string;
+}
 
 /** One CONNECT's wish for its client id. */
 export interface Claim {

@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { CloseReason } from '../base/errors.js';
 import { LOG_LINES_PER_SECOND_MAX, LOG_TEXT_LENGTH_MAX } from '../base/limits.js';
-import type { Claim, ToPrimary } from './control.js';
+import type { AuthenticationQuestion, Claim, ToPrimary } from './control.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -21,6 +21,7 @@ export class PrimaryLine {
   #claims: Claim[] = [];
   #settled: number[] = [];
   #dropped: number[] = [];
+  #questions: AuthenticationQuestion[] = [];
   #linesThisSecond = 0;
   #linesLost = 0;
 
@@ -44,6 +45,12 @@ export class PrimaryLine {
 
   dropped(claim: number): void {
     this.#dropped.push(claim);
+    this.#schedule();
+  }
+
+  /** The program is to decide about a CONNECT. */
+  ask(question: AuthenticationQuestion): void {
+    this.#questions.push(question);
     this.#schedule();
   }
 
@@ -95,6 +102,10 @@ export class PrimaryLine {
     if (this.#settled.length > 0) {
       this.say({ kind: 'settled', claims: this.#settled });
       this.#settled = [];
+    }
+    if (this.#questions.length > 0) {
+      this.say({ kind: 'authenticate', questions: this.#questions });
+      this.#questions = [];
     }
     if (this.#claims.length > 0) {
       this.say({ kind: 'claims', claims: this.#claims });

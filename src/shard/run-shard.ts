@@ -1,4 +1,5 @@
 /** The life of a shard as a task of the primary's pool: start, serve, stop. */
+import { PROGRAM_AUTHENTICATOR } from '../base/credentials.js';
 import { CloseReason } from '../base/errors.js';
 import { createAuthenticator } from '../connection/authenticator.js';
 import type { RetainedMessage } from '../router/retained-message.js';
@@ -17,8 +18,9 @@ import { quiesce, stop } from './shutdown.js';
  */
 export async function runShard(start: ShardStart): Promise<void> {
   const { config, port } = start;
+  const isProgrammed = config.auth === PROGRAM_AUTHENTICATOR;
   const [authenticator, store, topics] = await Promise.all([
-    createAuthenticator(config.auth),
+    isProgrammed ? null : createAuthenticator(config.auth),
     createSessionStore<Session>(config.sessions),
     createTopicsProvider<Session, RetainedMessage>(config.topics),
   ]);
@@ -62,6 +64,9 @@ function onMessage(
       return;
     case 'peer-new':
       shard.welcomePeer(message.shardIndex, message.ring, message.doorbellWriteFd);
+      return;
+    case 'authenticated':
+      shard.programAuthenticator?.onAnswers(message.answers);
       return;
     case 'publish':
       publish(shard, message);

@@ -45,6 +45,7 @@ import { LoopDelay } from './loop-delay.js';
 import { MemoryGuard } from './memory-guard.js';
 import { Patience } from './patience.js';
 import { PrimaryLine } from './primary-line.js';
+import { ProgramAuthenticator } from './program-authenticator.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
 import { SessionWatch } from './session-watch.js';
@@ -55,7 +56,8 @@ import { UnreadableRecords } from './unreadable-records.js';
 
 /** What the shard's providers have made for it. */
 export interface ShardProviders {
-  readonly authenticator: Authenticator;
+  /** Null: the program that embeds the broker is asked. */
+  readonly authenticator: Authenticator | null;
   readonly store: SessionStore<Session>;
   readonly topics: TopicsProvider<Session, RetainedMessage>;
 }
@@ -109,7 +111,6 @@ export class Shard implements ConnectionHost {
     this.#readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
     this.outboxBytes = config.outboxBytes;
     this.outboxBytesMax = Math.max(config.maxQueuedBytes, config.outboxBytes);
-    this.authenticator = providers.authenticator;
     this.topics = providers.topics;
     this.counters = new Counters(start.counters);
     this.scan = new FrameScan(config.maxPacketBytes);
@@ -162,7 +163,9 @@ export class Shard implements ConnectionHost {
       schedule,
     });
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
-    const { deadlines, counters } = this;
+    const { deadlines, counters, line } = this;
+    this.authenticator =
+      providers.authenticator ?? new ProgramAuthenticator(line, deadlines, config.authTimeoutMs);
     const log = this.log.bind(this);
     const onExpired = this.#onExpired.bind(this);
     this.sessionWatch = new SessionWatch({ config, counters, deadlines, log, onExpired });
@@ -181,6 +184,11 @@ export class Shard implements ConnectionHost {
 
   get stamp(): number {
     return this.deadlines.now;
+  }
+
+  /** The authenticator, where that is the program. */
+  get programAuthenticator(): ProgramAuthenticator | null {
+    return this.authenticator instanceof ProgramAuthenticator ? this.authenticator : null;
   }
 
   get mayWaitForAuthenticator(): boolean {
@@ -367,7 +375,7 @@ export class Shard implements ConnectionHost {
 
   /** Closes what the providers hold; nothing is called after it. */
   async closeProviders(): Promise<void> {
-    await this.#providers.authenticator.close?.();
+    await this.authenticator.close?.();
     await this.#providers.store.close();
     await this.topics.close();
   }

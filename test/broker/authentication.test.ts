@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Credentials } from '../../src/index.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MISBEHAVIOURS, ODD_ANSWERS } from '../support/odd-authenticator.js';
 import {
@@ -195,4 +196,63 @@ describeTheme(
     });
   },
   { authenticator: new URL('../support/picky-authenticator.js', import.meta.url).href },
+);
+
+/** What a program was asked. */
+const asked: Credentials[] = [];
+
+function decide(credentials: Credentials): boolean | Promise<boolean> {
+  asked.push(credentials);
+  switch (credentials.username) {
+    case 'wrong':
+      return false;
+    case 'later':
+      return new Promise((resolve) => setImmediate(resolve, true));
+    case 'odd':
+      return Symbol('yes') as unknown as boolean;
+    case 'fails':
+      return Promise.reject(new Error('no directory'));
+    case 'throws':
+      throw new Error('no directory');
+    case 'never':
+      return new Promise(() => {});
+    default:
+      return true;
+  }
+}
+
+describeTheme(
+  'a function of the program as authenticator',
+  (theme) => {
+    test('is shown who wants to connect, and decides', async () => {
+      const password = Buffer.from('00ff', 'hex');
+      asked.length = 0;
+      const client = await theme.broker.client({ clientId: 'a', username: 'later', password });
+      await client.ping();
+      const remoteAddress = theme.broker.host;
+      assert.deepEqual(asked, [{ clientId: 'a', username: 'later', password, remoteAddress }]);
+      await expectRefusal(theme.broker, { clientId: 'b', username: 'wrong' }, BAD_USER);
+      await (await theme.broker.client({ clientId: 'c' })).ping();
+      assert.deepEqual([asked[2].username, asked[2].password], [null, null]);
+    });
+
+    test('accepts nobody when it fails, or does not answer', async () => {
+      for (const username of ['odd', 'fails', 'throws', 'never']) {
+        await expectRefusal(theme.broker, { clientId: 'a', username }, UNAVAILABLE);
+      }
+      assert.equal(theme.broker.server.stats().authenticationsWaiting, 0);
+    });
+
+    test('is asked for each of many, and each has the answer to its own', async () => {
+      const clients = [];
+      for (let n = 0; n < 60; n++) {
+        const client = await theme.broker.raw();
+        const username = n % 3 === 0 ? 'wrong' : n % 3 === 1 ? 'later' : 'right';
+        client.send(connect({ clientId: unique('many'), username }));
+        clients.push({ client, code: username === 'wrong' ? BAD_USER : 0 });
+      }
+      for (const { client, code } of clients) await client.expect(connack(false, code));
+    });
+  },
+  { authenticator: decide, authTimeout: '300ms' },
 );

@@ -229,7 +229,7 @@ describe('directory', () => {
     assert.equal(directory.keptSessions, 2);
   });
 
-  test('a session that is discarded makes room, and who waits is judged when it is his turn', () => {
+  test('a session that is discarded makes room, and who waits is judged in turn', () => {
     ({ directory, take } = recorder(1));
     claim('a', 0, 0);
     claim('a', 1, 0, true);
