@@ -10,7 +10,6 @@ import {
   PIPELINED_BYTES_MAX,
   READ_HEADROOM_BYTES,
   RECENT_ROUTES,
-  STAMP_SLACK_MS,
   SUBSCRIBE_BYTES_PER_TURN,
   SUBSCRIBE_FRAMES_PER_TURN,
 } from '../base/limits.js';
@@ -36,7 +35,7 @@ import { handleAcks } from './handle-acks.js';
 import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
-import { SignsOfLife } from './signs-of-life.js';
+import { checkKeepAlive, SignsOfLife } from './signs-of-life.js';
 
 /** Life of a connection. */
 export const ConnectionState = {
@@ -435,25 +434,10 @@ export class Connection extends Deadline implements FrameSink, Publisher {
         this.authentication?.onTimeout();
         return;
       case ConnectionState.open:
-        this.#checkKeepAlive();
+        checkKeepAlive(this, this.#signs!, this.#pauses === 0, this.#gather?.length ?? 0);
         return;
       default:
         this.socket.destroy();
     }
-  }
-
-  /**
-   * One and a half times the keep alive [MQTT-3.1.2-24]. The deadline is not moved at each packet:
-   * so it is found here when the last one came, and how much of the time is left.
-   */
-  #checkKeepAlive(): void {
-    const { deadlines } = this.host;
-    const { now } = deadlines;
-    const limitMs = this.keepAliveMs * 1.5;
-    // What is not read may be a sign of life.
-    const isRead = this.#pauses === 0;
-    const since = isRead ? this.#signs!.silentSince(now, this.#gather?.length ?? 0) : now;
-    if (now - since < limitMs + STAMP_SLACK_MS) deadlines.set(this, since, limitMs);
-    else this.close(CloseReason.keepAliveTimeout);
   }
 }

@@ -1,5 +1,7 @@
 /** When a client was last heard of, as its keep alive counts it. */
-import { UNFINISHED_BYTES_PER_SECOND } from '../base/limits.js';
+import { CloseReason } from '../base/errors.js';
+import { STAMP_SLACK_MS, UNFINISHED_BYTES_PER_SECOND } from '../base/limits.js';
+import type { Connection } from './connection.js';
 
 /**
  * One a connection. All times are coarse milliseconds. Whole packets count [MQTT-3.1.2-24], and the
@@ -58,4 +60,24 @@ export class SignsOfLife {
     this.#unfinishedSince = this.#lastReadAt;
     this.#unfinishedBefore = 0;
   }
+}
+
+/**
+ * The deadline of a connection with keep alive has come: closes it after one and a half times that
+ * in silence [MQTT-3.1.2-24]. It is not moved at each packet: so it is found here when the last one
+ * came, and how much of the time is left.
+ * @param isRead false while its socket is not read: what comes may be a sign of life.
+ */
+export function checkKeepAlive(
+  connection: Connection,
+  signs: SignsOfLife,
+  isRead: boolean,
+  unfinishedBytes: number,
+): void {
+  const { deadlines } = connection.host;
+  const { now } = deadlines;
+  const limitMs = connection.keepAliveMs * 1.5;
+  const since = isRead ? signs.silentSince(now, unfinishedBytes) : now;
+  if (now - since < limitMs + STAMP_SLACK_MS) deadlines.set(connection, since, limitMs);
+  else connection.close(CloseReason.keepAliveTimeout);
 }

@@ -21,7 +21,7 @@ export interface SessionWatchParts {
   };
   readonly counters: Counters;
   readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set'>;
-  log(level: 'warn', fields: object, message: string): void;
+  log(level: 'info' | 'warn', fields: object, message: string): void;
   /** The client of this session has been away for too long. */
   onExpired(session: Session): void;
 }
@@ -60,7 +60,7 @@ export class SessionWatch {
   onDue(session: Session): void {
     const { window, outlet } = session;
     if (outlet === null) {
-      this.#parts.onExpired(session);
+      this.#expire(session);
       return;
     }
     if (window === null) return;
@@ -70,6 +70,15 @@ export class SessionWatch {
     if (session.outlet === null) return;
     if (window.inflight > 0 || window.queuedMessages > 0) this.#setAckLook(session);
     else window.release();
+  }
+
+  #expire(session: Session): void {
+    const { counters, log, onExpired } = this.#parts;
+    const { clientId, window } = session;
+    const queued = window === null ? 0 : window.queuedMessages + window.inflight;
+    counters.add(Counter.expiredSessions, 1);
+    log('info', { clientId, queued }, 'session expired: its client was away too long');
+    onExpired(session);
   }
 
   #setAckLook(session: Session): void {

@@ -2,7 +2,7 @@
  * One worker thread: its connections, sessions and routes, and everything that ties them together.
  */
 import type { Socket } from 'node:net';
-import { ListeningTime, Ticker } from '../base/clock.js';
+import { Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
 import { type Deadline, Deadlines } from '../base/deadlines.js';
@@ -48,8 +48,8 @@ import { PrimaryLine } from './primary-line.js';
 import { ProgramAuthenticator } from './program-authenticator.js';
 import { ShardRecords } from './records-in.js';
 import { SessionRegistry } from './session-registry.js';
-import { SessionWatch } from './session-watch.js';
-import { Sweeper } from './sweeper.js';
+import type { SessionWatch } from './session-watch.js';
+import { onDue, startClocks, watchSessions } from './shard-clocks.js';
 import { Takeover } from './takeover.js';
 import { Turn } from './turn.js';
 import { UnreadableRecords } from './unreadable-records.js';
@@ -163,13 +163,11 @@ export class Shard implements ConnectionHost {
       schedule,
     });
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
-    const { deadlines, counters, line } = this;
+    const { deadlines, line } = this;
     this.authenticator =
       providers.authenticator ?? new ProgramAuthenticator(line, deadlines, config.authTimeoutMs);
-    const log = this.log.bind(this);
-    const onExpired = this.#onExpired.bind(this);
-    this.sessionWatch = new SessionWatch({ config, counters, deadlines, log, onExpired });
-    this.#startClocks();
+    this.sessionWatch = watchSessions(this);
+    startClocks(this);
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
   }
@@ -380,17 +378,6 @@ export class Shard implements ConnectionHost {
     await this.topics.close();
   }
 
-  #startClocks(): void {
-    const { deadlines, ticker } = this;
-    const listening = new ListeningTime(ticker.now, SWEEP_MS);
-    ticker.add((now) => deadlines.advance(listening.tick(now)));
-    const sweeper = new Sweeper(this);
-    ticker.add((now) => sweeper.sweep(now));
-    ticker.add(() => this.#lookAtMemory());
-    ticker.start();
-    this.loopDelay.start();
-  }
-
   #parts(shardIndex: number) {
     const { routes, arena, link, counters, line } = this;
     return { shardIndex, routes, arena, link, counters, line };
@@ -424,21 +411,6 @@ export class Shard implements ConnectionHost {
     return connection;
   }
 
-  #lookAtMemory(): void {
-    this.memory.check();
-    this.routes.sweep();
-  }
-
-  #onExpired(session: Session): void {
-    const { clientId, window } = session;
-    const queued = window === null ? 0 : window.queuedMessages + window.inflight;
-    this.counters.add(Counter.expiredSessions, 1);
-    this.line.log('info', { clientId, queued }, 'session expired: its client was away too long');
-    this.registry.end(session);
-    // The primary is told at the end of a turn.
-    this.turn.schedule();
-  }
-
   #onTurn(): void {
     if (this.router.publishWaiting()) this.turn.schedule();
     // What would be removed goes with the shard anyway.
@@ -466,10 +438,4 @@ export class Shard implements ConnectionHost {
       if (connection.state !== ConnectionState.closed) connection.unpause(Pause.ringFull);
     }
   }
-}
-
-/** A deadline has come: a connection's, or a session's. */
-function onDue(shard: Shard, deadline: Deadline): void {
-  if (deadline instanceof Connection) deadline.onDeadline();
-  else shard.sessionWatch.onDue(deadline as Session);
 }
