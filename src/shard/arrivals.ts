@@ -4,7 +4,7 @@ import { copyBytes } from '../base/copy-bytes.js';
 import { Counter, type Counters } from '../base/counters.js';
 import { RecordError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
-import { HEADER_ALLOWED, HEADER_RULES, QOS_MASK } from '../protocol/fixed-header.js';
+import { HEADER_ALLOWED, HEADER_RULES, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
@@ -150,7 +150,8 @@ export class Arrivals {
     const header = word2 & 0xff;
     const deliveryHeader = (word2 >>> 8) & 0xff;
     const topicLength = word2 >>> 16;
-    checkRun(buffer, start, end, header, topicLength, count);
+    // What was published to be retained is so in its frames, and is delivered as it says.
+    checkRun(buffer, start, end, header | (buffer[start] & RETAIN), topicLength, count);
     checkFrames(buffer, start, end, count);
     const isAboveQos0 = (header & QOS_MASK) !== 0 && (deliveryHeader & QOS_MASK) !== 0;
     if (!isAboveQos0 || HEADER_RULES[deliveryHeader] !== HEADER_ALLOWED) {
