@@ -40,17 +40,12 @@ export const READ_HEADROOM_BYTES = 64 * KIB;
  */
 export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
-/**
- * What a connection may have handled in a turn of packets that are neither PUBLISH, ack nor
- * PINGREQ: each costs microseconds, and each filter in it too. A read full of them took tens to
- * hundreds of milliseconds in which nobody else was served; this much takes a few.
- */
-export const SUBSCRIBE_FRAMES_PER_TURN = 256;
-export const SUBSCRIBE_BYTES_PER_TURN = 16 * KIB;
+/** Bytes of ended sessions' filters that a turn removes: a few milliseconds. */
+export const ENDED_FILTER_BYTES_PER_TURN = 16 * KIB;
 /**
  * For each so many filters of ended sessions that are still to be removed, a turn removes another
- * SUBSCRIBE_BYTES_PER_TURN of them: clients that come and go cannot have them pile up for ever. The
- * 100,000 of one client take 3 ms of the first turns, ten times that before it is compiled.
+ * ENDED_FILTER_BYTES_PER_TURN of them: clients that come and go cannot have them pile up for ever.
+ * The 100,000 of one client take 3 ms of the first turns, ten times that before it is compiled.
  */
 export const ENDED_FILTERS_PER_SHARE = 65_536;
 

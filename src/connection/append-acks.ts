@@ -1,5 +1,5 @@
-/** Acks for many packets at once. */
-import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
+/** Answers to many packets at once. */
+import { ACK_BYTES, PINGRESP, writeAck } from '../protocol/ack-frame.js';
 import type { Connection } from './connection.js';
 
 /**
@@ -14,4 +14,13 @@ export function appendAcks(connection: Connection, type: number, count: number):
   let at = start;
   for (let index = 0; index < count; index++) at = writeAck(buffer, at, type, packetIds[index]);
   connection.outbox.appendReply(start, at);
+}
+
+/** Answers `count` PINGREQs [MQTT-3.12.4-1]. */
+export function appendPingresps(connection: Connection, count: number): void {
+  const { arena } = connection.host;
+  const start = arena.reserve(count * PINGRESP.length);
+  const end = start + count * PINGRESP.length;
+  arena.buffer.fill(PINGRESP, start, end);
+  connection.outbox.appendReply(start, end);
 }

@@ -1,5 +1,7 @@
 /** The socket of a client, which knows its connection: so all of them share their listeners. */
+import { readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { errorCode } from '../base/error-code.js';
 import type { Connection } from './connection.js';
 
 /** Options of a socket, those among them that net.Socket has no type for. */
@@ -26,10 +28,7 @@ export class ClientSocket extends Socket {
       writable: true,
       onread: {
         buffer: readBuffer,
-        callback: (length) => {
-          this.connection?.onRead(length);
-          return true;
-        },
+        callback: (length) => this.connection?.onRead(length) ?? true,
       },
       // The connection decides what a client's end means: it may have sent all it has to say.
       allowHalfOpen: true,
@@ -44,6 +43,43 @@ export class ClientSocket extends Socket {
     this.on('error', ignoreError);
     this.on('end', onEnd);
     this.on('close', onClose);
+  }
+}
+
+/**
+ * Has a connection hear of a socket that the runtime moved to this thread, which reads into buffers
+ * of its own: they are copied to the shard's, piece by piece.
+ */
+export function listenToMoved(socket: Socket, connection: Connection, readBuffer: Buffer): void {
+  socket.on('data', (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes.copy(readBuffer, 0, at);
+      at += length;
+      if (!connection.onRead(length)) socket.pause();
+    }
+  });
+  socket.on('error', ignoreError);
+  socket.allowHalfOpen = true;
+  socket.on('end', () => connection.onEnd());
+  socket.on('close', () => connection.onSocketClosed());
+}
+
+/**
+ * Reads past the stream, for which reading has been stopped: at most `length` bytes of a socket
+ * that does not block go to `buffer` at `at`.
+ * @returns how many; 0 when there are none for now, or at the end of the stream, which finds that
+ * for itself; -1 when the connection is lost.
+ */
+export function readDescriptor(
+  descriptor: number,
+  buffer: Buffer,
+  at: number,
+  length: number,
+): number {
+  try {
+    return readSync(descriptor, buffer, at, length, null);
+  } catch (error) {
+    return errorCode(error) === 'EAGAIN' ? 0 : -1;
   }
 }
 

@@ -5,37 +5,27 @@ import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
 import { Deadline } from '../base/deadlines.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import {
-  LINGER_MS,
-  PIPELINED_BYTES_MAX,
-  READ_HEADROOM_BYTES,
-  RECENT_ROUTES,
-  SUBSCRIBE_BYTES_PER_TURN,
-  SUBSCRIBE_FRAMES_PER_TURN,
-} from '../base/limits.js';
+import { LINGER_MS, RECENT_ROUTES } from '../base/limits.js';
+import { WORK_PER_LOOK } from '../base/turn-limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
-import {
-  type ConnectPacket,
-  PacketType,
-  type ProtocolVersion,
-  type WillMessage,
-} from '../protocol/packet.js';
+import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
 import { isPublishable, type Route } from '../router/route.js';
 import { type Publisher, Slowdown } from '../router/slowdown.js';
 import type { Session } from '../sessions/session.js';
 import { willRun } from '../sessions/will.js';
 import { toTopicKey } from '../topics/topic.js';
 import { AckHold } from './ack-hold.js';
+import { appendPingresps } from './append-acks.js';
 import type { Authentication } from './authentication.js';
 import { dispatchFrame, notConnected } from './dispatch.js';
-import { foreignProtocol } from './foreign-protocol.js';
-import { Gather } from './gather.js';
 import { handleAcks } from './handle-acks.js';
 import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
+import { Reading } from './reading.js';
 import { checkKeepAlive, SignsOfLife } from './signs-of-life.js';
+import { workOfRun } from './turn-share.js';
 
 /** Life of a connection. */
 export const ConnectionState = {
@@ -50,9 +40,6 @@ export const ConnectionState = {
 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
-/** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
-const CONNECT_HEADER = PacketType.connect << 4;
-
 /** Why nothing is read from the socket; bits, all of which must go. */
 export const Pause = {
   connecting: 1,
@@ -61,16 +48,11 @@ export const Pause = {
   quiesced: 8,
   /** Nothing behind a DISCONNECT counts. */
   leaving: 64,
-  /** It has had its share of the turn; the rest of what was read comes in the next. */
+  /** It has had its share of the turn: it is served in turn with others, not polled. */
   turnSpent: 16,
   /** It sends on and does not read the replies. */
   unreadReplies: 32,
 } as const;
-
-/** A share of the turn goes on. */
-function goOn(connection: Connection): void {
-  connection.goOn();
-}
 
 /** One accepted socket of a shard. */
 export class Connection extends Deadline implements FrameSink, Publisher {
@@ -94,7 +76,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   /** PUBACKs and PUBRECs withheld while a reader is behind; made by the first. */
   ackHold: AckHold | null = null;
   /** When it was last heard of; null without keep alive. */
-  #signs: SignsOfLife | null = null;
+  signs: SignsOfLife | null = null;
   /** Which read of its shard was its last. */
   readSerial = 0;
   /** The question to the authenticator while it has not answered. */
@@ -103,16 +85,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   #olderRoutes: Route[] | null = null;
   #routeChanges = 0;
   #pauses = 0;
-  /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
-  #hasEnded = false;
-  /**
-   * Bytes read and not yet handled: an unfinished frame, what came behind a CONNECT, or what there
-   * was no time for in this turn.
-   */
-  #gather: Gather | null = null;
-  /** What is left of SUBSCRIBE_FRAMES_PER_TURN and SUBSCRIBE_BYTES_PER_TURN. */
-  #framesLeft = SUBSCRIBE_FRAMES_PER_TURN;
-  #bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
+  readonly #reading: Reading;
 
   constructor(host: ConnectionHost, id: number, socket: Socket, descriptor: number) {
     super();
@@ -120,87 +93,26 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.id = id;
     this.socket = socket;
     host.deadlines.set(this, host.deadlines.now, host.config.connectTimeoutMs);
+    this.#reading = new Reading(this, descriptor);
     this.outbox = new Outbox(host, this, socket, descriptor);
   }
 
-  /** `length` bytes have been read into the host's read buffer, behind its headroom. */
-  onRead(length: number): void {
-    const host = this.host;
-    host.counters.add(Counter.bytesReceived, length);
-    if (this.state === ConnectionState.closed) return;
-    this.#signs?.onRead(host.deadlines.now, this.#gather === null);
-    const buffer = host.readBuffer;
-    let start = READ_HEADROOM_BYTES;
-    const end = start + length;
-    if (this.state === ConnectionState.awaitConnect && this.#isForeign(buffer, start, end)) return;
-    if (this.#isShareSpent || this.state === ConnectionState.connecting) {
-      this.#keep(buffer, start, end, 0);
-      return;
-    }
-    this.#beginShare();
-    const gather = this.#gather;
-    if (gather !== null && gather.length > 0) {
-      if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
-        this.#gather = null;
-        start = gather.moveBefore(buffer, start);
-      } else {
-        start += gather.take(buffer, start, end);
-        if (!gather.isWhole) return;
-        this.#gather = null;
-        const frame = gather.release();
-        this.#process(frame, 0, frame.length);
-      }
-    }
-    this.#process(buffer, start, end);
-    host.afterRead(this);
-  }
-
-  /** Closes a client of another protocol, where the beginning of its first read tells which. */
-  #isForeign(buffer: Buffer, start: number, end: number): boolean {
-    if (buffer[start] === CONNECT_HEADER || this.#gather !== null) return false;
-    const detail = foreignProtocol(buffer, start, end);
-    if (detail === undefined) return false;
-    this.close(CloseReason.protocolViolation, { detail });
-    return true;
-  }
-
   /**
-   * Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5].
+   * `length` bytes have been read into the host's read buffer, behind its headroom.
+   * @returns false when no more is to be read for now.
    */
-  handleKept(): void {
-    const gather = this.#gather;
-    if (gather === null || this.state >= ConnectionState.leaving) return;
-    this.#gather = null;
-    const bytes = gather.release();
-    this.#process(bytes, 0, bytes.length);
-    this.host.afterRead(this);
-    if (this.#hasEnded && !this.#isShareSpent) this.close(CloseReason.connectionLost);
+  onRead(length: number): boolean {
+    return this.#reading.onRead(length);
   }
 
-  #process(buffer: Buffer, start: number, end: number): void {
-    const scan = this.host.scan;
-    if (this.state >= ConnectionState.leaving || start === end) return;
-    if (this.#gather !== null || this.state === ConnectionState.connecting || this.#isShareSpent) {
-      this.#keep(buffer, start, end, 0);
-      return;
-    }
-    try {
-      scan.protocolVersion = this.protocolVersion;
-      const position = scan.scan(buffer, start, end, this);
-      if (position > start) this.#signs?.onPacket();
-      if (position < end && !this.isClosed) {
-        this.#keep(buffer, position, end, scan.neededBytes);
-      }
-    } catch (error) {
-      this.fail(error);
-    }
+  /** Why nothing is read from the socket: bits of Pause. */
+  get pauses(): number {
+    return this.#pauses;
   }
 
-  #keep(buffer: Buffer, start: number, end: number, neededBytes: number): void {
-    this.#gather ??= new Gather();
-    this.#gather.add(buffer, start, end, neededBytes);
-    const isConnecting = this.state === ConnectionState.connecting;
-    if (isConnecting && this.#gather.length > PIPELINED_BYTES_MAX) this.pause(Pause.connecting);
+  /** It is not polled from here on, since its socket has been told to read no more. */
+  spendTurn(): void {
+    this.#pauses |= Pause.turnSpent;
   }
 
   onRun(
@@ -215,42 +127,29 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     if (this.state !== ConnectionState.open) throw notConnected();
     // Not acknowledged, so it is the client's still.
     if (this.host.isStopping) return true;
-    handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count);
-    return this.isOpen;
+    if (!handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count)) {
+      this.host.scan.leaveRun();
+      return false;
+    }
+    const subscribers = this.lastRoute === null ? 0 : this.lastRoute.subscribers.length;
+    return !this.host.share.spend(workOfRun(count, subscribers)) && this.isOpen;
   }
 
   onAcks(type: number, count: number): boolean {
     if (this.state !== ConnectionState.open) throw notConnected();
     handleAcks(this, type, count);
-    return this.isOpen;
+    return !this.host.share.spend(1 + (count >> 4)) && this.isOpen;
+  }
+
+  onPings(count: number): boolean {
+    if (this.state !== ConnectionState.open) throw notConnected();
+    appendPingresps(this, count);
+    return !this.host.share.spend(1 + (count >> 6)) && this.isOpen;
   }
 
   onFrame(buffer: Buffer, start: number, end: number): boolean {
     dispatchFrame(this, buffer, start, end);
-    if (!this.isOpen) return false;
-    if (buffer[start] >> 4 === PacketType.pingreq) return true;
-    this.#framesLeft--;
-    this.#bytesLeft -= end - start;
-    if (!this.#isShareSpent) return true;
-    this.pause(Pause.turnSpent);
-    setImmediate(goOn, this);
-    return false;
-  }
-
-  /** The next turn: what there was no time for in the last. */
-  goOn(): void {
-    this.#beginShare();
-    this.handleKept();
-    if (!this.#isShareSpent) this.unpause(Pause.turnSpent);
-  }
-
-  #beginShare(): void {
-    this.#framesLeft = SUBSCRIBE_FRAMES_PER_TURN;
-    this.#bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
-  }
-
-  get #isShareSpent(): boolean {
-    return this.#framesLeft <= 0 || this.#bytesLeft <= 0;
+    return !this.host.share.spend(WORK_PER_LOOK) && this.isOpen;
   }
 
   get isClosed(): boolean {
@@ -276,12 +175,12 @@ export class Connection extends Deadline implements FrameSink, Publisher {
       this.cancelDeadline();
       this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
     } else {
-      this.#signs = new SignsOfLife(this.host.deadlines.now);
+      this.signs = new SignsOfLife(this.host.deadlines.now);
       this.host.deadlines.set(this, this.host.deadlines.now, this.keepAliveMs * 1.5);
     }
     this.host.onAttached(this);
     this.unpause(Pause.connecting);
-    this.handleKept();
+    this.#reading.handleKept();
   }
 
   /** Sends a small packet at the end of the turn, in order with everything else. */
@@ -303,8 +202,10 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   unpause(reason: number): void {
     if ((this.#pauses & reason) === 0) return;
     this.#pauses &= ~reason;
-    if (this.#pauses !== 0 || this.state === ConnectionState.closed) return;
-    this.#signs?.forgive(this.host.deadlines.now);
+    if (this.state === ConnectionState.closed) return;
+    if (this.#pauses === Pause.turnSpent) this.#reading.waitInLine();
+    if (this.#pauses !== 0) return;
+    this.signs?.forgive(this.host.deadlines.now);
     this.socket.resume();
   }
 
@@ -374,7 +275,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     host.deadlines.set(this, host.deadlines.now, LINGER_MS);
     const isFlushed = !this.outbox.isBlocked;
     this.outbox.close();
-    this.#gather = null;
+    this.#reading.clear();
     this.lastRoute = null;
     this.#olderRoutes = null;
     this.session = null;
@@ -412,9 +313,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
    * accepted.
    */
   onEnd(): void {
-    const isPipelined = this.state === ConnectionState.connecting && this.#gather !== null;
-    if (isPipelined) this.#hasEnded = true;
-    else this.close(CloseReason.connectionLost);
+    if (!this.#reading.endsLater()) this.close(CloseReason.connectionLost);
   }
 
   /** The socket is closed: whatever the reason, it is no fault of this side. */
@@ -434,7 +333,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
         this.authentication?.onTimeout();
         return;
       case ConnectionState.open:
-        checkKeepAlive(this, this.#signs!, this.#pauses === 0, this.#gather?.length ?? 0);
+        checkKeepAlive(this, this.signs!, this.#pauses === 0, this.#reading.keptBytes);
         return;
       default:
         this.socket.destroy();

@@ -1,8 +1,6 @@
 /** From a frame that is neither PUBLISH nor an ack to its handler. */
 import { CloseReason, ProtocolError } from '../base/errors.js';
-import { PINGRESP } from '../protocol/ack-frame.js';
 import { parsePacket } from '../protocol/codec.js';
-import { PacketType } from '../protocol/packet.js';
 import { type Connection, ConnectionState } from './connection.js';
 import { handleConnect } from './handle-connect.js';
 import { handleDisconnect } from './handle-disconnect.js';
@@ -19,10 +17,6 @@ export function dispatchFrame(
   start: number,
   end: number,
 ): void {
-  if (buffer[start] === PacketType.pingreq << 4 && connection.isOpen) {
-    connection.append(PINGRESP); // [MQTT-3.12.4-1]
-    return;
-  }
   const packet = parsePacket(buffer, start, end, connection.protocolVersion);
   if (connection.state === ConnectionState.awaitConnect) {
     if (packet.type !== 'connect') throw notConnected();

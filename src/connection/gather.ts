@@ -21,6 +21,13 @@ export class Gather {
     this.#append(source, start, end);
   }
 
+  /** Holds on to `bytes`, which are its own from here on. It must be empty. */
+  hold(bytes: Buffer, neededBytes: number): void {
+    this.neededBytes = neededBytes;
+    this.#buffer = bytes;
+    this.length = bytes.length;
+  }
+
   /** Adds what the unfinished frame still needs. @returns how many bytes that was. */
   take(source: Buffer, start: number, end: number): number {
     const taken = Math.min(end - start, this.neededBytes - this.length);

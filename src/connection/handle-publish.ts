@@ -3,6 +3,7 @@
  */
 import { Counter } from '../base/counters.js';
 import { HELD_ACK_BYTES_MAX } from '../base/limits.js';
+import { MATCH_STEPS_PER_SHARE, MATCH_STEPS_PER_WORK } from '../base/turn-limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
 import { frameEnd } from '../protocol/publish-frame.js';
@@ -12,6 +13,8 @@ import type { Connection } from './connection.js';
 
 /**
  * Handles a run of an open connection; its packet ids, if any, are in the host's scan.
+ * @returns false when finding its route takes longer than a share of a turn: nothing of it is
+ * handled, and the search goes on when it comes again.
  * @throws ProtocolError for a topic that is none.
  */
 export function handlePublishRun(
@@ -23,12 +26,18 @@ export function handlePublishRun(
   topicLength: number,
   header: number,
   count: number,
-): void {
+): boolean {
   const { host } = connection;
   const { routes, counters } = host;
   let route = connection.lastRoute;
   if (route === null || !routes.isFresh(route) || !route.isTopic(buffer, topicStart, topicLength)) {
-    route = routes.find(buffer, topicStart, topicLength);
+    const before = routes.matchSteps;
+    route = routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
+    host.share.spend(((routes.matchSteps - before) / MATCH_STEPS_PER_WORK) | 0);
+    if (route === null) {
+      host.share.end();
+      return false;
+    }
     connection.changeRoute(route);
   }
   const qos = (header >> 1) & 3;
@@ -44,6 +53,7 @@ export function handlePublishRun(
     if (qos === 1) acknowledge(connection, PacketType.puback, count);
   }
   if (host.ringBacklogBytes > 0) host.waitForRing(connection);
+  return true;
 }
 
 /** Routes the messages whose packet ids are not known yet [MQTT-4.3.3-2], in stretches. */

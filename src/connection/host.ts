@@ -10,8 +10,10 @@ import type { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
 import type { Session } from '../sessions/session.js';
 import type { Authenticator } from './authenticator.js';
+import type { Servable } from './busy-connections.js';
 import type { Connection } from './connection.js';
 import type { OutboxHost } from './outbox.js';
+import type { TurnShare } from './turn-share.js';
 
 /** Everything of a shard that a connection works with. */
 export interface ConnectionHost extends OutboxHost {
@@ -21,6 +23,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly deadlines: Deadlines<Deadline>;
   readonly scan: FrameScan;
   readonly arena: TurnArena;
+  /** What is left of the turn for whom the shard is busy with. */
+  readonly share: TurnShare;
   /** READ_HEADROOM_BYTES, then READ_BUFFER_BYTES that sockets read into. */
   readonly readBuffer: Buffer;
   readonly routes: RouteCache;
@@ -44,6 +48,10 @@ export interface ConnectionHost extends OutboxHost {
    * filled, instead of at the end of the turn.
    */
   afterRead(connection: Connection): void;
+  /** Flushes now when the arena has filled. */
+  flushWhenFull(): void;
+  /** Its share of the turn is used up: `serve` is called in this turn or the next. */
+  onBusy(connection: Servable): void;
   /** The connection waits until the ring has room. */
   waitForRing(connection: Connection): void;
   /** Asks for the client id of an authenticated CONNECT; `connection.attach` follows. */

@@ -21,6 +21,7 @@ import { PacketType, type ProtocolVersion } from './packet.js';
 import { remainingLengthBytes, writeRemainingLength } from './publish-frame.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+const PINGREQ_HEADER = PacketType.pingreq << 4;
 
 /** Takes what a scan finds, in the order of the bytes. It must not scan with the same FrameScan. */
 export interface FrameSink {
@@ -28,7 +29,8 @@ export interface FrameSink {
    * A run of `count` PUBLISH frames, [start, end) of `buffer`. `header` has DUP cleared. Elements
    * [0, count) of the scan's `packetIds` hold its packet ids when QoS > 0, until this returns.
    * Whether the topic is UTF-8 without NUL and wildcards is not checked: the sink must, before it
-   * uses the run (and once a distinct topic is enough). false = stop scanning after the run.
+   * uses the run (and once a distinct topic is enough). false = stop scanning after the run, or
+   * before it when the sink has called `leaveRun`.
    */
   onRun(
     buffer: Buffer,
@@ -45,6 +47,11 @@ export interface FrameSink {
    * returns. false = stop scanning behind them.
    */
   onAcks(type: number, count: number): boolean;
+  /**
+   * `count` PINGREQs in a row. false = stop scanning behind them. Who is sent none has no such
+   * function: they come as every other frame does.
+   */
+  onPings?(count: number): boolean;
   /**
    * Any other whole frame [start, end), its first byte and length checked, nothing else: that is
    * `parsePacket`'s. false = stop scanning.
@@ -63,7 +70,12 @@ export class FrameScan {
   neededBytes = 0;
   /** Version of the connection that is scanned: 3 allows DUP on PUBREL, SUBSCRIBE, UNSUBSCRIBE. */
   protocolVersion: ProtocolVersion = 4;
+  /** Most frames that are joined to one run, 1 to RUN_FRAMES_MAX. */
+  runFramesMax = RUN_FRAMES_MAX;
   readonly #maxPacketBytes: number;
+  /** The sink wants no more, and has not taken the run that it was given last. */
+  #isStopped = false;
+  #isRunLeft = false;
   /** Where the body of the frame measured last begins. */
   #bodyStart = 0;
   /** Its remaining length takes more bytes than it needs. */
@@ -85,6 +97,7 @@ export class FrameScan {
    */
   scan(buffer: Buffer, start: number, end: number, sink: FrameSink): number {
     this.neededBytes = 0;
+    this.#isRunLeft = false;
     let position = start;
     while (position < end) {
       // Most acks are whole and as they should be, and come many in a row.
@@ -95,20 +108,33 @@ export class FrameScan {
         if (!sink.onAcks(header >> 4, count)) return position;
         continue;
       }
+      if (buffer[position] === PINGREQ_HEADER && sink.onPings !== undefined) {
+        const count = pingsInRow(buffer, position, end);
+        position += 2 * count;
+        if (count > 0) {
+          if (!sink.onPings(count)) return position;
+          continue;
+        }
+      }
       const frameEnd = this.#measure(buffer, position, end);
       if (frameEnd === 0) return position;
       if (buffer[position] >> 4 === PacketType.publish && !this.#isPadded) {
         position = this.#run(buffer, position, frameEnd, end, sink);
-        if (position < 0) return -position;
+        if (this.#isStopped) return position;
         continue;
       }
       const goOn = this.#isPadded
         ? this.#handOnShortest(buffer, position, frameEnd, sink)
         : this.#handOn(buffer, position, frameEnd, sink);
+      if (!goOn) return this.#isRunLeft ? position : frameEnd;
       position = frameEnd;
-      if (!goOn) return position;
     }
     return position;
+  }
+
+  /** For the sink, in `onRun`: it does not take the run. The scan stops before it. */
+  leaveRun(): void {
+    this.#isRunLeft = true;
   }
 
   /**
@@ -135,6 +161,7 @@ export class FrameScan {
   /** Hands on the measured frame [start, end), which is no PUBLISH. @returns what the sink says. */
   #handOn(buffer: Buffer, start: number, end: number, sink: FrameSink): boolean {
     const type = buffer[start] >> 4;
+    if (type === PacketType.pingreq && sink.onPings !== undefined) return sink.onPings(1);
     if (type < PacketType.puback || type > PacketType.pubcomp) {
       return sink.onFrame(buffer, start, end);
     }
@@ -153,9 +180,10 @@ export class FrameScan {
     frame[0] = buffer[start];
     buffer.copy(frame, writeRemainingLength(frame, 1, length), this.#bodyStart, end);
     this.#measure(frame, 0, frame.length);
-    return buffer[start] >> 4 === PacketType.publish
-      ? this.#run(frame, 0, frame.length, frame.length, sink) > 0
-      : this.#handOn(frame, 0, frame.length, sink);
+    if (buffer[start] >> 4 !== PacketType.publish)
+      return this.#handOn(frame, 0, frame.length, sink);
+    this.#run(frame, 0, frame.length, frame.length, sink);
+    return !this.#isStopped;
   }
 
   /**
@@ -206,12 +234,13 @@ export class FrameScan {
 
   /**
    * Hands over the run that begins with the measured PUBLISH frame [start, firstEnd).
-   * @returns its end, negated when the sink wants to stop.
+   * @returns its end; its begin when the sink has left it. `#isStopped` says whether to stop there.
    */
   #run(buffer: Buffer, start: number, firstEnd: number, end: number, sink: FrameSink): number {
     const view = this.#viewOf(buffer);
     const packetIds = this.packetIds;
     const maxPacketBytes = this.#maxPacketBytes;
+    const framesMax = this.runFramesMax;
     const header = buffer[start] & ~DUP;
     const hasIds = (header & QOS_MASK) !== 0;
     const bodyStart = this.#bodyStart;
@@ -224,7 +253,7 @@ export class FrameScan {
     // What may not be does not throw in here: it ends the run, and is met again as the first frame
     // behind it. All is read through `view`: a second way to the same bytes costs 5 ns in
     // registers.
-    while (count < RUN_FRAMES_MAX && position + 2 <= end) {
+    while (count < framesMax && position + 2 <= end) {
       const next = view.getUint8(position);
       if (next !== header && (next !== (header | DUP) || !hasIds)) break;
       let length = view.getUint8(position + 1);
@@ -251,9 +280,8 @@ export class FrameScan {
       position = frameEnd;
     }
     const topicLength = topicEnd - topicStart;
-    return sink.onRun(buffer, start, position, topicStart, topicLength, header, count)
-      ? position
-      : -position;
+    this.#isStopped = !sink.onRun(buffer, start, position, topicStart, topicLength, header, count);
+    return this.#isRunLeft ? start : position;
   }
 
   /**
@@ -318,6 +346,14 @@ function shortFieldsEqual(view: DataView, from: number, end: number, distance: n
  */
 function isAck(header: number): boolean {
   return header === 0x40 || header === 0x50 || header === 0x62 || header === 0x70;
+}
+
+/** How many whole PINGREQs, at most RUN_FRAMES_MAX, begin at `position`. */
+function pingsInRow(buffer: Buffer, position: number, end: number): number {
+  const last = Math.min(end, position + 2 * RUN_FRAMES_MAX) - 2;
+  let at = position;
+  while (at <= last && buffer[at] === PINGREQ_HEADER && buffer[at + 1] === 0) at += 2;
+  return (at - position) >> 1;
 }
 
 /** The packet id at `position`. @throws ProtocolError when it is 0. */

@@ -167,7 +167,8 @@ export class PeerLink {
 
   /**
    * Hands the records for this shard to `handler`: peer by peer in turn, at most a quantum each,
-   * until nothing is left or `limitBytes` are reached (the last record may pass it).
+   * until nothing is left, `limitBytes` are reached (the last record may pass it), or the handler
+   * says that its time is over.
    * @returns bytes taken: 0 when nothing was there.
    * @throws whatever the handler throws, but for a record that it cannot read; the record it threw
    *   at is not handed over again.
@@ -178,7 +179,7 @@ export class PeerLink {
     const readers = this.#readers;
     let taken = 0;
     let idleReaders = 0;
-    while (idleReaders < readers.length && taken < limitBytes) {
+    while (idleReaders < readers.length && taken < limitBytes && !handler.isSpent) {
       if (this.#nextReader >= readers.length) this.#nextReader = 0;
       const reader = readers[this.#nextReader++];
       let read = 0;

@@ -36,6 +36,13 @@ import {
 
 /** Takes the records that a reader finds. */
 export interface RecordHandler {
+  /** Looked at behind each record: true when no more is to be read for now. */
+  readonly isSpent?: boolean;
+  /**
+   * Looked at behind each record: true when it was not taken. Nothing is read behind it, and it
+   * comes again in a later read.
+   */
+  readonly isLeft?: boolean;
   /**
    * One whole record. `word0` to `word3` are uint32; the record's bytes are `buffer[start, end)`.
    * The buffer is the ring's own memory and is the writer's again when the call returns: copy what
@@ -256,6 +263,8 @@ export class RingReader {
   readonly #tailWord: number;
   readonly #sleepWord: number;
   readonly #assembly = new FragmentAssembly();
+  /** A record put together that its handler has left. */
+  #left: Buffer | null = null;
   #tailPosition = 0;
   #lastKind = 0;
 
@@ -324,11 +333,17 @@ export class RingReader {
           this.#lastKind = words[at + RECORD_KIND] & KIND_MASK;
           throw new RecordError(`a record of ${length} bytes is not in the ring`);
         }
+        const before = tail;
         // Moved on before the handler runs, so that one that throws does not get the record again.
         tail = (tail + space) | 0;
         if ((words[at + RECORD_MASK] & this.#readerBit) === 0) continue;
         taken += space;
-        this.#deliver(handler, at, index + RECORD_HEADER_BYTES, length);
+        if (!this.#deliver(handler, at, index + RECORD_HEADER_BYTES, length)) {
+          tail = before;
+          taken -= space;
+          break;
+        }
+        if (handler.isSpent) break;
       }
     } finally {
       this.#tailPosition = tail;
@@ -366,17 +381,21 @@ export class RingReader {
     return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === 1;
   }
 
-  #deliver(handler: RecordHandler, at: number, start: number, length: number): void {
+  /** @returns false when the handler has left the record. */
+  #deliver(handler: RecordHandler, at: number, start: number, length: number): boolean {
     const words = this.#dataWords;
     const kind = words[at + RECORD_KIND];
     this.#lastKind = kind & KIND_MASK;
     let assembled: Buffer | null = null;
-    if ((kind & FLAG_FRAGMENT) !== 0) {
+    if ((kind & FLAG_LAST) !== 0 && this.#left !== null) {
+      assembled = this.#left;
+      this.#left = null;
+    } else if ((kind & FLAG_FRAGMENT) !== 0) {
       if ((kind & FLAG_FIRST) !== 0) this.#assembly.begin(words[at + RECORD_TOTAL]);
       this.#assembly.add(this.#data, start, start + length);
-      if ((kind & FLAG_LAST) === 0) return;
+      if ((kind & FLAG_LAST) === 0) return true;
       assembled = this.#assembly.take();
-      if (assembled === null) return;
+      if (assembled === null) return true;
     }
     handler.onRecord(
       this.from,
@@ -389,5 +408,8 @@ export class RingReader {
       assembled === null ? start : 0,
       assembled === null ? start + length : assembled.length,
     );
+    if (!handler.isLeft) return true;
+    this.#left = assembled;
+    return false;
   }
 }

@@ -6,6 +6,7 @@
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
 import { MADE_RUNS_STEPS_PER_TURN } from '../base/limits.js';
+import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
@@ -174,6 +175,8 @@ export class Router {
 
   /**
    * A run record from another shard's ring; see RecordKind.run for the words.
+   * @returns how many subscribers it was for; -1 when finding them takes longer than a share of a
+   * turn: nothing is delivered, and the search goes on when the record comes again.
    * @throws RecordError for one that is none; ProtocolError for a topic that is none.
    */
   onRunRecord(
@@ -185,19 +188,21 @@ export class Router {
     buffer: Buffer,
     start: number,
     end: number,
-  ): void {
+  ): number {
     const header = word1 & 0xff;
     const topicStart = checkRun(buffer, start, end, header, topicLength, count);
-    const route = this.#routes.find(buffer, topicStart, topicLength);
+    const route = this.#routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
+    if (route === null) return -1;
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
       this.#retained.store(route.topicKey, buffer, start, end, header);
       // Who has subscribed here meanwhile gets it as retained, with what else is.
-      if ((word1 & OWNER_STORES_ONLY) !== 0) return;
+      if ((word1 & OWNER_STORES_ONLY) !== 0) return 0;
     }
     if (route.subscribers.length !== 0) {
       this.#impatience = ((word1 >>> IMPATIENCE_SHIFT) & IMPATIENCE_BITS) as Impatience;
       this.#deliver(source, publisherId, route, buffer, start, end, header, count);
     }
+    return route.subscribers.length;
   }
 
   #deliver(

@@ -1,6 +1,7 @@
 /** From a record on a peer's ring to the part of the shard that it is for. */
-
 import { RecordError } from '../base/errors.js';
+import { MATCH_STEPS_PER_WORK, WORK_PER_LOOK } from '../base/turn-limits.js';
+import { workOfRun } from '../connection/turn-share.js';
 import { unpackInterestChange } from '../router/interest.js';
 import type { RecordHandler } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
@@ -17,6 +18,13 @@ export class ShardRecords implements RecordHandler {
     this.#shard = shard;
   }
 
+  /** The record given last is to come again: see RecordHandler. */
+  isLeft = false;
+
+  get isSpent(): boolean {
+    return this.#shard.share.isSpent;
+  }
+
   onRecord(
     from: number,
     kind: number,
@@ -29,10 +37,10 @@ export class ShardRecords implements RecordHandler {
     end: number,
   ): void {
     const shard = this.#shard;
+    this.isLeft = false;
     switch (kind) {
       case RecordKind.run:
-        shard.router.onRunRecord(from, word0, word1, word2, word3, buffer, start, end);
-        shard.turn.flushWhenFull();
+        this.#onRun(from, word0, word1, word2, word3, buffer, start, end);
         return;
       case RecordKind.interest:
         this.#onInterest(from, word0, word1, buffer, start, end);
@@ -78,6 +86,38 @@ export class ShardRecords implements RecordHandler {
     }
   }
 
+  #onRun(
+    from: number,
+    publisherId: number,
+    word1: number,
+    topicLength: number,
+    count: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const { router, routes, share, turn } = this.#shard;
+    const before = routes.matchSteps;
+    const subscribers = router.onRunRecord(
+      from,
+      publisherId,
+      word1,
+      topicLength,
+      count,
+      buffer,
+      start,
+      end,
+    );
+    share.spend(((routes.matchSteps - before) / MATCH_STEPS_PER_WORK) | 0);
+    if (subscribers < 0) {
+      this.isLeft = true;
+      share.end();
+      return;
+    }
+    share.spend(workOfRun(count, subscribers));
+    turn.flushWhenFull();
+  }
+
   #onInterest(
     from: number,
     low: number,
@@ -86,7 +126,8 @@ export class ShardRecords implements RecordHandler {
     start: number,
     end: number,
   ): void {
-    const { topics, routes, link } = this.#shard;
+    const { topics, routes, link, share } = this.#shard;
+    share.spend(WORK_PER_LOOK);
     const { added, removed } = unpackInterestChange(buffer, start, end);
     for (const filterKey of added) {
       topics.addShard(filterKey, from);

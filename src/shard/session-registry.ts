@@ -1,7 +1,7 @@
 /** The sessions of one shard and their subscriptions: kept, routed, told to the peers, ended. */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { ENDED_FILTERS_PER_SHARE, SUBSCRIBE_BYTES_PER_TURN } from '../base/limits.js';
+import { ENDED_FILTER_BYTES_PER_TURN, ENDED_FILTERS_PER_SHARE } from '../base/limits.js';
 import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Interest } from '../router/interest.js';
 import type { RetainedMessage } from '../router/retained-message.js';
@@ -48,7 +48,7 @@ export class SessionRegistry {
   /** Filters of all of them that are still routed. */
   #endedFilters = 0;
   /** Bytes of filters that may still be removed in this turn. */
-  #bytesLeft = SUBSCRIBE_BYTES_PER_TURN;
+  #bytesLeft = ENDED_FILTER_BYTES_PER_TURN;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -143,7 +143,7 @@ export class SessionRegistry {
    */
   onTurn(): void {
     const shares = 1 + Math.floor(this.#endedFilters / ENDED_FILTERS_PER_SHARE);
-    this.#bytesLeft = shares * SUBSCRIBE_BYTES_PER_TURN;
+    this.#bytesLeft = shares * ENDED_FILTER_BYTES_PER_TURN;
     this.#removeEnded();
   }
 

@@ -16,10 +16,12 @@ import {
 } from '../base/limits.js';
 import { WordIds } from '../base/word-ids.js';
 import type { Authenticator } from '../connection/authenticator.js';
-import { ClientSocket } from '../connection/client-socket.js';
+import { BusyConnections, type Servable } from '../connection/busy-connections.js';
+import { ClientSocket, listenToMoved } from '../connection/client-socket.js';
 import { Connection, ConnectionState, Pause } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
+import type { TurnShare } from '../connection/turn-share.js';
 import { FrameScan } from '../protocol/frame-scan.js';
 import type { ConnectPacket, QoS } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
@@ -68,6 +70,7 @@ export class Shard implements ConnectionHost {
   readonly counters: Counters;
   readonly scan: FrameScan;
   readonly arena: TurnArena;
+  readonly share: TurnShare;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly routes: RouteCache;
@@ -100,6 +103,7 @@ export class Shard implements ConnectionHost {
   readonly #providers: ShardProviders;
   readonly #readSlice: Buffer;
   readonly #connectionIds = new WordIds();
+  readonly #busy = new BusyConnections(() => this.turn.flush());
   #waitingForRing: Connection[] = [];
   #relieved: Outbox[] = [];
 
@@ -123,11 +127,13 @@ export class Shard implements ConnectionHost {
     this.turn = new Turn(this.link, new ShardRecords(this), {
       onDrained: () => this.replays.pump(),
       onTurn: () => this.#onTurn(),
+      onBusy: () => this.#busy.serve(),
       beforeFlush: () => this.interest.flush(),
       afterFlush: () => this.#afterFlush(),
       onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
     });
     this.arena = this.turn.arena;
+    this.share = this.turn.share;
     this.patience = this.#makePatience(shardIndex);
     this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
     this.memory = new MemoryGuard(config, this.counters, this.line);
@@ -211,18 +217,7 @@ export class Shard implements ConnectionHost {
    * Takes over a socket that the runtime moved to this thread, which reads into buffers of its own.
    */
   adoptSocket(socket: Socket): void {
-    const connection = this.#adopt(socket, -1);
-    socket.on('data', (bytes: Buffer) => {
-      for (let at = 0; at < bytes.length; ) {
-        const length = bytes.copy(this.#readSlice, 0, at);
-        connection.onRead(length);
-        at += length;
-      }
-    });
-    socket.on('error', () => {});
-    socket.allowHalfOpen = true;
-    socket.on('end', () => connection.onEnd());
-    socket.on('close', () => connection.onSocketClosed());
+    listenToMoved(socket, this.#adopt(socket, -1), this.#readSlice);
   }
 
   onDirty(outbox: Outbox): void {
@@ -264,6 +259,15 @@ export class Shard implements ConnectionHost {
     this.memory.onRead(this.counters.get(Counter.bytesReceived));
     this.coalescing?.onRead(connection);
     this.turn.afterRead();
+  }
+
+  flushWhenFull(): void {
+    this.turn.flushWhenFull();
+  }
+
+  onBusy(connection: Servable): void {
+    this.#busy.add(connection);
+    this.turn.schedule();
   }
 
   waitForRing(connection: Connection): void {

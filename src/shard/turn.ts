@@ -1,10 +1,13 @@
 /**
  * The turn of a shard. Sockets and the doorbell are read in the event loop's poll phase, and only
  * lay work out; the check phase behind it ends the turn: rings are drained, the own ring's head is
- * stored, every outbox with something in it is flushed once, and whoever sleeps is woken.
+ * stored, every outbox with something in it is flushed once, and whoever sleeps is woken. Then
+ * those that have more to do than their share of a turn go on for a while, and are flushed too.
  */
 import { DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
+import { DRAIN_MS_PER_TURN } from '../base/turn-limits.js';
 import type { Outbox } from '../connection/outbox.js';
+import { TurnShare } from '../connection/turn-share.js';
 import type { PeerLink, RecordHandler } from '../router/peer-link.js';
 import { TurnArena } from '../router/turn-arena.js';
 
@@ -14,6 +17,11 @@ export interface TurnSteps {
   readonly onDrained: () => void;
   /** Once a turn, before its flush: work that is shared out over turns. */
   readonly onTurn: () => void;
+  /**
+   * What the turn has brought is out: connections with more to do than their share go on.
+   * @returns whether some still have.
+   */
+  readonly onBusy: () => boolean;
   /** Before the ring's head is stored: what was collected goes onto it. */
   readonly beforeFlush: () => void;
   /** Everything is out. */
@@ -28,6 +36,7 @@ export interface TurnSteps {
 /** One a shard. */
 export class Turn {
   readonly arena: TurnArena;
+  readonly share = new TurnShare();
   readonly #link: PeerLink;
   readonly #records: RecordHandler;
   readonly #steps: TurnSteps;
@@ -91,11 +100,15 @@ export class Turn {
 
   #endTurn(): void {
     this.#isScheduled = false;
+    const { share } = this;
+    share.begin(null, DRAIN_MS_PER_TURN);
     const drained = this.#link.drain(this.#records, DRAIN_BYTES);
-    if (drained < DRAIN_BYTES) this.#steps.onDrained();
+    if (drained < DRAIN_BYTES && !share.isSpent) this.#steps.onDrained();
     else this.schedule();
     this.#steps.onTurn();
     this.flush();
+    if (this.#steps.onBusy()) this.schedule();
+    share.endTurn();
     if (this.#isScheduled) return;
     if (this.#steps.onIdle(drained > 0) || !this.#link.sleep()) this.schedule();
   }

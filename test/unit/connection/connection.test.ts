@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { beforeEach, describe, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadConfig } from '../../../src/base/config.js';
 import { Counters } from '../../../src/base/counters.js';
 import { type Deadline, Deadlines } from '../../../src/base/deadlines.js';
@@ -11,12 +10,13 @@ import {
   READ_BUFFER_BYTES,
   READ_HEADROOM_BYTES,
   SCRATCH_BYTES,
-  SUBSCRIBE_BYTES_PER_TURN,
-  SUBSCRIBE_FRAMES_PER_TURN,
   SWEEP_MS,
 } from '../../../src/base/limits.js';
-import { Connection } from '../../../src/connection/connection.js';
+import { BUSY_MS_PER_TURN } from '../../../src/base/turn-limits.js';
+import { BusyConnections, type Servable } from '../../../src/connection/busy-connections.js';
+import { Connection, Pause } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
+import { TurnShare } from '../../../src/connection/turn-share.js';
 import { FrameScan } from '../../../src/protocol/frame-scan.js';
 import type { ConnectPacket } from '../../../src/protocol/packet.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
@@ -47,7 +47,7 @@ class FakeSocket {
   destroy(): void {}
 }
 
-describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () => {
+describe('a connection that is sent much at once', () => {
   let socket: FakeSocket;
   let connection: Connection;
   let closedFor: CloseReason | null;
@@ -56,6 +56,14 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
   /** Filters subscribed to and unsubscribed from. */
   let handled: string[];
   let claimed: ConnectPacket | null;
+  /** What the handling of one filter takes, in milliseconds; the clock of shares goes by it. */
+  const FILTER_MS = 1 / 128;
+  /** The polled share is half of a turn's time. */
+  const POLLED = Math.round(BUSY_MS_PER_TURN / 2 / FILTER_MS);
+  const SERVED = Math.round(BUSY_MS_PER_TURN / FILTER_MS);
+  let shareMs: number;
+  let share: TurnShare;
+  let busy: BusyConnections;
   const { config } = loadConfig({ workers: 1 }, {}, {});
   const readBuffer = Buffer.alloc(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
 
@@ -66,7 +74,15 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
     handled = [];
     clock = 1;
     deadlines = new Deadlines<Deadline>(clock, (due) => (due as Connection).onDeadline());
+    shareMs = 1;
+    share = new TurnShare(() => shareMs);
+    busy = new BusyConnections(
+      () => {},
+      () => shareMs,
+    );
     const host = {
+      share,
+      onBusy: (one: Servable) => busy.add(one),
       config,
       deadlines,
       counters: new Counters(),
@@ -86,10 +102,10 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
         claimed = packet;
       },
       subscribe: (_: Session, filters: readonly [string, number][], confirmed: () => void) => {
-        for (const [filterKey] of filters) handled.push(filterKey);
+        for (const [filterKey] of filters) handle(filterKey);
         confirmed();
       },
-      unsubscribe: (_: Session, filterKey: string) => handled.push(filterKey),
+      unsubscribe: (_: Session, filterKey: string) => handle(filterKey),
       onClosed: (_: Connection, __: Session, reason: CloseReason) => {
         closedFor = reason;
       },
@@ -98,6 +114,7 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
           'schedule',
           'flushRing',
           'afterRead',
+          'flushWhenFull',
           'replayRetained',
           'onAttached',
           'onClosing',
@@ -118,9 +135,15 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
     return [name, () => {}];
   }
 
-  function read(bytes: Buffer): void {
+  function handle(filterKey: string): void {
+    handled.push(filterKey);
+    shareMs += FILTER_MS;
+  }
+
+  /** @returns whether the socket is to be read on. */
+  function read(bytes: Buffer): boolean {
     bytes.copy(readBuffer, READ_HEADROOM_BYTES);
-    connection.onRead(bytes.length);
+    return connection.onRead(bytes.length);
   }
 
   function attach(): void {
@@ -141,13 +164,19 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
     attach();
   }
 
-  /** Turns until reading goes on. @returns what had been handled before each. */
-  async function turnsUntilRead(): Promise<number[]> {
+  function nextTurn(): void {
+    share.endTurn();
+    busy.serve();
+    share.endTurn();
+  }
+
+  /** Turns until the connection is polled again. @returns what had been handled before each. */
+  function turnsUntilRead(): number[] {
     const counts: number[] = [];
-    while (socket.isPaused) {
+    while (busy.size > 0) {
       counts.push(handled.length);
       assert.ok(counts.length < 1_000);
-      await nextTurn();
+      nextTurn();
     }
     return counts;
   }
@@ -156,54 +185,59 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
   const unsubscribes = (filters: readonly string[]) =>
     Buffer.concat(filters.map((filter, index) => unsubscribe(index + 1, filter)));
 
-  test('handles a share of them in a turn, and all of them in order', async () => {
+  test('handles a share of it in a turn, and all of it in order', () => {
     open();
-    const filters = names(SUBSCRIBE_FRAMES_PER_TURN * 3 + 10);
-    read(Buffer.concat([unsubscribes(filters), PINGREQ]));
-    const share = SUBSCRIBE_FRAMES_PER_TURN;
-    assert.deepEqual(await turnsUntilRead(), [share, 2 * share, 3 * share]);
+    const filters = names(POLLED + SERVED * 2 + 10);
+    assert.equal(read(Buffer.concat([unsubscribes(filters), PINGREQ])), false);
+    assert.deepEqual(turnsUntilRead(), [POLLED, POLLED + SERVED, POLLED + 2 * SERVED]);
     assert.deepEqual(handled, filters);
     connection.outbox.flush(connection.host.arena.buffer);
     assert.deepEqual(socket.written.subarray(-2), PINGRESP);
     assert.equal(socket.written.length, 4 + 4 * filters.length + 2);
   });
 
-  test('takes long ones by their bytes', async () => {
+  test('what comes behind its share waits, what comes in the next turn does not', () => {
     open();
-    const filters = names(40).map((name) => name.padEnd(SUBSCRIBE_BYTES_PER_TURN / 4, 'x'));
-    // With what is around the filter, four of them are more than the share.
-    const packets = filters.map((filter, index) => subscribe(index + 1, [filter, 0]));
-    read(Buffer.concat(packets));
-    assert.equal((await turnsUntilRead())[0], 4);
-    assert.deepEqual(handled, filters);
-  });
-
-  test('pings, and few in each of many reads, are handled as they come', () => {
-    open();
-    read(Buffer.concat(new Array<Buffer>(10_000).fill(PINGREQ)));
-    const filters = names(SUBSCRIBE_FRAMES_PER_TURN - 1);
-    for (let reads = 0; reads < 3; reads++) read(unsubscribes(filters));
-    assert.equal(socket.isPaused, false);
+    const filters = names(POLLED - 1);
+    for (let reads = 0; reads < 3; reads++) {
+      assert.equal(read(unsubscribes(filters)), true);
+      share.endTurn();
+    }
     assert.equal(handled.length, 3 * filters.length);
+    read(unsubscribes(filters));
+    assert.equal(read(unsubscribes(filters)), false);
+    assert.equal(handled.length, 3 * filters.length + POLLED);
+    turnsUntilRead();
+    assert.equal(handled.length, 5 * filters.length);
   });
 
-  test('puts what is read meanwhile behind it, and finishes a frame that was cut', async () => {
+  test('shares a turn with the others that are polled in it', () => {
     open();
-    const filters = names(SUBSCRIBE_FRAMES_PER_TURN * 2);
+    share.beginPolled({});
+    shareMs += BUSY_MS_PER_TURN / 2;
+    read(unsubscribes(names(POLLED)));
+    assert.equal(handled.length, POLLED / 2);
+    turnsUntilRead();
+    assert.equal(handled.length, POLLED);
+  });
+
+  test('puts what is read meanwhile behind it, and finishes a frame that was cut', () => {
+    open();
+    const filters = names(POLLED * 2);
     const bytes = unsubscribes(filters);
     const cut = bytes.length - 3;
     read(bytes.subarray(0, cut - 5));
     // A runtime that reads by itself may have had this already.
     read(bytes.subarray(cut - 5, cut));
-    assert.equal(handled.length, SUBSCRIBE_FRAMES_PER_TURN);
-    await turnsUntilRead();
+    assert.equal(handled.length, POLLED);
+    turnsUntilRead();
     assert.deepEqual(handled, filters.slice(0, -1));
     read(bytes.subarray(cut));
-    await turnsUntilRead();
+    turnsUntilRead();
     assert.deepEqual(handled, filters);
   });
 
-  test('a frame gathered from several reads counts, and what follows it waits', async () => {
+  test('a frame gathered from several reads counts, and what follows it waits', () => {
     open();
     const filters = names(20_000);
     const large = subscribe(1, ...filters.map((filter): [string, number] => [filter, 0]));
@@ -212,47 +246,59 @@ describe('a connection that is sent much SUBSCRIBE and UNSUBSCRIBE at once', () 
     read(bytes.subarray(0, half));
     read(bytes.subarray(half));
     assert.equal(handled.length, filters.length);
-    await turnsUntilRead();
+    turnsUntilRead();
     assert.deepEqual(handled.slice(-2), [filters.at(-1), 'last']);
   });
 
-  test('packets pipelined behind CONNECT have the same share', async () => {
-    const filters = names(SUBSCRIBE_FRAMES_PER_TURN * 2 + 1);
+  test('packets pipelined behind CONNECT have the same share', () => {
+    const filters = names(POLLED + SERVED + 1);
     read(Buffer.concat([connect({ clientId: 'c' }), unsubscribes(filters)]));
     assert.equal(handled.length, 0);
+    share.endTurn();
     attach();
-    const share = SUBSCRIBE_FRAMES_PER_TURN;
-    assert.deepEqual(await turnsUntilRead(), [share, 2 * share]);
+    assert.deepEqual(turnsUntilRead(), [POLLED, POLLED + SERVED]);
     assert.deepEqual(handled, filters);
-  });
-
-  test('a close in between ends it', async () => {
-    open();
-    read(unsubscribes(names(SUBSCRIBE_FRAMES_PER_TURN * 3)));
-    connection.close(CloseReason.serverShutdown);
-    await nextTurn();
-    await nextTurn();
-    assert.equal(handled.length, SUBSCRIBE_FRAMES_PER_TURN);
     assert.equal(socket.isPaused, false);
   });
 
-  test('a bad packet among the rest closes when its turn comes', async () => {
+  test('a close in between ends it', () => {
     open();
-    const filters = names(SUBSCRIBE_FRAMES_PER_TURN + 5);
+    read(unsubscribes(names(POLLED * 3)));
+    connection.close(CloseReason.serverShutdown);
+    turnsUntilRead();
+    assert.equal(handled.length, POLLED);
+    assert.equal(socket.isPaused, false);
+  });
+
+  test('another reason to pause keeps it waiting, and it goes on when that goes', () => {
+    open();
+    const filters = names(POLLED + SERVED);
+    read(unsubscribes(filters));
+    connection.pause(Pause.ringFull);
+    turnsUntilRead();
+    assert.equal(handled.length, POLLED);
+    connection.unpause(Pause.ringFull);
+    turnsUntilRead();
+    assert.deepEqual(handled, filters);
+  });
+
+  test('a bad packet among the rest closes when its turn comes', () => {
+    open();
+    const filters = names(POLLED + 5);
     const bad = Buffer.from('820400000000', 'hex');
     read(Buffer.concat([unsubscribes(filters), bad, unsubscribe(1, 'never')]));
     assert.equal(closedFor, null);
-    await turnsUntilRead();
+    turnsUntilRead();
     assert.equal(closedFor, CloseReason.malformedPacket);
     assert.deepEqual(handled, filters);
   });
 
-  test('is not timed out meanwhile', async () => {
+  test('is not timed out meanwhile', () => {
     open(1);
-    read(unsubscribes(names(SUBSCRIBE_FRAMES_PER_TURN + 1)));
+    read(unsubscribes(names(POLLED + 1)));
     pass(LONG_MS);
     assert.equal(closedFor, null);
-    await turnsUntilRead();
+    turnsUntilRead();
     assert.equal(closedFor, null, 'its silence was ours');
     pass(LONG_MS);
     assert.equal(closedFor, CloseReason.keepAliveTimeout);

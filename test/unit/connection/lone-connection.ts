@@ -14,6 +14,7 @@ import {
 import type { Authenticator } from '../../../src/connection/authenticator.js';
 import { Connection } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
+import { TurnShare } from '../../../src/connection/turn-share.js';
 import { FrameScan } from '../../../src/protocol/frame-scan.js';
 import type { ConnectPacket } from '../../../src/protocol/packet.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
@@ -61,6 +62,7 @@ export class LoneConnection {
     const onDue = (due: Deadline): void => (due as Connection).onDeadline();
     this.deadlines = new Deadlines<Deadline>(this.now, onDue);
     const host = {
+      share: new TurnShare(() => 0),
       config,
       counters: this.counters,
       deadlines: this.deadlines,

@@ -283,6 +283,38 @@ describe('runs of the frame scan', () => {
     );
   });
 
+  test('end after as many frames as are wanted', () => {
+    const scan = new FrameScan(PACKET_BYTES_MAX);
+    const recorder = new Recorder(scan);
+    scan.runFramesMax = 2;
+    const bytes = Buffer.concat(Array(5).fill(publish('t', 0x30)));
+    assert.equal(scan.scan(bytes, 0, bytes.length, recorder), bytes.length);
+    const found = recorder.events.map((run) => (run.kind === 'run' ? run.count : 0));
+    assert.deepEqual(found, [2, 2, 1]);
+  });
+
+  test('that are left are found again, padded length or not', () => {
+    const padded = Buffer.from('308600000174616263', 'hex');
+    for (const frame of [publish('t', 0x30), padded]) {
+      const scan = new FrameScan(PACKET_BYTES_MAX);
+      const recorder = new Recorder(scan);
+      const bytes = Buffer.concat([publish('before', 0x30), frame]);
+      const first = bytes.length - frame.length;
+      recorder.onRun = (...run) => {
+        if (recorder.events.length === 1) {
+          scan.leaveRun();
+          return false;
+        }
+        return Recorder.prototype.onRun.apply(recorder, run);
+      };
+      assert.equal(scan.scan(bytes, 0, bytes.length, recorder), first);
+      assert.equal(scan.scan(bytes, first, first, recorder), first);
+      delete (recorder as Partial<Recorder>).onRun;
+      assert.equal(scan.scan(bytes, first, bytes.length, recorder), bytes.length);
+      assert.deepEqual(recorder.events, scanAll(bytes).events);
+    }
+  });
+
   test('join topics whose bytes are no numbers as doubles, if they are UTF-8', () => {
     // U+10FFFF is f4 8f bf bf, the highest bytes there are.
     const topic = '\u{10FFFF}\u{10FFFF}\u{7f}\u{7f}\u{10FFFF}';

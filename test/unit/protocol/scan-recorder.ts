@@ -1,5 +1,6 @@
 /** A sink that notes what a scan finds, and what it should find according to mqtt-packet. */
 import assert from 'node:assert/strict';
+import { PINGREQ } from '../../../src/protocol/ack-frame.js';
 import { FrameScan, type FrameSink } from '../../../src/protocol/frame-scan.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
 import { oracleParse } from './arbitraries.js';
@@ -45,6 +46,10 @@ export class Recorder implements FrameSink {
     }
     return this.goOn;
   }
+  onPings(count: number): boolean {
+    for (let n = 0; n < count; n++) this.events.push({ kind: 'frame', bytes: PINGREQ });
+    return this.goOn;
+  }
   onFrame(buffer: Buffer, start: number, end: number): boolean {
     this.events.push({ kind: 'frame', bytes: Buffer.from(buffer.subarray(start, end)) });
     return this.goOn;
@@ -88,9 +93,11 @@ export function scanInChunks(bytes: Buffer, sizes: readonly number[], stopEach =
         position = next;
         if (!stopEach || recorder.events.length === before) break;
         const [first, ...others] = recorder.events.slice(before);
-        // Acks in a row are handed over in one call.
-        const isOneCall = others.every(
-          (other) => other.kind === 'ack' && first.kind === 'ack' && other.type === first.type,
+        // Acks in a row are handed over in one call, and so are PINGREQs.
+        const isOneCall = others.every((other) =>
+          other.kind === 'ack'
+            ? first.kind === 'ack' && other.type === first.type
+            : isPing(other) && isPing(first),
         );
         assert.ok(isOneCall, 'one call, then stop');
       }
@@ -100,6 +107,10 @@ export function scanInChunks(bytes: Buffer, sizes: readonly number[], stopEach =
   } catch (error) {
     return { events: recorder.events, error, consumed, neededBytes: 0 };
   }
+}
+
+function isPing(event: Event): boolean {
+  return event.kind === 'frame' && event.bytes.equals(PINGREQ);
 }
 
 function checkNeededBytes(neededBytes: number, bytes: Buffer, consumed: number, arrived: number) {

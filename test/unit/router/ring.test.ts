@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RecordError } from '../../../src/base/errors.js';
+import { putRecord } from '../../../src/router/backlog.js';
 import {
   createRing,
   RingReader,
@@ -253,5 +254,32 @@ describe('ring', () => {
     writer.publish();
     assert.throws(() => read(readers[0]), RecordError);
     assert.deepEqual(read(readers[0]), ['whole', 'next']);
+  });
+
+  it('hands a record over again that was left, and nothing behind it meanwhile', () => {
+    const { writer, readers } = setUp(1);
+    const large = 'x'.repeat(recordBytesMax(CAPACITY) + 10);
+    putRecord(writer, 1, 2, large.length, 0, 0, 0, 0, Buffer.from(large), 0, large.length);
+    for (const text of ['one', 'two']) put(writer, text);
+    writer.publish();
+    const given: string[] = [];
+    const collector = new Collector((text) => given.push(text.slice(0, 3)));
+    const leaving = Object.assign(collector, { isLeft: true });
+    readers[0].read(leaving, Number.POSITIVE_INFINITY);
+    readers[0].read(leaving, Number.POSITIVE_INFINITY);
+    assert.deepEqual(given, ['xxx', 'xxx']);
+    assert.equal(readers[0].hasRecords(), true);
+    assert.deepEqual(read(readers[0]), [large, 'one', 'two']);
+    assert.equal(readers[0].hasRecords(), false);
+  });
+
+  it('stops behind the record at which its time was over', () => {
+    const { writer, readers } = setUp(1);
+    for (const text of ['one', 'two']) put(writer, text);
+    writer.publish();
+    const spent = Object.assign(new Collector(), { isSpent: true });
+    readers[0].read(spent, Number.POSITIVE_INFINITY);
+    assert.deepEqual(spent.texts(), ['one']);
+    assert.deepEqual(read(readers[0]), ['two']);
   });
 });

@@ -7,6 +7,7 @@ import { Counters } from '../../../src/base/counters.js';
 import { Deadlines } from '../../../src/base/deadlines.js';
 import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/handover-limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
+import { TurnShare } from '../../../src/connection/turn-share.js';
 import { Directory } from '../../../src/primary/directory.js';
 import type { ConnectPacket, QoS } from '../../../src/protocol/packet.js';
 import { Interest } from '../../../src/router/interest.js';
@@ -242,7 +243,16 @@ export class ModelShard {
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, routes, takeover } = this;
     const turn = { flushWhenFull() {} };
-    const parts = { topics, routes, link, interest, router, takeover, turn };
+    const parts = {
+      topics,
+      routes,
+      link,
+      interest,
+      router,
+      takeover,
+      turn,
+      share: new TurnShare(() => 0),
+    };
     this.#records = new ShardRecords(parts as unknown as Shard);
   }
 

@@ -1,7 +1,7 @@
 /** The sessions of a shard whose peers, clients and turns are the test's. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { ENDED_FILTERS_PER_SHARE, SUBSCRIBE_BYTES_PER_TURN } from '../../../src/base/limits.js';
+import { ENDED_FILTER_BYTES_PER_TURN, ENDED_FILTERS_PER_SHARE } from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import type { Outlet, Session } from '../../../src/sessions/session.js';
@@ -9,7 +9,7 @@ import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/p
 import { ModelShard } from './model-net.js';
 
 /** As many filters as several turns remove. */
-const MANY = 5 * (SUBSCRIBE_BYTES_PER_TURN / 16);
+const MANY = 5 * (ENDED_FILTER_BYTES_PER_TURN / 16);
 /** What ModelShard publishes to. */
 const TOPIC = 'a/b';
 
@@ -53,7 +53,7 @@ describe('the end of a session with many subscriptions', () => {
     const removed = turns();
     assert.equal(topics.filterCount, 0);
     assert.ok(removed.length > 2);
-    for (const filters of removed) assert.ok(filters <= SUBSCRIBE_BYTES_PER_TURN / 16 + 1);
+    for (const filters of removed) assert.ok(filters <= ENDED_FILTER_BYTES_PER_TURN / 16 + 1);
   });
 
   test('is over at once when they are few', () => {

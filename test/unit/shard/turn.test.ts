@@ -15,6 +15,7 @@ describe('a turn', () => {
   let waits: boolean[];
   /** Called by the steps, when a test wants something to happen there. */
   let onDrained: () => void;
+  let onBusy: () => boolean;
   let beforeFlush: () => void;
   let afterFlush: () => void;
   let turn: Turn;
@@ -24,6 +25,7 @@ describe('a turn', () => {
     drains = [];
     hasMore = [];
     onDrained = () => {};
+    onBusy = () => false;
     beforeFlush = () => {};
     afterFlush = () => {};
     waits = [];
@@ -47,6 +49,7 @@ describe('a turn', () => {
           onDrained();
         },
         onTurn: () => void said.push('turn'),
+        onBusy: () => onBusy(),
         beforeFlush: () => {
           said.push('before');
           beforeFlush();
@@ -101,6 +104,20 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     assert.deepEqual(said, [...ORDER, ...ORDER]);
+  });
+
+  test('lets busy connections go on behind its flush, again while there are some', async () => {
+    let left = 2;
+    onBusy = () => {
+      said.push('busy');
+      return --left > 0;
+    };
+    turn.schedule();
+    await immediate();
+    await immediate();
+    await immediate();
+    const flushed = ORDER.slice(0, -1);
+    assert.deepEqual(said, [...flushed, 'busy', ...flushed, 'busy', 'sleep']);
   });
 
   test('is taken again instead of sleeping when it has waited for reads', async () => {

@@ -1,0 +1,30 @@
+/** Bounds of what one connection, or the records of other shards, may take of a turn. */
+
+/**
+ * Time of a turn for the connections that send more than their share, all together. A quiet client
+ * waits for at most two such times and what else a turn does, and what each turn costs besides
+ * (some 20 us) is little beside it.
+ */
+export const BUSY_MS_PER_TURN = 3;
+/**
+ * The least share of one connection: with less a read would pay for the turns between its parts.
+ */
+export const SHARE_MS_MIN = 0.25;
+/** Time of a turn for the records of other shards; the rest of them comes in the next turn. */
+export const DRAIN_MS_PER_TURN = 3;
+/**
+ * Between two looks at the clock within a share, in units of some microseconds: what a run costs
+ * beside its messages, or a delivery of sixteen of them.
+ */
+export const WORK_PER_LOOK = 32;
+/**
+ * Deliveries that one run may cause on its shard: some 3 ms. A longer run is taken in parts, since
+ * a run is not interrupted.
+ */
+export const RUN_DELIVERIES_MAX = 131_072;
+/** Steps of a match with filters that are a unit of work: see WORK_PER_LOOK. */
+export const MATCH_STEPS_PER_WORK = 16;
+/** A match that takes more steps is left, and gone on with in the next turn: some 1 ms. */
+export const MATCH_STEPS_PER_SHARE = 8_192;
+/** The least that is read at a time from a connection whose packets take long to handle. */
+export const BUSY_READ_BYTES_MIN = 16 * 1024;

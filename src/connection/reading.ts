@@ -1,0 +1,264 @@
+/**
+ * The reading side of one connection: bytes that come, what of them cannot be handled yet, and
+ * whose turn it is. Frames go to the connection, which is the scan's sink.
+ */
+import { Counter } from '../base/counters.js';
+import { CloseReason } from '../base/errors.js';
+import {
+  PIPELINED_BYTES_MAX,
+  READ_BUFFER_BYTES,
+  READ_HEADROOM_BYTES,
+  RUN_FRAMES_MAX,
+} from '../base/limits.js';
+import { BUSY_READ_BYTES_MIN, RUN_DELIVERIES_MAX } from '../base/turn-limits.js';
+import { PacketType } from '../protocol/packet.js';
+import type { Servable } from './busy-connections.js';
+import { readDescriptor } from './client-socket.js';
+import { type Connection, ConnectionState, Pause } from './connection.js';
+import { foreignProtocol } from './foreign-protocol.js';
+import { Gather } from './gather.js';
+
+/** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
+const CONNECT_HEADER = PacketType.connect << 4;
+
+/** One for each connection. */
+export class Reading implements Servable {
+  readonly #connection: Connection;
+  /** To read from without the stream, -1 when there is none. */
+  readonly #descriptor: number;
+  /** How much is read at a time while it is served in turn: about what a share handles. */
+  #readBytes = READ_BUFFER_BYTES;
+  /** It waits among the host's busy connections. */
+  #isInLine = false;
+  /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
+  #hasEnded = false;
+  /**
+   * Bytes read and not yet handled: an unfinished frame, what came behind a CONNECT, or what there
+   * was no time for in this turn.
+   */
+  #gather: Gather | null = null;
+
+  constructor(connection: Connection, descriptor: number) {
+    this.#connection = connection;
+    this.#descriptor = descriptor;
+  }
+
+  /**
+   * `length` bytes have been read into the host's read buffer, behind its headroom.
+   * @returns false when no more is to be read for now.
+   */
+  onRead(length: number): boolean {
+    const { host } = this.#connection;
+    host.share.beginPolled(this);
+    this.#onBytes(length);
+    host.afterRead(this.#connection);
+    if (!host.share.isSpent || this.#connection.isClosed) return true;
+    // A read that was not full has found all there was.
+    const isMoreToDo = length === READ_BUFFER_BYTES || this.#gather !== null;
+    if (!isMoreToDo) return true;
+    this.#connection.spendTurn();
+    this.waitInLine();
+    return false;
+  }
+
+  /**
+   * Its share of a turn: handles what it has kept, then reads on until there is no more, or the
+   * time is over.
+   */
+  serve(milliseconds: number): boolean {
+    const { host } = this.#connection;
+    const { share } = host;
+    this.#isInLine = false;
+    // Another reason to pause brings it back when it goes.
+    if (this.#connection.isClosed || this.#connection.pauses !== Pause.turnSpent) return false;
+    share.begin(this, milliseconds);
+    this.#handleGathered();
+    let bytes = 0;
+    while (
+      this.#connection.pauses === Pause.turnSpent &&
+      !share.isSpent &&
+      !this.#connection.isClosed
+    ) {
+      const wanted = this.#readBytes;
+      const length = this.#readNow(wanted);
+      if (length < 0) {
+        this.#connection.close(CloseReason.connectionLost);
+        return false;
+      }
+      if (length > 0) this.#onBytes(length);
+      host.flushWhenFull();
+      bytes += length;
+      if (!share.isSpent && length < wanted) {
+        // Polling it for a moment would cost more than another look.
+        if (bytes >= BUSY_READ_BYTES_MIN) break;
+        this.#connection.unpause(Pause.turnSpent);
+        if (this.#hasEnded) this.#connection.close(CloseReason.connectionLost);
+        return false;
+      }
+      this.#adaptReading();
+    }
+    if (this.#connection.isClosed || this.#connection.pauses !== Pause.turnSpent || this.#isInLine)
+      return false;
+    this.#isInLine = true;
+    return true;
+  }
+
+  #readNow(wanted: number): number {
+    if (this.#descriptor < 0) return 0;
+    return readDescriptor(
+      this.#descriptor,
+      this.#connection.host.readBuffer,
+      READ_HEADROOM_BYTES,
+      wanted,
+    );
+  }
+
+  /** Reads no more at a time than a share handles: what is kept costs memory. */
+  #adaptReading(): void {
+    const kept = this.keptBytes;
+    if (kept > this.#readBytes >> 1) {
+      this.#readBytes = Math.max(BUSY_READ_BYTES_MIN, this.#readBytes >> 1);
+    } else if (!this.#connection.host.share.isSpent) {
+      this.#readBytes = Math.min(READ_BUFFER_BYTES, this.#readBytes << 1);
+    }
+  }
+
+  /** It is served in turn from here on, unless it waits for that already. */
+  waitInLine(): void {
+    if (this.#isInLine) return;
+    this.#isInLine = true;
+    this.#connection.host.onBusy(this);
+  }
+
+  /**
+   * The client has closed its side. @returns whether that is to be heard of when what it has sent
+   * behind its CONNECT is handled.
+   */
+  endsLater(): boolean {
+    const isPipelined =
+      this.#connection.state === ConnectionState.connecting && this.#gather !== null;
+    if (isPipelined) this.#hasEnded = true;
+    return isPipelined;
+  }
+
+  /** Bytes read and not handled. */
+  get keptBytes(): number {
+    return this.#gather === null ? 0 : this.#gather.length;
+  }
+
+  /** The connection is closed: what is not handled never will be. */
+  clear(): void {
+    this.#gather = null;
+  }
+
+  #onBytes(length: number): void {
+    const { host } = this.#connection;
+    host.counters.add(Counter.bytesReceived, length);
+    if (this.#connection.state >= ConnectionState.leaving) return;
+    this.#connection.signs?.onRead(host.deadlines.now, this.#gather === null);
+    const buffer = host.readBuffer;
+    let start = READ_HEADROOM_BYTES;
+    const end = start + length;
+    const { state } = this.#connection;
+    if (state === ConnectionState.awaitConnect && this.#isForeign(buffer, start, end)) return;
+    if (state === ConnectionState.connecting || host.share.isSpent) {
+      this.#keep(buffer, start, end, 0);
+      return;
+    }
+    const gather = this.#gather;
+    if (gather !== null && gather.length > 0) {
+      if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
+        this.#gather = null;
+        start = gather.moveBefore(buffer, start);
+      } else {
+        start += gather.take(buffer, start, end);
+        if (!gather.isWhole) return;
+        this.#gather = null;
+        const frame = gather.release();
+        this.#process(frame, 0, frame.length);
+      }
+    }
+    this.#process(buffer, start, end);
+  }
+
+  /** Closes a client of another protocol, where the beginning of its first read tells which. */
+  #isForeign(buffer: Buffer, start: number, end: number): boolean {
+    if (buffer[start] === CONNECT_HEADER || this.#gather !== null) return false;
+    const detail = foreignProtocol(buffer, start, end);
+    if (detail === undefined) return false;
+    this.#connection.close(CloseReason.protocolViolation, { detail });
+    return true;
+  }
+
+  /**
+   * Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5].
+   */
+  handleKept(): void {
+    const { share } = this.#connection.host;
+    if (this.#gather === null || this.#isInLine) return;
+    share.beginPolled(this);
+    this.#handleGathered();
+    this.#connection.host.afterRead(this.#connection);
+    if (this.#hasEnded && !share.isSpent) this.#connection.close(CloseReason.connectionLost);
+    if (!share.isSpent || this.#gather === null || this.#connection.isClosed) return;
+    this.#connection.pause(Pause.turnSpent);
+    this.waitInLine();
+  }
+
+  #handleGathered(): void {
+    const gather = this.#gather;
+    if (gather === null || this.#connection.state >= ConnectionState.leaving) return;
+    this.#gather = null;
+    const bytes = gather.release();
+    this.#process(bytes, 0, bytes.length);
+  }
+
+  #process(buffer: Buffer, start: number, end: number): void {
+    const { scan, share } = this.#connection.host;
+    if (this.#connection.state >= ConnectionState.leaving || start === end) return;
+    if (
+      this.#gather !== null ||
+      this.#connection.state === ConnectionState.connecting ||
+      share.isSpent
+    ) {
+      this.#keep(buffer, start, end, 0);
+      return;
+    }
+    try {
+      scan.protocolVersion = this.#connection.protocolVersion;
+      scan.runFramesMax = this.#runFramesMax();
+      const position = scan.scan(buffer, start, end, this.#connection);
+      if (position > start) this.#connection.signs?.onPacket();
+      if (position < end && !this.#connection.isClosed) {
+        this.#keep(buffer, position, end, scan.neededBytes);
+      }
+    } catch (error) {
+      this.#connection.fail(error);
+    }
+  }
+
+  /** A run is handled in one go: one to very many subscribers must not be long. */
+  #runFramesMax(): number {
+    const { lastRoute } = this.#connection;
+    const subscribers = lastRoute === null ? 0 : lastRoute.subscribers.length;
+    return Math.max(
+      1,
+      Math.min(RUN_FRAMES_MAX, Math.floor(RUN_DELIVERIES_MAX / (subscribers + 1))),
+    );
+  }
+
+  #keep(buffer: Buffer, start: number, end: number, neededBytes: number): void {
+    if (this.#gather === null) {
+      this.#gather = new Gather();
+      if (buffer !== this.#connection.host.readBuffer) {
+        // It came from the gather, and nobody else has it.
+        this.#gather.hold(buffer.subarray(start, end), neededBytes);
+        return;
+      }
+    }
+    this.#gather.add(buffer, start, end, neededBytes);
+    const isConnecting = this.#connection.state === ConnectionState.connecting;
+    if (isConnecting && this.#gather.length > PIPELINED_BYTES_MAX)
+      this.#connection.pause(Pause.connecting);
+  }
+}

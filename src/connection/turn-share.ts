@@ -1,0 +1,77 @@
+/**
+ * How long one connection, or the records of other shards, may keep the rest of a turn waiting.
+ * Everything that is handled is charged as work, and the clock is looked at when some has gathered:
+ * so neither the kind of a packet nor what it sets off matters, only the time it takes.
+ */
+import { preciseMs } from '../base/clock.js';
+import { BUSY_MS_PER_TURN, SHARE_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
+
+/** One a shard: there is one share at a time, that of whatever is being handled. */
+export class TurnShare {
+  /** The share at hand is used up: stop as soon as what is being handled is whole. */
+  isSpent = false;
+  readonly #clock: () => number;
+  #owner: object | null = null;
+  #workLeft = 0;
+  #end = 0;
+  /** Until when sockets that the event loop finds readable may take their time; 0: none has yet. */
+  #pollEnd = 0;
+
+  /** @param clock in milliseconds with fractions; tests bring their own. */
+  constructor(clock: () => number = preciseMs) {
+    this.#clock = clock;
+  }
+
+  /**
+   * The event loop has read a socket of `owner`. A further read of the same socket goes on with its
+   * share. Each may take half of what is left of this turn's time, so that those behind it get some
+   * too.
+   */
+  beginPolled(owner: object): void {
+    if (this.#owner === owner) return;
+    const now = this.#clock();
+    if (this.#pollEnd === 0) this.#pollEnd = now + BUSY_MS_PER_TURN;
+    this.#begin(owner, now + Math.max(SHARE_MS_MIN, (this.#pollEnd - now) / 2));
+  }
+
+  /** Gives `owner` a share of so many milliseconds; null is whoever is no connection. */
+  begin(owner: object | null, milliseconds: number): void {
+    this.#begin(owner, this.#clock() + milliseconds);
+  }
+
+  /**
+   * Charges work, in units of some microseconds (WORK_PER_LOOK). @returns whether the share is
+   * spent.
+   */
+  spend(work: number): boolean {
+    this.#workLeft -= work;
+    if (this.#workLeft > 0) return this.isSpent;
+    this.#workLeft = WORK_PER_LOOK;
+    if (this.#clock() >= this.#end) this.isSpent = true;
+    return this.isSpent;
+  }
+
+  /** Ends the share at hand: what is to be done next is too long for what is left of it. */
+  end(): void {
+    this.isSpent = true;
+  }
+
+  /** The turn has ended: sockets are polled anew. */
+  endTurn(): void {
+    this.#owner = null;
+    this.#pollEnd = 0;
+    this.isSpent = false;
+  }
+
+  #begin(owner: object | null, end: number): void {
+    this.#owner = owner;
+    this.#end = end;
+    this.#workLeft = WORK_PER_LOOK;
+    this.isSpent = false;
+  }
+}
+
+/** What a run of `count` messages costs that goes to so many subscribers here, as work. */
+export function workOfRun(count: number, subscribers: number): number {
+  return (1 + (count >> 4)) * (1 + subscribers);
+}
