@@ -41,6 +41,8 @@ export interface Config {
   readonly maxQueuedMessages: number;
   /** Bytes of those messages. */
   readonly maxQueuedBytes: number;
+  /** Bytes that messages of all clients of all shards together may take, an equal share each. */
+  readonly maxQueuedTotalBytes: number;
   /** Bytes of messages sent, not acknowledged and kept to be sent again, per client. */
   readonly maxInflightBytes: number;
   /** Subscriptions of one client. */
@@ -112,6 +114,8 @@ export interface ServerOptions {
   readonly maxQueuedMessages?: number | undefined;
   /** Bytes of those messages. */
   readonly maxQueuedBytes?: BytesOption | undefined;
+  /** Memory for what waits for all clients of all workers together, an equal share each. */
+  readonly maxQueuedTotalBytes?: BytesOption | undefined;
   /** Bytes of messages sent, not acknowledged and kept to be sent again, per client. */
   readonly maxInflightBytes?: BytesOption | undefined;
   /** Subscriptions of one client, 1 to 10,000,000. */

@@ -39,21 +39,25 @@ export const Counter = {
   refusedSessions: 18,
   /** Sessions that ended because their client was away for too long. */
   expiredSessions: 19,
-  connectionsOpen: 20,
-  sessions: 21,
-  subscriptions: 22,
-  retainedMessages: 23,
-  retainedBytes: 24,
+  /** Messages not queued because those that wait for all clients take as much as they may. */
+  droppedTotalBytes: 20,
+  connectionsOpen: 21,
+  sessions: 22,
+  subscriptions: 23,
+  retainedMessages: 24,
+  retainedBytes: 25,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 25,
+  inflightMessages: 26,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 26,
+  queuedMessages: 27,
+  /** What these take of maxQueuedTotalBytes, with those sent that are kept to be sent again. */
+  queuedBytes: 28,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 27,
+  authenticationsWaiting: 29,
   /** Workers that keep nothing new, as they would run out of memory. */
-  shortOfMemory: 28,
+  shortOfMemory: 30,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 29,
+  eventLoopDelayMs: 31,
 } as const;
 export type CounterName = keyof typeof Counter;
 

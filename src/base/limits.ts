@@ -89,6 +89,17 @@ export const HELD_ACK_BYTES_MAX = PACKET_ID_MAX * 4;
  * uses its id again never gets there.
  */
 export const UNREAD_REPLY_BYTES_MAX = PACKET_ID_MAX * 4;
+/**
+ * What a run that waits takes beside its bytes, and each entry of a queue for it: its objects with
+ * V8's headers, and two words of arrays that double.
+ */
+export const QUEUED_RUN_COST_BYTES = 256;
+export const QUEUED_ENTRY_COST_BYTES = 32;
+/**
+ * Bytes in flight to a client, kept to be sent again, beyond which it is sent nothing new while
+ * nearly as much waits in all sessions as may: who acknowledges goes on, and its publishers wait.
+ */
+export const INFLIGHT_BYTES_WHEN_FULL = 1 * MIB;
 // ---- memory ------------------------------------------------------------------------------------
 /**
  * Part of a heap's limit, or of the process's memory, from which on a shard keeps nothing new, and
@@ -170,10 +181,10 @@ export const LOG_RETRY_MAX_MS = 1_000;
 /** How long a process that ends waits for its last log lines to be taken, in milliseconds. */
 export const LOG_EXIT_WAIT_MS = 250;
 /**
- * Between two log lines of a shard that say that messages are not retained: a full store stays full
- * for hours, and a counter has every one of them.
+ * Between two log lines of a shard that say that messages are not retained, or not queued for all
+ * clients together: what is full stays so for hours, and a counter has every one of them.
  */
-export const RETAINED_DROPS_LOG_INTERVAL_MS = 60_000;
+export const DROPS_LOG_INTERVAL_MS = 60_000;
 
 /**
  * Between two log lines of a shard about records that it could not read: a fault that makes one
@@ -282,6 +293,11 @@ export const SETTINGS = {
   maxInflight: { default: 1_024, min: 1, max: PACKET_ID_MAX },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
+  /**
+   * A quarter of a machine of 4 GiB, and what sixteen clients that have nothing in common may let
+   * wait by default. Queues with the same messages share them.
+   */
+  maxQueuedTotalBytes: { default: 1024 * MIB, min: 0, max: 64 * 1024 * MIB },
   /**
    * As much as may wait. At least what one read brings of small messages: those are kept together
    * until all of them are acknowledged.

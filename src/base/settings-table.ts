@@ -202,6 +202,16 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showBytes(SETTINGS.maxQueuedBytes.default),
     summary: 'Bytes that wait for one absent or slow client.',
   },
+  maxQueuedTotalBytes: {
+    environment: 'SURGEMQ_MAX_QUEUED_TOTAL_BYTES',
+    flag: 'max-queued-total-bytes',
+    option: 'maxQueuedTotalBytes',
+    type: type.bytes(SETTINGS.maxQueuedTotalBytes),
+    default: type.showBytes(SETTINGS.maxQueuedTotalBytes.default),
+    summary:
+      'Memory for what waits for all clients together, in equal shares for the workers; messages ' +
+      'for absent or slow clients beyond are dropped. What many wait for counts once.',
+  },
   maxInflightBytes: {
     environment: 'SURGEMQ_MAX_INFLIGHT_BYTES',
     flag: 'max-inflight-bytes',
@@ -329,6 +339,14 @@ export const CONFIG_RELATIONS: readonly Relation<Config>[] = [
     check: ({ maxQueuedBytes, maxPacketBytes, maxQueuedMessages }) =>
       maxQueuedMessages > 0 && maxQueuedBytes < maxPacketBytes
         ? 'messages larger than the queue will be dropped for absent clients'
+        : undefined,
+  },
+  {
+    settings: ['maxQueuedTotalBytes', 'maxPacketBytes'],
+    severity: 'warning',
+    check: ({ maxQueuedTotalBytes, maxPacketBytes, maxQueuedMessages, workers }) =>
+      maxQueuedMessages > 0 && maxQueuedTotalBytes < maxPacketBytes * workers
+        ? "messages larger than a worker's share of the total are dropped for absent clients"
         : undefined,
   },
   {

@@ -11,6 +11,7 @@ import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
+import type { QueuedTotal } from '../sessions/queued-total.js';
 import { framesEnd } from '../sessions/run-queue.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import type { PeerLink } from './peer-link.js';
@@ -53,6 +54,7 @@ export interface RouterParts {
   readonly pressure: PressureSink;
   readonly counters: Counters;
   readonly limits: WindowLimits;
+  readonly queuedTotal: QueuedTotal;
   /** Coarse time in milliseconds. */
   readonly clock: { readonly now: number };
 }
@@ -67,6 +69,7 @@ export class Router {
   readonly #pressure: PressureSink;
   readonly #counters: Counters;
   readonly #limits: WindowLimits;
+  readonly #queuedTotal: QueuedTotal;
   readonly #clock: RouterParts['clock'];
   /** Of the publisher of the run that is being delivered. */
   #impatience: Impatience = Impatience.none;
@@ -92,6 +95,7 @@ export class Router {
     this.#pressure = parts.pressure;
     this.#counters = parts.counters;
     this.#limits = parts.limits;
+    this.#queuedTotal = parts.queuedTotal;
     this.#clock = parts.clock;
   }
 
@@ -297,6 +301,7 @@ export class Router {
   /** The last `dropped` messages of a run found no room in a queue. */
   #countDropped(run: Run, dropped: number): void {
     const { maxQueuedBytes } = this.#limits;
+    const refused = this.#queuedTotal.takeRefused();
     let oversize = 0;
     if (run.bytes.length > maxQueuedBytes) {
       let at = framesEnd(run.bytes, 0, run.count - dropped);
@@ -307,7 +312,8 @@ export class Router {
       }
     }
     this.#counters.add(Counter.droppedOversize, oversize);
-    this.#counters.add(Counter.droppedQueueFull, dropped - oversize);
+    this.#counters.add(Counter.droppedTotalBytes, refused);
+    this.#counters.add(Counter.droppedQueueFull, dropped - oversize - refused);
   }
 
   /** Whether the publisher waits when this outlet is over its mark. */
@@ -390,5 +396,5 @@ function copyOfRun(
 ): Run {
   const bytes = Buffer.allocUnsafe(end - start);
   buffer.copy(bytes, 0, start, end);
-  return { bytes, header: header & ~RETAIN, topicLength, count };
+  return { bytes, header: header & ~RETAIN, topicLength, count, holders: 0 };
 }

@@ -1,5 +1,6 @@
 /** What waits in the sessions of absent clients. */
 import type { OutgoingWindow } from './outgoing-window.js';
+import { QueuedTotal } from './queued-total.js';
 
 /**
  * The messages that a shard keeps for absent clients. It is kept up to date by the sessions, in the
@@ -12,6 +13,12 @@ export class AbsentQueues {
   queuedMessages = 0;
   /** Messages sent and not acknowledged: they will be sent again. */
   inflightMessages = 0;
+  /** Of the shard's sessions, those of connected clients too. */
+  readonly total: QueuedTotal;
+
+  constructor(total = new QueuedTotal()) {
+    this.total = total;
+  }
 
   /** The window of a session that is absent from here on. */
   add(window: OutgoingWindow | null): void {

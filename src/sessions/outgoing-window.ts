@@ -4,6 +4,7 @@
  * caller's.
  */
 import { invariant } from '../base/assert.js';
+import { INFLIGHT_BYTES_WHEN_FULL } from '../base/limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { DUP, PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
@@ -19,6 +20,7 @@ import {
   STATE_MASK,
   stampBits,
 } from './inflight.js';
+import { QueuedTotal } from './queued-total.js';
 import { framesEnd, framesWithin, type MovedRun, RunQueue } from './run-queue.js';
 import type { WindowHead, WindowLimits } from './window-limits.js';
 
@@ -41,7 +43,8 @@ export class OutgoingWindow {
   readonly #keepsSent: boolean;
   readonly #inflight = new Inflight();
   /** Sent runs that are not acknowledged in full, then waiting ones. */
-  readonly #runs = new RunQueue();
+  readonly #runs: RunQueue;
+  readonly #total: QueuedTotal;
   /** Messages of entry 0 that have not left the window yet; 0 when there is no entry. */
   #frontLeft = 0;
   /** The next message to be sent for the first time: its entry, index in it, and byte position. */
@@ -63,9 +66,12 @@ export class OutgoingWindow {
    *   [MQTT-4.4.0-1], and a clean session ends with its connection. Messages are then forgotten
    *   once they are sent, only their packet ids are in flight, and `sendDirect` may be used;
    *   `beginResend`, `head` and the `resend` of `expire` may not.
+   * @param total of the shard, which what is held here counts in. Default: one without a limit.
    */
-  constructor(limits: WindowLimits, keepsSent = true) {
+  constructor(limits: WindowLimits, keepsSent = true, total = new QueuedTotal()) {
     this.#limits = limits;
+    this.#total = total;
+    this.#runs = new RunQueue(total);
     this.#keepsSent = keepsSent;
   }
 
@@ -116,8 +122,9 @@ export class OutgoingWindow {
   get #room(): number {
     const { maxInflight, maxInflightBytes = Number.POSITIVE_INFINITY } = this.#limits;
     const { span } = this.#inflight;
+    const bytesMax = this.#total.isNearlyFull ? INFLIGHT_BYTES_WHEN_FULL : maxInflightBytes;
     // A run is kept until it is acknowledged in full: none of it may be in flight any more.
-    return this.inflightBytes >= maxInflightBytes && span > 0 ? 0 : maxInflight - span;
+    return this.inflightBytes >= bytesMax && span > 0 ? 0 : maxInflight - span;
   }
 
   /** Expiries of the delivery that is longest without an acknowledgement, at the last `expire`. */
@@ -131,9 +138,8 @@ export class OutgoingWindow {
    * @param isConnected whether the receiver is there to be sent to: the room in the in-flight
    *   window then adds to maxQueuedMessages, and one message is taken whatever its size when none
    *   waits.
-   * @param isPaced whether its publishers are held back when it falls behind: maxQueuedMessages is
-   *   for those that nobody waits for, and does not count then. What is on its way between shards
-   *   when the publishers are told would pass it, and is acknowledged to them.
+   * @param isPaced whether its publishers are held back when it falls behind: maxQueuedMessages
+   *   does not count then, as what is on its way between shards by then has been acknowledged.
    * @returns how many of its messages were dropped because of a bound: the newest; 0 normally.
    */
   enqueue(run: Run, qos: 1 | 2, retain: boolean, isConnected = false, isPaced = false): number {
@@ -144,16 +150,17 @@ export class OutgoingWindow {
     let count = run.count;
     let bytes = run.bytes.length;
     if (count > allowed || this.queuedBytes + bytes > limits.maxQueuedBytes) {
-      count = 0;
-      bytes = 0;
-      while (count < run.count && count < allowed) {
-        const next = frameEnd(run.bytes, bytes);
-        const isFirst = isConnected && this.queuedMessages === 0 && count === 0;
-        if (this.queuedBytes + next > limits.maxQueuedBytes && !isFirst) break;
-        bytes = next;
-        count++;
-      }
+      const bytesLeft = limits.maxQueuedBytes - this.queuedBytes;
+      count = framesWithin(run.bytes, 0, Math.max(0, Math.min(count, allowed)), bytesLeft);
+      if (count === 0 && isConnected && this.queuedMessages === 0 && allowed > 0) count = 1;
       if (count === 0) return run.count;
+      bytes = framesEnd(run.bytes, 0, count);
+    }
+    // Who keeps up, or is waited for, does not lose because of those who are away.
+    const isServed = isConnected && (isPaced || this.queuedMessages === 0);
+    if (!isServed && !this.#total.hasRoomFor(run)) {
+      this.#total.refuse(count);
+      return run.count;
     }
     this.#append(run, PUBLISH | (qos << 1) | (retain ? 1 : 0), count, bytes);
     return run.count - count;
@@ -180,13 +187,11 @@ export class OutgoingWindow {
   /** Bytes of the next frame that `fill` would write, 0 when it would write none. */
   nextFrameBytes(): number {
     if (!this.sendable) return 0;
-    if (this.#inflight.marked === 0) {
-      const { bytes } = this.#runs.runAt(this.#sendEntry);
-      return frameEnd(bytes, this.#sendPosition) - this.#sendPosition;
-    }
-    if (this.#seekAgain() === AWAITING_PUBCOMP) return ACK_BYTES;
-    const { bytes } = this.#runs.runAt(this.#againEntry);
-    return frameEnd(bytes, this.#againPosition) - this.#againPosition;
+    const isAgain = this.#inflight.marked > 0;
+    if (isAgain && this.#seekAgain() === AWAITING_PUBCOMP) return ACK_BYTES;
+    const { bytes } = this.#runs.runAt(isAgain ? this.#againEntry : this.#sendEntry);
+    const position = isAgain ? this.#againPosition : this.#sendPosition;
+    return frameEnd(bytes, position) - position;
   }
 
   /**
@@ -288,6 +293,14 @@ export class OutgoingWindow {
     return { bytes, start, end, header, deliveryHeader, topicLength, count };
   }
 
+  /** Gives up what it holds. Only the counts may be used from then on. */
+  discard(): void {
+    this.#runs.clear();
+    this.queuedMessages = 0;
+    this.queuedBytes = 0;
+    this.inflightBytes = 0;
+  }
+
   /** Adds a run that another window had, whatever the limits say; its bytes must never change. */
   append(run: Run, deliveryHeader: number): void {
     this.#append(run, deliveryHeader, run.count, run.bytes.length);
@@ -297,8 +310,7 @@ export class OutgoingWindow {
   resume(head: WindowHead): void {
     const { states, oldestId } = head;
     invariant(states.length <= this.queuedMessages, 'a message is kept until it is acknowledged');
-    let left = states.length;
-    while (left > 0) {
+    for (let left = states.length; left > 0; ) {
       const sent = Math.min(left, this.#runs.countAt(this.#sendEntry));
       const { bytes } = this.#runs.runAt(this.#sendEntry);
       this.#passSent(sent, framesEnd(bytes, 0, sent));
@@ -320,9 +332,7 @@ export class OutgoingWindow {
     return this.#runs.length === 0 ? 0 : this.#runs.countAt(0) - this.#frontLeft;
   }
 
-  /**
-   * Moves the first-time cursor over `count` messages of its entry, up to byte position `position`.
-   */
+  /** Moves the first-time cursor over `count` messages of its entry, up to byte `position`. */
   #passSent(count: number, position: number): void {
     const bytes = position - this.#sendPosition;
     this.queuedMessages -= count;
@@ -386,10 +396,7 @@ export class OutgoingWindow {
     return out;
   }
 
-  /**
-   * Moves the again-cursor on to the next marked message, of which there must be one.
-   * @returns its state.
-   */
+  /** Moves the again-cursor on to the next marked message, which must be. @returns its state. */
   #seekAgain(): number {
     const inflight = this.#inflight;
     for (;;) {

@@ -1,6 +1,7 @@
 /** A first-in-first-out queue of runs: 16 bytes an entry, nothing before the first one. */
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
+import type { QueuedTotal } from './queued-total.js';
 
 /** Entries of the first allocation: most queues never hold more. */
 const CAPACITY_MIN = 4;
@@ -33,6 +34,12 @@ export class RunQueue {
   #mask = -1;
   /** The largest length since the ring last went round. */
   #peak = 0;
+  readonly #total: QueuedTotal;
+
+  /** @param total of the shard: what this queue holds counts. */
+  constructor(total: QueuedTotal) {
+    this.#total = total;
+  }
 
   /** Appends an entry: the first `count` messages of `run`, to be delivered with `header`. */
   push(run: Run, header: number, count: number): void {
@@ -40,6 +47,7 @@ export class RunQueue {
     if (this.length === capacity) this.#resize(capacity === 0 ? CAPACITY_MIN : capacity * 2);
     const slot = (this.#first + this.length) & this.#mask;
     this.#runs[slot] = run;
+    this.#total.hold(run);
     this.#metas[slot] = (count << COUNT_SHIFT) | header;
     this.length++;
     if (this.length > this.#peak) this.#peak = this.length;
@@ -62,6 +70,7 @@ export class RunQueue {
 
   /** Removes the oldest entry; the queue must not be empty. */
   shift(): void {
+    this.#total.letGo(this.#runs[this.#first] as Run);
     this.#runs[this.#first] = null;
     this.#first = (this.#first + 1) & this.#mask;
     this.length--;
@@ -69,6 +78,13 @@ export class RunQueue {
     const capacity = this.#mask + 1;
     if (capacity > CAPACITY_MIN && this.#peak <= capacity >> 2) this.#resize(capacity >> 1);
     this.#peak = this.length;
+  }
+
+  /** Removes all entries. */
+  clear(): void {
+    for (let index = 0; index < this.length; index++) this.#total.letGo(this.runAt(index));
+    this.length = 0;
+    this.release();
   }
 
   /** Gives the arrays of an empty queue back. */

@@ -163,7 +163,7 @@ export class Session extends Deadline {
   makeWindow(): OutgoingWindow {
     // Nothing is sent again to a 3.1.1 client whose session ends with its connection.
     const keepsSent = !this.cleanSession || this.protocolVersion === 3;
-    return new OutgoingWindow(this.#limits, keepsSent);
+    return new OutgoingWindow(this.#limits, keepsSent, this.#absentQueues.total);
   }
 
   /**
@@ -226,6 +226,10 @@ export class Session extends Deadline {
       if (newer !== null) dropped = queueBehind(window, newer);
       this.window = window;
       this.#absentQueues.add(window);
+    } else {
+      // Runs without a head: a record was lost.
+      this.#absentQueues.remove(arrived);
+      arrived?.discard();
     }
     if (head.incomingQos2.length > 0) {
       this.incomingQos2 = new IncomingQos2();
@@ -243,6 +247,7 @@ export class Session extends Deadline {
     this.cancelDeadline();
     if (this.outlet === null) this.#absentQueues.remove(this.window);
     this.sourceMask = 0;
+    this.window?.discard();
     this.window = null;
     this.incomingQos2 = null;
     this.#subscriptions = null;

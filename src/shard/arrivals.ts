@@ -172,8 +172,11 @@ export class Arrivals {
     this.#tell(RecordKind.handoverMore, 1 << from, claim, cost);
     const arrival = this.#arrivals.get(claim);
     if (arrival === undefined || !isLast) return;
+    const { counters, registry } = this.#parts;
     const dropped = arrival.session.restore(headOf(arrival), arrival.window);
-    this.#parts.counters.add(Counter.droppedQueueFull, dropped);
+    const refused = registry.absentQueues.total.takeRefused();
+    counters.add(Counter.droppedTotalBytes, refused);
+    counters.add(Counter.droppedQueueFull, dropped - refused);
     arrival.window = null;
     arrival.isHere = true;
     this.#settleIfWhole(arrival);
@@ -189,6 +192,7 @@ export class Arrivals {
       this.#arrivals.delete(claim);
       arrival.isLost = true;
       registry.absentQueues.remove(arrival.window);
+      arrival.window?.discard();
       registry.discard(session);
     }
   }

@@ -74,8 +74,9 @@ export class MemoryGuard {
     gauge: MemoryGauge = memoryGauge,
   ) {
     const { maxInflight, maxQueuedMessages, maxQueuedBytes } = limits;
+    const { maxInflightBytes = Number.POSITIVE_INFINITY } = limits;
     this.#limits = limits;
-    this.windowLimits = { maxInflight, maxQueuedMessages, maxQueuedBytes };
+    this.windowLimits = { maxInflight, maxInflightBytes, maxQueuedMessages, maxQueuedBytes };
     this.#counters = counters;
     this.#log = log;
     this.#gauge = gauge;
@@ -136,4 +137,5 @@ const SHORT =
 const HEAP_ADVICE =
   'start with more workers or with NODE_OPTIONS=--max-old-space-size, or lower maxConnections, ' +
   'maxQueuedMessages or maxRetainedMessages';
-const PROCESS_ADVICE = 'give it more, or lower maxConnections, maxQueuedBytes or maxRetainedBytes';
+const PROCESS_ADVICE =
+  'give it more, or lower maxConnections, maxQueuedTotalBytes or maxRetainedBytes';

@@ -8,6 +8,7 @@ import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
 import { AbsentQueues } from '../sessions/absent-queues.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
+import type { QueuedTotal } from '../sessions/queued-total.js';
 import { Session } from '../sessions/session.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { TopicsProvider } from '../topics/provider.js';
@@ -31,6 +32,7 @@ export interface RegistryParts {
   readonly interest: Interest;
   readonly counters: Counters;
   readonly limits: WindowLimits;
+  readonly queuedTotal: QueuedTotal;
   readonly line: PrimaryLine;
   /** The client of a session that does not end with its connection has left. */
   onAbsent(session: Session): void;
@@ -41,7 +43,7 @@ export interface RegistryParts {
 /** One a shard. */
 export class SessionRegistry {
   /** What waits for absent clients. */
-  readonly absentQueues = new AbsentQueues();
+  readonly absentQueues: AbsentQueues;
   readonly #parts: RegistryParts;
   /** A stack: in which order they are forgotten makes no difference to anybody. */
   readonly #ended: Ended[] = [];
@@ -52,6 +54,7 @@ export class SessionRegistry {
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.absentQueues = new AbsentQueues(parts.queuedTotal);
   }
 
   get(clientId: string): Session | undefined {

@@ -33,6 +33,7 @@ import { RetainedStore, retainedShare } from '../router/retained-store.js';
 import { RouteCache } from '../router/route.js';
 import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
+import { QueuedTotal, queuedShare } from '../sessions/queued-total.js';
 import type { Session } from '../sessions/session.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import { willRun } from '../sessions/will.js';
@@ -90,6 +91,7 @@ export class Shard implements ConnectionHost {
   readonly patience: Patience;
   readonly backpressure: Backpressure;
   readonly memory: MemoryGuard;
+  readonly queuedTotal: QueuedTotal;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
   readonly deadPeers: DeadPeers;
@@ -101,7 +103,7 @@ export class Shard implements ConnectionHost {
   readonly loopDelay = new LoopDelay();
   isStopping = false;
   readonly #providers: ShardProviders;
-  readonly #readSlice: Buffer;
+  readonly #readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
   readonly #connectionIds = new WordIds();
   readonly #busy = new BusyConnections(() => this.turn.flush());
   #waitingForRing: Connection[] = [];
@@ -112,7 +114,6 @@ export class Shard implements ConnectionHost {
     const schedule = () => this.turn.schedule();
     this.config = config;
     this.#providers = providers;
-    this.#readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
     this.outboxBytes = config.outboxBytes;
     this.outboxBytesMax = Math.max(config.maxQueuedBytes, config.outboxBytes);
     this.topics = providers.topics;
@@ -137,6 +138,7 @@ export class Shard implements ConnectionHost {
     this.patience = this.#makePatience(shardIndex);
     this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
     this.memory = new MemoryGuard(config, this.counters, this.line);
+    this.queuedTotal = new QueuedTotal(queuedShare(config.maxQueuedTotalBytes, shardCount));
     const share = retainedShare(config, shardCount);
     const retained = new RetainedStore(providers.topics, this.counters, share, this.memory);
     this.router = new Router({
@@ -383,8 +385,8 @@ export class Shard implements ConnectionHost {
   }
 
   #parts(shardIndex: number) {
-    const { routes, arena, link, counters, line } = this;
-    return { shardIndex, routes, arena, link, counters, line };
+    const { routes, arena, link, counters, line, queuedTotal } = this;
+    return { shardIndex, routes, arena, link, counters, line, queuedTotal };
   }
 
   #makeLink(start: ShardStart): PeerLink {

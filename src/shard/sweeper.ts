@@ -2,12 +2,29 @@
  * What a shard looks at several times a second: readers that are behind, and what is told of it in
  * gauges and now and then in the log. Connections and sessions have deadlines of their own.
  */
-import { Counter } from '../base/counters.js';
+import { Counter, type CounterName } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
-import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
+import { DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
 import type { Shard } from './shard.js';
 
 const TICKS_A_SECOND = Math.round(1000 / SWEEP_MS);
+
+/** Messages that are dropped as a bound of a shard is reached, and what is said of them. */
+const DROPS: readonly { counter: number; gauges: readonly CounterName[]; message: string }[] = [
+  {
+    counter: Counter.droppedRetained,
+    gauges: ['retainedMessages', 'retainedBytes'],
+    message:
+      'messages not retained: raise maxRetainedMessages or maxRetainedBytes, or clear topics',
+  },
+  {
+    counter: Counter.droppedTotalBytes,
+    gauges: ['queuedMessages', 'queuedBytes'],
+    message:
+      'messages for absent or slow clients dropped: as much waits as may; raise ' +
+      'maxQueuedTotalBytes, or lower sessionExpiry or maxQueuedBytes',
+  },
+];
 
 /** One a shard. */
 export class Sweeper {
@@ -15,9 +32,7 @@ export class Sweeper {
   #ticks = 0;
   #lookedAt = 0;
   #isPutOff = false;
-  /** How many retained messages were dropped when that was last said, and when it was. */
-  #dropsSaid = 0;
-  #dropsSaidAt = Number.NEGATIVE_INFINITY;
+  readonly #drops = DROPS.map((each) => ({ ...each, said: 0, saidAt: Number.NEGATIVE_INFINITY }));
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -31,13 +46,14 @@ export class Sweeper {
     this.#lookedAt = now;
     this.#isPutOff = isLate && !this.#isPutOff;
     if (this.#isPutOff) return;
-    const { inflightMessages, queuedMessages } = registry.absentQueues;
+    const { inflightMessages, queuedMessages, total } = registry.absentQueues;
     counters.set(Counter.inflightMessages, sessionWatch.inflightMessages + inflightMessages);
     counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages);
+    counters.set(Counter.queuedBytes, total.bytes);
     this.#checkReaders(now);
     this.#shard.patience.onTick();
     if (this.#shard.heavyOutboxes.size > 0) this.#shard.schedule();
-    this.#checkRetained(now);
+    this.#checkDrops(now);
     this.#ticks++;
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
@@ -70,23 +86,17 @@ export class Sweeper {
     }
   }
 
-  /** Says that messages are not retained: of the first at once, of those behind it now and then. */
-  #checkRetained(now: number): void {
+  /** Says what is dropped as a bound is reached: the first at once, the rest now and then. */
+  #checkDrops(now: number): void {
     const { counters } = this.#shard;
-    const dropped = counters.get(Counter.droppedRetained);
-    const isSaidLately = now - this.#dropsSaidAt < RETAINED_DROPS_LOG_INTERVAL_MS;
-    if (dropped === this.#dropsSaid || isSaidLately) return;
-    const fields = {
-      dropped: dropped - this.#dropsSaid,
-      retainedMessages: counters.get(Counter.retainedMessages),
-      retainedBytes: counters.get(Counter.retainedBytes),
-    };
-    this.#shard.log(
-      'warn',
-      fields,
-      'messages not retained: raise maxRetainedMessages or maxRetainedBytes, or clear topics',
-    );
-    this.#dropsSaid = dropped;
-    this.#dropsSaidAt = now;
+    for (const drops of this.#drops) {
+      const count = counters.get(drops.counter);
+      if (count === drops.said || now - drops.saidAt < DROPS_LOG_INTERVAL_MS) continue;
+      const gauges = drops.gauges.map((name) => [name, counters.get(Counter[name])]);
+      const fields = { dropped: count - drops.said, ...Object.fromEntries(gauges) };
+      this.#shard.log('warn', fields, drops.message);
+      drops.said = count;
+      drops.saidAt = now;
+    }
   }
 }

@@ -12,6 +12,7 @@ import { eventually, within } from '../support/waiting.js';
 /** Divided by 1 and by 3. */
 const RETAINED_MAX = 30;
 const RETAINED_BYTES_MAX = 6_000;
+const QUEUED_TOTAL = 60_000;
 
 function counter(theme: Theme, name: CounterName): number {
   return theme.broker.server.stats()[name];
@@ -242,6 +243,49 @@ describeTheme(
     });
   },
   { maxQueuedBytes: 2_000 },
+);
+
+describeTheme(
+  'maxQueuedTotalBytes',
+  (theme) => {
+    test('bounds what waits for all absent clients; those who are here lose nothing', async () => {
+      const topic = unique('total');
+      const publisher = await theme.broker.client({ clientId: unique('publisher') });
+      const here = await theme.broker.client({ clientId: unique('here'), cleanSession: false });
+      await here.subscribe([`${topic}/#`, 1]);
+      const away = numbers(1, 20).map((n) => unique(`away${n}`));
+      for (const [n, clientId] of away.entries()) {
+        const client = await theme.broker.client({ clientId, cleanSession: false });
+        await client.subscribe([`${topic}/${n}`, 1]);
+        await client.disconnect();
+      }
+      const payload = 'x'.repeat(5_000);
+      const each = 4;
+      for (let round = 0; round < each; round++) {
+        for (const n of away.keys()) await publisher.publish(`${topic}/${n}`, payload, { qos: 1 });
+      }
+      await here.nextMessages(each * away.length);
+      const dropped = () => counter(theme, 'droppedTotalBytes');
+      const queued = () => counter(theme, 'queuedMessages');
+      await eventually(() => dropped() + queued() === each * away.length, 'all of them');
+      assert.ok(queued() > 0 && queued() <= QUEUED_TOTAL / payload.length, `${queued()} queued`);
+      const isSaid = () =>
+        theme.broker.logs.some(({ level, message }) => {
+          return level === 'warn' && message.includes('raise maxQueuedTotalBytes');
+        });
+      await eventually(isSaid, 'a log line');
+      assert.equal(counter(theme, 'droppedQueueFull'), 0);
+
+      // Sessions that end give their room back.
+      for (const clientId of away) {
+        const client = await theme.broker.client({ clientId, cleanSession: true });
+        await client.disconnect();
+      }
+      await here.disconnect();
+      await eventually(() => counter(theme, 'queuedBytes') === 0, 'nothing to wait');
+    });
+  },
+  { maxQueuedTotalBytes: QUEUED_TOTAL, maxPacketBytes: 16_384 },
 );
 
 describeTheme('a client id of 65,535 bytes', (theme) => {

@@ -182,6 +182,14 @@ test('a share of the retained bytes too small for the largest packet is a warnin
   );
 });
 
+test('a share of what may wait in all too small for the largest packet is a warning', () => {
+  const bytes = { maxPacketBytes: 1_000, maxQueuedTotalBytes: 3_999 };
+  const { warnings } = loadConfig({ workers: 4, ...bytes }, {}, {});
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^option maxQueuedTotalBytes is 3999, option maxPacketBytes is 1000; /);
+  assert.deepEqual(loadConfig({ workers: 3, ...bytes }, {}, {}).warnings, []);
+});
+
 test('a queue too small for the largest packet is a warning that names both settings', () => {
   const { warnings } = loadConfig({ maxQueuedBytes: 1024 }, {}, {});
   assert.equal(warnings.length, 1);

@@ -11,6 +11,7 @@ import { RouteCache } from '../../../src/router/route.js';
 import { Router } from '../../../src/router/router.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Session } from '../../../src/sessions/session.js';
 import { willRun } from '../../../src/sessions/will.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
@@ -37,6 +38,7 @@ test('many wills are published in order, no turn taking more steps than it may',
     retained: new RetainedStore(topics, counters, share),
     pressure: { impatient: new Map(), onFed: () => {} },
     limits: LIMITS,
+    queuedTotal: new QueuedTotal(),
     counters,
     clock: { now: 1 },
   });

@@ -3,6 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import {
+  AWAITING_PUBACK,
+  AWAITING_PUBCOMP,
+  AWAITING_PUBREC,
+} from '../../../src/sessions/inflight.js';
+import type { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { type Outlet, Session } from '../../../src/sessions/session.js';
 import { moveRuns, numberedRun } from './frames.js';
 
@@ -11,7 +18,7 @@ const OUTLET = { isStalled: true, wake() {} } as unknown as Outlet;
 const TARGET = Buffer.alloc(10_000);
 
 type Step = { readonly on: 0 | 1 } & (
-  | { readonly do: 'enqueue'; readonly count: number; readonly qos: 1 | 2 }
+  | { readonly do: 'enqueue' | 'share'; readonly count: number; readonly qos: 1 | 2 }
   | { readonly do: 'come' | 'send' | 'acknowledge' | 'go' | 'end' | 'move' }
 );
 
@@ -19,7 +26,7 @@ const onArb = fc.constantFrom<(0 | 1)[]>(0, 1);
 const stepArb: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     on: onArb,
-    do: fc.constant('enqueue' as const),
+    do: fc.constantFrom('enqueue', 'share' as const),
     count: fc.integer({ min: 1, max: 15 }),
     qos: fc.constantFrom<(1 | 2)[]>(1, 2),
   }),
@@ -29,10 +36,28 @@ const stepArb: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
+/** What the client answers to all that it was sent. */
+function acknowledgeAll(window: OutgoingWindow): void {
+  const { oldestId, states } = window.head();
+  for (const [at, state] of states.entries()) {
+    const id = oldestId + at;
+    if (state === AWAITING_PUBACK) window.onPuback(id);
+    if (state === AWAITING_PUBREC) window.onPubrec(id);
+    if (state === AWAITING_PUBREC || state === AWAITING_PUBCOMP) window.onPubcomp(id);
+  }
+}
+
 /** Two persistent sessions of one shard. */
 class Model {
-  readonly absent = new AbsentQueues();
-  readonly sessions: [Session, Session] = [this.#make(), this.#make()];
+  readonly total: QueuedTotal;
+  readonly absent: AbsentQueues;
+  readonly sessions: [Session, Session];
+
+  constructor(limit: number) {
+    this.total = new QueuedTotal(limit);
+    this.absent = new AbsentQueues(this.total);
+    this.sessions = [this.#make(), this.#make()];
+  }
 
   #make(): Session {
     return new Session('c', false, 4, 1, LIMITS, this.absent);
@@ -44,6 +69,11 @@ class Model {
       case 'enqueue':
         session.enqueue(numberedRun(1, step.count, step.qos), step.qos, false);
         return;
+      case 'share': {
+        const run = numberedRun(1, step.count, step.qos);
+        for (const each of this.sessions) each.enqueue(run, step.qos, false);
+        return;
+      }
       case 'come':
         if (session.outlet !== null) return;
         session.attach(OUTLET);
@@ -54,7 +84,7 @@ class Model {
         return;
       case 'acknowledge':
         if (session.outlet === null) return;
-        for (let id = 1; id < 100; id++) session.window?.onPuback(id);
+        if (session.window !== null) acknowledgeAll(session.window);
         return;
       case 'go':
         if (session.outlet !== null) session.detach();
@@ -87,7 +117,17 @@ class Model {
     this.sessions[on] = next;
   }
 
+  /** All sessions end: nothing waits any more. */
+  endAll(): void {
+    for (const session of this.sessions) session.end();
+    assert.equal(this.total.bytes, 0);
+  }
+
   check(): void {
+    const isAnythingKept = this.sessions.some(
+      ({ window }) => window !== null && window.queuedBytes + window.inflightBytes > 0,
+    );
+    assert.equal(this.total.bytes > 0, isAnythingKept);
     const windows = this.sessions
       .filter(({ outlet }) => outlet === null)
       .map(({ window }) => ({ queued: window?.queuedMessages ?? 0, sent: window?.inflight ?? 0 }));
@@ -103,13 +143,16 @@ class Model {
 }
 
 describe('what is kept for absent clients', () => {
-  test('is counted while they are absent, and only then', () => {
-    const property = fc.property(fc.array(stepArb, { minLength: 1, maxLength: 60 }), (steps) => {
-      const model = new Model();
+  test('is counted while they are absent, only then, and goes with the sessions', () => {
+    const limitArb = fc.constantFrom(Number.POSITIVE_INFINITY, 700);
+    const stepsArb = fc.array(stepArb, { minLength: 1, maxLength: 60 });
+    const property = fc.property(limitArb, stepsArb, (limit, steps) => {
+      const model = new Model(limit);
       for (const step of steps) {
         model.take(step);
         model.check();
       }
+      model.endAll();
     });
     fc.assert(property, { numRuns: 300 });
   });

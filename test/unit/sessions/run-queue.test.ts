@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Run } from '../../../src/protocol/run.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { RunQueue } from '../../../src/sessions/run-queue.js';
 import { numberedRun } from './frames.js';
 
 test('entries come out in the order they went in, with what was said of them', () => {
-  const queue = new RunQueue();
+  const queue = new RunQueue(new QueuedTotal());
   const runs = [numberedRun(0, 1), numberedRun(1, 2)];
   queue.push(runs[0], 0x32, 1);
   queue.push(runs[1], 0x35, 65_536);
@@ -29,7 +30,7 @@ test('it is an array with push and shift, however it grows and shrinks', () => {
       { maxLength: 80 },
     ),
     (steps) => {
-      const queue = new RunQueue();
+      const queue = new RunQueue(new QueuedTotal());
       const model: { run: Run; header: number; count: number }[] = [];
       for (const [isPush, times] of steps) {
         for (let n = 0; n < times; n++) {
@@ -56,7 +57,7 @@ test('it is an array with push and shift, however it grows and shrinks', () => {
 });
 
 test('a queue that stays nearly full goes round without losing an entry', () => {
-  const queue = new RunQueue();
+  const queue = new RunQueue(new QueuedTotal());
   const run = numberedRun(0, 1);
   for (let n = 1; n <= 15; n++) queue.push(run, 0x32, n);
   for (let n = 16; n <= 100; n++) {

@@ -54,7 +54,12 @@ describe('a memory guard', () => {
     processUsed = 0.9;
     guard.check();
     assert.equal(guard.isShort, true);
-    assert.match(lines[0]!, /^warn the process is short of memory.*maxQueuedBytes/);
+    assert.match(lines[0]!, /^warn the process is short of memory.*maxQueuedTotalBytes/);
+  });
+
+  test('passes on every bound of a window', () => {
+    const limits = { ...LIMITS, maxInflightBytes: 77 };
+    assert.deepEqual(new MemoryGuard(limits, counters, { log() {} }).windowLimits, limits);
   });
 
   test('lets nothing wait for absent clients meanwhile, and what waits stays', () => {

@@ -18,6 +18,7 @@ import { RouteCache } from '../../../src/router/route.js';
 import { Router } from '../../../src/router/router.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { MemoryStore } from '../../../src/sessions/memory-store.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import type { Outlet, Session } from '../../../src/sessions/session.js';
 import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
 import { DeadPeers } from '../../../src/shard/dead-peers.js';
@@ -200,6 +201,7 @@ export class ModelShard {
   readonly interest: Interest;
   readonly router: Router;
   readonly registry: SessionRegistry;
+  readonly queuedTotal = new QueuedTotal();
   readonly takeover: Takeover;
   readonly deadPeers: DeadPeers;
   readonly line: PrimaryLine;
@@ -226,7 +228,8 @@ export class ModelShard {
     this.routes = new RouteCache(topics, count);
     this.interest = new Interest(link, index, count);
     const counters = new Counters();
-    const shared = { shardIndex: index, routes: this.routes, link, topics, counters };
+    const { queuedTotal, routes } = this;
+    const shared = { shardIndex: index, routes, link, topics, counters, queuedTotal };
     const pressure = { impatient: new Map(), onFed() {} };
     const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
     const retained = new RetainedStore(topics, counters, share);
@@ -241,7 +244,7 @@ export class ModelShard {
     const sizes = SIZES;
     this.takeover = new Takeover({ ...shared, registry, interest, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
-    const { router, routes, takeover } = this;
+    const { router, takeover } = this;
     const turn = { flushWhenFull() {} };
     const parts = {
       topics,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { Counter, Counters } from '../../../src/base/counters.js';
-import { RETAINED_DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../../../src/base/limits.js';
+import { DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../../../src/base/limits.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import type { Shard } from '../../../src/shard/shard.js';
 import { Sweeper } from '../../../src/shard/sweeper.js';
@@ -55,9 +55,19 @@ describe('a sweeper', () => {
       sweepFor(SWEEP_MS);
     }
     assert.deepEqual(lines, []);
-    sweepFor(RETAINED_DROPS_LOG_INTERVAL_MS);
+    sweepFor(DROPS_LOG_INTERVAL_MS);
     assert.deepEqual(lines.splice(0), [{ level: 'warn', fields: { dropped: 10, ...kept } }]);
-    sweepFor(2 * RETAINED_DROPS_LOG_INTERVAL_MS);
+    sweepFor(2 * DROPS_LOG_INTERVAL_MS);
+    assert.deepEqual(lines, []);
+  });
+
+  test('says the same of messages that do not fit what may wait for all clients', () => {
+    counters.add(Counter.droppedTotalBytes, 5);
+    sweepFor(SWEEP_MS);
+    const kept = { queuedMessages: 0, queuedBytes: 0 };
+    assert.deepEqual(lines.splice(0), [{ level: 'warn', fields: { dropped: 5, ...kept } }]);
+    counters.add(Counter.droppedTotalBytes, 1);
+    sweepFor(SWEEP_MS);
     assert.deepEqual(lines, []);
   });
 });

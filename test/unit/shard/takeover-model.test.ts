@@ -82,6 +82,12 @@ function finish(net: ModelNet): void {
   assert.equal(net.directory.holderOf(CLIENT_ID), last.shard.index);
   assert.equal(net.directory.claimCount, 1);
   assert.equal(last.session?.subscriptions.size, FILTERS.length);
+  last.shard.registry.discard(last.session);
+  const kept = net.ready.map(({ queuedTotal, registry: { absentQueues } }) => {
+    return [queuedTotal.bytes, absentQueues.queuedMessages, absentQueues.inflightMessages];
+  });
+  const nothing = net.ready.map(() => [0, 0, 0]);
+  assert.deepEqual(kept, nothing, 'no shard keeps anything of a session that has ended');
 }
 
 const choices = fc.array(fc.nat({ max: 0xff_ffff }), {

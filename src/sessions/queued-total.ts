@@ -1,0 +1,72 @@
+/** What the messages that wait in the sessions of a shard take of its memory, all together. */
+import { QUEUED_ENTRY_COST_BYTES, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
+import type { Run } from '../protocol/run.js';
+
+/** From this part of the limit on, clients that do not acknowledge are sent little more. */
+const NEARLY = 7 / 8;
+
+/**
+ * What one of `shardCount` shards may let wait. A session may be on any of them, so each has an
+ * equal share, and no shard needs to know of the others.
+ */
+export function queuedShare(totalBytes: number, shardCount: number): number {
+  return Math.ceil(totalBytes / shardCount);
+}
+
+/**
+ * The total of one shard. A run is counted once, however many queues it is in; each entry of a
+ * queue is counted as well. What was sent and is kept to be sent again counts like what waits.
+ */
+export class QueuedTotal {
+  /** What is taken. */
+  bytes = 0;
+  readonly #limit: number;
+  #refused = 0;
+
+  /** @param limit in bytes, see `queuedShare`. Default: none. */
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit;
+  }
+
+  /** There is little room left. */
+  get isNearlyFull(): boolean {
+    return this.bytes >= NEARLY * this.#limit;
+  }
+
+  /** Whether one more queue may take this run. */
+  hasRoomFor(run: Run): boolean {
+    return this.bytes + this.#costOf(run, run.holders ?? 0) <= this.#limit;
+  }
+
+  /** A queue has taken this run. */
+  hold(run: Run): void {
+    const holders = run.holders ?? 0;
+    this.bytes += this.#costOf(run, holders);
+    run.holders = holders + 1;
+  }
+
+  /** A queue that had taken this run holds it no more. */
+  letGo(run: Run): void {
+    const holders = run.holders! - 1;
+    run.holders = holders;
+    this.bytes -= this.#costOf(run, holders);
+  }
+
+  /** So many messages found no room. */
+  refuse(messages: number): void {
+    this.#refused += messages;
+  }
+
+  /** How many found none since this was asked the last time: for their counter. */
+  takeRefused(): number {
+    const refused = this.#refused;
+    this.#refused = 0;
+    return refused;
+  }
+
+  /** What one more queue costs, where so many hold the run. */
+  #costOf(run: Run, holders: number): number {
+    if (holders > 0) return QUEUED_ENTRY_COST_BYTES;
+    return QUEUED_ENTRY_COST_BYTES + QUEUED_RUN_COST_BYTES + run.bytes.length;
+  }
+}
