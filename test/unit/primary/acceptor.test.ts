@@ -104,7 +104,7 @@ describe('Acceptor', () => {
     const cases: [uri: string, why: RegExp][] = [
       [taken, /the port is in use \(EADDRINUSE\)/],
       ['tcp://192.0.2.1:0', /no such address \(EADDRNOTAVAIL\)/],
-      ['tcp://127.0.0.1', /must be tcp:\/\/host:port/],
+      ['tcp://127.0.0.1:http', /must be tcp:\/\/host:port/],
       ['ws://127.0.0.1:80', /must be tcp:\/\/host:port/],
       ['tcp://127.0.0.1:65536', /must be tcp:\/\/host:port/],
     ];
