@@ -5,11 +5,16 @@
  * waits for at most two such times and what else a turn does, and what each turn costs besides
  * (some 20 us) is little beside it.
  */
-export const BUSY_MS_PER_TURN = 3;
+export const BUSY_MS_PER_TURN = 4;
 /**
  * The least share of one connection: with less a read would pay for the turns between its parts.
  */
-export const SHARE_MS_MIN = 0.25;
+export const SHARE_MS_MIN = 1;
+/**
+ * Part of a share by which handling what was read may pass it: to stop in the middle means to copy
+ * the rest.
+ */
+export const SHARE_SLACK = 0.25;
 /** Time of a turn for the records of other shards; the rest of them comes in the next turn. */
 export const DRAIN_MS_PER_TURN = 3;
 /**

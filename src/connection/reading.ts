@@ -10,7 +10,7 @@ import {
   READ_HEADROOM_BYTES,
   RUN_FRAMES_MAX,
 } from '../base/limits.js';
-import { BUSY_READ_BYTES_MIN, RUN_DELIVERIES_MAX } from '../base/turn-limits.js';
+import { BUSY_READ_BYTES_MIN, RUN_DELIVERIES_MAX, SHARE_SLACK } from '../base/turn-limits.js';
 import { PacketType } from '../protocol/packet.js';
 import type { Servable } from './busy-connections.js';
 import { readDescriptor } from './client-socket.js';
@@ -26,8 +26,8 @@ export class Reading implements Servable {
   readonly #connection: Connection;
   /** To read from without the stream, -1 when there is none. */
   readonly #descriptor: number;
-  /** How much is read at a time while it is served in turn: about what a share handles. */
-  #readBytes = READ_BUFFER_BYTES;
+  /** Bytes of it that are handled in a millisecond, as the last read had it. */
+  #bytesPerMs = READ_BUFFER_BYTES;
   /** It waits among the host's busy connections. */
   #isInLine = false;
   /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
@@ -71,15 +71,19 @@ export class Reading implements Servable {
     this.#isInLine = false;
     // Another reason to pause brings it back when it goes.
     if (this.#connection.isClosed || this.#connection.pauses !== Pause.turnSpent) return false;
-    share.begin(this, milliseconds);
+    // What is read is meant to be handled within the share, and may take somewhat longer.
+    const slack = milliseconds * SHARE_SLACK;
+    share.begin(this, milliseconds + slack);
     this.#handleGathered();
     let bytes = 0;
+    let left = share.left - slack;
     while (
       this.#connection.pauses === Pause.turnSpent &&
       !share.isSpent &&
       !this.#connection.isClosed
     ) {
-      const wanted = this.#readBytes;
+      if (left < slack) break;
+      const wanted = this.#bytesFor(left);
       const length = this.#readNow(wanted);
       if (length < 0) {
         this.#connection.close(CloseReason.connectionLost);
@@ -95,7 +99,9 @@ export class Reading implements Servable {
         if (this.#hasEnded) this.#connection.close(CloseReason.connectionLost);
         return false;
       }
-      this.#adaptReading();
+      const before = left;
+      left = share.left - slack;
+      if (left < before) this.#bytesPerMs = Math.ceil((length - this.keptBytes) / (before - left));
     }
     if (this.#connection.isClosed || this.#connection.pauses !== Pause.turnSpent || this.#isInLine)
       return false;
@@ -113,14 +119,10 @@ export class Reading implements Servable {
     );
   }
 
-  /** Reads no more at a time than a share handles: what is kept costs memory. */
-  #adaptReading(): void {
-    const kept = this.keptBytes;
-    if (kept > this.#readBytes >> 1) {
-      this.#readBytes = Math.max(BUSY_READ_BYTES_MIN, this.#readBytes >> 1);
-    } else if (!this.#connection.host.share.isSpent) {
-      this.#readBytes = Math.min(READ_BUFFER_BYTES, this.#readBytes << 1);
-    }
+  /** Reads no more at a time than can be handled: what is kept is copied, and costs memory. */
+  #bytesFor(milliseconds: number): number {
+    const bytes = Math.ceil(this.#bytesPerMs * milliseconds);
+    return Math.max(BUSY_READ_BYTES_MIN, Math.min(READ_BUFFER_BYTES, bytes));
   }
 
   /** It is served in turn from here on, unless it waits for that already. */

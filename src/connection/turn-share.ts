@@ -51,6 +51,11 @@ export class TurnShare {
     return this.isSpent;
   }
 
+  /** Milliseconds left of the share at hand; below 0 when it is over. */
+  get left(): number {
+    return this.#end - this.#clock();
+  }
+
   /** Ends the share at hand: what is to be done next is too long for what is left of it. */
   end(): void {
     this.isSpent = true;
