@@ -14,6 +14,7 @@ import type { WindowLimits } from '../sessions/outgoing-window.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
 import { framesEnd } from '../sessions/run-queue.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
+import { ClientDrops } from './client-drops.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { RetainedStore } from './retained-store.js';
@@ -61,6 +62,8 @@ export interface RouterParts {
 
 /** Routes runs for one shard. */
 export class Router {
+  /** Whose messages were dropped. */
+  readonly drops = new ClientDrops();
   readonly #shardIndex: number;
   readonly #routes: RouteCache;
   readonly #arena: TurnArena;
@@ -243,7 +246,7 @@ export class Router {
           atEnd = arena.position;
           rewinds = arena.rewinds;
         }
-        isDelivered = this.#deliverBytes(session.outlet, at, atEnd, count);
+        isDelivered = this.#deliverBytes(session, session.outlet, at, atEnd, count);
       } else {
         let from = start;
         let left = count;
@@ -289,8 +292,15 @@ export class Router {
   }
 
   /** @returns false when they were dropped. */
-  #deliverBytes(outlet: Outlet, at: number, atEnd: number, count: number): boolean {
+  #deliverBytes(
+    session: Session,
+    outlet: Outlet,
+    at: number,
+    atEnd: number,
+    count: number,
+  ): boolean {
     if (outlet.isStalled || (this.#impatience !== 0 && !this.#isWaitedFor(outlet))) {
+      this.drops.note(session, count);
       this.#counters.add(Counter.droppedSlowConsumer, count);
       return false;
     }
@@ -299,7 +309,8 @@ export class Router {
   }
 
   /** The last `dropped` messages of a run found no room in a queue. */
-  #countDropped(run: Run, dropped: number): void {
+  #countDropped(session: Session, run: Run, dropped: number): void {
+    this.drops.note(session, dropped);
     const { maxQueuedBytes } = this.#limits;
     const refused = this.#queuedTotal.takeRefused();
     let oversize = 0;
@@ -367,7 +378,7 @@ export class Router {
       false,
       session.outlet !== null && this.#isWaitedFor(session.outlet),
     );
-    if (dropped > 0) this.#countDropped(run, dropped);
+    if (dropped > 0) this.#countDropped(session, run, dropped);
     const { outlet } = session;
     const window = session.openWindow();
     if (outlet === null || outlet.isBlocked || !window.sendable) return dropped === 0;

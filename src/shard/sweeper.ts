@@ -58,6 +58,9 @@ export class Sweeper {
     if (this.#ticks % TICKS_A_SECOND !== 0) return;
     line.onSecond();
     this.#shard.clientLog.onSecond();
+    this.#shard.router.drops.tell(now, (clientId, dropped) =>
+      this.#shard.log('warn', { clientId, dropped }, 'messages for a client were dropped'),
+    );
     counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 

@@ -26,6 +26,7 @@ describe('a sweeper', () => {
       config: {},
       line: { onSecond() {} },
       clientLog: { onSecond() {} },
+      router: { drops: { tell() {} } },
       routes: { sweep() {} },
       loopDelay: { onSecond: () => 0 },
       log: (level: string, fields: object) => void lines.push({ level, fields }),
