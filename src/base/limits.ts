@@ -6,8 +6,10 @@
 import { invariant } from './assert.js';
 
 export * from './client-limits.js';
+export * from './handover-limits.js';
 export * from './slow-reader-limits.js';
 export * from './thread-limits.js';
+export * from './turn-limits.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

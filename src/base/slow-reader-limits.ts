@@ -19,3 +19,7 @@ export const KEEPS_UP_AFTER_MS = 3_000;
 export const READERS_LOOK_MS = 400;
 /** Topics looked at then: those it has published to last. */
 export const RECENT_ROUTES = 4;
+/** Between two log lines that say that a client loses messages. */
+export const CLIENT_DROPS_LOG_INTERVAL_MS = 60_000;
+/** Clients of a shard that are told of in that time: more lines than that would say no more. */
+export const CLIENT_DROPS_MAX = 1_000;

@@ -33,9 +33,3 @@ export const MATCH_STEPS_PER_WORK = 16;
 export const MATCH_STEPS_PER_SHARE = 8_192;
 /** The least that is read at a time from a connection whose packets take long to handle. */
 export const BUSY_READ_BYTES_MIN = 16 * 1024;
-
-// ---- what is said of clients that lose messages ------------------------------------------------
-/** Between two log lines that say that a client loses messages. */
-export const CLIENT_DROPS_LOG_INTERVAL_MS = 60_000;
-/** Clients of a shard that are told of in that time: more lines than that would say no more. */
-export const CLIENT_DROPS_MAX = 1_000;

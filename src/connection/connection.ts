@@ -335,6 +335,9 @@ export class Connection extends Deadline implements FrameSink, Publisher {
       case ConnectionState.open:
         checkKeepAlive(this, this.signs!, this.#pauses === 0, this.#reading.keptBytes);
         return;
+      case ConnectionState.leaving:
+        this.close(CloseReason.clientDisconnected);
+        return;
       default:
         this.socket.destroy();
     }

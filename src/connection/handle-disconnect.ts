@@ -18,7 +18,8 @@ export function handleDisconnect(connection: Connection): void {
   }
   connection.state = ConnectionState.leaving;
   connection.pause(Pause.leaving);
-  setTimeout(() => connection.close(CloseReason.clientDisconnected), DISCONNECT_WAIT_MS).unref();
+  const { deadlines } = connection.host;
+  deadlines.set(connection, deadlines.now, DISCONNECT_WAIT_MS);
 }
 
 /** Ends a connection that has sent DISCONNECT, once no SUBACK is owed. */

@@ -1,5 +1,5 @@
 /** Which clients lose messages, for the log: a counter tells how many, but not whose. */
-import { CLIENT_DROPS_LOG_INTERVAL_MS, CLIENT_DROPS_MAX } from '../base/turn-limits.js';
+import { CLIENT_DROPS_LOG_INTERVAL_MS, CLIENT_DROPS_MAX } from '../base/slow-reader-limits.js';
 import type { Session } from '../sessions/session.js';
 
 interface Drops {

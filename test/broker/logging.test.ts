@@ -101,6 +101,17 @@ function drain(fd: number): string {
   return text;
 }
 
+/** A broker that has had much to log to a pipe that takes nothing; its read end is the test's. */
+async function startBehindFullPipe(t: TestContext): Promise<{ serve: Serve; readFd: number }> {
+  const { readFd, writeFd } = createPipe();
+  t.after(() => closeSync(readFd));
+  fill(writeFd);
+  const serve = await Serve.start(t, writeFd);
+  closeSync(writeFd);
+  await makeLines(serve);
+  return { serve, readFd };
+}
+
 test('a full disk stops neither clients nor SIGTERM', async (t) => {
   const fd = openSync('/dev/full', 'w');
   const serve = await Serve.start(t, fd);
@@ -110,22 +121,12 @@ test('a full disk stops neither clients nor SIGTERM', async (t) => {
 });
 
 test('a pipe that nobody reads stops neither clients nor SIGTERM', async (t) => {
-  const { readFd, writeFd } = createPipe();
-  t.after(() => closeSync(readFd));
-  fill(writeFd);
-  const serve = await Serve.start(t, writeFd);
-  closeSync(writeFd);
-  await makeLines(serve);
+  const { serve } = await startBehindFullPipe(t);
   await serve.stop();
 });
 
 test('what a pipe did not take at first comes when it is read', async (t) => {
-  const { readFd, writeFd } = createPipe();
-  t.after(() => closeSync(readFd));
-  fill(writeFd);
-  const serve = await Serve.start(t, writeFd);
-  closeSync(writeFd);
-  await makeLines(serve);
+  const { serve, readFd } = await startBehindFullPipe(t);
   let text = '';
   await eventually(() => {
     text += drain(readFd);

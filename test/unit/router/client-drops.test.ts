@@ -1,7 +1,10 @@
 /** Which clients lose messages, by a clock of the test's. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { CLIENT_DROPS_LOG_INTERVAL_MS, CLIENT_DROPS_MAX } from '../../../src/base/turn-limits.js';
+import {
+  CLIENT_DROPS_LOG_INTERVAL_MS,
+  CLIENT_DROPS_MAX,
+} from '../../../src/base/slow-reader-limits.js';
 import { ClientDrops } from '../../../src/router/client-drops.js';
 import type { Session } from '../../../src/sessions/session.js';
 
