@@ -52,12 +52,14 @@ export const Counter = {
   queuedMessages: 27,
   /** What these take of maxQueuedTotalBytes, with those sent that are kept to be sent again. */
   queuedBytes: 28,
+  /** What larger unfinished packets of clients take. */
+  unfinishedBytes: 29,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 29,
+  authenticationsWaiting: 30,
   /** Workers that keep nothing new, as they would run out of memory. */
-  shortOfMemory: 30,
+  shortOfMemory: 31,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 31,
+  eventLoopDelayMs: 32,
 } as const;
 export type CounterName = keyof typeof Counter;
 

@@ -16,6 +16,8 @@ export const CloseReason = {
   takenOver: 'taken-over',
   kicked: 'kicked',
   unresponsive: 'unresponsive',
+  /** Unfinished packets took as much as they may, and this one had not grown for longest. */
+  unfinishedPacket: 'unfinished-packet',
   serverShutdown: 'server-shutdown',
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];

@@ -37,6 +37,18 @@ export const READ_BUFFER_BYTES = 256 * KIB;
  */
 export const READ_HEADROOM_BYTES = 64 * KIB;
 /**
+ * Part of maxQueuedTotalBytes that unfinished packets of all clients may take beside it: with the
+ * defaults 256 of the largest, which is more clients than a broker has that send such at a time.
+ */
+export const UNFINISHED_TOTAL_DIVISOR = 4;
+/**
+ * One that takes no more than this does not count: so much is left of nearly every read, and a
+ * connection costs as much in the kernel.
+ */
+export const UNFINISHED_SMALL_BYTES = 4 * KIB;
+/** One is growing when so much of it has come, for what had come at the last such time. */
+export const UNFINISHED_GROWTH = 9 / 8;
+/**
  * Runs of one turn are laid here until flushed. Above TURN_FLUSH_BYTES they are flushed before the
  * turn ends.
  */

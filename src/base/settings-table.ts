@@ -210,7 +210,8 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: type.showBytes(SETTINGS.maxQueuedTotalBytes.default),
     summary:
       'Memory for what waits for all clients together, in equal shares for the workers; messages ' +
-      'for absent or slow clients beyond are dropped. What many wait for counts once.',
+      'for absent or slow clients beyond are dropped. What many wait for counts once. Unfinished ' +
+      'packets may take another quarter of it.',
   },
   maxInflightBytes: {
     environment: 'SURGEMQ_MAX_INFLIGHT_BYTES',

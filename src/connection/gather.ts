@@ -15,6 +15,11 @@ export class Gather {
     return this.neededBytes > 0 && this.length >= this.neededBytes;
   }
 
+  /** Bytes of memory that it takes: it grows ahead of what comes. */
+  get capacity(): number {
+    return this.#buffer === null ? 0 : this.#buffer.length;
+  }
+
   /** Adds bytes [start, end) of `source`. */
   add(source: Buffer, start: number, end: number, neededBytes: number): void {
     this.neededBytes = neededBytes;

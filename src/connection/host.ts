@@ -14,6 +14,7 @@ import type { Servable } from './busy-connections.js';
 import type { Connection } from './connection.js';
 import type { OutboxHost } from './outbox.js';
 import type { TurnShare } from './turn-share.js';
+import type { UnfinishedPackets } from './unfinished-packets.js';
 
 /** Everything of a shard that a connection works with. */
 export interface ConnectionHost extends OutboxHost {
@@ -25,6 +26,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly arena: TurnArena;
   /** What is left of the turn for whom the shard is busy with. */
   readonly share: TurnShare;
+  /** Bounds the unfinished packets of all connections. */
+  readonly unfinished: UnfinishedPackets;
   /** READ_HEADROOM_BYTES, then READ_BUFFER_BYTES that sockets read into. */
   readonly readBuffer: Buffer;
   readonly routes: RouteCache;

@@ -17,12 +17,15 @@ import { readDescriptor } from './client-socket.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
 import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
+import type { UnfinishedHolder } from './unfinished-packets.js';
 
 /** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
 const CONNECT_HEADER = PacketType.connect << 4;
 
 /** One for each connection. */
-export class Reading implements Servable {
+export class Reading implements Servable, UnfinishedHolder {
+  unfinishedBytes = 0;
+  unfinishedMark = 0;
   readonly #connection: Connection;
   /** To read from without the stream, -1 when there is none. */
   readonly #descriptor: number;
@@ -150,7 +153,22 @@ export class Reading implements Servable {
 
   /** The connection is closed: what is not handled never will be. */
   clear(): void {
+    this.#letGo();
+  }
+
+  closeUnfinished(reason: CloseReason, detail: string): void {
+    this.#connection.close(reason, { detail });
+  }
+
+  /** What was gathered is being handled. */
+  #letGo(): void {
     this.#gather = null;
+    if (this.unfinishedBytes > 0) this.#connection.host.unfinished.letGo(this);
+  }
+
+  /** What is gathered begins with an unfinished packet: bounded together with those of others. */
+  #noteUnfinished(gather: Gather): void {
+    this.#connection.host.unfinished.note(this, gather.length, gather.capacity);
   }
 
   #onBytes(length: number): void {
@@ -170,12 +188,15 @@ export class Reading implements Servable {
     const gather = this.#gather;
     if (gather !== null && gather.length > 0) {
       if (gather.neededBytes <= READ_HEADROOM_BYTES && gather.length <= READ_HEADROOM_BYTES) {
-        this.#gather = null;
+        this.#letGo();
         start = gather.moveBefore(buffer, start);
       } else {
         start += gather.take(buffer, start, end);
-        if (!gather.isWhole) return;
-        this.#gather = null;
+        if (!gather.isWhole) {
+          this.#noteUnfinished(gather);
+          return;
+        }
+        this.#letGo();
         const frame = gather.release();
         this.#process(frame, 0, frame.length);
       }
@@ -210,7 +231,7 @@ export class Reading implements Servable {
   #handleGathered(): void {
     const gather = this.#gather;
     if (gather === null || this.#connection.state >= ConnectionState.leaving) return;
-    this.#gather = null;
+    this.#letGo();
     const bytes = gather.release();
     this.#process(bytes, 0, bytes.length);
   }
@@ -252,13 +273,14 @@ export class Reading implements Servable {
   #keep(buffer: Buffer, start: number, end: number, neededBytes: number): void {
     if (this.#gather === null) {
       this.#gather = new Gather();
-      if (buffer !== this.#connection.host.readBuffer) {
-        // It came from the gather, and nobody else has it.
-        this.#gather.hold(buffer.subarray(start, end), neededBytes);
-        return;
-      }
+      // It came from the gather, and nobody else has it.
+      const isOwn = buffer !== this.#connection.host.readBuffer && start < buffer.length >> 1;
+      if (isOwn) this.#gather.hold(buffer.subarray(start, end), neededBytes);
+      else this.#gather.add(buffer, start, end, neededBytes);
+    } else {
+      this.#gather.add(buffer, start, end, neededBytes);
     }
-    this.#gather.add(buffer, start, end, neededBytes);
+    if (neededBytes > 0) this.#noteUnfinished(this.#gather);
     const isConnecting = this.#connection.state === ConnectionState.connecting;
     if (isConnecting && this.#gather.length > PIPELINED_BYTES_MAX)
       this.#connection.pause(Pause.connecting);

@@ -22,6 +22,7 @@ import { Connection, ConnectionState, Pause } from '../connection/connection.js'
 import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
 import type { TurnShare } from '../connection/turn-share.js';
+import { UnfinishedPackets, unfinishedShare } from '../connection/unfinished-packets.js';
 import { FrameScan } from '../protocol/frame-scan.js';
 import type { ConnectPacket, QoS } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
@@ -92,6 +93,7 @@ export class Shard implements ConnectionHost {
   readonly backpressure: Backpressure;
   readonly memory: MemoryGuard;
   readonly queuedTotal: QueuedTotal;
+  readonly unfinished: UnfinishedPackets;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
   readonly deadPeers: DeadPeers;
@@ -139,6 +141,7 @@ export class Shard implements ConnectionHost {
     this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
     this.memory = new MemoryGuard(config, this.counters, this.line);
     this.queuedTotal = new QueuedTotal(queuedShare(config.maxQueuedTotalBytes, shardCount));
+    this.unfinished = new UnfinishedPackets(unfinishedShare(config, shardCount));
     const share = retainedShare(config, shardCount);
     const retained = new RetainedStore(providers.topics, this.counters, share, this.memory);
     this.router = new Router({
@@ -164,14 +167,9 @@ export class Shard implements ConnectionHost {
       onAbsent: (session) => this.sessionWatch.onAbsent(session),
       schedule,
     });
-    this.takeover = new Takeover({
-      ...this.#parts(shardIndex),
-      registry: this.registry,
-      interest: this.interest,
-      schedule,
-    });
+    const { deadlines, line, registry, interest } = this;
+    this.takeover = new Takeover({ ...this.#parts(shardIndex), registry, interest, schedule });
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
-    const { deadlines, line } = this;
     this.authenticator =
       providers.authenticator ?? new ProgramAuthenticator(line, deadlines, config.authTimeoutMs);
     this.sessionWatch = watchSessions(this);

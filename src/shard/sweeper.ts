@@ -50,6 +50,7 @@ export class Sweeper {
     counters.set(Counter.inflightMessages, sessionWatch.inflightMessages + inflightMessages);
     counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages);
     counters.set(Counter.queuedBytes, total.bytes);
+    counters.set(Counter.unfinishedBytes, this.#shard.unfinished.bytes);
     this.#checkReaders(now);
     this.#shard.patience.onTick();
     if (this.#shard.heavyOutboxes.size > 0) this.#shard.schedule();

@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import type { CounterName } from '../../src/base/counters.js';
 import { LOG_TEXT_LENGTH_MAX } from '../../src/base/limits.js';
 import { unique } from '../support/broker.js';
+import { publish } from '../support/packets.js';
+import type { RawClient } from '../support/raw-client.js';
 import { describeTheme, numbers, type Theme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
@@ -13,6 +15,7 @@ import { eventually, within } from '../support/waiting.js';
 const RETAINED_MAX = 30;
 const RETAINED_BYTES_MAX = 6_000;
 const QUEUED_TOTAL = 60_000;
+const MIB = 1024 * 1024;
 
 function counter(theme: Theme, name: CounterName): number {
   return theme.broker.server.stats()[name];
@@ -286,6 +289,46 @@ describeTheme(
     });
   },
   { maxQueuedTotalBytes: QUEUED_TOTAL, maxPacketBytes: 16_384 },
+);
+
+describeTheme(
+  'unfinished packets',
+  (theme) => {
+    const PAYLOAD = Buffer.alloc(1_000_000, 'x');
+    // The quarter of maxQueuedTotalBytes below, or a packet for each worker where that is more.
+    const boundBytes = Math.max(6, theme.workers) * MIB;
+
+    test('of many clients are bounded together; whoever goes on sending gets through', async () => {
+      const { server } = theme.broker;
+      const topic = unique('unfinished');
+      const reader = await theme.broker.client({ clientId: unique('reader') });
+      await reader.subscribe([topic, 1]);
+      const honest = await theme.broker.client({ clientId: unique('honest') });
+      const before = server.stats().closed['unfinished-packet'];
+      const cut = () => server.stats().closed['unfinished-packet'] - before;
+      const whole = publish({ topic, payload: PAYLOAD, qos: 1, packetId: 1 });
+      const withheld: RawClient[] = [];
+      for (let n = 0; n < 40; n++) {
+        const { raw } = await theme.broker.client({ clientId: unique('withholding') });
+        raw.send(whole.subarray(0, whole.length - 1));
+        withheld.push(raw);
+      }
+      // What a shard has is the largest part of its share, and all others are closed.
+      const held = () => counter(theme, 'unfinishedBytes');
+      const isSettled = () => cut() > 0 && held() + cut() * PAYLOAD.length >= 39 * PAYLOAD.length;
+      await eventually(isSettled, 'the rest to be closed');
+      assert.ok(held() <= boundBytes, `${held()} bytes held`);
+      await honest.publish(topic, PAYLOAD.toString(), { qos: 1 });
+      await honest.publish(topic, 'small', { qos: 1 });
+      assert.equal((await reader.nextMessage()).payload.length, PAYLOAD.length);
+      assert.equal((await reader.nextMessage()).payload, 'small');
+      const isTold = theme.broker.logs.some(({ fields }) => fields.reason === 'unfinished-packet');
+      assert.ok(isTold, 'a log line');
+      for (const raw of withheld) await raw.cut();
+      await eventually(() => held() === 0, 'all of it to be given back');
+    });
+  },
+  { maxQueuedTotalBytes: 24 * MIB, maxPacketBytes: MIB },
 );
 
 describeTheme('a client id of 65,535 bytes', (theme) => {

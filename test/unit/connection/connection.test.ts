@@ -17,6 +17,7 @@ import { BusyConnections, type Servable } from '../../../src/connection/busy-con
 import { Connection, Pause } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
+import { UnfinishedPackets } from '../../../src/connection/unfinished-packets.js';
 import { FrameScan } from '../../../src/protocol/frame-scan.js';
 import type { ConnectPacket } from '../../../src/protocol/packet.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
@@ -82,6 +83,7 @@ describe('a connection that is sent much at once', () => {
     );
     const host = {
       share,
+      unfinished: new UnfinishedPackets(Number.POSITIVE_INFINITY),
       onBusy: (one: Servable) => busy.add(one),
       config,
       deadlines,

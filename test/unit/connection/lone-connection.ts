@@ -15,6 +15,7 @@ import type { Authenticator } from '../../../src/connection/authenticator.js';
 import { Connection } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
+import { UnfinishedPackets } from '../../../src/connection/unfinished-packets.js';
 import { FrameScan } from '../../../src/protocol/frame-scan.js';
 import type { ConnectPacket } from '../../../src/protocol/packet.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
@@ -63,6 +64,7 @@ export class LoneConnection {
     this.deadlines = new Deadlines<Deadline>(this.now, onDue);
     const host = {
       share: new TurnShare(() => 0),
+      unfinished: new UnfinishedPackets(Number.POSITIVE_INFINITY),
       config,
       counters: this.counters,
       deadlines: this.deadlines,

@@ -21,6 +21,7 @@ describe('a sweeper', () => {
       counters,
       sessionWatch: { inflightMessages: 0, queuedMessages: 0 },
       registry: { absentQueues: new AbsentQueues() },
+      unfinished: { bytes: 0 },
       heavyOutboxes: new Set(),
       patience: { onTick() {} },
       config: {},
