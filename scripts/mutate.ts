@@ -1,7 +1,8 @@
 /**
  * `npm run mutate [-- words]`: breaks the broker on purpose, one rule at a time, and looks whether
  * the test that guards the rule turns red. The edits are those of mutations.ts; with words only
- * those whose name holds one. Works on a copy of this checkout, several copies side by side.
+ * those whose name holds one, so that a long run can be had in pieces: each name begins with its
+ * theme. Works on a copy of this checkout, several copies side by side.
  *
  * A mutation that survives is a rule that nobody guards: it needs a test.
  */
@@ -25,6 +26,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** A broken broker may hang its test. */
 const TEST_TIMEOUT_MS = 90_000;
 const LANES = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+
+/** The programs that run now, each with a group of its own. */
+const running = new Set<number>();
 
 /** How one mutation ended. */
 interface Outcome {
@@ -61,16 +65,20 @@ function run(
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const timer = setTimeout(() => {
-      // The runner and the test that hangs in it.
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    }, TEST_TIMEOUT_MS);
+    if (child.pid !== undefined) running.add(child.pid);
+    const timer = setTimeout(() => killGroup(child.pid), TEST_TIMEOUT_MS);
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(timer);
+      if (child.pid !== undefined) running.delete(child.pid);
       resolve({ code, output });
     });
   });
+}
+
+/** Ends a program and what it has started: the runner, and the test that hangs in it. */
+function killGroup(pid: number | undefined): void {
+  if (pid !== undefined && running.has(pid)) process.kill(-pid, 'SIGKILL');
 }
 
 /** Names of the tests that have failed, by node's TAP. Suites are named too, which does no harm. */
@@ -135,11 +143,33 @@ async function lane(rest: Iterator<Mutation>, folder: string, done: Outcome[]): 
   }
 }
 
+/** Those whose name holds one of the words. @returns a fault for a word that no name holds. */
+function choose(words: readonly string[]): readonly Mutation[] | string {
+  const unknown = words.filter((word) => !MUTATIONS.some(({ name }) => name.includes(word)));
+  if (unknown.length === 0) {
+    return words.length === 0
+      ? MUTATIONS
+      : MUTATIONS.filter(({ name }) => words.some((word) => name.includes(word)));
+  }
+  const themes = new Set(MUTATIONS.map(({ name }) => name.slice(0, name.indexOf(':') + 1)));
+  return `no mutation's name holds ${unknown.join(', ')}. Themes: ${[...themes].join(' ')}`;
+}
+
 async function main(words: readonly string[]): Promise<number> {
-  const chosen = MUTATIONS.filter(
-    ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
-  );
+  const chosen = choose(words);
+  if (typeof chosen === 'string') {
+    console.error(`mutate: ${chosen}`);
+    return 1;
+  }
   const folder = mkdtempSync(join(tmpdir(), 'surgemq-mutate-'));
+  const clean = (): void => rmSync(folder, { recursive: true, force: true });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      for (const pid of running) killGroup(pid);
+      clean();
+      process.exit(1);
+    });
+  }
   const done: Outcome[] = [];
   try {
     const rest = chosen.values();
@@ -147,7 +177,7 @@ async function main(words: readonly string[]): Promise<number> {
       Array.from({ length: LANES }, (_, index) => lane(rest, join(folder, `${index}`), done)),
     );
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    clean();
   }
   const killed = done.filter(({ isKilled }) => isKilled).length;
   console.log(`${killed} of ${done.length} mutations turned their test red`);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { staleMutations } from '../scripts/mutations.js';
 import { deadFiles, findProblems, problemsIn, referencesOf } from '../scripts/tidy.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -12,6 +13,12 @@ function problems(path: string, text: string): string[] {
 test('the repository is tidy', () => {
   const problems = findProblems(ROOT);
   assert.equal(problems.length, 0, problems.join('\n'));
+});
+
+// A text of scripts/mutations is edited with the code that it stands in.
+test('every text that a mutation replaces stands once in its file', () => {
+  const stale = staleMutations(ROOT);
+  assert.equal(stale.length, 0, stale.join('\n'));
 });
 
 test('a file may import its own and lower layers, and no higher one', () => {

@@ -90,6 +90,18 @@ describeTheme('subscribe', (theme) => {
     }
   });
 
+  // [MQTT-4.7.2-1]. The topics of the test above are known when a wildcard comes: these are not.
+  test('a topic that begins with $ is new to all wildcards', async () => {
+    const subscriber = await theme.broker.client({ clientId: unique('dollar') });
+    const publisher = await theme.broker.client({ clientId: unique('dollar') });
+    await subscriber.subscribe(['#', 0], ['+/a', 0], ['+/#', 0], ['$dollar/+', 0]);
+    for (const topic of ['$dollar', '$new/a', '$dollar/a', '$/a', 'new/a']) {
+      await publisher.publish(topic, topic);
+    }
+    const messages = await subscriber.messagesUntil('new/a');
+    assert.deepEqual(new Set(messages.map(({ topic }) => topic)), new Set(['$dollar/a']));
+  });
+
   // [MQTT-3.8.4-6]
   test('a message is delivered at the lower of its QoS and the granted one', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('min') });

@@ -62,8 +62,9 @@ describe('checkRun', () => {
 
   test('refuses a run that is not what its record says', () => {
     const { bytes, start, end, header, count } = makeRun([200, 3], 1);
-    const refuse = (...[from, to, first, length, frames]: number[]) =>
-      assert.throws(() => checkRun(bytes, from, to, first, length, frames), RecordError);
+    const refuseIn = (buffer: Buffer, ...[from, to, first, length, frames]: number[]) =>
+      assert.throws(() => checkRun(buffer, from, to, first, length, frames), RecordError);
+    const refuse = (...numbers: number[]) => refuseIn(bytes, ...numbers);
     const { length } = TOPIC;
     refuse(start, start, header, length, count);
     refuse(start, end, header | 8, length, count);
@@ -77,6 +78,12 @@ describe('checkRun', () => {
     refuse(start, end, header, length, 70_000);
     refuse(start, start + 100, header, length, count);
     refuse(start + 1, end, header, length, count);
+    // The topic's length is right, but its frame ends within it, or within the packet id.
+    const cut = Buffer.from(bytes);
+    for (const remaining of [2, 2 + length - 1, 2 + length + 1]) {
+      cut.writeUInt16BE(0x8000 | (remaining << 8), start + 1);
+      refuseIn(cut, start, end, header, length, count);
+    }
     assert.throws(() => checkFrames(bytes, start, end, 3), RecordError);
     assert.throws(() => checkFrames(bytes, start, end, 1), RecordError);
     assert.throws(() => checkFrames(bytes, start, end - 1, 2), RecordError);

@@ -1,0 +1,90 @@
+/** Mutations of src/router: see mutation.ts. */
+import type { Mutation } from './mutation.js';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "order: a ring's head is stored, but its last record is not read",
+    test: 'unit/router/ring.test.ts',
+    red: 'shows a record only after publish',
+    edits: [
+      {
+        file: 'src/router/ring.ts',
+        text: '(words[at + RECORD_MASK] & this.#readerBit) === 0',
+        by: 'tail === headPosition || (words[at + RECORD_MASK] & this.#readerBit) === 0',
+      },
+    ],
+  },
+  {
+    name: 'retained: an empty payload does not clear [MQTT-3.3.1-10]',
+    test: 'unit/router/retained-store.test.ts',
+    red: 'has room for a new topic once one was cleared',
+    edits: [
+      {
+        file: 'src/router/retained-store.ts',
+        text: 'if (payloadStart === end) {',
+        by: 'if (payloadStart > end) {',
+      },
+    ],
+  },
+  {
+    name: 'retained: the first message of a run is kept, not the last',
+    test: 'unit/router/retained-store.test.ts',
+    red: 'counts one refusal for a run, of which it would have kept one message',
+    edits: [
+      {
+        file: 'src/router/retained-store.ts',
+        text: 'next = frameEnd(buffer, last)) last = next;',
+        by: 'next = end) frameEnd(buffer, next - 1);',
+      },
+    ],
+  },
+  {
+    name: 'retained: more messages than maxRetainedMessages',
+    test: 'unit/router/retained-store.test.ts',
+    red: 'keeps no third topic, and counts it',
+    edits: [
+      {
+        file: 'src/router/retained-store.ts',
+        text: 'if (isInBytes && this.#messages < maxRetainedMessages) return true;',
+        by: 'if (isInBytes && this.#messages <= maxRetainedMessages) return true;',
+      },
+    ],
+  },
+  {
+    name: 'retained: live messages keep RETAIN [MQTT-3.3.1-9]',
+    test: 'conformance/04-retain.test.ts',
+    red: 'established subscribers get a retained message with RETAIN 0',
+    edits: [
+      {
+        file: 'src/router/router.ts',
+        text: 'copyRunWithHeader(buffer, start, end, arena.buffer, at, PUBLISH_QOS0);',
+        by: 'copyRunWithHeader(buffer, start, end, arena.buffer, at, header);',
+      },
+    ],
+  },
+  {
+    name: 'routes: a cached one is kept though a filter that matches it has come',
+    test: 'unit/router/route-model.test.ts',
+    red: 'after any changes of filters a cached route is what a fresh match finds',
+    edits: [
+      {
+        file: 'src/router/route-changes.ts',
+        text: 'if (filterKey !== NO_FILTER && matchesKey(filterKey, topicKey)) return false;',
+        by: 'matchesKey(filterKey, topicKey);',
+      },
+    ],
+  },
+  {
+    name: 'routes: a cached one is kept though more has changed than is known',
+    test: 'unit/router/route-changes.test.ts',
+    red: 'spare nothing when the first of them is not known any more',
+    edits: [
+      {
+        file: 'src/router/route-changes.ts',
+        text: `if (last - since > ROUTE_CHANGES_KEPT) return false;
+`,
+        by: '',
+      },
+    ],
+  },
+];

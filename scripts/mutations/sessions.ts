@@ -1,0 +1,202 @@
+/** Mutations of src/sessions: see mutation.ts. */
+import type { Mutation } from './mutation.js';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'window: what is sent for the first time has DUP [MQTT-3.3.1-3]',
+    test: 'conformance/03-publish-qos.test.ts',
+    red: 'DUP is not propagated to subscribers',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'const header = PUBLISH | (qos << 1);',
+        by: 'const header = PUBLISH | (qos << 1) | DUP;',
+      },
+    ],
+  },
+  {
+    name: 'QoS 2: a message sent again is routed again [MQTT-4.3.3-2]',
+    test: 'conformance/03-publish-qos.test.ts',
+    red: 'a QoS 2 message sent again before PUBREL is delivered once',
+    edits: [
+      {
+        file: 'src/sessions/incoming-qos2.ts',
+        text: 'if ((bits & bit) !== 0) return false;',
+        by: 'if ((bits & bit) !== 0) return true;',
+      },
+    ],
+  },
+  {
+    name: 'QoS 2: ids received are forgotten when the session moves',
+    test: 'conformance/05-session.test.ts',
+    red: 'a QoS 2 message sent again over new connections is delivered once',
+    edits: [
+      {
+        file: 'src/sessions/session.ts',
+        text: 'this.incomingQos2.restore(head.incomingQos2);',
+        by: 'this.incomingQos2.restore([]);',
+      },
+    ],
+  },
+  {
+    name: 'QoS 2: PUBREC ends a delivery',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'a QoS 2 delivery ends with PUBCOMP, and every PUBREC until',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: `inflight.setWord(offset, AWAITING_PUBCOMP | this.lastStamp);
+    return true;`,
+        by: `this.#end(packetId, state);
+    return true;`,
+      },
+    ],
+  },
+  {
+    name: 'QoS 2: after PUBREC the message is sent again, not PUBREL',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'after a reconnect the unacknowledged go first, with DUP, in',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: `if (state === AWAITING_PUBCOMP) {
+        if (end - out`,
+        by: `if (state === FREE_NEVER) {
+        if (end - out`,
+      },
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'export class OutgoingWindow {',
+        by: `const FREE_NEVER = 99;
+export class OutgoingWindow {`,
+      },
+    ],
+  },
+  {
+    name: 'window: sent again without DUP [MQTT-3.3.1-1]',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'after a reconnect the unacknowledged go first, with DUP, in',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'runs.headerAt(this.#againEntry) | DUP;',
+        by: 'runs.headerAt(this.#againEntry);',
+      },
+    ],
+  },
+  {
+    name: 'window: new messages before those sent again [MQTT-4.6.0-1]',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'a window that moves keeps ids, states, order and',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: `out = this.#fillAgain(target, out, end, stamp);
+      if (this.#inflight.marked > 0) return out;
+    }
+    return this.#fillNew(target, out, end, stamp);`,
+        by: `out = this.#fillNew(target, out, end, stamp);
+      return this.#fillAgain(target, out, end, stamp);
+    }
+    return this.#fillNew(target, out, end, stamp);`,
+      },
+    ],
+  },
+  {
+    name: 'window: one more in flight than maxInflight',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'no more than maxInflight messages are unacknowledged',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'span > 0 ? 0 : maxInflight - span;',
+        by: 'span > 0 ? 0 : maxInflight + 1 - span;',
+      },
+    ],
+  },
+  {
+    name: 'window: packet ids come round to 0 [MQTT-2.3.1-1]',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'a window that moves keeps ids, states, order and',
+    edits: [
+      {
+        file: 'src/sessions/inflight.ts',
+        text: 'return id > PACKET_ID_MAX ? id - PACKET_ID_MAX : id;',
+        by: 'return id > PACKET_ID_MAX ? id - PACKET_ID_MAX - 1 : id;',
+      },
+    ],
+  },
+  {
+    name: 'window: bytes that wait have no bound',
+    test: 'unit/sessions/outgoing-window.test.ts',
+    red: 'a queue is bounded in bytes too',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'if (count > allowed || this.queuedBytes + bytes > limits.maxQueuedBytes) {',
+        by: 'if (count > allowed) {',
+      },
+    ],
+  },
+  {
+    name: 'window: messages that wait have no bound',
+    test: 'conformance/10-limits.test.ts',
+    red: 'maxQueuedMessages bounds what waits for a client, and the',
+    edits: [
+      {
+        file: 'src/sessions/outgoing-window.ts',
+        text: 'isPaced ? run.count : limits.maxQueuedMessages + room',
+        by: 'limits.maxQueuedMessages + 1e9',
+      },
+    ],
+  },
+  {
+    name: 'order: newer runs of a session that moves are lost',
+    test: 'unit/shard/takeover-model.test.ts',
+    red: 'gets every message once and in order, whatever overtakes what',
+    edits: [
+      {
+        file: 'src/sessions/session.ts',
+        text: 'if (newer !== null) dropped = queueBehind(window, newer);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'total: what waits has no bound',
+    test: 'unit/sessions/queued-total.test.ts',
+    red: 'refuses messages for the absent beyond the limit',
+    edits: [
+      {
+        file: 'src/sessions/queued-total.ts',
+        text: 'this.#costOf(run, run.holders ?? 0) <= this.#limit',
+        by: '0 <= Infinity',
+      },
+    ],
+  },
+  {
+    name: 'total: a run counts again in each queue',
+    test: 'unit/sessions/queued-total.test.ts',
+    red: 'counts a run once, and each queue that it is in',
+    edits: [
+      {
+        file: 'src/sessions/queued-total.ts',
+        text: `if (holders > 0) return QUEUED_ENTRY_COST_BYTES;
+`,
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'total: as much is in flight as ever while there is little room',
+    test: 'unit/sessions/queued-total.test.ts',
+    red: 'lets little be in flight while there is little room',
+    edits: [
+      {
+        file: 'src/sessions/queued-total.ts',
+        text: 'return this.bytes >= NEARLY * this.#limit;',
+        by: 'return false;',
+      },
+    ],
+  },
+];

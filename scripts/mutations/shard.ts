@@ -1,0 +1,224 @@
+/** Mutations of src/shard: see mutation.ts. */
+import type { Mutation } from './mutation.js';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "acks: leave before the ring's head is stored",
+    test: 'unit/shard/turn.test.ts',
+    red: 'drains, stores the ring, flushes each outbox once, and sleeps',
+    edits: [
+      {
+        file: 'src/shard/turn.ts',
+        text: `this.#link.flush();
+    const dirty`,
+        by: 'const dirty',
+      },
+      {
+        file: 'src/shard/turn.ts',
+        text: `this.#dirtyCount = 0;
+    arena.rewind();`,
+        by: `this.#link.flush();
+    this.#dirtyCount = 0;
+    arena.rewind();`,
+      },
+    ],
+  },
+  {
+    name: 'takeover: the old connection is left open [MQTT-3.1.4-2]',
+    test: 'conformance/08-takeover.test.ts',
+    red: 'the old connection is closed and the new one goes on',
+    edits: [
+      {
+        file: 'src/shard/takeover.ts',
+        text: `registry.get(connection.clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+`,
+        by: '',
+      },
+    ],
+  },
+  {
+    name: "takeover: a clean session keeps the old one's state [MQTT-3.1.2-6]",
+    test: 'conformance/08-takeover.test.ts',
+    red: 'a clean session takes the client id and throws the old session away',
+    edits: [
+      {
+        file: 'src/shard/takeover.ts',
+        text: `} else if (packet.cleanSession) {
+      registry.end(session);
+      this.#begin(pending);
+    } else {`,
+        by: '} else {',
+      },
+    ],
+  },
+  {
+    name: 'close: a client that does not read is waited for',
+    test: 'broker/shutdown.test.ts',
+    red: 'a client that does not read',
+    edits: [
+      {
+        file: 'src/shard/shutdown.ts',
+        text: `if (outbox.isStalled) continue;
+`,
+        by: '',
+      },
+      {
+        file: 'src/shard/shutdown.ts',
+        text: `else if (monotonicMs() - movedAt > shard.config.slowConsumerTimeoutMs) break;
+`,
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'close: one that is slow is waited for without end',
+    test: 'broker/shutdown.test.ts',
+    red: 'a client that is slow without end',
+    edits: [
+      {
+        file: 'src/shard/shutdown.ts',
+        text: 'unsent > 0 && monotonicMs() < deadline',
+        by: 'unsent > 0',
+      },
+    ],
+  },
+  {
+    name: 'back-pressure: nobody is held back',
+    test: 'unit/shard/backpressure.test.ts',
+    red: 'stops reading from publishers of QoS 0 and withholds acks',
+    edits: [
+      {
+        file: 'src/shard/backpressure.ts',
+        text: 'if (held === 0 || hasTurned) this.#tell(key, true, hasTurned);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'back-pressure: nobody is let go on',
+    test: 'unit/shard/backpressure.test.ts',
+    red: 'lets a publisher go on when the last of its readers is relieved',
+    edits: [
+      {
+        file: 'src/shard/backpressure.ts',
+        text: `this.#held.delete(key);
+      this.#tell(key, false, false);`,
+        by: 'this.#held.delete(key);',
+      },
+    ],
+  },
+  {
+    name: 'back-pressure: a publisher of QoS 1 is not read from',
+    test: 'unit/shard/backpressure.test.ts',
+    red: 'stops reading from publishers of QoS 0 and withholds acks',
+    edits: [
+      {
+        file: 'src/shard/backpressure.ts',
+        text: 'qos === 0 || outlet.isOverfull',
+        by: 'qos <= 1 || outlet.isOverfull',
+      },
+    ],
+  },
+  {
+    name: 'patience: a publisher waits for readers of a shard that died',
+    test: 'unit/shard/patience.test.ts',
+    red: 'publishers here do not wait for a shard that died',
+    edits: [
+      {
+        file: 'src/shard/patience.ts',
+        text: `this.slowDown(index, id, how, Lag.known, false);
+`,
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'back-pressure: a reader that comes to lag lets its publishers go on',
+    test: 'unit/shard/backpressure.test.ts',
+    red: 'publishers do not go on when a reader that they wait for comes to lag',
+    edits: [
+      {
+        file: 'src/shard/backpressure.ts',
+        text: 'this.#hold(lagging, true);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'patience: slow readers hold a publisher back without end',
+    test: 'unit/shard/patience.test.ts',
+    red: 'at most two seconds while others keep up',
+    edits: [
+      {
+        file: 'src/shard/patience.ts',
+        text: 'this.asked.add(now, this.askedMs);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'patience: readers lose messages though nobody else reads',
+    test: 'unit/shard/patience.test.ts',
+    red: 'without end while nobody else reads',
+    edits: [
+      {
+        file: 'src/shard/patience.ts',
+        text: 'const isShared = now - this.othersSeenAt <= OTHERS_KNOWN_MS;',
+        by: 'const isShared = true;',
+      },
+    ],
+  },
+  {
+    name: 'patience: no minute is ever over',
+    test: 'unit/shard/patience.test.ts',
+    red: 'what was spent in the last minute is forgotten',
+    edits: [
+      {
+        file: 'src/shard/patience.ts',
+        text: 'this.#slices[(slice - back) % this.#slices.length] = 0;',
+        by: 'this.#slice = 0;',
+      },
+    ],
+  },
+  {
+    name: 'memory: it is short again at once when some has become free',
+    test: 'unit/shard/memory-guard.test.ts',
+    red: 'says once that memory is short',
+    edits: [
+      {
+        file: 'src/shard/memory-guard.ts',
+        text: 'this.#isShort ? MEMORY_ENOUGH_SHARE : MEMORY_SHORT_SHARE',
+        by: 'MEMORY_SHORT_SHARE',
+      },
+    ],
+  },
+  {
+    name: 'memory: messages for absent clients wait while it is short',
+    test: 'unit/shard/memory-guard.test.ts',
+    red: 'lets nothing wait for absent clients meanwhile',
+    edits: [
+      {
+        file: 'src/shard/memory-guard.ts',
+        text: `isShort
+      ? 0
+`,
+        by: `isShort
+      ? this.#limits.maxQueuedMessages
+`,
+      },
+    ],
+  },
+  {
+    name: 'memory: a flood is not looked at before the next tick',
+    test: 'unit/shard/memory-guard.test.ts',
+    red: 'looks when much was read',
+    edits: [
+      {
+        file: 'src/shard/memory-guard.ts',
+        text: `this.check();
+    this.#nextLookAtBytes`,
+        by: 'this.#nextLookAtBytes',
+      },
+    ],
+  },
+];
