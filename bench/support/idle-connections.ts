@@ -4,7 +4,7 @@
  * library, in a thread that has nothing else to do; on Linux and to an IPv4 address, elsewhere
  * sockets have to do.
  */
-import { readSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isIPv4 } from 'node:net';
 import { BenchError } from './bench-error.js';
@@ -27,6 +27,8 @@ const SOURCE_ADDRESSES = 200;
 /** Connections whose CONNACK is not awaited before the next is opened. */
 const AHEAD = 64;
 const CONNACK_BYTES = 4;
+const MSG_DONTWAIT = 0x40;
+const EAGAIN = 11;
 
 type CFunction = (...parameters: (number | Buffer)[]) => number;
 
@@ -35,6 +37,7 @@ interface Bindings {
   readonly errno: () => number;
   readonly bind: CFunction;
   readonly connect: CFunction;
+  readonly recv: CFunction;
   readonly setsockopt: CFunction;
   /** As opened so closed: Node's closeSync warns of descriptors that it has not opened. */
   readonly close: CFunction;
@@ -48,6 +51,7 @@ function load(): Bindings {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, const void *address, int length)'),
     connect: library.func('int connect(int fd, const void *address, int length)'),
+    recv: library.func('long recv(int fd, void *bytes, size_t length, int flags)'),
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int name, const void *value, int length)',
     ),
@@ -94,9 +98,16 @@ export class IdleConnections {
 
   /**
    * Opens one connection for each client id, and blocks until the last CONNACK.
+   * @param onConnack told of each when it was begun, in nanoseconds of the monotonic clock.
    * @throws BenchError when one is refused, or not answered in time.
    */
-  open(host: string, port: number, clientIds: readonly string[], timeoutMs: number): Span {
+  open(
+    host: string,
+    port: number,
+    clientIds: readonly string[],
+    timeoutMs: number,
+    onConnack: (sentAt: number) => void,
+  ): Omit<Span, 'latency'> {
     const bindings = load();
     this.#bindings = bindings;
     const timeout = Buffer.alloc(16);
@@ -105,9 +116,21 @@ export class IdleConnections {
     const opening = { bindings, to, from: sourceAddresses(host), timeout };
     const packets = clientIds.map(connectPacket);
     const from = monotonicNs();
-    for (let index = 0; index < packets.length + AHEAD; index++) {
-      if (index < packets.length) this.#open(opening, packets[index], index);
-      if (index >= AHEAD) this.#takeConnack(index - AHEAD);
+    const sentAt = new Float64Array(packets.length);
+    let answered = 0;
+    for (let opened = 0; answered < packets.length; ) {
+      if (opened < packets.length) {
+        sentAt[opened] = monotonicNs();
+        this.#open(opening, packets[opened], opened);
+        opened++;
+      }
+      // In the order of the CONNECTs, as brokers answer all but a few: the first that is not there
+      // ends the look.
+      let mayWait = opened === packets.length || opened - answered > AHEAD;
+      while (answered < opened && this.#takeConnack(bindings, answered, mayWait)) {
+        onConnack(sentAt[answered++]);
+        mayWait = opened === packets.length;
+      }
     }
     return { from, to: monotonicNs() };
   }
@@ -130,28 +153,18 @@ export class IdleConnections {
     writeSync(descriptor, packet);
   }
 
-  #takeConnack(index: number): void {
-    if (index >= this.#descriptors.length) return;
+  /** @returns false when the CONNACK is not there and may not be waited for. */
+  #takeConnack({ recv, errno }: Bindings, index: number, mayWait: boolean): boolean {
     const connack = this.#connack;
-    let length = 0;
-    try {
-      while (length < CONNACK_BYTES) {
-        const read = readSync(
-          this.#descriptors[index],
-          connack,
-          length,
-          CONNACK_BYTES - length,
-          null,
-        );
-        if (read === 0) break;
-        length += read;
-      }
-    } catch (error) {
-      throw new BenchError(`connection ${index}: no CONNACK came`, { cause: error });
-    }
+    const flags = mayWait ? 0 : MSG_DONTWAIT;
+    // Four bytes of one packet come together.
+    const length = recv(this.#descriptors[index], connack, CONNACK_BYTES, flags);
+    if (length < 0 && !mayWait && errno() === EAGAIN) return false;
+    if (length < 0) throw new BenchError(`connection ${index}: no CONNACK came`);
     if (length < CONNACK_BYTES || connack[3] !== 0) {
       throw new BenchError(`connection ${index}: the broker refused it`);
     }
+    return true;
   }
 
   /** Sends DISCONNECT and closes. */

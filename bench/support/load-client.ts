@@ -8,8 +8,8 @@ import {
 } from 'node:net';
 import { frameFormat } from './frame-format.js';
 import { FrameWriter } from './frame-writer.js';
-import type { ClientPlan } from './load-plan.js';
-import { connectPacket, subscribePackets } from './packets.js';
+import { type ClientPlan, monotonicNs } from './load-plan.js';
+import { connectPacket, subscribePacketId, subscribePackets } from './packets.js';
 import {
   type AckBatch,
   type LatencySink,
@@ -22,6 +22,8 @@ import { type PairFault, SequenceCheck } from './sequence-check.js';
 /** SUBSCRIBEs on their way at once. */
 const SUBSCRIBES_AHEAD = 8;
 const CARRY_BYTES_MIN = 256;
+/** One message in so many has its time since SUBSCRIBE taken. */
+const SAMPLE_MESSAGES = 32;
 
 /** What all clients of a thread share. */
 export interface ClientHost {
@@ -34,6 +36,10 @@ export interface ClientHost {
   readonly latency: LatencySink | null;
   /** Only of some messages. */
   readonly isSampled: boolean;
+  /** Counted from the SUBSCRIBE on, of one message in some. */
+  readonly isSinceSubscribe: boolean;
+  /** CONNACK or a SUBACK came, for what was sent at this time. */
+  onAnswer(sentAt: number): void;
   /** Deliveries came in. */
   onDelivered(count: number): void;
   /** A publisher may send again. */
@@ -88,6 +94,11 @@ export class LoadClient {
   #waiting: Waiting | null = null;
   #subscribes: Iterator<Buffer> | null = null;
   #subacksDue = 0;
+  /** When it began to connect or to subscribe, and when each SUBSCRIBE left, by packet id. */
+  #askedAt = 0;
+  readonly #subscribedAt = new Map<number, number>();
+  /** Messages since the last whose time was taken: the first one's is. */
+  #unsampled = SAMPLE_MESSAGES - 1;
 
   constructor(host: ClientHost, plan: ClientPlan) {
     this.#host = host;
@@ -99,7 +110,7 @@ export class LoadClient {
       const check = new SequenceCheck(receive.check, firstPublisher, publisherCount);
       const format = frameFormat(receive);
       // How long a slow reader lets messages wait says nothing of the broker.
-      const latency = plan.pauseMs > 0 ? null : host.latency;
+      const latency = plan.pauseMs > 0 || host.isSinceSubscribe ? null : host.latency;
       const sampling = { latency, isSampled: host.isSampled };
       this.#receiver = new Receiver(check, format, receive.qos, firstPublisher, sampling);
     }
@@ -147,6 +158,7 @@ export class LoadClient {
       this.write(connect, 0, connect.length, true);
     });
     const connectOptions: TcpSocketConnectOpts = { host, port, noDelay: true };
+    this.#askedAt = monotonicNs();
     socket.connect(connectOptions);
     return this.#answer();
   }
@@ -157,6 +169,7 @@ export class LoadClient {
     if (subscribe === null) return Promise.resolve();
     this.#subscribes = subscribePackets(subscribe.filters, subscribe.qos);
     this.#subacksDue = 0;
+    this.#askedAt = monotonicNs();
     const done = this.#answer();
     for (let n = 0; n < SUBSCRIBES_AHEAD; n++) this.#subscribeNext();
     return done;
@@ -166,6 +179,7 @@ export class LoadClient {
     const next = this.#subscribes?.next();
     if (next === undefined || next.done === true) return;
     this.#subacksDue++;
+    this.#subscribedAt.set(subscribePacketId(next.value), monotonicNs());
     this.write(next.value, 0, next.value.length, true);
   }
 
@@ -229,10 +243,20 @@ export class LoadClient {
       return true;
     }
     if (acks.length > 0) this.write(acks.bytes, 0, acks.length, false);
-    if (this.delivered > before) this.#host.onDelivered(this.delivered - before);
+    if (this.delivered > before) this.#onDelivered(this.delivered - before);
     if (this.plan.pauseMs === 0) return true;
     setTimeout(() => socket.resume(), this.plan.pauseMs);
     return false;
+  }
+
+  #onDelivered(count: number): void {
+    const { latency, isSinceSubscribe } = this.#host;
+    this.#host.onDelivered(count);
+    if (!isSinceSubscribe) return;
+    this.#unsampled += count;
+    for (; this.#unsampled >= SAMPLE_MESSAGES; this.#unsampled -= SAMPLE_MESSAGES) {
+      latency?.onLatency(this.#askedAt);
+    }
   }
 
   #takeAll(read: ViewedBytes, end: number): void {
@@ -292,7 +316,7 @@ export class LoadClient {
     else if (first === 0x40 || first === 0x70) this.#onAcknowledged();
     else if (first === 0x50) acks.add(0x62, bytes.readUInt16BE(at + 2));
     else if (first === 0x62) acks.add(0x70, bytes.readUInt16BE(at + 2));
-    else if (first === 0x90) this.#onSuback(bytes.subarray(at + length - 1, at + length));
+    else if (first === 0x90) this.#onSuback(bytes.subarray(at, at + length));
     else if (first === 0x20) this.#onConnack(bytes[at + 3]);
     else throw new LoadError(this.plan.clientId, `a packet of type ${first >> 4} is not expected`);
   }
@@ -303,12 +327,16 @@ export class LoadClient {
   }
 
   #onConnack(returnCode: number): void {
+    this.#host.onAnswer(this.#askedAt);
     if (returnCode === 0) this.#settle(null);
     else this.#settle(new LoadError(this.plan.clientId, `refused with return code ${returnCode}`));
   }
 
-  #onSuback(lastCode: Buffer): void {
-    if (lastCode[0] === 0x80) {
+  #onSuback(frame: Buffer): void {
+    const packetId = subscribePacketId(frame);
+    this.#host.onAnswer(this.#subscribedAt.get(packetId) ?? this.#askedAt);
+    this.#subscribedAt.delete(packetId);
+    if (frame[frame.length - 1] === 0x80) {
       this.#settle(new LoadError(this.plan.clientId, 'a subscription was refused'));
       return;
     }

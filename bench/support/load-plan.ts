@@ -56,8 +56,17 @@ export interface LoadPlan {
   /**
    * Of which messages receivers take the latency: all carry the time at which they should have been
    * sent. `sampled`, for loads that go as fast as they can: of one in some reads, its first.
+   * `sinceSubscribe`, for what was published before: of one message in some, from the SUBSCRIBE on.
    */
-  readonly latency: 'none' | 'sampled' | 'each';
+  readonly latency: 'none' | 'sampled' | 'each' | 'sinceSubscribe';
+}
+
+/** Doubles of a thread's progress. */
+export const PROGRESS_WORDS = 3;
+
+/** Room for the progress of so many threads. */
+export function newProgress(threads: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(8 * PROGRESS_WORDS * threads);
 }
 
 /** What one thread of the generator gets. */
@@ -74,7 +83,7 @@ export interface LoadShare extends LoadPlan {
   readonly receivers: Float64Array;
   /** Deliveries outstanding above which publishers wait. */
   readonly ahead: number;
-  /** Deliveries due and done so far, two words a thread. */
+  /** Deliveries due and done so far, and CONNACKs and SUBACKs: PROGRESS_WORDS a thread. */
   readonly progress: SharedArrayBuffer;
   readonly threadIndex: number;
 }
@@ -94,6 +103,8 @@ export type LoadCommand =
 export interface Span {
   readonly from: number;
   readonly to: number;
+  /** How long each CONNACK or SUBACK took, in nanoseconds; null when none came. */
+  readonly latency: Histogram | null;
 }
 
 /**

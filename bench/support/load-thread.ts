@@ -7,6 +7,7 @@ import {
   type LoadCommand,
   type LoadShare,
   monotonicNs,
+  PROGRESS_WORDS,
   type Published,
   type Received,
   type Span,
@@ -28,6 +29,11 @@ export function latencyHistogram(): RecordableHistogram {
   return createHistogram(HISTOGRAM);
 }
 
+/** As a histogram takes it. */
+function nanosecondsSince(at: number): number {
+  return Math.max(HISTOGRAM.lowest, Math.round(monotonicNs() - at));
+}
+
 /** Runs clients until it is told to close. */
 export class LoadThread {
   readonly #share: LoadShare;
@@ -36,7 +42,7 @@ export class LoadThread {
   /** All clients only connect: they need no objects. */
   readonly #isIdle: boolean;
   readonly #idle = new IdleConnections();
-  /** Deliveries due and done, of this thread and of all. */
+  /** Deliveries due and done and answers, of this thread and of all. */
   readonly #progress: Float64Array;
   readonly #allProgress: Float64Array;
   /** Clients that have something to send and may; a client stands in it once. */
@@ -46,6 +52,8 @@ export class LoadThread {
   /** Publishers wait for deliveries. */
   #isHeld = false;
   #latency = latencyHistogram();
+  /** How long CONNACKs or SUBACKs took, of the command at hand. */
+  #answers = latencyHistogram();
   #lateness = latencyHistogram();
   #delivered = 0;
   #deliveredBefore = 0;
@@ -59,7 +67,11 @@ export class LoadThread {
 
   constructor(share: LoadShare) {
     this.#share = share;
-    this.#progress = new Float64Array(share.progress, 16 * share.threadIndex, 2);
+    this.#progress = new Float64Array(
+      share.progress,
+      8 * PROGRESS_WORDS * share.threadIndex,
+      PROGRESS_WORDS,
+    );
     this.#allProgress = new Float64Array(share.progress);
     const isTimed = share.latency !== 'none';
     const host = {
@@ -71,6 +83,8 @@ export class LoadThread {
       acks: new AckBatch(READ_BUFFER_BYTES + 1_024),
       latency: isTimed ? { onLatency: (sentAt: number) => this.#onLatency(sentAt) } : null,
       isSampled: share.latency === 'sampled',
+      isSinceSubscribe: share.latency === 'sinceSubscribe',
+      onAnswer: (sentAt: number) => this.#onAnswer(sentAt),
       onDelivered: (count: number) => this.#onDelivered(count),
       onReady: (client: LoadClient) => this.#onReady(client),
     };
@@ -104,7 +118,9 @@ export class LoadThread {
   async #connectIdle(limit: number): Promise<Span> {
     const { host, port, clients, stallMs } = this.#share;
     const ids = clients.slice(0, limit).map(({ clientId }) => clientId);
-    return this.#idle.open(host, port, ids, stallMs);
+    this.#answers = latencyHistogram();
+    const onConnack = (sentAt: number): void => this.#onAnswer(sentAt);
+    return { ...this.#idle.open(host, port, ids, stallMs, onConnack), latency: this.#answers };
   }
 
   /** Does something for all clients that stay, a bounded number at a time. */
@@ -112,6 +128,7 @@ export class LoadThread {
     action: (client: LoadClient) => Promise<void>,
     limit = Number.POSITIVE_INFINITY,
   ): Promise<Span> {
+    this.#answers = latencyHistogram();
     const from = monotonicNs();
     const staying = this.#clients.filter(({ plan }) => plan.stayMs === 0);
     const rest = staying.slice(0, limit).values();
@@ -141,12 +158,17 @@ export class LoadThread {
     );
     if (failure !== null) throw failure;
     if (ended < connectConcurrency) throw new Error('the broker does not answer');
-    return { from, to };
+    return { from, to, latency: this.#answers };
+  }
+
+  #onAnswer(sentAt: number): void {
+    this.#answers.record(nanosecondsSince(sentAt));
+    this.#progress[2]++;
   }
 
   #onLatency(sentAt: number): void {
     if (sentAt === 0) return;
-    this.#latency.record(Math.max(1_000, Math.round(monotonicNs() - sentAt)));
+    this.#latency.record(nanosecondsSince(sentAt));
   }
 
   #onDelivered(count: number): void {
@@ -160,7 +182,8 @@ export class LoadThread {
   #outstanding(): number {
     const words = this.#allProgress;
     let outstanding = 0;
-    for (let at = 0; at < words.length; at += 2) outstanding += words[at] - words[at + 1];
+    for (let at = 0; at < words.length; at += PROGRESS_WORDS)
+      outstanding += words[at] - words[at + 1];
     return outstanding;
   }
 

@@ -14,6 +14,8 @@ import {
   type LoadCommand,
   type LoadPlan,
   type LoadShare,
+  newProgress,
+  PROGRESS_WORDS,
   type Span,
 } from './load-plan.js';
 import { latencyHistogram } from './load-thread.js';
@@ -100,7 +102,7 @@ export class Load {
     const shares = divide(plan, target.threads);
     const receivers = countReceivers(plan);
     this.threads = shares.length;
-    this.#progress = new SharedArrayBuffer(16 * shares.length);
+    this.#progress = newProgress(shares.length);
     this.#publisherCount = plan.publisherCount;
     this.#totals = new Float64Array(plan.publisherCount);
     this.#pool = new Piscina({
@@ -135,10 +137,16 @@ export class Load {
 
   /** Messages delivered so far, for a progress line. */
   get delivered(): number {
-    const words = new Float64Array(this.#progress);
-    let sum = 0;
-    for (let at = 1; at < words.length; at += 2) sum += words[at];
-    return sum;
+    return this.#sumOfWord(1);
+  }
+
+  /** CONNACKs and SUBACKs so far. */
+  get answered(): number {
+    return this.#sumOfWord(2);
+  }
+
+  #sumOfWord(word: number): number {
+    return sum(new Float64Array(this.#progress).filter((_, at) => at % PROGRESS_WORDS === word));
   }
 
   #all<T extends LoadCommand>(command: T): Promise<LoadAnswers[T['type']][]> {
@@ -147,7 +155,7 @@ export class Load {
 
   /**
    * Connects all clients, or about the first `limit`. @returns from the first attempt to the last
-   * CONNACK.
+   * CONNACK, and how long each took from its attempt on.
    */
   async connect(limit = Number.POSITIVE_INFINITY): Promise<Span> {
     return longest(
@@ -161,7 +169,8 @@ export class Load {
   }
 
   /**
-   * Subscribes all clients that have filters. @returns from the first SUBSCRIBE to the last SUBACK.
+   * Subscribes all clients that have filters. @returns from the first SUBSCRIBE to the last SUBACK,
+   * and how long each took.
    */
   async subscribe(): Promise<Span> {
     return longest(await this.#all({ type: 'subscribe' }));
@@ -244,6 +253,7 @@ function longest(spans: readonly Span[]): Span {
   return {
     from: Math.min(...spans.map(({ from }) => from)),
     to: Math.max(...spans.map(({ to }) => to)),
+    latency: merged(spans.map(({ latency }) => latency)),
   };
 }
 

@@ -4,7 +4,7 @@ import type { BrokerUnderTest } from './broker-process.js';
 import { shown } from './format.js';
 import { Load, type Phase } from './load.js';
 import type { LoadPlan } from './load-plan.js';
-import { type Measure, type Round, summarize } from './results.js';
+import { type LatencySummary, type Measure, type Round, summarize } from './results.js';
 import type { BenchSettings } from './settings.js';
 
 /** A generator that is busier than this may be what was measured. */
@@ -51,17 +51,25 @@ export class CpuSpan {
   }
 }
 
-/** Shows what was delivered so far, and how fast over the last second or so. */
+/**
+ * Shows what was delivered so far, or how many CONNECTs and SUBSCRIBEs were answered while nothing
+ * was, and how fast over the last second or so.
+ */
 function progressOf(load: Load, progress: SuiteContext['progress']): () => void {
-  const seen: { readonly at: number; readonly delivered: number }[] = [];
+  const seen: { readonly at: number; readonly delivered: number; readonly answered: number }[] = [];
   return () => {
-    const now = { at: performance.now(), delivered: load.delivered };
+    const now = { at: performance.now(), delivered: load.delivered, answered: load.answered };
     seen.push(now);
     const [first] = seen;
     if (seen.length > RATE_STEPS) seen.shift();
+    const isDelivering = now.delivered > 0;
     const seconds = (now.at - first.at) / 1_000;
-    const rate = seconds > 0 ? (now.delivered - first.delivered) / seconds : 0;
-    progress(`${(now.delivered / 1e6).toFixed(2)} M delivered, ${shown(rate, 'perSecond')}`);
+    const done = isDelivering ? now.delivered - first.delivered : now.answered - first.answered;
+    const rate = shown(seconds > 0 ? done / seconds : 0, 'perSecond');
+    const total = isDelivering
+      ? `${(now.delivered / 1e6).toFixed(2)} M delivered`
+      : `${now.answered} CONNECTs and SUBSCRIBEs answered`;
+    progress(`${total}, ${rate}`);
   };
 }
 
@@ -111,6 +119,16 @@ export const MEASURE = {
   max: 'max',
 } as const;
 
+/** Percentiles, where there are any. */
+export function latencyMeasures(latency: LatencySummary | null): Measure[] {
+  return [
+    ...measured(MEASURE.p50, 'nanoseconds', latency?.p50 ?? null),
+    ...measured(MEASURE.p99, 'nanoseconds', latency?.p99 ?? null),
+    ...measured(MEASURE.p999, 'nanoseconds', latency?.p999 ?? null),
+    ...measured(MEASURE.max, 'nanoseconds', latency?.max ?? null),
+  ];
+}
+
 /** What is said of a generator that was at its limit. */
 export function generatorWarnings(share: number): string[] {
   if (share <= GENERATOR_SHARE_MAX) return [];
@@ -151,10 +169,7 @@ export function roundOf(
         'nanoseconds',
         brokerNs === null ? null : brokerNs / Math.max(1, phase.delivered),
       ),
-      ...measured(MEASURE.p50, 'nanoseconds', latency?.p50 ?? null),
-      ...measured(MEASURE.p99, 'nanoseconds', latency?.p99 ?? null),
-      ...measured(MEASURE.p999, 'nanoseconds', latency?.p999 ?? null),
-      ...measured(MEASURE.max, 'nanoseconds', latency?.max ?? null),
+      ...latencyMeasures(latency),
       ...measured(MEASURE.peak, 'bytes', broker.peakBytes()),
       ...measured(MEASURE.generator, 'share', generatorShare),
     ],

@@ -53,3 +53,10 @@ export function* subscribePackets(plan: FilterPlan, qos: 0 | 1 | 2): Generator<B
     yield encodePacket({ type: 'subscribe', packetId, subscriptions }, 4);
   }
 }
+
+/** The packet id of a SUBSCRIBE or SUBACK: it stands behind the remaining length. */
+export function subscribePacketId(frame: Buffer): number {
+  let at = 1;
+  while (frame[at]! >= 0x80) at++;
+  return frame.readUInt16BE(at + 1);
+}

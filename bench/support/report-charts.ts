@@ -148,7 +148,7 @@ function latencyPercentiles(cells: readonly Cell[]): string | null {
   if (series.length === 0) return null;
   return lineChart({
     title: 'Latency by percentile',
-    xTitle: 'percent of the messages were at most as late',
+    xTitle: 'percent took at most as long',
     xLabels: percentiles.map(String),
     series,
     show: (value) => shown(value, 'nanoseconds'),

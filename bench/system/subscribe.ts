@@ -9,13 +9,14 @@ import type { LoadPlan } from '../support/load-plan.js';
 import {
   CpuSpan,
   generatorWarnings,
+  latencyMeasures,
   MEASURE,
   measured,
   publishMeasured,
   type SuiteContext,
   withLoad,
 } from '../support/measure-load.js';
-import type { Measure, Round } from '../support/results.js';
+import { type Measure, type Round, summarize } from '../support/results.js';
 import type { Suite } from './suite.js';
 
 const FEW_FILTERS = 1_000;
@@ -75,7 +76,8 @@ async function run(context: SuiteContext): Promise<Round> {
       await many.connect();
       const memoryBefore = broker.residentBytes();
       const cpu = new CpuSpan(broker);
-      const { from, to } = await many.subscribe();
+      const { from, to, latency: took } = await many.subscribe();
+      const latency = summarize(took);
       const brokerNs = cpu.brokerNs();
       const share = cpu.generatorShare(many.threads);
       const memory = broker.residentBytes();
@@ -91,10 +93,11 @@ async function run(context: SuiteContext): Promise<Round> {
             brokerNs === null ? null : brokerNs / count,
           ),
           ...measured('memory a filter', 'bytes', grown === null ? null : grown / count),
+          ...latencyMeasures(latency),
           ...named(withFew, 'with 1,000 filters'),
           ...named(withMany, 'with all'),
         ],
-        latency: null,
+        latency,
         faults: [...withFew.faults, ...withMany.faults],
         warnings: [
           ...generatorWarnings(share),
@@ -110,7 +113,7 @@ export const subscribe: Suite = {
   connections: ({ count }) =>
     HOLDERS_MIN + Math.ceil(count / SETTINGS.maxSubscriptions.default) + 3,
   summary:
-    '100,000 filters (--count), a tenth with wildcards: how many a second, the memory of one, ' +
-    'and what publishing costs beside them',
+    '100,000 filters (--count), a tenth with wildcards, 100 a SUBSCRIBE: how many a second, how ' +
+    'long each SUBACK takes, the memory of a filter, and what publishing costs beside them',
   run,
 };

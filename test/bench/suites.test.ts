@@ -19,6 +19,13 @@ function measure(cell: Cell, name: string): number {
   return found.value;
 }
 
+/** Percentiles of so many latencies, shown with the other measures. */
+function assertLatencies(cell: Cell, count: number): void {
+  assert.equal(cell.rounds[0].latency?.count, count);
+  const [p50, p99, max] = ['p50', 'p99', 'max'].map((name) => measure(cell, name));
+  assert.ok(p50 >= 1_000 && p50 <= p99 && p99 <= max, `${p50}, ${p99}, ${max}`);
+}
+
 async function runOne(pattern: string, flags: Record<string, string> = {}): Promise<Cell> {
   const [cell] = await runTiny([pattern], broker.port, flags);
   assert.deepEqual(cell.rounds[0].faults, []);
@@ -63,20 +70,31 @@ test('paced sends at its rate and gives latencies', async () => {
   assert.ok(latency.p50 > 0 && latency.p50 <= latency.p99 && latency.p99 <= latency.max);
 });
 
-test('connect gives connections a second', async () => {
-  const cell = await runOne('connect', { clients: '50' });
+test('connect gives connections a second, and how long each took', async () => {
+  const cell = await runOne('connect', { clients: '150' });
   assert.ok(measure(cell, 'connections/s') > 0);
+  assertLatencies(cell, 150);
 });
 
-test('subscribe gives filters a second and the cost of publishing beside them', async () => {
+// Through Node's sockets, as where the C library cannot be called.
+test('connect does so to a host that goes by its name', async () => {
+  const [cell] = await runTiny(['connect'], broker.port, { clients: '70' }, 'localhost');
+  assertLatencies(cell, 70);
+});
+
+test('subscribe gives filters a second, their latency, and what publishing costs', async () => {
   const cell = await runOne('subscribe', { count: '500', 'topic-count': '100' });
   assert.ok(measure(cell, 'filters/s') > 0);
   assert.ok(measure(cell, 'deliveries/s with all') > 0);
+  // 50 filters of each of 10 clients: one SUBSCRIBE each.
+  assertLatencies(cell, 10);
 });
 
-test('retained replays every message to every new subscriber', async () => {
+test('retained replays every message to every new subscriber, and takes the time', async () => {
   const cell = await runOne('retained', { count: '400', clients: '3', host: '127.0.0.1' });
   assert.ok(measure(cell, 'deliveries/s') > 0);
+  // Of the first message of each, and of every 32nd from there on.
+  assertLatencies(cell, 3 * 13);
 });
 
 test('retained takes its messages away again from a broker that was running', async () => {

@@ -5,12 +5,12 @@ import { runBench } from '../../bench/support/run-bench.js';
 import { loadBenchSettings } from '../../bench/support/settings.js';
 
 /** A broker that runs in this process. */
-export function peerAt(port: number): Peer {
+export function peerAt(port: number, host = '127.0.0.1'): Peer {
   return {
     kind: 'running',
     name: 'tested',
     settings: 'in the process of the test',
-    host: '127.0.0.1',
+    host,
     port,
     pid: process.pid,
   };
@@ -21,13 +21,14 @@ export async function runTiny(
   patterns: readonly string[],
   port: number,
   flags: Readonly<Record<string, string>> = {},
+  host?: string,
 ): Promise<readonly Cell[]> {
   const tiny = { messages: '300', duration: '100ms', warmup: '20ms', stall: '2s', ...flags };
   const { settings } = loadBenchSettings(tiny, {});
   const { cells } = await runBench(
     {
       patterns,
-      peers: [peerAt(port)],
+      peers: [peerAt(port, host)],
       variations: [{ label: '', settings }],
       command: 'a test',
     },

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { test } from 'node:test';
 import { idleClient } from '../../bench/support/exchange-plan.js';
 import { LoadClient } from '../../bench/support/load-client.js';
-import type { ClientPlan, LoadShare } from '../../bench/support/load-plan.js';
+import { type ClientPlan, type LoadShare, newProgress } from '../../bench/support/load-plan.js';
 import { LoadThread } from '../../bench/support/load-thread.js';
 import { AckBatch, viewedBytes } from '../../bench/support/receiver.js';
 
@@ -55,6 +55,8 @@ test('the end of its former connection is not taken for the end of the one after
     acks: new AckBatch(1_024),
     latency: null,
     isSampled: false,
+    isSinceSubscribe: false,
+    onAnswer() {},
     onDelivered() {},
     onReady() {},
   };
@@ -83,7 +85,7 @@ test('a visit that fails while others publish is reported by its phase', async (
     chunkBytes: 1_024,
     receivers: new Float64Array(0),
     ahead: 1,
-    progress: new SharedArrayBuffer(16),
+    progress: newProgress(1),
     threadIndex: 0,
   };
   const thread = new LoadThread(share);
