@@ -169,7 +169,7 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/queued-total.ts',
-        text: 'this.#costOf(run, run.holders ?? 0) <= this.#limit',
+        text: 'costOf(run, this.#runs.holdersOf(run)) <= this.#limit',
         by: '0 <= Infinity',
       },
     ],

@@ -13,6 +13,6 @@ export interface Run {
   readonly topicLength: number;
   /** Number of frames, 1 to 65,536. */
   readonly count: number;
-  /** Queues of this shard that it is in; none where it is not set. Theirs to write. */
-  holders?: number;
+  /** Where its shard keeps it while queues hold it, see held-runs.ts: theirs to write. */
+  place?: number;
 }

@@ -10,6 +10,7 @@ import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
+import { NO_PLACE } from '../sessions/held-runs.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
 import { framesEnd } from '../sessions/run-queue.js';
@@ -407,5 +408,5 @@ function copyOfRun(
 ): Run {
   const bytes = Buffer.allocUnsafe(end - start);
   buffer.copy(bytes, 0, start, end);
-  return { bytes, header: header & ~RETAIN, topicLength, count, holders: 0 };
+  return { bytes, header: header & ~RETAIN, topicLength, count, place: NO_PLACE };
 }

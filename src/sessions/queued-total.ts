@@ -1,6 +1,7 @@
 /** What the messages that wait in the sessions of a shard take of its memory, all together. */
 import { QUEUED_ENTRY_COST_BYTES, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
+import { HeldRuns } from './held-runs.js';
 
 /** From this part of the limit on, clients that do not acknowledge are sent little more. */
 const NEARLY = 7 / 8;
@@ -20,6 +21,7 @@ export function queuedShare(totalBytes: number, shardCount: number): number {
 export class QueuedTotal {
   /** What is taken. */
   bytes = 0;
+  readonly #runs = new HeldRuns();
   readonly #limit: number;
   #refused = 0;
 
@@ -35,21 +37,24 @@ export class QueuedTotal {
 
   /** Whether one more queue may take this run. */
   hasRoomFor(run: Run): boolean {
-    return this.bytes + this.#costOf(run, run.holders ?? 0) <= this.#limit;
+    return this.bytes + costOf(run, this.#runs.holdersOf(run)) <= this.#limit;
   }
 
-  /** A queue has taken this run. */
-  hold(run: Run): void {
-    const holders = run.holders ?? 0;
-    this.bytes += this.#costOf(run, holders);
-    run.holders = holders + 1;
+  /** A queue has taken this run. @returns the place by which it names it from here on. */
+  hold(run: Run): number {
+    this.bytes += costOf(run, this.#runs.holdersOf(run));
+    return this.#runs.hold(run);
   }
 
-  /** A queue that had taken this run holds it no more. */
-  letGo(run: Run): void {
-    const holders = run.holders! - 1;
-    run.holders = holders;
-    this.bytes -= this.#costOf(run, holders);
+  /** The run at a place that queues hold. */
+  runAt(place: number): Run {
+    return this.#runs.at(place);
+  }
+
+  /** A queue that had taken the run at this place holds it no more. */
+  letGo(place: number): void {
+    const run = this.#runs.at(place);
+    this.bytes -= costOf(run, this.#runs.letGo(place));
   }
 
   /** So many messages found no room. */
@@ -63,10 +68,10 @@ export class QueuedTotal {
     this.#refused = 0;
     return refused;
   }
+}
 
-  /** What one more queue costs, where so many hold the run. */
-  #costOf(run: Run, holders: number): number {
-    if (holders > 0) return QUEUED_ENTRY_COST_BYTES;
-    return QUEUED_ENTRY_COST_BYTES + QUEUED_RUN_COST_BYTES + run.bytes.length;
-  }
+/** What one more queue costs, where so many hold the run. */
+function costOf(run: Run, holders: number): number {
+  if (holders > 0) return QUEUED_ENTRY_COST_BYTES;
+  return QUEUED_ENTRY_COST_BYTES + QUEUED_RUN_COST_BYTES + run.bytes.length;
 }

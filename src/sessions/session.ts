@@ -5,6 +5,7 @@ import type { ProtocolVersion, QoS } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { AbsentQueues } from './absent-queues.js';
+import { NO_PLACE } from './held-runs.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { OutgoingWindow, type WindowHead, type WindowLimits } from './outgoing-window.js';
 import type { MovedRun } from './run-queue.js';
@@ -264,7 +265,7 @@ function queueBehind(window: OutgoingWindow, newer: OutgoingWindow): number {
   let dropped = 0;
   for (let moved = newer.takeRun(); moved !== null; moved = newer.takeRun()) {
     const { bytes, end, header, deliveryHeader, topicLength, count } = moved;
-    const run = { bytes: bytes.subarray(0, end), header, topicLength, count };
+    const run = { bytes: bytes.subarray(0, end), header, topicLength, count, place: NO_PLACE };
     dropped += window.enqueue(
       run,
       ((deliveryHeader >> 1) & 3) as 1 | 2,

@@ -10,6 +10,7 @@ import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { isFilter, unpackRecord } from '../router/record-body.js';
 import { RecordKind, type SubscriptionPiece } from '../router/records.js';
+import { NO_PLACE } from '../sessions/held-runs.js';
 import { STATE_MASK } from '../sessions/inflight.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
 import type { Session, SessionHead } from '../sessions/session.js';
@@ -159,7 +160,7 @@ export class Arrivals {
     }
     const bytes = Buffer.allocUnsafe(end - start);
     copyBytes(buffer, start, end, bytes, 0);
-    const run = { bytes, header, topicLength, count };
+    const run = { bytes, header, topicLength, count, place: NO_PLACE };
     const { absentQueues } = this.#parts.registry;
     absentQueues.remove(arrival.window);
     arrival.window ??= arrival.session.makeWindow();

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { numberedRun } from './frames.js';
 
 setFlagsFromString('--expose-gc');
@@ -25,9 +26,10 @@ function bytesInUse(): number {
 
 /** Bytes of one window after `use`, and of what it holds. */
 function bytesEach(use: (window: OutgoingWindow) => void): number {
+  const total = new QueuedTotal();
   const before = bytesInUse();
   const windows = Array.from({ length: WINDOWS }, () => {
-    const window = new OutgoingWindow(LIMITS);
+    const window = new OutgoingWindow(LIMITS, true, total);
     use(window);
     return window;
   });
@@ -71,11 +73,11 @@ test('a hundred thousand waiting messages in long runs take a few entries', () =
   assert.ok(bytes < 4_096, `${bytes} bytes`);
 });
 
-test('a queue of single messages takes 16 bytes an entry and shrinks as it empties', () => {
+test('a queue of single messages takes 8 bytes an entry and shrinks as it empties', () => {
   const full = bytesEach((window) => {
     for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
   });
-  assert.ok(full < 1_024 * 16 + 2_000, `full: ${full} bytes`);
+  assert.ok(full < 1_024 * 8 + 3_000, `full: ${full} bytes`);
   const emptied = bytesEach((window) => {
     for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
     window.fill(target, 0, target.length, 0);
