@@ -130,6 +130,15 @@ export const MEMORY_ENOUGH_SHARE = 0.75;
 export const MEMORY_LOOK_BYTES_MIN = 256 * KIB;
 export const MEMORY_LOOK_BYTES_MAX = 16 * MIB;
 
+/**
+ * Memory is given back when so much less waits than did: what comes and goes every few seconds is
+ * not worth a collection. Not more often than this either.
+ */
+export const MEMORY_RETURN_BYTES_MIN = 64 * MIB;
+export const MEMORY_RETURN_SECONDS_MIN = 10;
+/** Largest heap that is collected for it in one go: some 50 ms at worst. */
+export const MEMORY_RETURN_HEAP_BYTES_MAX = 128 * MIB;
+
 // ---- shard -------------------------------------------------------------------------------------
 /** Period of the timer of a shard's time-outs: they are late by two to four of these. */
 export const SWEEP_MS = 100;

@@ -5,6 +5,8 @@
 import { Counter, type CounterName } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
+import { memoryGauge } from './memory-guard.js';
+import { MemoryReturn, memoryReturnSteps } from './memory-return.js';
 import type { Shard } from './shard.js';
 
 const TICKS_A_SECOND = Math.round(1000 / SWEEP_MS);
@@ -32,6 +34,7 @@ export class Sweeper {
   #ticks = 0;
   #lookedAt = 0;
   #isPutOff = false;
+  readonly #memoryReturn = new MemoryReturn(memoryReturnSteps(() => memoryGauge.heap().usedBytes));
   readonly #drops = DROPS.map((each) => ({ ...each, said: 0, saidAt: Number.NEGATIVE_INFINITY }));
 
   constructor(shard: Shard) {
@@ -62,6 +65,7 @@ export class Sweeper {
     this.#shard.router.drops.tell(now, (clientId, dropped) =>
       this.#shard.log('warn', { clientId, dropped }, 'messages for a client were dropped'),
     );
+    this.#memoryReturn.onSecond(total.bytes + this.#shard.unfinished.bytes);
     counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 
