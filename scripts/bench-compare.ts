@@ -1,7 +1,8 @@
 /**
  * `scripts/bench-compare BASE HEAD [flags of surgemq bench]`: builds two commits in worktrees of
  * their own, measures their brokers with this checkout's suites, rounds interleaved, and fails when
- * the head needs over a tenth more than the base each time that both were started.
+ * the head needs over a tenth more than the base each time that both were started, and more in each
+ * of its rounds than the base in any.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -19,7 +20,7 @@ import { processEnvironment } from '../src/base/config.js';
 import { splitArgs, UsageError } from '../src/cli/args.js';
 import { SETTING_FLAGS } from '../src/cli/bench.js';
 
-/** More than this many times the base's CPU time or memory, in every start, is a failure. */
+/** More than this many times the base's CPU time or memory, in every start and round, fails. */
 const RATIO_MAX = 1.1;
 /** How often the brokers are started. */
 const STARTS = 3;

@@ -50,8 +50,8 @@ async function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<Br
 
 /**
  * One suite against all peers: their brokers run side by side, and the rounds go round among them,
- * so that what disturbs the machine disturbs all of them alike. A broker serves one suite and no
- * more.
+ * there and back, so that what disturbs the machine disturbs all of them alike and none is always
+ * behind the same other. A broker serves one suite and no more.
  */
 async function runPattern(
   plan: BenchPlan,
@@ -68,7 +68,9 @@ async function runPattern(
     }
     const rounds: Round[][] = brokers.map(() => []);
     for (let round = 1; round <= settings.rounds; round++) {
-      for (const [index, broker] of brokers.entries()) {
+      const order = [...brokers.entries()];
+      if (round % 2 === 0) order.reverse();
+      for (const [index, broker] of order) {
         const what = [pattern, label, broker.name, `round ${round} of ${settings.rounds}`];
         const prefix = what.filter((word) => word !== '').join(', ');
         const progress = (text: string): void => observer.progress(`${prefix}: ${text}`);

@@ -110,7 +110,7 @@ test('two commits are compared by the CPU time a delivery takes', () => {
   assert.equal(comparisons[0].ratio.toFixed(3), '1.109');
   assert.match(
     comparisons[0].text,
-    /^one: broker CPU a delivery from 110 ns to 122 ns \(x 1\.11; 1\.11 to 1\.11 in 1 starts\)$/,
+    /^one: .* from 110 ns to 122 ns \(x 1\.11; 1\.11 to 1\.11 in 1 starts, rounds apart\)$/,
   );
 });
 
@@ -125,6 +125,24 @@ test('a commit is slower when every start of both says so, and the spread is sho
   assert.match(unlucky.text, /x 1\.25; 0\.99 to 1\.30 in 3 starts/);
   const [slower] = compareCells([start(130), start(111), start(125)], 'base', 'head');
   assert.equal(isSlower(slower, 1.1), true);
+});
+
+test('a commit is not slower whose rounds are as far apart as it is from the base', () => {
+  const start = (base: readonly number[], head: readonly number[]): Results => {
+    const rounds = (cpus: readonly number[]): Round[] => cpus.map((cpu) => roundOf(1, cpu));
+    return resultsOf([
+      { pattern: 'one', variation: '', peer: 'base', rounds: rounds(base) },
+      { pattern: 'one', variation: '', peer: 'head', rounds: rounds(head) },
+    ]);
+  };
+  const apart = start([100, 105, 110], [111, 125, 130]);
+  const overlapping = start([100, 105, 130], [129, 125, 130]);
+  const [slower] = compareCells([apart, apart], 'base', 'head');
+  assert.equal(isSlower(slower, 1.1), true);
+  const [unsure] = compareCells([apart, overlapping], 'base', 'head');
+  assert.ok(unsure.ratioLeast > 1.1);
+  assert.equal(isSlower(unsure, 1.1), false);
+  assert.match(unsure.text, /in 2 starts, rounds overlap\)$/);
 });
 
 test('peers go by name, by address and by command', () => {
