@@ -154,7 +154,9 @@ describe('a closed connection', () => {
 describe('a connection whose authenticator takes its time', () => {
   test('is told to come again after the time-out, and no answer is heard then', async () => {
     let answer = (_: boolean): void => {};
-    const lone = new LoneConnection(() => new Promise((resolve) => (answer = resolve)));
+    const lone = new LoneConnection({
+      authenticator: { authenticate: () => new Promise((resolve) => (answer = resolve)) },
+    });
     lone.read(connect({ clientId: 'c' }));
     await nextTurn();
     assert.equal(lone.counters.get(Counter.authenticationsWaiting), 1);
@@ -170,7 +172,9 @@ describe('a connection whose authenticator takes its time', () => {
   });
 
   test('is told to come again at once when too many wait', async () => {
-    const lone = new LoneConnection(() => Promise.reject(new Error('nobody hears this')));
+    const lone = new LoneConnection({
+      authenticator: { authenticate: () => Promise.reject(new Error('nobody hears this')) },
+    });
     lone.mayWait = false;
     lone.read(connect({ clientId: 'c' }));
     assert.deepEqual(lone.socket.written, connack(false, 3));
@@ -180,7 +184,9 @@ describe('a connection whose authenticator takes its time', () => {
 
   test('may have used most of the connect time-out for its CONNECT', async () => {
     let answer = (_: boolean): void => {};
-    const lone = new LoneConnection(() => new Promise((resolve) => (answer = resolve)));
+    const lone = new LoneConnection({
+      authenticator: { authenticate: () => new Promise((resolve) => (answer = resolve)) },
+    });
     lone.pass(config.connectTimeoutMs - 1_000);
     lone.read(connect({ clientId: 'c' }));
     lone.pass(config.authTimeoutMs - 1_000);

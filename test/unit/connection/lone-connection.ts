@@ -11,7 +11,6 @@ import {
   SCRATCH_BYTES,
   SWEEP_MS,
 } from '../../../src/base/limits.js';
-import type { Authenticator } from '../../../src/connection/authenticator.js';
 import { Connection } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
@@ -29,9 +28,14 @@ export const { config } = loadConfig({ workers: 1, maxPacketBytes: '2MiB' }, {},
 
 class NotingSocket {
   isDestroyed = false;
+  isPaused = false;
   written = Buffer.alloc(0);
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.isPaused = true;
+  }
+  resume(): void {
+    this.isPaused = false;
+  }
   write(bytes: Buffer, done: () => void): boolean {
     this.written = Buffer.concat([this.written, bytes]);
     done();
@@ -46,6 +50,7 @@ class NotingSocket {
 
 function ignore(): void {}
 
+/** See above. */
 export class LoneConnection {
   /** Coarse time, as a shard has it. */
   now = 1_000;
@@ -58,7 +63,8 @@ export class LoneConnection {
   readonly connection: Connection;
   readonly #readBuffer = Buffer.alloc(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
 
-  constructor(authenticate: Authenticator['authenticate'] = () => true) {
+  /** @param own what the host has in place of what it has here. */
+  constructor(own: Partial<ConnectionHost> = {}) {
     const lone = this;
     const onDue = (due: Deadline): void => (due as Connection).onDeadline();
     this.deadlines = new Deadlines<Deadline>(this.now, onDue);
@@ -75,8 +81,10 @@ export class LoneConnection {
       outboxBytesMax: config.maxQueuedBytes,
       readBuffer: this.#readBuffer,
       isStopping: false,
+      isShortOfMemory: false,
+      isDebugLogged: false,
       ringBacklogBytes: 0,
-      authenticator: { authenticate },
+      authenticator: { authenticate: () => true },
       get mayWaitForAuthenticator() {
         return lone.mayWait;
       },
@@ -90,21 +98,27 @@ export class LoneConnection {
       onClosed(_: Connection, __: Session, reason: CloseReason) {
         lone.closedFor = reason;
       },
+      ...own,
     } as unknown as ConnectionHost;
     // What else a connection tells its host is of no interest here.
     const quiet = new Proxy(host, { get: (target, name) => Reflect.get(target, name) ?? ignore });
     this.connection = new Connection(quiet, 1, this.socket as unknown as Socket, -1);
   }
 
-  /** The socket is read: `bytes` come in one read. */
-  read(bytes: Buffer): void {
+  /** The socket is read: `bytes` come in one read. @returns whether it is to be read on. */
+  read(bytes: Buffer): boolean {
     bytes.copy(this.#readBuffer, READ_HEADROOM_BYTES);
-    this.connection.onRead(bytes.length);
+    return this.connection.onRead(bytes.length);
   }
 
   /** CONNECT has come, and its client id is granted. */
-  open(keepAlive: number): void {
+  open(keepAlive = 0): void {
     this.read(connect({ clientId: 'c', keepAlive }));
+    this.attach();
+  }
+
+  /** The client id is granted. */
+  attach(): void {
     assert.ok(this.claimed);
     const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
     this.connection.attach(session, this.claimed, false);
