@@ -41,25 +41,29 @@ export const Counter = {
   expiredSessions: 19,
   /** Messages not queued because those that wait for all clients take as much as they may. */
   droppedTotalBytes: 20,
-  connectionsOpen: 21,
-  sessions: 22,
-  subscriptions: 23,
-  retainedMessages: 24,
-  retainedBytes: 25,
+  /** Retained messages not sent to a new subscriber, as its queue or all together were full. */
+  droppedReplay: 21,
+  /** Messages that waited in sessions that ended: expired, begun anew, or clean and left. */
+  droppedExpired: 22,
+  connectionsOpen: 23,
+  sessions: 24,
+  subscriptions: 25,
+  retainedMessages: 26,
+  retainedBytes: 27,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 26,
+  inflightMessages: 28,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 27,
+  queuedMessages: 29,
   /** What these take of maxQueuedTotalBytes, with those sent that are kept to be sent again. */
-  queuedBytes: 28,
+  queuedBytes: 30,
   /** What larger unfinished packets of clients take. */
-  unfinishedBytes: 29,
+  unfinishedBytes: 31,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 30,
+  authenticationsWaiting: 32,
   /** Workers that keep nothing new, as they would run out of memory. */
-  shortOfMemory: 31,
+  shortOfMemory: 33,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 32,
+  eventLoopDelayMs: 34,
 } as const;
 export type CounterName = keyof typeof Counter;
 

@@ -1,10 +1,9 @@
 /**
  * Sends retained messages to a session that has subscribed [MQTT-3.3.1-6]. The messages of a filter
- * lie with the shards that own their topics: this shard's part is read here, the other shards are
- * asked one after another and answer in parts, the next part being asked for when the session has
- * taken the last.
+ * lie with the shards that own their topics: this shard's part is read here, others are asked one
+ * after another and answer in parts, the next being asked for when the session has taken the last.
  */
-
+import { Counter, type Counters } from '../base/counters.js';
 import { RecordError } from '../base/errors.js';
 import {
   RETAINED_PART_BYTES,
@@ -17,8 +16,10 @@ import { DUP } from '../protocol/fixed-header.js';
 import type { QoS } from '../protocol/packet.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import { checkRun } from '../protocol/run-check.js';
+import type { QueuedTotal } from '../sessions/queued-total.js';
 import type { ReplayGuard, Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter } from '../topics/topic.js';
+import type { ClientDrops } from './client-drops.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import { toFrame } from './retained-message.js';
@@ -121,6 +122,9 @@ export interface ReplayParts {
   readonly arena: TurnArena;
   readonly link: PeerLink;
   readonly retained: RetainedStore;
+  readonly counters: Counters;
+  readonly queuedTotal: QueuedTotal;
+  readonly drops: ClientDrops;
   /** Live peers, as a mask. */
   readonly peers: () => number;
   /** Asks for another turn. */
@@ -276,9 +280,7 @@ export class RetainedReplays {
     this.#ready.push(replay);
   }
 
-  /**
-   * Takes steps until the replay waits, a part has been sent, or others are to have their turn.
-   */
+  /** Takes steps until the replay waits, a part is sent, or others are to have their turn. */
   #steps(replay: Replay): void {
     const outlet = replay.session.outlet;
     if (outlet === null) return;
@@ -397,10 +399,10 @@ export class RetainedReplays {
       }
       const [topicKey, message] = next.value;
       const frame = toFrame(message);
-      const length = frame.length;
+      const { length } = frame;
       const kind = RecordKind.retainedMessage;
-      const topicLength = topicKey.length;
-      this.#parts.link.send(kind, 1 << from, replayId, 0, topicLength, 0, frame, 0, length);
+      const { link } = this.#parts;
+      link.send(kind, 1 << from, replayId, 0, topicKey.length, 0, frame, 0, length);
       bytes += length;
     }
     this.#tell(RecordKind.retainedPart, from, replayId, 0);
@@ -410,17 +412,18 @@ export class RetainedReplays {
   #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
     if (replay.isSuperseded(topicKey)) return;
     const { session } = replay;
-    const outlet = session.outlet;
+    const { outlet } = session;
     if (outlet === null) return;
-    const header = frame[0];
+    const [header] = frame;
     const publishedQos = (header >> 1) & 3;
     const qos = Math.min(publishedQos, replay.qos);
     if (qos > 0) {
       const run = { bytes: frame, header: header & ~1, topicLength: topicKey.length, count: 1 };
-      session.enqueue(run, qos as 1 | 2, true);
+      const dropped = session.enqueue(run, qos as 1 | 2, true);
+      if (dropped > 0) this.#countDropped(session, dropped);
       return;
     }
-    const arena = this.#parts.arena;
+    const { arena } = this.#parts;
     const end = frame.length;
     const at = arena.reserve(end);
     if (publishedQos === 0) {
@@ -430,6 +433,14 @@ export class RetainedReplays {
       arena.buffer[at] = PUBLISH_QOS0_RETAINED;
     }
     outlet.append(at, arena.position, 1);
+  }
+
+  /** Counts them for this reason alone, whatever bound it was. */
+  #countDropped(session: Session, dropped: number): void {
+    const { counters, queuedTotal, drops } = this.#parts;
+    counters.add(Counter.droppedReplay, dropped);
+    queuedTotal.takeRefused();
+    drops.note(session, dropped);
   }
 
   #tell(kind: number, shard: number, replayId: number, word1: number): void {

@@ -131,6 +131,7 @@ export class SessionRegistry {
       store.delete(session.clientId);
       counters.add(Counter.sessions, -1);
     }
+    counters.add(Counter.droppedExpired, session.window?.queuedMessages ?? 0);
     const subscriptions = session.end();
     this.#ended.push({ session, filterKeys: subscriptions.keys() });
     this.#endedFilters += subscriptions.size;

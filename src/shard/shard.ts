@@ -155,6 +155,7 @@ export class Shard implements ConnectionHost {
       ...this.#parts(shardIndex),
       shardCount,
       retained,
+      drops: this.router.drops,
       peers: () => this.interest.peers,
       schedule,
     });

@@ -365,9 +365,11 @@ describeTheme('queuedMessages', (theme) => {
     const back = await theme.broker.client({ clientId: clientIds[0], cleanSession: false });
     await back.nextMessages(20);
     await eventually(() => queued() === 20, 'one queue to be left');
+    const expired = counter(theme, 'droppedExpired');
     const fresh = await theme.broker.client({ clientId: clientIds[1], cleanSession: true });
     await fresh.ping();
     await eventually(() => queued() === 0, 'no queue to be left');
+    assert.equal(counter(theme, 'droppedExpired') - expired, 20, 'what nobody will get');
   });
 
   test('leaves to inflightMessages what a client left unacknowledged', async () => {

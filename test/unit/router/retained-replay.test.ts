@@ -1,7 +1,7 @@
 /** Replays on two shards whose links are queues; the turns are taken by the test. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { Counters } from '../../../src/base/counters.js';
+import { Counter, Counters } from '../../../src/base/counters.js';
 import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
@@ -10,6 +10,7 @@ import {
 } from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
+import { ClientDrops } from '../../../src/router/client-drops.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
@@ -18,6 +19,7 @@ import { RetainedStore } from '../../../src/router/retained-store.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
@@ -40,6 +42,8 @@ class Side {
   readonly link = { backlogBytes: 0, send: this.#send.bind(this) };
   readonly arena: TurnArena = new TurnArena(() => this.arena.rewind());
   readonly store: RetainedStore;
+  readonly counters = new Counters();
+  readonly drops = new ClientDrops();
   readonly replays: RetainedReplays;
   peers: number;
   /** A turn was asked for. */
@@ -55,6 +59,9 @@ class Side {
       arena: this.arena,
       link: this.link as unknown as PeerLink,
       retained: store,
+      counters: this.counters,
+      queuedTotal: new QueuedTotal(),
+      drops: this.drops,
       peers: () => this.peers,
       schedule: () => {
         this.isScheduled = true;
@@ -199,6 +206,19 @@ describe('a replay of retained messages', () => {
     const expected = [`${localTopic}=l/1!`, `${remoteTopic}=r/1!`, `${secondRemote}=s/0!`];
     assert.deepEqual(reader.got.sort(), expected.sort());
     assert.equal(reader.session.replay, null);
+  });
+
+  test('counts what finds no room in the queue of its session, and tells whose it was', () => {
+    const topics = topicsOf(0, 4);
+    for (const topic of topics) here.retain(topic, 'x'.repeat(0.4 * LIMITS.maxQueuedBytes), 1);
+    reader.outlet.wake = () => {};
+    subscribe(...topics.map((topic): [string, QoS] => [topic, 1]));
+    settle();
+    assert.equal(reader.session.window?.queuedMessages, 2);
+    assert.equal(here.counters.get(Counter.droppedReplay), 2);
+    const told: unknown[] = [];
+    here.drops.tell(0, (clientId, dropped) => told.push(clientId, dropped));
+    assert.deepEqual(told, ['reader', 2]);
   });
 
   test('lowers a retained message to QoS 0, without its packet id', () => {
