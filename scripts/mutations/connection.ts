@@ -233,8 +233,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/busy-connections.ts',
-        text: 'if (this.#clock() >= end) break;',
-        by: '',
+        text: 'at < waiting.length && left >= SHARE_MS_MIN',
+        by: 'at < waiting.length',
       },
     ],
   },

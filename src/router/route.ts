@@ -161,7 +161,9 @@ export class RouteCache {
   findWithin(buffer: Buffer, start: number, length: number, stepsMax: number): Route | null {
     const topicKey = buffer.toString('latin1', start, start + length);
     const route = this.#young.get(topicKey);
-    if (route !== undefined) return this.#refresh(route, stepsMax);
+    if (route !== undefined) {
+      return route.generation === this.#generation ? route : this.#refresh(route, stepsMax);
+    }
     const known = this.#old.get(topicKey);
     if (known === undefined) checkTopic(topicKey, buffer, start, length);
     return this.#keep(topicKey, known, stepsMax);

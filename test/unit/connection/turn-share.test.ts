@@ -103,6 +103,22 @@ describe('busy connections', () => {
     assert.deepEqual(served, ['a', 'b', 'c', 'd', 'a', 'b']);
   });
 
+  test('one that has much to do has all of a turn, what it leaves is for the next', () => {
+    const busy = new BusyConnections(() => {}, clock);
+    const shares: number[] = [];
+    const of = (duration: number): Servable => ({
+      serve: (milliseconds) => {
+        shares.push(milliseconds);
+        now += duration;
+        return false;
+      },
+    });
+    busy.add(of(BUSY_MS_PER_TURN / 4));
+    busy.add(of(BUSY_MS_PER_TURN));
+    busy.serve();
+    assert.deepEqual(shares, [BUSY_MS_PER_TURN, (BUSY_MS_PER_TURN * 3) / 4]);
+  });
+
   test('one that comes while others are served has its turn in the next', () => {
     const busy = new BusyConnections(() => {}, clock);
     const served: string[] = [];
