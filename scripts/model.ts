@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { checkSeeds } from '../test/model/check-seeds.js';
 import { RULES } from '../test/model/rules.js';
 
-const PATIENCE_MS = 1_500;
+const PATIENCE_MS = 5_000;
 const FULL_RING_BYTES = 65_536;
 
 const { values } = parseArgs({

@@ -37,7 +37,11 @@ export interface CheckReport {
   readonly deliveries: number;
 }
 
-/** A client id that begins with `lethal` ends its shard. */
+/**
+ * A client id that begins with `lethal` ends its shard. What may be lost with it: its connections,
+ * the sessions it held, the retained messages of its topics (`Death`), and nothing else: what it
+ * had acknowledged reaches the sessions of the others, and what they publish goes on.
+ */
 const LETHAL = new URL('../support/lethal-authenticator.js', import.meta.url).href;
 /** One less than the deaths within a minute that end the server. */
 const KILLS_PER_BROKER = 4;

@@ -79,3 +79,20 @@ export function explore<S extends object>(model: StepModel<S>, statesMax: number
   }
   return { states: known.size, fault: null };
 }
+
+/**
+ * The model from where a schedule leads to: a part of it that is small enough to be explored.
+ * @throws Error when the schedule is none.
+ */
+export function behind<S extends object>(
+  model: StepModel<S>,
+  schedule: readonly string[],
+): StepModel<S> {
+  const initial = structuredClone(model.initial);
+  for (const name of schedule) {
+    const move = model.moves(initial).find((each) => each.name === name);
+    if (move === undefined) throw new Error(`"${name}" cannot happen there`);
+    move.make(initial);
+  }
+  return { ...model, initial };
+}
