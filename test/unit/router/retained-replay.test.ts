@@ -22,6 +22,7 @@ import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
+import { makeOutlet } from '../../support/outlet.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
 const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
@@ -115,18 +116,10 @@ class Side {
 class Reader {
   readonly session = new Session('reader', true, 4, 1, LIMITS, new AbsentQueues());
   readonly got: string[] = [];
-  readonly outlet = {
-    isStalled: false,
-    isBlocked: false,
-    isHeavy: false,
-    isOverfull: false,
-    feeders: null,
-    isLagging: false,
-    keepsUp: true,
-    append: (start: number, end: number) => this.#take(this.#side.arena.buffer, start, end),
+  readonly outlet = makeOutlet({
+    append: (start, end) => this.#take(this.#side.arena.buffer, start, end),
     wake: () => this.#fill(),
-    closeConnection: () => {},
-  };
+  });
   readonly #side: Side;
 
   constructor(side: Side) {

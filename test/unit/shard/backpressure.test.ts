@@ -4,32 +4,14 @@ import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { NO_PUBLISHER } from '../../../src/router/router.js';
 import { Lag, type Slowdown } from '../../../src/router/slowdown.js';
-import type { Outlet } from '../../../src/sessions/session.js';
 import { Backpressure } from '../../../src/shard/backpressure.js';
 import type { Patience } from '../../../src/shard/patience.js';
+import { makeOutlet, type TestOutlet } from '../../support/outlet.js';
 
 const HERE = 1;
 
-/** Outlet flags that a test may set. */
-interface TestOutlet extends Outlet {
-  isStalled: boolean;
-  isOverfull: boolean;
-  isLagging: boolean;
-}
-
 function outlet(): TestOutlet {
-  return {
-    isStalled: false,
-    isBlocked: true,
-    isHeavy: true,
-    isOverfull: false,
-    feeders: null,
-    isLagging: false,
-    keepsUp: false,
-    append() {},
-    wake() {},
-    closeConnection() {},
-  };
+  return makeOutlet({ isBlocked: true, isHeavy: true, keepsUp: false });
 }
 
 describe('back-pressure', () => {

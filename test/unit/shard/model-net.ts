@@ -28,6 +28,7 @@ import { SessionRegistry } from '../../../src/shard/session-registry.js';
 import type { Shard } from '../../../src/shard/shard.js';
 import { Takeover } from '../../../src/shard/takeover.js';
 import type { TopicsProvider } from '../../../src/topics/provider.js';
+import { makeOutlet } from '../../support/outlet.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 
 const LIMITS = { maxInflight: 4, maxQueuedMessages: 10_000, maxQueuedBytes: 1_000_000 };
@@ -123,18 +124,11 @@ export class ModelConnection {
   constructor(shard: ModelShard, client: ModelClient) {
     this.shard = shard;
     this.client = client;
-    this.outlet = {
-      isStalled: false,
-      isBlocked: false,
-      isHeavy: false,
-      isOverfull: false,
-      feeders: null,
-      isLagging: false,
-      keepsUp: true,
+    this.outlet = makeOutlet({
       append: (start, end) => this.#receive(shard.arena.buffer.subarray(start, end)),
       wake: () => this.#pump(),
       closeConnection: () => this.close(),
-    };
+    });
   }
 
   attach(session: Session, _packet: ConnectPacket, sessionPresent: boolean): void {

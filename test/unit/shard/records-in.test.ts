@@ -7,8 +7,8 @@ import { Counter } from '../../../src/base/counters.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
-import type { Outlet } from '../../../src/sessions/session.js';
 import { Random, SEED } from '../../fuzz/random.js';
+import { makeOutlet } from '../../support/outlet.js';
 import { packetEnd, parsePublish } from '../../support/packets.js';
 import { makePeer, makeShard, type WholeShard } from './whole-shard.js';
 
@@ -51,20 +51,11 @@ class Setting {
   #subscribe(qos: 0 | 1 | 2): void {
     const { shard } = this.#whole;
     const session = shard.registry.create(`subscriber-${qos}`, true, 4, qos);
-    const outlet: Outlet = {
-      isStalled: false,
-      isBlocked: false,
-      isHeavy: false,
-      isOverfull: false,
-      feeders: null,
-      isLagging: false,
-      keepsUp: true,
+    const outlet = makeOutlet({
       append: (start, end) => {
         this.received[qos].push(Buffer.from(shard.arena.buffer.subarray(start, end)));
       },
-      wake: () => {},
-      closeConnection: () => {},
-    };
+    });
     session.attach(outlet);
     shard.registry.subscribe(session, [[TOPIC, qos]], () => {});
   }
