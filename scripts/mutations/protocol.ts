@@ -66,7 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'scan: every ack of a row is the first one',
     test: 'unit/protocol/frame-scan.test.ts',
-    red: 'finds the packets that mqtt-packet finds, in the longest runs',
+    red: 'finds each ack of a row with its packet id, in every split',
     edits: [
       {
         file: 'src/protocol/frame-scan.ts',

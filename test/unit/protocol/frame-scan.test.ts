@@ -90,6 +90,20 @@ describe('frame scan against mqtt-packet', () => {
     );
   });
 
+  test('finds each ack of a row with its packet id, in every split', () => {
+    const row = [0x40, 0x50, 0x62, 0x70].flatMap((header) =>
+      [1, 2, 65_535, 7, 7].map((packetId) =>
+        Buffer.from([header, 2, packetId >> 8, packetId & 0xff]),
+      ),
+    );
+    const bytes = Buffer.concat(row);
+    for (const chunks of [[], Array<number>(80).fill(1), [3, 9, 5, 1, 10, 4, 4]]) {
+      const { events, error } = scanInChunks(bytes, chunks);
+      assert.equal(error, null);
+      assert.deepEqual(flatten(events), flatten(expectedEvents(bytes)));
+    }
+  });
+
   // 3.1.1 does not forbid it, and 5.0 does [MQTT-1.5.5-1]: read, but not handed on as it came.
   test('hands on a needlessly long remaining length in its shortest form, in every split', () => {
     const padded = Buffer.from(
