@@ -9,6 +9,9 @@ import type { Run } from '../protocol/run.js';
 /** Of a run that has had no place yet. */
 export const NO_PLACE = -1;
 
+/** A table of so many places stays: messages that wait for a moment make and drop none. */
+const PLACES_KEPT = 1_024;
+
 /** One a shard. */
 export class HeldRuns {
   #runs: (Run | null)[] = [];
@@ -27,6 +30,11 @@ export class HeldRuns {
   holdersOf(run: Run): number {
     const { place = NO_PLACE } = run;
     return place >= 0 && this.#runs[place] === run ? this.#holders[place] : 0;
+  }
+
+  /** How many queues the run at this place is in. */
+  holdersAt(place: number): number {
+    return this.#holders[place];
   }
 
   /** One more queue holds this run. @returns its place. */
@@ -66,20 +74,21 @@ export class HeldRuns {
     const runs = this.#runs;
     runs[place] = null;
     this.#count--;
-    if (this.#count === 0) {
+    if (runs.length <= PLACES_KEPT || place < runs.length - 1) {
+      if (this.#count > 0 || runs.length <= PLACES_KEPT) {
+        this.#free.push(place);
+        return;
+      }
       this.#runs = [];
       this.#holders = [];
       this.#free = [];
       return;
     }
-    if (place < runs.length - 1) {
-      this.#free.push(place);
-      return;
-    }
     // What is free at its end goes back.
-    while (runs.length > 0 && runs[runs.length - 1] === null) {
+    while (runs.length > PLACES_KEPT && runs[runs.length - 1] === null) {
       runs.pop();
       this.#holders.pop();
     }
+    if (this.#count === 0) this.#free = Array.from({ length: runs.length }, (_, at) => at);
   }
 }

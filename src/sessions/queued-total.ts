@@ -42,8 +42,9 @@ export class QueuedTotal {
 
   /** A queue has taken this run. @returns the place by which it names it from here on. */
   hold(run: Run): number {
-    this.bytes += costOf(run, this.#runs.holdersOf(run));
-    return this.#runs.hold(run);
+    const place = this.#runs.hold(run);
+    this.bytes += costOf(run, this.#runs.holdersAt(place) - 1);
+    return place;
   }
 
   /** The run at a place that queues hold. */

@@ -18,6 +18,7 @@ let places = 0;
 /** Puts the message count beside the header byte; both together are below PLACE_UNIT. */
 const COUNT_SHIFT = 8;
 const PLACE_UNIT = 2 ** 25;
+const PLACE_PART = 2 ** -25;
 
 /**
  * An entry is a whole number: the place of its run among those that the shard holds, and behind it
@@ -192,7 +193,7 @@ export class RunQueue {
 }
 
 function placeOf(entry: number): number {
-  return Math.floor(entry / PLACE_UNIT);
+  return Math.floor(entry * PLACE_PART);
 }
 
 function metaOf(entry: number): number {

@@ -42,3 +42,24 @@ test('a run that two tables hold is let go of in each by itself', () => {
   assert.equal(other.at(second), run);
   assert.equal(other.letGo(second), 0);
 });
+
+test('thousands come and go in any order, and each is found where it is', () => {
+  const held = new HeldRuns();
+  for (const step of [1, 7, 1_999, 2_999]) {
+    const runs = Array.from({ length: 3_000 }, () => numberedRun(0, 1));
+    const places = runs.map((run) => held.hold(run));
+    assert.equal(new Set(places).size, runs.length);
+    for (let n = 0; n < runs.length - 1; n++) {
+      const at = (n * step) % runs.length;
+      assert.equal(held.at(places[at]), runs[at]);
+      assert.equal(held.letGo(places[at]), 0);
+    }
+    const last = ((runs.length - 1) * step) % runs.length;
+    // In its table, which is short again or not, others find their places.
+    const more = Array.from({ length: 2_000 }, () => numberedRun(0, 1));
+    const morePlaces = more.map((run) => held.hold(run));
+    assert.equal(new Set([...morePlaces, places[last]]).size, more.length + 1);
+    for (const place of morePlaces) held.letGo(place);
+    assert.equal(held.letGo(places[last]), 0);
+  }
+});
