@@ -38,9 +38,9 @@ export interface CheckReport {
 }
 
 /**
- * A client id that begins with `lethal` ends its shard. What may be lost with it: its connections,
- * the sessions it held, the retained messages of its topics (`Death`), and nothing else: what it
- * had acknowledged reaches the sessions of the others, and what they publish goes on.
+ * A client id that begins with `lethal` ends its shard. What may be lost with it: its connections
+ * and their wills, the sessions it held, the retained messages of its topics (`Death`), and nothing
+ * else: what it had acknowledged reaches the sessions of the others, and what they publish goes on.
  */
 const LETHAL = new URL('../support/lethal-authenticator.js', import.meta.url).href;
 /** One less than the deaths within a minute that end the server. */

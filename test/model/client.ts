@@ -264,7 +264,9 @@ export class ModelClient {
     record.ended = at;
     record.endedBy = by;
     if (this.#live === live) this.#live = null;
-    this.#willComes(live, at, record.accepted !== NEVER);
+    // Who ends while a shard dies may have been on it: nobody is left to publish the will.
+    const isAnyDying = this.#recorder.deaths.some(({ end }) => end === NEVER);
+    this.#willComes(live, at, record.accepted !== NEVER && !isAnyDying);
   }
 
   #willComes({ record, will, willName }: Live, begin: number, mustCome: boolean): void {
