@@ -152,8 +152,8 @@ export class OutgoingWindow {`,
   },
   {
     name: 'order: newer runs of a session that moves are lost',
-    test: 'unit/shard/takeover-model.test.ts',
-    red: 'gets every message once and in order, whatever overtakes what',
+    test: 'unit/sessions/session-restore.test.ts',
+    red: 'what came meanwhile goes behind what is in flight and what waits',
     edits: [
       {
         file: 'src/sessions/session.ts',
