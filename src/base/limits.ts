@@ -235,6 +235,15 @@ export const RING_BACKLOG_CHUNK_BYTES = 256 * KIB;
 /** Most that is read from one peer's ring before the next peer has its turn. */
 export const RING_DRAIN_QUANTUM_BYTES = 256 * KIB;
 export const RING_BYTES_MAX = 1024 * MIB;
+/**
+ * How far a shard may be ahead of the slowest reader of its ring, in records of up to 2 KiB: some 5
+ * to 10 ms of work. Beyond, the connections that feed the ring wait until it is half of that.
+ */
+export const RING_LEAD_WORK_MAX = 2_048;
+/** Between two places in the ring of which it is known how much work lies before them. */
+export const RING_LEAD_MARK_WORK = 64;
+/** Such places that are remembered: a backlog may have put more on the ring than is meant to be. */
+export const RING_LEAD_MARKS = 128;
 
 /**
  * Retained messages are sent to a new subscriber in parts of this size, the next when the last was

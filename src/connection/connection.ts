@@ -149,6 +149,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
 
   onFrame(buffer: Buffer, start: number, end: number): boolean {
     dispatchFrame(this, buffer, start, end);
+    if (this.host.isRingFull && this.isOpen) this.host.waitForRing(this);
     return !this.host.share.spend(WORK_PER_LOOK) && this.isOpen;
   }
 

@@ -52,7 +52,7 @@ export function handlePublishRun(
     }
     if (qos === 1) acknowledge(connection, PacketType.puback, count);
   }
-  if (host.ringBacklogBytes > 0) host.waitForRing(connection);
+  if (host.isRingFull) host.waitForRing(connection);
   return true;
 }
 

@@ -39,8 +39,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly isStopping: boolean;
   /** Nothing new is kept: no sessions, no subscriptions, no retained messages. */
   readonly isShortOfMemory: boolean;
-  /** Bytes that found no room on the ring: above 0, whoever publishes waits. */
-  readonly ringBacklogBytes: number;
+  /** The ring to the other shards is full, or holds much work: whoever feeds it waits. */
+  readonly isRingFull: boolean;
 
   /** Work was done that a turn's end has to follow. */
   schedule(): void;
@@ -55,7 +55,7 @@ export interface ConnectionHost extends OutboxHost {
   flushWhenFull(): void;
   /** Its share of the turn is used up: `serve` is called in this turn or the next. */
   onBusy(connection: Servable): void;
-  /** The connection waits until the ring has room. */
+  /** The connection waits until the ring has room; its share of the turn is over. */
   waitForRing(connection: Connection): void;
   /** Asks for the client id of an authenticated CONNECT; `connection.attach` follows. */
   claim(connection: Connection, packet: ConnectPacket): void;

@@ -212,6 +212,7 @@ export class Interest {
     const low = number % TWO_32;
     const high = Math.floor(number / TWO_32);
     this.#link.send(RecordKind.interest, peers, low, high, 0, 0, body, 0, body.length);
+    this.#link.addWork(change.added.length + change.removed.length);
   }
 
   #settle(): void {

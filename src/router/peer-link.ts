@@ -87,9 +87,22 @@ export class PeerLink {
     this.#writer = new RingWriter(rings[shardIndex], readerMask);
   }
 
-  /** Bytes that wait for room. Above 0 the caller pauses the connections that feed it. */
+  /** Bytes that wait for room. */
   get backlogBytes(): number {
     return this.#backlog.bytes;
+  }
+
+  /**
+   * Records wait for room, or the peers have much to do before they come to what is sent next: the
+   * caller pauses the connections that feed the ring.
+   */
+  get isFull(): boolean {
+    return this.#backlog.bytes > 0 || this.#writer?.isFarAhead === true;
+  }
+
+  /** What was sent last takes the peers so much longer than its bytes say (`workOfRecord`). */
+  addWork(work: number): void {
+    this.#writer?.addWork(work);
   }
 
   /**
@@ -151,6 +164,10 @@ export class PeerLink {
       // Asked for before the second look, so that room made in between is either seen or rung for.
       writer.wantRoom();
       isFull = !this.#backlog.moveTo(writer);
+    }
+    if (writer.checkLead()) {
+      writer.wantRoom();
+      isFull = writer.checkLead() || isFull;
     }
     const touched = writer.touchedMask;
     if (!writer.publish() && !isFull) return;

@@ -5,7 +5,12 @@
 import { invariant } from '../base/assert.js';
 import { copyBytes } from '../base/copy-bytes.js';
 import { RecordError } from '../base/errors.js';
-import { RING_BYTES_MAX, RING_FRAGMENT_DIVISOR, SHARDS_MAX } from '../base/limits.js';
+import {
+  RING_BYTES_MAX,
+  RING_FRAGMENT_DIVISOR,
+  RING_LEAD_WORK_MAX,
+  SHARDS_MAX,
+} from '../base/limits.js';
 import { FragmentAssembly } from './fragment-assembly.js';
 import {
   HEAD_WORD,
@@ -16,6 +21,7 @@ import {
   WANT_ROOM_WORD,
   WELCOME_WORD,
 } from './ring-layout.js';
+import { RingLead, workOfRecord } from './ring-lead.js';
 import {
   FLAG_FIRST,
   FLAG_FRAGMENT,
@@ -113,6 +119,8 @@ export class RingWriter {
   #readerMask = 0;
   /** Readers named by a record put since the last `publish()`. */
   #touchedMask = 0;
+  readonly #lead = new RingLead();
+  #isFarAhead = false;
 
   /**
    * Writes on from the ring's head.
@@ -186,7 +194,34 @@ export class RingWriter {
     copyBytes(bytes, start, end, this.#data, index + RECORD_HEADER_BYTES);
     this.#headPosition = (this.#headPosition + needed) | 0;
     this.#touchedMask |= shardMask;
+    this.addWork(workOfRecord(length));
     return true;
+  }
+
+  /** The record put last takes its readers so much longer than its bytes say (`workOfRecord`). */
+  addWork(work: number): void {
+    if (this.#lead.add(work, this.#headPosition) && !this.#isFarAhead) this.#lookAhead();
+  }
+
+  /**
+   * The slowest reader has more before it than RING_LEAD_WORK_MAX, or had, and not yet less than
+   * half of that. It may be nearer since: `checkLead` looks.
+   */
+  get isFarAhead(): boolean {
+    return this.#isFarAhead;
+  }
+
+  /** Looks where the readers are now. @returns `isFarAhead` */
+  checkLead(): boolean {
+    if (this.#isFarAhead) this.#lookAhead();
+    return this.#isFarAhead;
+  }
+
+  #lookAhead(): void {
+    this.#slowestTail = this.#findSlowestTail();
+    this.#lead.onTail(this.#slowestTail, this.#headPosition);
+    const max = this.#isFarAhead ? RING_LEAD_WORK_MAX >> 1 : RING_LEAD_WORK_MAX;
+    this.#isFarAhead = this.#lead.work > max;
   }
 
   /** Lets the readers see what was put. @returns false when there was nothing new. */

@@ -204,8 +204,8 @@ export class Shard implements ConnectionHost {
     return this.memory.isShort;
   }
 
-  get ringBacklogBytes(): number {
-    return this.link.backlogBytes;
+  get isRingFull(): boolean {
+    return this.link.isFull;
   }
 
   /** Takes a socket over by its descriptor: from here on this shard is its one owner. */
@@ -272,6 +272,8 @@ export class Shard implements ConnectionHost {
   }
 
   waitForRing(connection: Connection): void {
+    this.share.end();
+    if ((connection.pauses & Pause.ringFull) !== 0) return;
     connection.pause(Pause.ringFull);
     this.#waitingForRing.push(connection);
   }
@@ -436,7 +438,7 @@ export class Shard implements ConnectionHost {
     const isToldMore = this.interest.sendPieces();
     if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
     this.replays.onRingRoom();
-    if (this.#waitingForRing.length === 0) return;
+    if (this.#waitingForRing.length === 0 || this.link.isFull) return;
     const waiting = this.#waitingForRing;
     this.#waitingForRing = [];
     for (const connection of waiting) {

@@ -83,7 +83,7 @@ export class LoneConnection {
       isStopping: false,
       isShortOfMemory: false,
       isDebugLogged: false,
-      ringBacklogBytes: 0,
+      isRingFull: false,
       authenticator: { authenticate: () => true },
       get mayWaitForAuthenticator() {
         return lone.mayWait;

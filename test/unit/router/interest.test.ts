@@ -34,7 +34,7 @@ function noteChanges(sent: Change[]): PeerLink {
     const number = high * 2 ** 32 + low;
     sent.push({ mask, number, ...unpackInterestChange(bytes, start, end) });
   };
-  return { send } as unknown as PeerLink;
+  return { send, addWork() {} } as unknown as PeerLink;
 }
 
 describe('interest', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeSync } from 'node:fs';
 import { afterEach, describe, it } from 'node:test';
 import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
+import { RING_LEAD_MARK_WORK, RING_LEAD_WORK_MAX } from '../../../src/base/limits.js';
 import { PeerLink } from '../../../src/router/peer-link.js';
 import { createRing } from '../../../src/router/ring.js';
 import { within } from '../../support/waiting.js';
@@ -25,8 +26,8 @@ class Ground {
   readonly rung: number[];
   #onRung: () => void = () => {};
 
-  constructor(shardCount: number) {
-    this.rings = Array.from({ length: shardCount }, () => createRing(CAPACITY));
+  constructor(shardCount: number, ringBytes = CAPACITY) {
+    this.rings = Array.from({ length: shardCount }, () => createRing(ringBytes));
     this.rung = new Array<number>(shardCount).fill(0);
     for (let index = 0; index < shardCount; index++) this.newPipe(index);
   }
@@ -126,6 +127,34 @@ describe('PeerLink', () => {
     second.flush();
     assert.deepEqual(drain(second), ['early']);
     assert.deepEqual(drain(first), ['answer']);
+  });
+
+  it('is full of small records long before the ring is, until half of them are read', () => {
+    const [first, second] = new Ground(2, 2 ** 20).startAll();
+    for (let work = 0; work < RING_LEAD_WORK_MAX; work++) send(first, 'small');
+    assert.equal(first.isFull, false);
+    for (let work = 0; work < RING_LEAD_MARK_WORK; work++) send(first, 'small');
+    assert.equal(first.isFull, true);
+    assert.equal(first.backlogBytes, 0);
+    first.flush();
+    assert.equal(first.isFull, true);
+    let read = 0;
+    while (first.isFull) {
+      read += drain(second, 2_048).length;
+      first.flush();
+    }
+    assert.ok(Math.abs(read - RING_LEAD_WORK_MAX / 2) <= 3 * RING_LEAD_MARK_WORK, `${read} read`);
+  });
+
+  it('is not full of a few that take long, but for what is said of them', () => {
+    const [first] = new Ground(2, 2 ** 20).startAll();
+    send(first, 'changes many filters');
+    assert.equal(first.isFull, false);
+    first.addWork(RING_LEAD_WORK_MAX);
+    assert.equal(first.isFull, true);
+    first.dropPeer(1);
+    first.flush();
+    assert.equal(first.isFull, false);
   });
 
   it('keeps order and content when the ring is full, and counts the backlog down', () => {

@@ -213,7 +213,10 @@ export class ModelShard {
     this.out = Array.from({ length: count }, (_, peer) => (peer === index ? null : []));
     this.inbox = new Array<Message[] | null>(count).fill(null);
     this.link = { backlogBytes: 0 };
-    const link = Object.assign(this.link, { send: this.#send.bind(this) }) as unknown as PeerLink;
+    const link = Object.assign(this.link, {
+      send: this.#send.bind(this),
+      addWork() {},
+    }) as unknown as PeerLink;
     const schedule = () => {
       this.isScheduled = true;
     };
