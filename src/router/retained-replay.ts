@@ -9,7 +9,6 @@ import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
-  SUPERSEDED_BYTES_MAX,
 } from '../base/limits.js';
 import { WordIds } from '../base/word-ids.js';
 import { DUP } from '../protocol/fixed-header.js';
@@ -17,11 +16,12 @@ import type { QoS } from '../protocol/packet.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import { checkRun } from '../protocol/run-check.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
-import type { ReplayGuard, Session } from '../sessions/session.js';
+import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter } from '../topics/topic.js';
 import type { ClientDrops } from './client-drops.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
+import { type Matches, Replay } from './replay.js';
 import { toFrame } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 import { retainedOwnerOf } from './route.js';
@@ -30,81 +30,7 @@ import type { TurnArena } from './turn-arena.js';
 const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
 const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
-/** What a topic in a Set takes beside its characters. */
-const SUPERSEDED_TOPIC_OVERHEAD_BYTES = 64;
 const PUBLISH_QOS0_RETAINED = 0x31;
-
-type Matches = ReturnType<RetainedStore['match']>;
-
-/** What one session is being sent; its own state machine: filter by filter, owner by owner. */
-class Replay implements ReplayGuard {
-  /** Topics of which a newer message has come live than the replay may bring. */
-  readonly #superseded = new Set<string>();
-  #supersededBytes = 0;
-  /**
-   * What an owner has sent since it was last asked may be older than what has come live meanwhile.
-   */
-  isPartDoubtful = false;
-  readonly id: number;
-  readonly session: Session;
-  /** Filters still to come, with the QoS granted. A filter subscribed again moves to the end. */
-  readonly filters = new Map<string, QoS>();
-  /**
-   * Where the next of them is looked for. A new iterator would go over the places of all those that
-   * were removed: 300,000 filters took 25 seconds.
-   */
-  upcoming: Iterator<[filterKey: string, qos: QoS]> = this.filters.entries();
-  /** Calls of `start` still to come. */
-  expected = 0;
-  qos: QoS = 0;
-  /** Shards to be asked for the current filter. */
-  owners = 0;
-  /** The current filter's messages here, when this shard's part is being read. */
-  local: Matches | null = null;
-  /** The shard that was asked, -1 if none; it has sent a part and waits when `isPartDone`. */
-  asked = -1;
-  isPartDone = false;
-  filterKey = '';
-  /** What an owner has sent and the session was not given yet: one part at most. */
-  readonly arrived: { readonly topicKey: string; readonly frame: Buffer }[] = [];
-  /** In the list of those that have a step to take. */
-  isReady = false;
-
-  constructor(id: number, session: Session) {
-    this.id = id;
-    this.session = session;
-  }
-
-  /**
-   * Topics beyond a bound are forgotten, all of them: what is read or asked for from here on is at
-   * least as new as what has come live, and only a part that is on its way may be older.
-   */
-  onLive(topicKey: string, isDelivered: boolean): void {
-    const bytes = topicKey.length + SUPERSEDED_TOPIC_OVERHEAD_BYTES;
-    if (!isDelivered) {
-      if (this.#superseded.delete(topicKey)) this.#supersededBytes -= bytes;
-      this.isPartDoubtful = true;
-    } else if (!this.#superseded.has(topicKey)) {
-      if (this.#supersededBytes + bytes > SUPERSEDED_BYTES_MAX) {
-        this.#superseded.clear();
-        this.#supersededBytes = 0;
-        this.isPartDoubtful = true;
-      }
-      this.#superseded.add(topicKey);
-      this.#supersededBytes += bytes;
-    }
-  }
-
-  /** Whether the session has a newer message of the topic: none is sent twice. */
-  isSuperseded(topicKey: string): boolean {
-    return this.#superseded.has(topicKey);
-  }
-
-  /** Bytes of the topics remembered. */
-  get supersededBytes(): number {
-    return this.#supersededBytes;
-  }
-}
 
 /** A peer's question, answered part by part. */
 interface Answer {
@@ -166,10 +92,22 @@ export class RetainedReplays {
     if (replay === null) return;
     replay.expected--;
     for (const [filterKey, qos] of filters) {
+      // Unsubscribed meanwhile.
+      if (!session.subscriptions.has(filterKey)) continue;
+      replay.again.delete(filterKey);
       replay.filters.delete(filterKey);
       replay.filters.set(filterKey, qos);
     }
     this.#makeReady(replay);
+  }
+
+  /** The session has unsubscribed: nothing more is sent of the filter [MQTT-3.10.4-2]. */
+  leave(session: Session, filterKey: string): void {
+    const replay = session.replay as Replay | null;
+    if (replay === null) return;
+    // Topics of it that are asked for again are left out when their turn comes.
+    if (!replay.again.has(filterKey)) replay.filters.delete(filterKey);
+    if (replay.subscribed === filterKey && replay.isReading) this.#leaveFilter(replay);
   }
 
   /** The session's connection is gone: nothing more is sent. */
@@ -269,6 +207,16 @@ export class RetainedReplays {
     this.#parts.schedule();
   }
 
+  /** What its owner has sent so far is named by the old id, and is nobody's. */
+  #leaveFilter(replay: Replay): void {
+    if (replay.asked >= 0) this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 0);
+    this.#replays.delete(replay.id);
+    replay.id = this.#ids.next(this.#replays);
+    this.#replays.set(replay.id, replay);
+    replay.leaveFilter();
+    this.#makeReady(replay);
+  }
+
   #makeReady(replay: Replay): void {
     this.#parts.schedule();
     this.#stepNextTurn(replay);
@@ -318,7 +266,10 @@ export class RetainedReplays {
   #takeArrived(replay: Replay): void {
     for (const { topicKey, frame } of replay.arrived) {
       if (!replay.isPartDoubtful) this.#deliver(replay, topicKey, frame);
-      else if (!replay.filters.has(topicKey)) replay.filters.set(topicKey, replay.qos);
+      else if (!replay.filters.has(topicKey)) {
+        replay.filters.set(topicKey, replay.qos);
+        replay.again.set(topicKey, replay.subscribed);
+      }
     }
     replay.arrived.length = 0;
   }
@@ -340,6 +291,9 @@ export class RetainedReplays {
     }
     [replay.filterKey, replay.qos] = next.value;
     replay.filters.delete(replay.filterKey);
+    replay.subscribed = replay.again.get(replay.filterKey) ?? replay.filterKey;
+    replay.again.delete(replay.filterKey);
+    if (!replay.session.subscriptions.has(replay.subscribed)) return true;
     const live = peers() | (1 << shardIndex);
     replay.owners = hasWildcard(replay.filterKey)
       ? live

@@ -297,6 +297,7 @@ export class Shard implements ConnectionHost {
 
   unsubscribe(session: Session, filterKey: string): void {
     this.registry.unsubscribe(session, filterKey);
+    this.replays.leave(session, filterKey);
   }
 
   replayRetained(

@@ -234,6 +234,27 @@ describeTheme('subscribe', (theme) => {
     }
   });
 
+  // [MQTT-3.10.4-2]: what is retained is part of it.
+  test('after UNSUBACK no more retained messages of the filter come', async () => {
+    const publisher = await theme.broker.client({ clientId: unique('replay') });
+    const topic = unique('replay');
+    for (let n = 0; n < 40; n++) {
+      await publisher.publish(`${topic}/${n}`, 'x'.repeat(10_000), { qos: 1, retain: true });
+    }
+    for (let n = 0; n < 10; n++) {
+      const subscriber = await theme.broker.client({ clientId: unique('replay') });
+      const filter = n % 2 === 0 ? `${topic}/+` : `${topic}/${n}`;
+      subscriber.raw.send(subscribe(98, [filter, 1]), unsubscribe(99, filter));
+      await subscriber.takeAck(Type.unsuback, 99);
+      const before = subscriber.messages.length;
+      // A way round every shard that may be sending it something.
+      await subscriber.subscribe([`${topic}/end`, 1]);
+      await publisher.publish(`${topic}/end`, 'end', { qos: 1 });
+      await subscriber.until(() => subscriber.payloads.includes('end'), 'what is published now');
+      assert.deepEqual(subscriber.payloads.slice(before), ['end']);
+    }
+  });
+
   // [MQTT-3.10.4-1] [MQTT-3.10.4-5] [MQTT-3.10.4-6]
   test('UNSUBSCRIBE takes away the filters it names and no others', async () => {
     const subscriber = await theme.broker.client({ clientId: unique('exact') });

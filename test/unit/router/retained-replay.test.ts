@@ -156,6 +156,14 @@ function topicsOf(shard: number, count: number): string[] {
   return topics;
 }
 
+type Filters = [filterKey: string, qos: QoS][];
+
+/** A SUBSCRIBE that the other shards have not confirmed. */
+function expectSubscribed({ replays }: Side, { session }: Reader, filters: Filters): void {
+  for (const [filterKey, qos] of filters) session.addSubscription(filterKey, qos);
+  replays.expect(session);
+}
+
 describe('a replay of retained messages', () => {
   let here: Side;
   let there: Side;
@@ -174,8 +182,13 @@ describe('a replay of retained messages', () => {
   });
 
   function subscribe(...filters: [filterKey: string, qos: QoS][]): void {
-    here.replays.expect(reader.session);
+    expectSubscribed(here, reader, filters);
     here.replays.start(reader.session, filters);
+  }
+
+  function unsubscribe(filterKey: string): void {
+    reader.session.removeSubscription(filterKey);
+    here.replays.leave(reader.session, filterKey);
   }
 
   /** Turns of both until nobody asks for one. */
@@ -267,7 +280,7 @@ describe('a replay of retained messages', () => {
     here.retain(localTopic, 'old');
     there.retain(remoteTopic, 'old');
     there.retain(secondRemote, 'old');
-    here.replays.expect(reader.session);
+    expectSubscribed(here, reader, [['t/+', 0]]);
     reader.session.replay?.onLive(localTopic, true);
     here.replays.start(reader.session, [['t/+', 0]]);
     for (let turns = 0; turns < 3; turns++) here.turn(there);
@@ -300,7 +313,7 @@ describe('a replay of retained messages', () => {
     for (const topic of [localTopic, remoteTopic]) {
       const owner = topic === localTopic ? here : there;
       owner.retain(topic, 'old');
-      here.replays.expect(reader.session);
+      expectSubscribed(here, reader, [[topic, 0]]);
       reader.session.replay?.onLive(topic, true);
       // The client reads nothing meanwhile: it never gets what comes now.
       owner.retain(topic, 'new');
@@ -378,7 +391,7 @@ describe('a replay of retained messages', () => {
     // The second shard's, which reads its own part first: a whole turn's worth.
     there.retain(remoteTopic, 'x'.repeat(RETAINED_PART_BYTES));
     const second = new Reader(there);
-    there.replays.expect(second.session);
+    expectSubscribed(there, second, [['t/+', 0]]);
     there.replays.start(second.session, [['t/+', 0]]);
     there.turn(here);
     assert.equal(second.got.length, 1);
@@ -431,6 +444,80 @@ describe('a replay of retained messages', () => {
     assert.ok(turns >= least && turns < 5 * least, `${turns} turns`);
   });
 
+  // [MQTT-3.10.4-2]
+  for (const shard of [0, 1]) {
+    const where = shard === 0 ? 'this shard' : 'another shard';
+    test(`an unsubscribed filter brings nothing more of ${where}, another one does`, () => {
+      const topics = topicsOf(shard, 6);
+      const owner = shard === 0 ? here : there;
+      for (const topic of topics) owner.retain(topic, 'x'.repeat(RETAINED_PART_BYTES / 2));
+      here.retain('other', 'o');
+      there.retain('other', 'o');
+      subscribe(['t/+', 0], [topics[0], 0], ['other', 0]);
+      for (let turns = 0; reader.got.length === 0; turns++) {
+        assert.ok(turns < 10);
+        here.turn(there);
+        there.turn(here);
+      }
+      const before = reader.got.length;
+      assert.ok(before < topics.length);
+      unsubscribe('t/+');
+      unsubscribe(topics[0]);
+      settle();
+      assert.deepEqual(reader.got.slice(before), ['other=o/0!']);
+      assert.equal(reader.session.replay, null);
+    });
+  }
+
+  test('what the owner of an unsubscribed filter has sent is not delivered', () => {
+    there.retain(remoteTopic, 'r');
+    there.retain(secondRemote, 's');
+    subscribe([remoteTopic, 0], [secondRemote, 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    // Its part has come, and is delivered in the turn's end.
+    for (const message of there.sent.splice(0)) here.receive(1, message);
+    unsubscribe(remoteTopic);
+    settle();
+    assert.deepEqual(reader.got, [`${secondRemote}=s/0!`]);
+  });
+
+  test('a filter that is unsubscribed before its SUBACK brings nothing', () => {
+    here.retain(localTopic, 'l');
+    const filters: Filters = [[localTopic, 0]];
+    expectSubscribed(here, reader, filters);
+    unsubscribe(localTopic);
+    here.replays.start(reader.session, filters);
+    settle();
+    assert.deepEqual(reader.got, []);
+    assert.equal(reader.session.replay, null);
+  });
+
+  test('a topic that is asked for again for an unsubscribed filter is not sent', () => {
+    there.retain(remoteTopic, 'old');
+    subscribe(['t/+', 0], [localTopic, 0]);
+    for (let turns = 0; there.sent.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    there.retain(remoteTopic, 'new');
+    reader.session.replay?.onLive(remoteTopic, false);
+    // The part is found to be doubtful, and the topic is to be asked for.
+    for (const message of there.sent.splice(0)) here.receive(1, message);
+    reader.outlet.isHeavy = true;
+    here.replays.pump();
+    unsubscribe('t/+');
+    reader.outlet.isHeavy = false;
+    here.replays.pump();
+    settle();
+    assert.deepEqual(reader.got, []);
+    assert.equal(reader.session.replay, null);
+  });
+
   test('is given up with its connection: the owner sends nothing more', () => {
     const payload = 'x'.repeat(RETAINED_PART_BYTES);
     for (const topic of topicsOf(1, 5)) there.retain(topic, payload);
@@ -479,13 +566,13 @@ describe('a replay of retained messages', () => {
     // [MQTT-3.8.4-3] has the messages sent again; one that was not sent yet need not be sent twice.
     here.retain(localTopic, 'l', 2);
     here.retain(secondLocal, 'm', 2);
-    here.replays.expect(reader.session);
-    here.replays.expect(reader.session);
-    here.replays.start(reader.session, [
+    const first: Filters = [
       [localTopic, 0],
       [secondLocal, 0],
-    ]);
-    here.replays.start(reader.session, [[localTopic, 2]]);
+    ];
+    const second: Filters = [[localTopic, 2]];
+    for (const filters of [first, second]) expectSubscribed(here, reader, filters);
+    for (const filters of [first, second]) here.replays.start(reader.session, filters);
     settle();
     assert.deepEqual(reader.got, [`${secondLocal}=m/0!`, `${localTopic}=l/2!`]);
   });
@@ -494,16 +581,18 @@ describe('a replay of retained messages', () => {
     const filters = topicsOf(0, RETAINED_REPLAY_STEPS_MAX);
     for (const filter of filters) here.retain(filter, 'm');
     const requests = filters.map((filter): [string, QoS] => [filter, 0]);
-    for (let calls = 0; calls < 4; calls++) here.replays.expect(reader.session);
-    here.replays.start(reader.session, requests.slice(0, 200));
+    const ends = [0, 200, 210, 220];
+    const parts = ends.map((end, at) => requests.slice(end - (at === 3 ? 1 : 0), ends[at + 1]));
+    for (const part of parts) expectSubscribed(here, reader, part);
+    here.replays.start(reader.session, parts[0]);
     here.turn(there);
     assert.ok(reader.got.length > 0 && reader.got.length < 200);
-    here.replays.start(reader.session, requests.slice(200, 210));
+    here.replays.start(reader.session, parts[1]);
     settle();
     assert.equal(reader.got.length, 210);
-    here.replays.start(reader.session, requests.slice(210, 220));
+    here.replays.start(reader.session, parts[2]);
     settle();
-    here.replays.start(reader.session, requests.slice(219));
+    here.replays.start(reader.session, parts[3]);
     settle();
     const expected = [...filters.slice(0, 220), ...filters.slice(219)];
     assert.deepEqual(
@@ -514,14 +603,15 @@ describe('a replay of retained messages', () => {
   });
 
   test('topics are guarded until the last SUBSCRIBE is answered', () => {
-    here.replays.expect(reader.session);
-    here.replays.expect(reader.session);
-    here.replays.start(reader.session, [[localTopic, 0]]);
+    const first: Filters = [[localTopic, 0]];
+    const second: Filters = [[secondLocal, 0]];
+    for (const filters of [first, second]) expectSubscribed(here, reader, filters);
+    here.replays.start(reader.session, first);
     settle();
     assert.notEqual(reader.session.replay, null);
     reader.session.replay?.onLive(secondLocal, true);
     here.retain(secondLocal, 'live');
-    here.replays.start(reader.session, [[secondLocal, 0]]);
+    here.replays.start(reader.session, second);
     settle();
     assert.deepEqual(reader.got, []);
     assert.equal(reader.session.replay, null);
