@@ -52,6 +52,8 @@ export const Pause = {
   turnSpent: 16,
   /** It sends on and does not read the replies. */
   unreadReplies: 32,
+  /** A packet of it is handled in parts, and is not done. */
+  longPacket: 128,
 } as const;
 
 /** One accepted socket of a shard. */

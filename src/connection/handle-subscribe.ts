@@ -8,6 +8,9 @@ import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 import { endIfAnswered } from './handle-disconnect.js';
+import { FILTERS_PER_PART, handleInParts } from './long-packet.js';
+
+type Subscription = readonly [filterKey: string, qos: QoS];
 
 /** Connections that were refused a filter for their number: the log says it once of each. */
 const refusedConnections = new WeakSet<Connection>();
@@ -18,37 +21,84 @@ const refusedConnections = new WeakSet<Connection>();
  * may not have beside those that it has is refused; one that it has is always renewed.
  */
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
+  connection.subacksOwed++;
+  handleInParts(connection, subscribeInParts(connection, packet));
+}
+
+/** Subscribes to some of the filters with each step; answers when all of them are confirmed. */
+function* subscribeInParts(connection: Connection, packet: SubscribePacket): Generator<void> {
   const { host } = connection;
   const session = connection.session!;
-  connection.subacksOwed++;
-  const accepted: [filterKey: string, qos: QoS][] = [];
-  const room = new Room(connection, packet.subscriptions.length);
-  let refused = 0;
-  const returnCodes = packet.subscriptions.map(({ filter, qos }) => {
-    const filterKey = toTopicKey(filter);
-    if (!isValidTopicFilter(filterKey)) return SUBACK_FAILURE;
-    if (!room.take(filterKey)) {
-      refused++;
-      return SUBACK_FAILURE;
+  const { subscriptions } = packet;
+  const room = new Room(connection, subscriptions.length);
+  const answer = new Answer(connection, packet.packetId, session);
+  for (let at = 0; at < subscriptions.length; ) {
+    const end = Math.min(at + FILTERS_PER_PART, subscriptions.length);
+    const accepted: Subscription[] = [];
+    for (; at < end; at++) {
+      const { filter, qos } = subscriptions[at]!;
+      const filterKey = toTopicKey(filter);
+      const isAccepted = isValidTopicFilter(filterKey) && room.take(filterKey);
+      if (isAccepted) accepted.push([filterKey, qos]);
+      answer.returnCodes.push(isAccepted ? qos : SUBACK_FAILURE);
     }
-    accepted.push([filterKey, qos]);
-    return qos;
-  });
-  if (refused > 0) noteRefused(connection, refused);
+    answer.awaitPart(accepted);
+    host.subscribe(session, accepted, () => answer.onPartConfirmed());
+    if (at < subscriptions.length) yield;
+  }
+  if (room.refused > 0) noteRefused(connection, room.refused);
   if (host.isDebugLogged) {
-    const granted = returnCodes.slice(0, LOGGED_FILTERS_MAX);
-    const filters = packet.subscriptions.slice(0, LOGGED_FILTERS_MAX).map(({ filter }) => filter);
+    const granted = answer.returnCodes.slice(0, LOGGED_FILTERS_MAX);
+    const filters = subscriptions.slice(0, LOGGED_FILTERS_MAX).map(({ filter }) => filter);
     const { clientId } = connection;
-    const count = returnCodes.length;
+    const count = subscriptions.length;
     host.log('debug', { clientId, count, filters: filters.join(' '), granted }, 'subscribed');
   }
-  host.subscribe(session, accepted, () => {
+  answer.onAllAsked();
+}
+
+/** The SUBACK of one SUBSCRIBE, and what follows it. */
+class Answer {
+  readonly returnCodes: number[] = [];
+  readonly #connection: Connection;
+  readonly #packetId: number;
+  readonly #session: Session;
+  readonly #parts: (readonly Subscription[])[] = [];
+  #confirmedParts = 0;
+  #isAllAsked = false;
+
+  constructor(connection: Connection, packetId: number, session: Session) {
+    this.#connection = connection;
+    this.#packetId = packetId;
+    this.#session = session;
+  }
+
+  awaitPart(accepted: readonly Subscription[]): void {
+    this.#parts.push(accepted);
+  }
+
+  onPartConfirmed(): void {
+    this.#confirmedParts++;
+    this.#sendIfConfirmed();
+  }
+
+  onAllAsked(): void {
+    this.#isAllAsked = true;
+    this.#sendIfConfirmed();
+  }
+
+  #sendIfConfirmed(): void {
+    if (!this.#isAllAsked || this.#confirmedParts < this.#parts.length) return;
+    const connection = this.#connection;
     connection.subacksOwed--;
     if (connection.isClosed) return;
-    connection.append(subackFrame(packet.packetId, returnCodes));
-    if (connection.isOpen) host.replayRetained(session, accepted);
-    else endIfAnswered(connection);
-  });
+    connection.append(subackFrame(this.#packetId, this.returnCodes));
+    if (!connection.isOpen) {
+      endIfAnswered(connection);
+      return;
+    }
+    for (const part of this.#parts) connection.host.replayRetained(this.#session, part);
+  }
 }
 
 /** What a client may subscribe to beside what it has, in one SUBSCRIBE. */
@@ -58,6 +108,8 @@ class Room {
   readonly #added: Set<string> | null;
   #left: number;
   #wildcardsLeft: number;
+  /** Filters that there was no room for. */
+  refused = 0;
 
   constructor({ host, session }: Connection, filters: number) {
     this.#session = session!;
@@ -72,7 +124,10 @@ class Room {
     if (this.#added === null || this.#added.has(filterKey)) return true;
     if (this.#session.subscriptions.has(filterKey)) return true;
     const isWildcard = hasWildcard(filterKey);
-    if (this.#left <= 0 || (isWildcard && this.#wildcardsLeft <= 0)) return false;
+    if (this.#left <= 0 || (isWildcard && this.#wildcardsLeft <= 0)) {
+      this.refused++;
+      return false;
+    }
     this.#left--;
     if (isWildcard) this.#wildcardsLeft--;
     this.#added.add(filterKey);

@@ -4,6 +4,7 @@ import { ackFrame } from '../protocol/ack-frame.js';
 import { PacketType, type UnsubscribePacket } from '../protocol/packet.js';
 import { toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
+import { FILTERS_PER_PART, handleInParts } from './long-packet.js';
 
 /**
  * Unsubscribes: nothing new is delivered behind the UNSUBACK [MQTT-3.10.4-2], which is sent also
@@ -11,11 +12,21 @@ import type { Connection } from './connection.js';
  */
 export function handleUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
   const { host, clientId } = connection;
-  const session = connection.session!;
-  for (const filter of packet.filters) host.unsubscribe(session, toTopicKey(filter));
   if (host.isDebugLogged) {
     const filters = packet.filters.slice(0, LOGGED_FILTERS_MAX).join(' ');
     host.log('debug', { clientId, count: packet.filters.length, filters }, 'unsubscribed');
   }
-  connection.append(ackFrame(PacketType.unsuback, packet.packetId));
+  handleInParts(connection, unsubscribeInParts(connection, packet));
+}
+
+function* unsubscribeInParts(connection: Connection, packet: UnsubscribePacket): Generator<void> {
+  const { host } = connection;
+  const session = connection.session!;
+  const { filters, packetId } = packet;
+  for (let at = 0; at < filters.length; ) {
+    const end = Math.min(at + FILTERS_PER_PART, filters.length);
+    while (at < end) host.unsubscribe(session, toTopicKey(filters[at++]!));
+    if (at < filters.length) yield;
+  }
+  connection.append(ackFrame(PacketType.unsuback, packetId));
 }

@@ -89,26 +89,41 @@ class FieldReader {
   /** A binary field that is a UTF-8 encoded string [MQTT 3.1.1, 1.5.3]. */
   text(clause: string, what: string): Buffer {
     const bytes = this.binary(clause, what);
-    let seen = 0;
-    let hasNul = false;
-    for (let index = 0; index < bytes.length; index++) {
-      const byte = bytes[index];
-      seen |= byte;
-      if (byte === 0) hasNul = true;
-    }
-    // Most are short and ASCII. Without surrogates and overlong forms, as isUtf8 has it.
-    if (seen >= 0x80 && !isUtf8(bytes)) {
-      throw new ProtocolError('MQTT-1.5.3-1', `${what} is not valid UTF-8`);
-    }
-    if (hasNul) throw new ProtocolError('MQTT-1.5.3-2', `${what} contains U+0000`);
+    this.#checkText(this.position - bytes.length, this.position, what);
     return bytes;
   }
 
   /** A topic filter, of whose syntax only its length is looked at. */
   filter(clause: string): string {
-    const bytes = this.text(clause, 'topic filter');
-    if (bytes.length === 0) throw new ProtocolError('MQTT-4.7.3-1', 'topic filter is empty');
-    return bytes.toString();
+    const what = 'topic filter';
+    const length = this.uint16(clause, what);
+    const start = this.position;
+    const end = start + length;
+    if (end > this.frame.length)
+      throw new ProtocolError(clause, `${what} is longer than the packet`);
+    if (length === 0) throw new ProtocolError('MQTT-4.7.3-1', `${what} is empty`);
+    this.position = end;
+    // No view of each: a packet holds up to 100,000, and most are ASCII.
+    const isAscii = this.#checkText(start, end, what);
+    return this.frame.toString(isAscii ? 'latin1' : 'utf8', start, end);
+  }
+
+  /** @returns whether the text is ASCII. */
+  #checkText(start: number, end: number, what: string): boolean {
+    const { frame } = this;
+    let seen = 0;
+    let hasNul = false;
+    for (let index = start; index < end; index++) {
+      const byte = frame[index]!;
+      seen |= byte;
+      if (byte === 0) hasNul = true;
+    }
+    // Without surrogates and overlong forms, as isUtf8 has it.
+    if (seen >= 0x80 && !isUtf8(frame.subarray(start, end))) {
+      throw new ProtocolError('MQTT-1.5.3-1', `${what} is not valid UTF-8`);
+    }
+    if (hasNul) throw new ProtocolError('MQTT-1.5.3-2', `${what} contains U+0000`);
+    return seen < 0x80;
   }
 
   packetId(): number {

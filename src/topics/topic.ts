@@ -21,7 +21,10 @@ const DOLLAR = 0x24;
 
 /** The topic key of an ordinary string. A lone surrogate becomes U+FFFD, as UTF-8 cannot say it. */
 export function toTopicKey(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) >= 0x80) return Buffer.from(text, 'utf8').toString('latin1');
+  }
+  return text;
 }
 
 /** The ordinary string of a topic key; a leading U+FEFF is kept [MQTT-1.5.3-3]. */
