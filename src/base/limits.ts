@@ -256,6 +256,11 @@ export const RETAINED_PART_BYTES = 64 * KIB;
  */
 export const SUPERSEDED_BYTES_MAX = 64 * KIB;
 /**
+ * Topics of a filter that were sent, so that one that changes meanwhile is sent before it does, if
+ * it was not. Of a filter with more of them a topic that changes comes live only.
+ */
+export const BROUGHT_BYTES_MAX = 64 * KIB;
+/**
  * Levels of retained topics that a search looks at before others have a turn: about a millisecond.
  */
 export const RETAINED_STEPS_MAX = 10_000;

@@ -19,9 +19,10 @@ import type { QueuedTotal } from '../sessions/queued-total.js';
 import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter } from '../topics/topic.js';
 import type { ClientDrops } from './client-drops.js';
+import { layOutWindow } from './lay-out-window.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
-import { type Matches, Replay } from './replay.js';
+import { type Asked, type Filters, type Matches, Replay } from './replay.js';
 import { toFrame } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 import { retainedOwnerOf } from './route.js';
@@ -53,6 +54,8 @@ export interface ReplayParts {
   readonly drops: ClientDrops;
   /** Live peers, as a mask. */
   readonly peers: () => number;
+  /** Coarse time in milliseconds. */
+  readonly clock: { readonly now: number };
   /** Asks for another turn. */
   readonly schedule: () => void;
 }
@@ -65,6 +68,10 @@ export class RetainedReplays {
   /** Replays with a step to take in the next turn: not those that wait for a peer. */
   #ready: Replay[] = [];
   readonly #ids = new WordIds();
+  readonly #bringOlder = (replay: Replay, topicKey: string, qos: QoS) => {
+    const message = this.#parts.retained.get(topicKey);
+    if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
+  };
   /** An answer is wanted, and the ring had no room for it. */
   #isHeldUp = false;
 
@@ -76,27 +83,32 @@ export class RetainedReplays {
    * The session has subscribed, and `start` will follow: what comes live from here on is not to be
    * sent once more as retained.
    */
-  expect(session: Session): void {
+  expect(session: Session, filters: Filters): void {
     let replay = session.replay as Replay | null;
     if (replay === null) {
-      replay = new Replay(this.#ids.next(this.#replays), session);
+      const { shardIndex } = this.#parts;
+      const id = this.#ids.next(this.#replays);
+      replay = new Replay(id, session, shardIndex, this.#bringOlder);
       session.replay = replay;
       this.#replays.set(replay.id, replay);
     }
-    replay.expected++;
+    replay.unconfirmed.push({ filters, since: ++replay.subscribes });
   }
 
   /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */
-  start(session: Session, filters: readonly (readonly [filterKey: string, qos: QoS])[]): void {
+  start(session: Session, filters: Filters): void {
     const replay = session.replay as Replay | null;
-    if (replay === null) return;
-    replay.expected--;
+    const at = replay?.unconfirmed.findIndex((each) => each.filters === filters) ?? -1;
+    if (replay === null || at < 0) return;
+    const [{ since }] = replay.unconfirmed.splice(at, 1);
+    let asked: Asked = { qos: 0, since };
     for (const [filterKey, qos] of filters) {
+      if (asked.qos !== qos) asked = { qos, since };
       // Unsubscribed meanwhile.
       if (!session.subscriptions.has(filterKey)) continue;
       replay.again.delete(filterKey);
       replay.filters.delete(filterKey);
-      replay.filters.set(filterKey, qos);
+      replay.filters.set(filterKey, asked);
     }
     this.#makeReady(replay);
   }
@@ -116,7 +128,8 @@ export class RetainedReplays {
     if (replay === null) return;
     session.replay = null;
     this.#replays.delete(replay.id);
-    if (replay.asked >= 0) this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 0);
+    if (replay.askedShard >= 0)
+      this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 0);
   }
 
   /**
@@ -167,7 +180,7 @@ export class RetainedReplays {
   onPart(replayId: number, isLast: boolean): void {
     const replay = this.#replays.get(replayId);
     if (replay === undefined) return;
-    if (isLast) replay.asked = -1;
+    if (isLast) replay.askedShard = -1;
     else replay.isPartDone = true;
     this.#makeReady(replay);
   }
@@ -177,8 +190,8 @@ export class RetainedReplays {
     for (const [key, answer] of this.#answers) if (answer.from === index) this.#answers.delete(key);
     for (const replay of this.#replays.values()) {
       replay.owners &= ~(1 << index);
-      if (replay.asked === index) {
-        replay.asked = -1;
+      if (replay.askedShard === index) {
+        replay.askedShard = -1;
         replay.isPartDone = false;
         this.#makeReady(replay);
       }
@@ -209,7 +222,8 @@ export class RetainedReplays {
 
   /** What its owner has sent so far is named by the old id, and is nobody's. */
   #leaveFilter(replay: Replay): void {
-    if (replay.asked >= 0) this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 0);
+    if (replay.askedShard >= 0)
+      this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 0);
     this.#replays.delete(replay.id);
     replay.id = this.#ids.next(this.#replays);
     this.#replays.set(replay.id, replay);
@@ -244,11 +258,11 @@ export class RetainedReplays {
       }
       if (replay.local !== null) {
         bytesLeft -= this.#readLocalPart(replay, replay.local, bytesLeft);
-      } else if (replay.asked >= 0) {
+      } else if (replay.askedShard >= 0) {
         if (!replay.isPartDone) return;
         replay.isPartDone = false;
         replay.isPartDoubtful = false;
-        this.#tell(RecordKind.retainedMore, replay.asked, replay.id, 1);
+        this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 1);
         return;
       } else if (replay.owners !== 0) {
         this.#askNextOwner(replay);
@@ -267,7 +281,7 @@ export class RetainedReplays {
     for (const { topicKey, frame } of replay.arrived) {
       if (!replay.isPartDoubtful) this.#deliver(replay, topicKey, frame);
       else if (!replay.filters.has(topicKey)) {
-        replay.filters.set(topicKey, replay.qos);
+        replay.filters.set(topicKey, replay.asked);
         replay.again.set(topicKey, replay.subscribed);
       }
     }
@@ -284,20 +298,21 @@ export class RetainedReplays {
       next = replay.upcoming.next();
     }
     if (next.done) {
-      if (replay.expected > 0) return false;
+      if (replay.unconfirmed.length > 0) return false;
       replay.session.replay = null;
       this.#replays.delete(replay.id);
       return false;
     }
-    [replay.filterKey, replay.qos] = next.value;
-    replay.filters.delete(replay.filterKey);
-    replay.subscribed = replay.again.get(replay.filterKey) ?? replay.filterKey;
-    replay.again.delete(replay.filterKey);
-    if (!replay.session.subscriptions.has(replay.subscribed)) return true;
+    const [filterKey, asked] = next.value;
+    const subscribed = replay.again.get(filterKey) ?? filterKey;
+    replay.filters.delete(filterKey);
+    replay.again.delete(filterKey);
+    replay.enterFilter(filterKey, asked, subscribed);
+    if (!replay.session.subscriptions.has(subscribed)) return true;
     const live = peers() | (1 << shardIndex);
-    replay.owners = hasWildcard(replay.filterKey)
+    replay.owners = hasWildcard(filterKey)
       ? live
-      : live & (1 << retainedOwnerOf(replay.filterKey, shardCount));
+      : live & (1 << retainedOwnerOf(filterKey, shardCount));
     return true;
   }
 
@@ -309,7 +324,7 @@ export class RetainedReplays {
       replay.local = retained.match(replay.filterKey, LEVELS_PER_STEP);
       return;
     }
-    replay.asked = owner;
+    replay.askedShard = owner;
     replay.isPartDoubtful = false;
     const body = Buffer.from(replay.filterKey, 'latin1');
     link.send(RecordKind.retainedQuery, 1 << owner, replay.id, 0, 0, 0, body, 0, body.length);
@@ -362,19 +377,25 @@ export class RetainedReplays {
     this.#tell(RecordKind.retainedPart, from, replayId, 0);
   }
 
-  /** Delivers with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
   #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
     if (replay.isSuperseded(topicKey)) return;
-    const { session } = replay;
+    replay.noteBrought(topicKey);
+    this.#send(replay.session, topicKey, frame, replay.asked.qos);
+  }
+
+  /** Sends with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
+  #send(session: Session, topicKey: string, frame: Buffer, grantedQos: QoS): void {
     const { outlet } = session;
     if (outlet === null) return;
     const [header] = frame;
     const publishedQos = (header >> 1) & 3;
-    const qos = Math.min(publishedQos, replay.qos);
+    const qos = Math.min(publishedQos, grantedQos);
     if (qos > 0) {
       const run = { bytes: frame, header: header & ~1, topicLength: topicKey.length, count: 1 };
       const dropped = session.enqueue(run, qos as 1 | 2, true);
       if (dropped > 0) this.#countDropped(session, dropped);
+      // Before what comes live next, at whatever QoS.
+      else layOutWindow(session, this.#parts.arena, frame.length, this.#parts.clock.now);
       return;
     }
     const { arena } = this.#parts;

@@ -87,6 +87,11 @@ export class RetainedStore {
     }
   }
 
+  /** What is retained of a topic. */
+  get(topicKey: string): RetainedMessage | undefined {
+    return this.#topics.getRetained(topicKey);
+  }
+
   /**
    * Messages whose topic matches the filter, found as they are asked for; null now and then, where
    * many topics were looked at: time to let others have a turn.

@@ -16,6 +16,7 @@ import type { QueuedTotal } from '../sessions/queued-total.js';
 import { framesEnd } from '../sessions/run-queue.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import { ClientDrops } from './client-drops.js';
+import { layOutWindow } from './lay-out-window.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { RetainedStore } from './retained-store.js';
@@ -123,6 +124,7 @@ export class Router {
     let flags = impatience << IMPATIENCE_SHIFT;
     if ((header & RETAIN) !== 0) {
       if (route.retainedOwner === this.#shardIndex) {
+        bringOlder(route, this.#shardIndex);
         this.#retained.store(route.topicKey, buffer, start, end, header);
       } else {
         const owner = 1 << route.retainedOwner;
@@ -202,9 +204,11 @@ export class Router {
     const route = this.#routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
     if (route === null) return -1;
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
+      const isStoredOnly = (word1 & OWNER_STORES_ONLY) !== 0;
+      if (!isStoredOnly) bringOlder(route, source);
       this.#retained.store(route.topicKey, buffer, start, end, header);
       // Who has subscribed here meanwhile gets it as retained, with what else is.
-      if ((word1 & OWNER_STORES_ONLY) !== 0) return 0;
+      if (isStoredOnly) return 0;
     }
     if (route.subscribers.length !== 0) {
       this.#impatience = ((word1 >>> IMPATIENCE_SHIFT) & IMPATIENCE_BITS) as Impatience;
@@ -380,14 +384,15 @@ export class Router {
       session.outlet !== null && this.#isWaitedFor(session.outlet),
     );
     if (dropped > 0) this.#countDropped(session, run, dropped);
-    const { outlet } = session;
-    const window = session.openWindow();
-    if (outlet === null || outlet.isBlocked || !window.sendable) return dropped === 0;
-    const arena = this.#arena;
-    const at = arena.reserve(run.bytes.length);
-    arena.shrink(window.fill(arena.buffer, at, at + run.bytes.length, this.#clock.now));
-    if (arena.position > at) outlet.append(at, arena.position);
+    layOutWindow(session, this.#arena, run.bytes.length, this.#clock.now);
     return dropped === 0;
+  }
+}
+
+/** Who is being sent what is retained gets the topic's older message before it is replaced. */
+function bringOlder({ subscribers, topicKey }: Route, source: number): void {
+  for (const { replay, sourceMask } of subscribers) {
+    if (replay !== null && ((sourceMask >>> source) & 1) !== 0) replay.beforeLive(topicKey);
   }
 }
 

@@ -49,6 +49,8 @@ export interface Outlet {
 
 /** Retained messages are being replayed to the session. */
 export interface ReplayGuard {
+  /** A topic's retained message here is about to be replaced by one that comes live. */
+  beforeLive(topicKey: string): void;
   /**
    * A newer message of a topic, published with RETAIN, has come live.
    * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.

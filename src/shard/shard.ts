@@ -157,6 +157,7 @@ export class Shard implements ConnectionHost {
       retained,
       drops: this.router.drops,
       peers: () => this.interest.peers,
+      clock: this.deadlines,
       schedule,
     });
     this.registry = new SessionRegistry({
@@ -291,7 +292,7 @@ export class Shard implements ConnectionHost {
     filters: readonly (readonly [filterKey: string, qos: QoS])[],
     confirmed: () => void,
   ): void {
-    this.replays.expect(session);
+    this.replays.expect(session, filters);
     this.registry.subscribe(session, filters, confirmed);
   }
 

@@ -13,6 +13,7 @@ import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import { ClientDrops } from '../../../src/router/client-drops.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
+import type { Replay } from '../../../src/router/replay.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedReplays } from '../../../src/router/retained-replay.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
@@ -26,8 +27,6 @@ import { makeOutlet } from '../../support/outlet.js';
 
 const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
 const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
-
-type OnLive = (topicKey: string, isDelivered: boolean) => void;
 
 interface Sent {
   readonly kind: number;
@@ -64,6 +63,7 @@ class Side {
       queuedTotal: new QueuedTotal(),
       drops: this.drops,
       peers: () => this.peers,
+      clock: { now: 1 },
       schedule: () => {
         this.isScheduled = true;
       },
@@ -161,7 +161,7 @@ type Filters = [filterKey: string, qos: QoS][];
 /** A SUBSCRIBE that the other shards have not confirmed. */
 function expectSubscribed({ replays }: Side, { session }: Reader, filters: Filters): void {
   for (const [filterKey, qos] of filters) session.addSubscription(filterKey, qos);
-  replays.expect(session);
+  replays.expect(session, filters);
 }
 
 describe('a replay of retained messages', () => {
@@ -217,6 +217,7 @@ describe('a replay of retained messages', () => {
   test('counts what finds no room in the queue of its session, and tells whose it was', () => {
     const topics = topicsOf(0, 4);
     for (const topic of topics) here.retain(topic, 'x'.repeat(0.4 * LIMITS.maxQueuedBytes), 1);
+    reader.outlet.isBlocked = true;
     reader.outlet.wake = () => {};
     subscribe(...topics.map((topic): [string, QoS] => [topic, 1]));
     settle();
@@ -280,9 +281,10 @@ describe('a replay of retained messages', () => {
     here.retain(localTopic, 'old');
     there.retain(remoteTopic, 'old');
     there.retain(secondRemote, 'old');
-    expectSubscribed(here, reader, [['t/+', 0]]);
+    const filters: Filters = [['t/+', 0]];
+    expectSubscribed(here, reader, filters);
     reader.session.replay?.onLive(localTopic, true);
-    here.replays.start(reader.session, [['t/+', 0]]);
+    here.replays.start(reader.session, filters);
     for (let turns = 0; turns < 3; turns++) here.turn(there);
     there.turn(here);
     for (const message of there.sent.splice(0)) here.receive(1, message);
@@ -298,7 +300,7 @@ describe('a replay of retained messages', () => {
     reader.outlet.isHeavy = true;
     for (let topic = 0; topic < 100_000; topic++) {
       here.turn(there);
-      const replay = reader.session.replay as { onLive: OnLive; supersededBytes: number };
+      const replay = reader.session.replay as Replay;
       replay.onLive(`t/live/${topic}`, true);
       replay.onLive(`t/live/${topic}`, true);
       assert.ok(replay.supersededBytes <= SUPERSEDED_BYTES_MAX);
@@ -313,12 +315,13 @@ describe('a replay of retained messages', () => {
     for (const topic of [localTopic, remoteTopic]) {
       const owner = topic === localTopic ? here : there;
       owner.retain(topic, 'old');
-      expectSubscribed(here, reader, [[topic, 0]]);
+      const filters: Filters = [[topic, 0]];
+      expectSubscribed(here, reader, filters);
       reader.session.replay?.onLive(topic, true);
       // The client reads nothing meanwhile: it never gets what comes now.
       owner.retain(topic, 'new');
       reader.session.replay?.onLive(topic, false);
-      here.replays.start(reader.session, [[topic, 0]]);
+      here.replays.start(reader.session, filters);
       settle();
       assert.deepEqual(reader.got.splice(0), [`${topic}=new/0!`]);
     }
@@ -391,8 +394,9 @@ describe('a replay of retained messages', () => {
     // The second shard's, which reads its own part first: a whole turn's worth.
     there.retain(remoteTopic, 'x'.repeat(RETAINED_PART_BYTES));
     const second = new Reader(there);
-    expectSubscribed(there, second, [['t/+', 0]]);
-    there.replays.start(second.session, [['t/+', 0]]);
+    const filters: Filters = [['t/+', 0]];
+    expectSubscribed(there, second, filters);
+    there.replays.start(second.session, filters);
     there.turn(here);
     assert.equal(second.got.length, 1);
     assert.notEqual(second.session.replay, null);
@@ -442,6 +446,92 @@ describe('a replay of retained messages', () => {
     // 401 levels or more for each filter.
     const least = (400 * wide.length) / RETAINED_STEPS_MAX;
     assert.ok(turns >= least && turns < 5 * least, `${turns} turns`);
+  });
+
+  /** What the router does with a message that comes live. */
+  function publishHere(topic: string, payload: string): void {
+    reader.session.replay?.beforeLive(topic);
+    here.retain(topic, payload);
+    reader.got.push(`${topic}=${payload}/live`);
+    reader.session.replay?.onLive(topic, true);
+  }
+
+  // [MQTT-3.3.1-6]: something comes as retained, and the older never last.
+  test('a topic that changes before its turn comes is sent first, once, as it was', () => {
+    here.retain(localTopic, 'old', 1);
+    here.retain(secondLocal, 'old');
+    const filters: Filters = [
+      ['t/+', 1],
+      ['x', 0],
+    ];
+    expectSubscribed(here, reader, filters);
+    publishHere(localTopic, 'new');
+    here.replays.start(reader.session, filters);
+    publishHere(localTopic, 'newer');
+    publishHere(secondLocal, 'new');
+    settle();
+    assert.deepEqual(reader.got, [
+      `${localTopic}=old/1!`,
+      `${localTopic}=new/live`,
+      `${localTopic}=newer/live`,
+      `${secondLocal}=old/0!`,
+      `${secondLocal}=new/live`,
+    ]);
+  });
+
+  test('of a filter that is being read, what was sent is not sent again as it changes', () => {
+    const topics = topicsOf(0, 4);
+    const payload = 'x'.repeat(RETAINED_PART_BYTES / 2);
+    for (const topic of topics) here.retain(topic, payload);
+    subscribe(['t/+', 0]);
+    for (let turns = 0; reader.got.length === 0; turns++) {
+      assert.ok(turns < 10);
+      here.turn(there);
+      there.turn(here);
+    }
+    const [sent] = reader.got;
+    assert.equal(reader.got.length, 2);
+    const isSent = (topic: string) => reader.got.some((each) => each.startsWith(`${topic}=`));
+    const other = topics.find((topic) => !isSent(topic)) as string;
+    publishHere(sent.slice(0, sent.indexOf('=')), 'new');
+    publishHere(other, 'new');
+    settle();
+    assert.equal(reader.got.filter((each) => each.endsWith('!')).length, 4);
+    assert.equal(reader.got.filter((each) => each.startsWith(`${other}=`)).length, 2);
+    assert.equal(reader.got[3], `${other}=xxxxxxxxx/0!`);
+  });
+
+  test('what does not match, or is unsubscribed, is not sent before it changes', () => {
+    here.retain(localTopic, 'old');
+    const filters: Filters = [
+      [localTopic, 0],
+      ['x', 0],
+    ];
+    expectSubscribed(here, reader, filters);
+    unsubscribe(localTopic);
+    publishHere(localTopic, 'new');
+    here.replays.start(reader.session, filters);
+    publishHere(localTopic, 'newer');
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=new/live`, `${localTopic}=newer/live`]);
+  });
+
+  // [MQTT-3.8.4-3]
+  test('what came live before a SUBSCRIBE takes nothing from it', () => {
+    here.retain(localTopic, 'old');
+    const first: Filters = [[localTopic, 0]];
+    const second: Filters = [[localTopic, 0]];
+    expectSubscribed(here, reader, first);
+    publishHere(localTopic, 'new');
+    expectSubscribed(here, reader, second);
+    here.replays.start(reader.session, first);
+    here.replays.start(reader.session, second);
+    settle();
+    assert.deepEqual(reader.got, [
+      `${localTopic}=old/0!`,
+      `${localTopic}=new/live`,
+      `${localTopic}=new/0!`,
+    ]);
   });
 
   // [MQTT-3.10.4-2]
