@@ -199,4 +199,16 @@ export class OutgoingWindow {`,
       },
     ],
   },
+  {
+    name: 'run buffers: reused while the run is still being delivered',
+    test: 'unit/sessions/run-buffers.test.ts',
+    red: 'is not reused before its delivery is over',
+    edits: [
+      {
+        file: 'src/sessions/held-runs.ts',
+        text: 'if (run.isInDelivery !== true) this.giveBack(run);',
+        by: 'this.giveBack(run);',
+      },
+    ],
+  },
 ];

@@ -10,16 +10,9 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/shard/turn.ts',
         text: `this.#link.flush();
-    const dirty`,
-        by: 'const dirty',
-      },
-      {
-        file: 'src/shard/turn.ts',
-        text: `this.#dirtyCount = 0;
-    arena.rewind();`,
-        by: `this.#link.flush();
-    this.#dirtyCount = 0;
-    arena.rewind();`,
+    this.#flushOutboxes();`,
+        by: `this.#flushOutboxes();
+    this.#link.flush();`,
       },
     ],
   },

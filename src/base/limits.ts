@@ -114,6 +114,14 @@ export const QUEUED_ENTRY_COST_BYTES = 32;
  * nearly as much waits in all sessions as may: who acknowledges goes on, and its publishers wait.
  */
 export const INFLIGHT_BYTES_WHEN_FULL = 1 * MIB;
+/**
+ * Buffers for runs that wait a moment, for each shard: of so many bytes, for runs of at least as
+ * many as pay for one, and so many of them: 4 MiB, of which `maxQueuedTotalBytes` counts what is
+ * used.
+ */
+export const RUN_BUFFER_BYTES = 64 * KIB;
+export const RUN_BUFFER_BYTES_MIN = 2 * KIB;
+export const RUN_BUFFERS_MAX = 64;
 // ---- memory ------------------------------------------------------------------------------------
 /**
  * Part of a heap's limit, or of the process's memory, from which on a shard keeps nothing new, and

@@ -129,6 +129,13 @@ export class Outbox implements Outlet {
     return !this.isHeavy && performance.now() - since > KEEPS_UP_AFTER_MS;
   }
 
+  /** Whether the next flush writes messages, not only replies. */
+  get bringsMessages(): boolean {
+    if (this.#newMessages > 0) return true;
+    const window = this.session === null ? null : this.session.window;
+    return window !== null && (window.written > 0 || window.sendable);
+  }
+
   append(start: number, end: number, messages = 0): void {
     if (this.#isClosed) return;
     this.#newMessages += messages;

@@ -15,4 +15,8 @@ export interface Run {
   readonly count: number;
   /** Where its shard keeps it while queues hold it, see held-runs.ts: theirs to write. */
   place?: number;
+  /** The reused memory that its bytes lie in, if they do; taken back when nobody holds it. */
+  buffer?: Buffer | null;
+  /** It is being delivered: nobody may hold it yet, or any more. */
+  isInDelivery?: boolean;
 }

@@ -10,7 +10,6 @@ import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
-import { NO_PLACE } from '../sessions/held-runs.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
 import { framesEnd } from '../sessions/run-queue.js';
@@ -266,7 +265,9 @@ export class Router {
           if (run === null || left < count || run.count < count) {
             // It is kept, and would be met again when nobody knows where it came from.
             if (this.#isFromRing) checkFrames(buffer, from, end, left);
-            run = copyOfRun(route.topicKey.length, buffer, from, end, header, left);
+            if (run !== null) this.#queuedTotal.delivered(run);
+            const topicLength = route.topicKey.length;
+            run = this.#queuedTotal.copyRun(buffer, from, end, header & ~RETAIN, topicLength, left);
           }
           isDelivered = this.#deliverRun(session, run, qos as 1 | 2);
         }
@@ -275,6 +276,7 @@ export class Router {
       const outlet = session.outlet;
       if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
     }
+    if (run !== null) this.#queuedTotal.delivered(run);
   }
 
   /** Lays a run into the arena as QoS 0 frames without RETAIN [MQTT-3.3.1-9]. */
@@ -400,18 +402,4 @@ function bringOlder({ subscribers, topicKey }: Route, source: number): void {
 function directRoom(session: Session): number {
   const { outlet } = session;
   return outlet === null || outlet.isBlocked ? 0 : session.openWindow().directRoom;
-}
-
-/** A copy that may be kept: `buffer` is the read buffer or a ring and is used again at once. */
-function copyOfRun(
-  topicLength: number,
-  buffer: Buffer,
-  start: number,
-  end: number,
-  header: number,
-  count: number,
-): Run {
-  const bytes = Buffer.allocUnsafe(end - start);
-  buffer.copy(bytes, 0, start, end);
-  return { bytes, header: header & ~RETAIN, topicLength, count, place: NO_PLACE };
 }

@@ -5,6 +5,7 @@
  * one: half the time of a shard with 10,000 absent sessions, in pauses of up to 45 ms.
  */
 import type { Run } from '../protocol/run.js';
+import { RunBuffers } from './run-buffers.js';
 
 /** Of a run that has had no place yet. */
 export const NO_PLACE = -1;
@@ -14,6 +15,8 @@ const PLACES_KEPT = 1_024;
 
 /** One a shard. */
 export class HeldRuns {
+  /** What runs may lie in that wait a moment. */
+  readonly buffers = new RunBuffers();
   #runs: (Run | null)[] = [];
   /** By place: how many queues the run there is in. */
   #holders: number[] = [];
@@ -70,8 +73,25 @@ export class HeldRuns {
     return place;
   }
 
+  /** Takes back the memory of a run that is in no queue. */
+  giveBack(run: Run): void {
+    const { buffer } = run;
+    if (buffer === null || buffer === undefined) return;
+    run.buffer = null;
+    this.buffers.give(buffer);
+  }
+
+  /** The bytes of a run are kept by somebody who is no queue: they are never reused. */
+  keepBytes(run: Run): void {
+    if (run.buffer === null || run.buffer === undefined) return;
+    run.buffer = null;
+    this.buffers.forget();
+  }
+
   #remove(place: number): void {
     const runs = this.#runs;
+    const run = runs[place]!;
+    if (run.isInDelivery !== true) this.giveBack(run);
     runs[place] = null;
     this.#count--;
     if (runs.length <= PLACES_KEPT || place < runs.length - 1) {

@@ -288,7 +288,7 @@ export class OutgoingWindow {
       this.#sendIndex = 0;
       this.#sendPosition = 0;
     }
-    runs.shift();
+    runs.shiftKept();
     this.#frontLeft = runs.length === 0 ? 0 : runs.countAt(0);
     return { bytes, start, end, header, deliveryHeader, topicLength, count };
   }

@@ -1,7 +1,7 @@
 /** What the messages that wait in the sessions of a shard take of its memory, all together. */
 import { QUEUED_ENTRY_COST_BYTES, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
-import { HeldRuns } from './held-runs.js';
+import { HeldRuns, NO_PLACE } from './held-runs.js';
 
 /** From this part of the limit on, clients that do not acknowledge are sent little more. */
 const NEARLY = 7 / 8;
@@ -56,6 +56,36 @@ export class QueuedTotal {
   letGo(place: number): void {
     const run = this.#runs.at(place);
     this.bytes -= costOf(run, this.#runs.letGo(place));
+  }
+
+  /**
+   * A copy of the frames [start, end) that queues may keep, for a delivery: `delivered` must
+   * follow.
+   */
+  copyRun(
+    source: Buffer,
+    start: number,
+    end: number,
+    header: number,
+    topicLength: number,
+    count: number,
+  ): Run {
+    const length = end - start;
+    const buffer = this.#runs.buffers.take(length);
+    const bytes = buffer === null ? Buffer.allocUnsafe(length) : buffer.subarray(0, length);
+    source.copy(bytes, 0, start, end);
+    return { bytes, header, topicLength, count, place: NO_PLACE, buffer, isInDelivery: true };
+  }
+
+  /** The delivery of a run that `copyRun` made is over: it is in the queues that it will be in. */
+  delivered(run: Run): void {
+    run.isInDelivery = false;
+    if (this.#runs.holdersOf(run) === 0) this.#runs.giveBack(run);
+  }
+
+  /** Somebody beside the queues keeps the bytes of the run at this place. */
+  keepBytes(place: number): void {
+    this.#runs.keepBytes(this.#runs.at(place));
   }
 
   /** So many messages found no room. */

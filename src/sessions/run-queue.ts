@@ -101,6 +101,12 @@ export class RunQueue {
     return metaOf(this.#entryAt(index)) & 0xff;
   }
 
+  /** Lets go of the oldest entry's run, whose bytes somebody else keeps from here on. */
+  shiftKept(): void {
+    this.#total.keepBytes(placeOf(this.#ring[this.#first]));
+    this.shift();
+  }
+
   /** Removes the oldest entry; the queue must not be empty. */
   shift(): void {
     this.#total.letGo(placeOf(this.#ring[this.#first]));

@@ -86,16 +86,33 @@ export class Turn {
   flush(): void {
     this.#steps.beforeFlush();
     this.#link.flush();
+    this.#flushOutboxes();
+    this.arena.rewind();
+    this.#steps.afterFlush();
+  }
+
+  /**
+   * Messages before acks alone: a publisher that waits for its acks sends the next run when they
+   * come, and it is cheaper when those who read the last have acknowledged it by then. The other
+   * way round a client that keeps up has every run queued for it, and copied, for ever after.
+   */
+  #flushOutboxes(): void {
     const dirty = this.#dirty;
-    const arena = this.arena;
+    const { buffer } = this.arena;
+    let left = 0;
     for (let index = 0; index < this.#dirtyCount; index++) {
       const outbox = dirty[index] as Outbox;
       dirty[index] = null;
-      outbox.flush(arena.buffer);
+      if (outbox.bringsMessages) outbox.flush(buffer);
+      else dirty[left++] = outbox;
+    }
+    this.#dirtyCount = left;
+    for (let index = 0; index < this.#dirtyCount; index++) {
+      const outbox = dirty[index] as Outbox;
+      dirty[index] = null;
+      outbox.flush(buffer);
     }
     this.#dirtyCount = 0;
-    arena.rewind();
-    this.#steps.afterFlush();
   }
 
   #endTurn(): void {

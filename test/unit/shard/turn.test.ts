@@ -74,12 +74,12 @@ describe('a turn', () => {
   });
 
   /** An outbox that notes its flushes with what stands in the arena then. */
-  function outbox(name: string, act = () => {}): Outbox {
+  function outbox(name: string, act = () => {}, bringsMessages = false): Outbox {
     const flush = (arena: Buffer) => {
       said.push(`${name}:${arena.toString('latin1', 0, 2)}`);
       act();
     };
-    return { flush } as unknown as Outbox;
+    return { flush, bringsMessages } as unknown as Outbox;
   }
 
   const ORDER = ['drain', 'drained', 'turn', 'before', 'ring', 'after', 'sleep'];
@@ -95,6 +95,13 @@ describe('a turn', () => {
     const expected = ['drain', 'drained', 'turn', ...behind];
     assert.deepEqual(said, expected);
     assert.equal(turn.arena.position, 0);
+  });
+
+  test('sends messages before acks alone, else in the order in which they came', async () => {
+    for (const name of ['a', 'b']) turn.addDirty(outbox(name));
+    for (const name of ['m', 'n']) turn.addDirty(outbox(name, () => {}, true));
+    turn.flush();
+    assert.deepEqual(said.map((word) => word[0]).join(''), 'brmnaba');
   });
 
   test('is taken again when something has come before it sleeps', async () => {
