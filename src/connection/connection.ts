@@ -10,6 +10,7 @@ import { WORK_PER_LOOK } from '../base/turn-limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
 import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
+import { layOutWholeWindow } from '../router/lay-out-window.js';
 import { isPublishable, type Route } from '../router/route.js';
 import { type Publisher, Slowdown } from '../router/slowdown.js';
 import type { Session } from '../sessions/session.js';
@@ -173,6 +174,8 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.outbox.session = session;
     this.append(connackFrame(0, sessionPresent, this.protocolVersion));
     session.window?.beginResend();
+    layOutWholeWindow(session, this.host.arena, this.host.stamp);
+    if (this.isClosed) return;
     if (session.window?.sendable) this.outbox.wake();
     if (this.keepAliveMs === 0) {
       this.cancelDeadline();

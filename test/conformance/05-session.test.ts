@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
-import { puback, pubcomp, publish, pubrec, pubrel } from '../support/packets.js';
+import {
+  connack,
+  connect,
+  parsePublish,
+  puback,
+  pubcomp,
+  publish,
+  pubrec,
+  pubrel,
+} from '../support/packets.js';
 import { describeTheme, numbers } from '../support/suite.js';
 import { Type } from '../support/test-client.js';
 
@@ -51,6 +60,28 @@ describeTheme('session', (theme) => {
       );
       await (n % 2 === 0 ? next.cut() : next.disconnect());
     }
+  });
+
+  // [MQTT-4.6.0-1], and section 4.6 for what happened one after another.
+  test('what a session waits for comes before what is published behind its CONNECT', async () => {
+    const clientId = unique('before');
+    const topic = unique('before');
+    const publisher = await theme.broker.client({ clientId: unique('publisher') });
+    const first = await theme.broker.client({ clientId, cleanSession: false, acknowledge: false });
+    await first.subscribe([topic, 2]);
+    await publisher.publish(topic, 'sent', { qos: 1 });
+    await first.nextMessage();
+    await first.cut();
+    for (const payload of ['two', 'one', 'x'.repeat(100_000)]) {
+      await publisher.publish(topic, payload, { qos: payload === 'two' ? 2 : 1 });
+    }
+    const again = await theme.broker.raw();
+    const behind = publish({ topic, payload: 'zero' });
+    again.send(connect({ clientId, cleanSession: false }), behind);
+    await again.expect(connack(true, 0));
+    const got: string[] = [];
+    while (got.length < 5) got.push(parsePublish(await again.readPacket()).payload.slice(0, 4));
+    assert.deepEqual(got, ['sent', 'two', 'one', 'xxxx', 'zero']);
   });
 
   // [MQTT-3.1.2-6]
