@@ -1,10 +1,9 @@
-/** PUBACKs and PUBRECs that wait until the readers of what they acknowledge have caught up. */
+/** Replies that wait. */
 
 const BYTES_MIN = 256;
 
-/** A growing buffer of whole acks; its user keeps to HELD_ACK_BYTES_MAX. */
-export class AckHold {
-  isHolding = false;
+/** A growing buffer of whole packets; its user keeps to a bound. */
+export class HeldReplies {
   length = 0;
   #buffer = Buffer.allocUnsafe(BYTES_MIN);
 
@@ -24,4 +23,12 @@ export class AckHold {
     this.length = 0;
     return bytes;
   }
+}
+
+/**
+ * PUBACKs and PUBRECs that wait until the readers of what they acknowledge have caught up; at most
+ * HELD_ACK_BYTES_MAX.
+ */
+export class AckHold extends HeldReplies {
+  isHolding = false;
 }

@@ -1,5 +1,6 @@
 /** Answers to many packets at once. */
 import { ACK_BYTES, PINGRESP, writeAck } from '../protocol/ack-frame.js';
+import { PacketType } from '../protocol/packet.js';
 import type { Connection } from './connection.js';
 
 /**
@@ -9,6 +10,12 @@ import type { Connection } from './connection.js';
 export function appendAcks(connection: Connection, type: number, count: number): void {
   const { arena, scan } = connection.host;
   const { packetIds } = scan;
+  // PUBREL belongs to a delivery, and answers no request.
+  if (connection.replies !== null && type !== PacketType.pubrel) {
+    connection.replies.addAcks(type, packetIds, count);
+    connection.boundReplies();
+    return;
+  }
   const start = arena.reserve(count * ACK_BYTES);
   const { buffer } = arena;
   let at = start;
@@ -19,6 +26,11 @@ export function appendAcks(connection: Connection, type: number, count: number):
 /** Answers `count` PINGREQs [MQTT-3.12.4-1]. */
 export function appendPingresps(connection: Connection, count: number): void {
   const { arena } = connection.host;
+  if (connection.replies !== null) {
+    connection.replies.addPingresps(count);
+    connection.boundReplies();
+    return;
+  }
   const start = arena.reserve(count * PINGRESP.length);
   const end = start + count * PINGRESP.length;
   arena.buffer.fill(PINGRESP, start, end);

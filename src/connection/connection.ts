@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { Counter } from '../base/counters.js';
 import { Deadline } from '../base/deadlines.js';
 import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { LINGER_MS, RECENT_ROUTES } from '../base/limits.js';
+import { LINGER_MS, RECENT_ROUTES, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
 import { WORK_PER_LOOK } from '../base/turn-limits.js';
 import { connackFrame } from '../protocol/ack-frame.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
@@ -21,10 +21,12 @@ import { appendPingresps } from './append-acks.js';
 import type { Authentication } from './authentication.js';
 import { dispatchFrame, notConnected } from './dispatch.js';
 import { handleAcks } from './handle-acks.js';
+import { endIfAnswered } from './handle-disconnect.js';
 import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
 import { Reading } from './reading.js';
+import { type OwedSuback, ReplyQueue } from './reply-queue.js';
 import { checkKeepAlive, SignsOfLife } from './signs-of-life.js';
 import { workOfRun } from './turn-share.js';
 
@@ -55,6 +57,8 @@ export const Pause = {
   unreadReplies: 32,
   /** A packet of it is handled in parts, and is not done. */
   longPacket: 128,
+  /** So many replies wait behind a SUBACK that no more are to be caused. */
+  subackOwed: 256,
 } as const;
 
 /** One accepted socket of a shard. */
@@ -66,8 +70,8 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   readonly outbox: Outbox;
   state: ConnectionState = ConnectionState.awaitConnect;
   session: Session | null = null;
-  /** SUBACKs that wait until the other shards know the filters. */
-  subacksOwed = 0;
+  /** Replies in their order while a SUBACK waits until the other shards know the filters. */
+  replies: ReplyQueue | null = null;
   clientId = '';
   /** User name of its CONNECT, shortened, for the log. */
   username: string | null = null;
@@ -189,8 +193,46 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.#reading.handleKept();
   }
 
-  /** Sends a small packet at the end of the turn, in order with everything else. */
+  /** Sends a small packet at the end of the turn, in order with all other replies. */
   append(bytes: Buffer): void {
+    if (this.replies === null) {
+      this.#appendNow(bytes);
+      return;
+    }
+    this.replies.add(bytes);
+    this.boundReplies();
+  }
+
+  /** A SUBACK is owed: replies wait behind it until `answer`. */
+  oweSuback(): OwedSuback {
+    this.replies ??= new ReplyQueue();
+    const owed = this.replies.owe();
+    this.boundReplies();
+    return owed;
+  }
+
+  /** Sends an owed SUBACK in its turn. @param onSent to be done when it is out. */
+  answer(owed: OwedSuback, suback: Buffer, onSent: () => void): void {
+    const { replies } = this;
+    if (replies === null) return;
+    owed.suback = suback;
+    owed.onSent = onSent;
+    const isEmpty = replies.release((packets) => this.#appendNow(packets));
+    // What was sent may have closed the connection.
+    if (this.replies === null) return;
+    if (isEmpty) {
+      this.replies = null;
+      endIfAnswered(this);
+    }
+    if (replies.bytes <= UNREAD_REPLY_BYTES_MAX >> 1) this.unpause(Pause.subackOwed);
+  }
+
+  /** Replies were added to those that wait. */
+  boundReplies(): void {
+    if (this.replies!.bytes > UNREAD_REPLY_BYTES_MAX) this.pause(Pause.subackOwed);
+  }
+
+  #appendNow(bytes: Buffer): void {
     const at = this.host.arena.copy(bytes, 0, bytes.length);
     this.outbox.appendReply(at, at + bytes.length);
   }
@@ -287,6 +329,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.session = null;
     this.will = null;
     this.ackHold = null;
+    this.replies = null;
     this.authentication?.abandon();
     if (session !== null) {
       session.detach();

@@ -12,7 +12,7 @@ export function handleDisconnect(connection: Connection): void {
   const { ackHold } = connection;
   connection.will = null;
   if (ackHold !== null && ackHold.length > 0) connection.append(ackHold.release());
-  if (connection.subacksOwed === 0) {
+  if (connection.replies === null) {
     connection.close(CloseReason.clientDisconnected);
     return;
   }
@@ -22,7 +22,8 @@ export function handleDisconnect(connection: Connection): void {
   deadlines.set(connection, deadlines.now, DISCONNECT_WAIT_MS);
 }
 
-/** Ends a connection that has sent DISCONNECT, once no SUBACK is owed. */
+/** No SUBACK is owed any more: ends a connection that has sent DISCONNECT. */
 export function endIfAnswered(connection: Connection): void {
-  if (connection.subacksOwed === 0) connection.close(CloseReason.clientDisconnected);
+  if (connection.state === ConnectionState.leaving)
+    connection.close(CloseReason.clientDisconnected);
 }

@@ -7,8 +7,8 @@ import { SUBACK_FAILURE } from '../protocol/return-code.js';
 import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
-import { endIfAnswered } from './handle-disconnect.js';
 import { FILTERS_PER_PART, handleInParts } from './long-packet.js';
+import type { OwedSuback } from './reply-queue.js';
 
 type Subscription = readonly [filterKey: string, qos: QoS];
 
@@ -21,17 +21,21 @@ const refusedConnections = new WeakSet<Connection>();
  * may not have beside those that it has is refused; one that it has is always renewed.
  */
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
-  connection.subacksOwed++;
-  handleInParts(connection, subscribeInParts(connection, packet));
+  const owed = connection.oweSuback();
+  handleInParts(connection, subscribeInParts(connection, packet, owed));
 }
 
 /** Subscribes to some of the filters with each step; answers when all of them are confirmed. */
-function* subscribeInParts(connection: Connection, packet: SubscribePacket): Generator<void> {
+function* subscribeInParts(
+  connection: Connection,
+  packet: SubscribePacket,
+  owed: OwedSuback,
+): Generator<void> {
   const { host } = connection;
   const session = connection.session!;
   const { subscriptions } = packet;
   const room = new Room(connection, subscriptions.length);
-  const answer = new Answer(connection, packet.packetId, session);
+  const answer = new Answer(connection, packet.packetId, session, owed);
   for (let at = 0; at < subscriptions.length; ) {
     const end = Math.min(at + FILTERS_PER_PART, subscriptions.length);
     const accepted: Subscription[] = [];
@@ -62,12 +66,14 @@ class Answer {
   readonly returnCodes: number[] = [];
   readonly #connection: Connection;
   readonly #packetId: number;
+  readonly #owed: OwedSuback;
   readonly #session: Session;
   readonly #parts: (readonly Subscription[])[] = [];
   #confirmedParts = 0;
   #isAllAsked = false;
 
-  constructor(connection: Connection, packetId: number, session: Session) {
+  constructor(connection: Connection, packetId: number, session: Session, owed: OwedSuback) {
+    this.#owed = owed;
     this.#connection = connection;
     this.#packetId = packetId;
     this.#session = session;
@@ -90,14 +96,10 @@ class Answer {
   #sendIfConfirmed(): void {
     if (!this.#isAllAsked || this.#confirmedParts < this.#parts.length) return;
     const connection = this.#connection;
-    connection.subacksOwed--;
-    if (connection.isClosed) return;
-    connection.append(subackFrame(this.#packetId, this.returnCodes));
-    if (!connection.isOpen) {
-      endIfAnswered(connection);
-      return;
-    }
-    for (const part of this.#parts) connection.host.replayRetained(this.#session, part);
+    connection.answer(this.#owed, subackFrame(this.#packetId, this.returnCodes), () => {
+      if (!connection.isOpen) return;
+      for (const part of this.#parts) connection.host.replayRetained(this.#session, part);
+    });
   }
 }
 
