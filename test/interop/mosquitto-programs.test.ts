@@ -111,6 +111,11 @@ describeTheme('mosquitto_pub and mosquitto_sub', (theme) => {
     const topic = unique('session');
     const session = ['-i', unique('session'), '-c', '-t', topic, '-q', '2'];
     const first = await sub(t, broker, ...session);
+    // A signal while mosquitto_sub writes SUBSCRIBE has it wait for itself for ever: it is idle
+    // when it has printed something.
+    const hasPrinted = once(first.child.stdout!, 'data');
+    await pub(broker, '-t', topic, '-m', 'idle?', '-q', '0');
+    await within(hasPrinted, 'mosquitto_sub to print');
     const { connectionsOpen } = broker.server.stats();
     first.child.kill('SIGTERM');
     await first.lines;
