@@ -152,8 +152,8 @@ function* olderIsNeverLast(view: View) {
   }
 }
 
-/** What was acknowledged before the SUBSCRIBE was written is not delivered live. */
-function* subscriptionBeginsAtSubscribe(view: View) {
+/** Live deliveries that no subscription accounts for, each with one that was made later, if any. */
+function* unaccounted(view: View) {
   for (const [session, { firsts }] of view.streams) {
     for (const delivery of firsts) {
       if (delivery.retain) continue;
@@ -162,25 +162,25 @@ function* subscriptionBeginsAtSubscribe(view: View) {
       if (subscriptions.some((each) => mayHold(each, session, publication))) continue;
       const { endBySeen } = publication;
       const later = subscriptions.find(({ subscribe }) => endBySeen < subscribe.request.begin);
-      if (later === undefined) continue;
-      yield `${client(session)} got ${told(delivery)}, which was done by ${endBySeen}, before ` +
-        `its SUBSCRIBE at ${later.subscribe.request.begin}`;
+      yield { session, delivery, later };
     }
+  }
+}
+
+/** What was acknowledged before the SUBSCRIBE was written is not delivered live. */
+function* subscriptionBeginsAtSubscribe(view: View) {
+  for (const { session, delivery, later } of unaccounted(view)) {
+    if (later === undefined) continue;
+    yield `${client(session)} got ${told(delivery)}, which was done by ` +
+      `${delivery.publication.endBySeen}, before its SUBSCRIBE at ${later.subscribe.request.begin}`;
   }
 }
 
 /** [MQTT-3.10.4-2]: nothing that is published after the UNSUBACK comes. */
 function* unsubscribeEnds(view: View) {
-  for (const [session, { firsts }] of view.streams) {
-    for (const delivery of firsts) {
-      if (delivery.retain) continue;
-      const { publication, topic } = delivery;
-      const subscriptions = view.subscriptionsTo(session, topic);
-      if (subscriptions.some((each) => mayHold(each, session, publication))) continue;
-      const { endBySeen } = publication;
-      if (subscriptions.some(({ subscribe }) => endBySeen < subscribe.request.begin)) continue;
-      yield `${client(session)} got ${told(delivery)}, for which it has no subscription`;
-    }
+  for (const { session, delivery, later } of unaccounted(view)) {
+    if (later !== undefined) continue;
+    yield `${client(session)} got ${told(delivery)}, for which it has no subscription`;
   }
 }
 
