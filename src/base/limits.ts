@@ -269,6 +269,12 @@ export const SUPERSEDED_BYTES_MAX = 64 * KIB;
  */
 export const BROUGHT_BYTES_MAX = 64 * KIB;
 /**
+ * Replays of clients that are away of which it is known what was sent: of each so much at most as
+ * the two bounds above say, 128 MiB in all. Of one more the filter that was being sent begins anew
+ * when its client is back.
+ */
+export const PARKED_REPLAYS_MAX = 1_024;
+/**
  * Levels of retained topics that a search looks at before others have a turn: about a millisecond.
  */
 export const RETAINED_STEPS_MAX = 10_000;

@@ -97,7 +97,8 @@ class Answer {
     if (!this.#isAllAsked || this.#confirmedParts < this.#parts.length) return;
     const connection = this.#connection;
     connection.answer(this.#owed, subackFrame(this.#packetId, this.returnCodes), () => {
-      if (!connection.isOpen) return;
+      // To one that has sent DISCONNECT it is owed, if it comes back to its session.
+      if (connection.isClosed) return;
       for (const part of this.#parts) connection.host.replayRetained(this.#session, part);
     });
   }

@@ -44,7 +44,10 @@ export const RecordKind = {
   handoverOffer: 10,
   /** The claimer is ready for the session. */
   handoverTake: 11,
-  /** Body: subscriptions, SubscriptionPiece. Word 2: their cost; word 3: 1 for the last of them. */
+  /**
+   * Body: subscriptions, SubscriptionPiece. Word 2: their cost; word 3: 1 for the last of them,
+   * plus 2 when retained messages are owed to the session.
+   */
   handoverFilters: 12,
   /** Word 2: the old holder. The sender is interested in all filters of the session. */
   handoverCut: 13,
@@ -73,5 +76,9 @@ export interface InterestChange {
   readonly removed: readonly string[];
 }
 
-/** Some subscriptions of a session that moves. */
-export type SubscriptionPiece = readonly (readonly [filterKey: string, qos: 0 | 1 | 2])[];
+/** Some subscriptions of a session that moves; `owed` 1: with all that is retained for it. */
+export type SubscriptionPiece = readonly (readonly [
+  filterKey: string,
+  qos: 0 | 1 | 2,
+  owed?: 0 | 1,
+])[];

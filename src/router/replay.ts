@@ -1,7 +1,7 @@
 /** How far the retained messages for one session have come, whoever brings them. */
 import { BROUGHT_BYTES_MAX, SUPERSEDED_BYTES_MAX } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
-import type { ReplayGuard, Session } from '../sessions/session.js';
+import type { ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
 import { matchesKey } from '../topics/topic.js';
 import type { RetainedStore } from './retained-store.js';
 
@@ -23,8 +23,20 @@ export interface Asked {
 /** Retained messages of one shard that a filter matches. */
 export type Matches = ReturnType<RetainedStore['match']>;
 
-/** Sends what a topic retains on this shard, if anything. */
-export type BringOlder = (replay: Replay, topicKey: string, qos: QoS) => void;
+/** What a replay asks of its shard. */
+export interface ReplayHost {
+  /** Sends what a topic retains on this shard, if anything. */
+  bringOlder(replay: Replay, topicKey: string, qos: QoS): void;
+  /** Forgets a replay. */
+  end(replay: Replay): void;
+}
+
+/** A filter, or a topic that is asked for again, and the filter subscribed to that it is of. */
+interface Begun {
+  readonly filterKey: string;
+  readonly asked: Asked;
+  readonly subscribed: string;
+}
 
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */
 export class Replay implements ReplayGuard {
@@ -37,7 +49,9 @@ export class Replay implements ReplayGuard {
   /** Topics of the current filter that were sent; null when they were too many to be noted. */
   #brought: Set<string> | null = new Set();
   #broughtBytes = 0;
-  readonly #bringOlder: BringOlder;
+  /** Of the current filter what was sent before is left out. */
+  #skipsBrought = false;
+  readonly #host: ReplayHost;
   /** This shard, as a mask. */
   readonly #here: number;
   /**
@@ -74,14 +88,16 @@ export class Replay implements ReplayGuard {
   subscribed = '';
   /** What an owner has sent and the session was not given yet: one part at most. */
   readonly arrived: { readonly topicKey: string; readonly frame: Buffer }[] = [];
+  /** What was being read when the client left: it comes first when the client is back. */
+  interrupted: Begun | null = null;
   /** In the list of those that have a step to take. */
   isReady = false;
 
-  constructor(id: number, session: Session, shardIndex: number, bringOlder: BringOlder) {
+  constructor(id: number, session: Session, shardIndex: number, host: ReplayHost) {
     this.id = id;
     this.session = session;
     this.#here = 1 << shardIndex;
-    this.#bringOlder = bringOlder;
+    this.#host = host;
   }
 
   /** The filter that comes next. @param subscribed to, which it is of. */
@@ -92,6 +108,96 @@ export class Replay implements ReplayGuard {
     this.#brought ??= new Set();
     if (this.#brought.size > 0) this.#brought.clear();
     this.#broughtBytes = 0;
+    this.#skipsBrought = false;
+  }
+
+  /** The client is away: the current filter is to be left, and gone on with when it is back. */
+  interrupt(): void {
+    // Not acknowledged: the client asks again.
+    this.unconfirmed.length = 0;
+    if (!this.isReading) return;
+    const { filterKey, asked, subscribed } = this;
+    this.interrupted = { filterKey, asked, subscribed };
+  }
+
+  /** Goes on with what was interrupted; anew where too much was sent to be noted. */
+  goOn({ filterKey, asked, subscribed }: Begun): void {
+    this.interrupted = null;
+    this.filterKey = filterKey;
+    this.asked = asked;
+    this.subscribed = subscribed;
+    this.#skipsBrought = this.#brought !== null;
+    if (this.#brought !== null) return;
+    this.#brought = new Set();
+    this.#broughtBytes = 0;
+  }
+
+  /** Forgets what was sent and has come live: the filter that was interrupted begins anew. */
+  forgetPlace(): void {
+    this.#brought = null;
+    this.#superseded.clear();
+    this.#supersededBytes = 0;
+  }
+
+  /** Whether nothing is left to be sent, but for SUBSCRIBEs that are not confirmed. */
+  get isDone(): boolean {
+    return !this.isReading && this.interrupted === null && this.filters.size === 0;
+  }
+
+  /** Whether this filter is to be sent, and has not begun. */
+  isUnbegun(filterKey: string): boolean {
+    return this.filters.has(filterKey) && !this.again.has(filterKey);
+  }
+
+  /**
+   * Topics that are asked for again beyond a bound are left to their filter, which then begins
+   * anew.
+   */
+  place(): ReplayPlace {
+    const begun: [filterKey: string, subscribed: string, qos: QoS][] = [];
+    const { interrupted } = this;
+    if (interrupted !== null) {
+      begun.push([interrupted.filterKey, interrupted.subscribed, interrupted.asked.qos]);
+    }
+    let bytes = 0;
+    const whole = new Set<string>();
+    for (const [topicKey, subscribed] of this.again) {
+      bytes += topicKey.length + TOPIC_OVERHEAD_BYTES;
+      const qos = this.filters.get(topicKey)?.qos ?? 0;
+      if (bytes <= BROUGHT_BYTES_MAX) begun.push([topicKey, subscribed, qos]);
+      else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, qos]);
+      if (bytes > BROUGHT_BYTES_MAX) whole.add(subscribed);
+    }
+    const superseded = [...this.#superseded].filter(([, since]) => since === this.subscribes);
+    return {
+      begun,
+      brought: interrupted === null || this.#brought === null ? null : [...this.#brought],
+      superseded: superseded.map(([topicKey]) => topicKey),
+    };
+  }
+
+  /** A filter of another shard's replay that has not begun. */
+  addMoved(filterKey: string, qos: QoS): void {
+    this.filters.set(filterKey, { qos, since: this.subscribes });
+  }
+
+  /** Takes over how far another shard's replay has come. */
+  restore({ begun, brought, superseded }: ReplayPlace): void {
+    const since = this.subscribes;
+    for (const [filterKey, subscribed, qos] of begun) {
+      if (brought !== null && this.interrupted === null) {
+        this.interrupted = { filterKey, asked: { qos, since }, subscribed };
+        continue;
+      }
+      this.filters.set(filterKey, { qos, since });
+      if (filterKey !== subscribed) this.again.set(filterKey, subscribed);
+    }
+    for (const topicKey of superseded) this.onLive(topicKey, true);
+    for (const topicKey of brought ?? []) this.noteBrought(topicKey);
+  }
+
+  end(): void {
+    this.#host.end(this);
   }
 
   /** A topic of the current filter was sent. */
@@ -128,7 +234,7 @@ export class Replay implements ReplayGuard {
    */
   beforeLive(topicKey: string): void {
     const qos = this.#owed(topicKey);
-    if (qos >= 0) this.#bringOlder(this, topicKey, qos as QoS);
+    if (qos >= 0) this.#host.bringOlder(this, topicKey, qos as QoS);
   }
 
   /**
@@ -143,9 +249,10 @@ export class Replay implements ReplayGuard {
     const look = (filterKey: string, { qos, since }: Asked) => {
       if (since > superseded && qos > owed && matchesKey(filterKey, topicKey)) owed = qos;
     };
-    if (this.isHereToCome && this.#brought !== null && !this.#brought.has(topicKey)) {
-      look(this.filterKey, this.asked);
-    }
+    const isKnown = this.#brought !== null && !this.#brought.has(topicKey);
+    const { interrupted } = this;
+    if (isKnown && this.isHereToCome) look(this.filterKey, this.asked);
+    if (isKnown && interrupted !== null) look(interrupted.filterKey, interrupted.asked);
     // Removed ones cost a look as well, but a Map has never more of them than a few for each other.
     if (this.filters.size <= left) {
       left -= this.filters.size;
@@ -184,10 +291,11 @@ export class Replay implements ReplayGuard {
   }
 
   /**
-   * Whether a newer message of the topic has come live since the current filter was subscribed to:
-   * none is sent twice.
+   * Whether the topic is left out of the current filter: a newer message of it has come live since
+   * that was subscribed to, or it was sent before an interruption.
    */
-  isSuperseded(topicKey: string): boolean {
+  isLeftOut(topicKey: string): boolean {
+    if (this.#skipsBrought && this.#brought?.has(topicKey) === true) return true;
     return (this.#superseded.get(topicKey) ?? 0) >= this.asked.since;
   }
 

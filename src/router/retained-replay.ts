@@ -4,8 +4,8 @@
  * after another and answer in parts, the next being asked for when the session has taken the last.
  */
 import { Counter, type Counters } from '../base/counters.js';
-import { RecordError } from '../base/errors.js';
 import {
+  PARKED_REPLAYS_MAX,
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
@@ -16,13 +16,14 @@ import type { QoS } from '../protocol/packet.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import { checkRun } from '../protocol/run-check.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
-import type { Session } from '../sessions/session.js';
-import { hasWildcard, isValidTopicFilter } from '../topics/topic.js';
+import type { ReplayPlace, Session } from '../sessions/session.js';
+import { hasWildcard } from '../topics/topic.js';
 import type { ClientDrops } from './client-drops.js';
 import { layOutWindow } from './lay-out-window.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
-import { type Asked, type Filters, type Matches, Replay } from './replay.js';
+import { type Asked, type Filters, type Matches, Replay, type ReplayHost } from './replay.js';
+import { RetainedAnswers } from './retained-answers.js';
 import { toFrame } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 import { retainedOwnerOf } from './route.js';
@@ -32,15 +33,6 @@ const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
 const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
 const PUBLISH_QOS0_RETAINED = 0x31;
-
-/** A peer's question, answered part by part. */
-interface Answer {
-  readonly from: number;
-  readonly replayId: number;
-  readonly matches: Matches;
-  /** The peer wants the next part. */
-  isWanted: boolean;
-}
 
 /** What the replays of one shard work with. */
 export interface ReplayParts {
@@ -62,21 +54,26 @@ export interface ReplayParts {
 
 /** All replays of one shard, asked for here or by peers. */
 export class RetainedReplays {
+  /** To what peers ask. */
+  readonly answers: RetainedAnswers;
   readonly #parts: ReplayParts;
   readonly #replays = new Map<number, Replay>();
-  readonly #answers = new Map<string, Answer>();
   /** Replays with a step to take in the next turn: not those that wait for a peer. */
   #ready: Replay[] = [];
   readonly #ids = new WordIds();
-  readonly #bringOlder = (replay: Replay, topicKey: string, qos: QoS) => {
-    const message = this.#parts.retained.get(topicKey);
-    if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
+  /** Of clients that are away, oldest first: it is known what was sent to them. */
+  readonly #parked = new Set<Replay>();
+  readonly #host: ReplayHost = {
+    bringOlder: (replay, topicKey, qos) => {
+      const message = this.#parts.retained.get(topicKey);
+      if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
+    },
+    end: (replay) => this.#end(replay),
   };
-  /** An answer is wanted, and the ring had no room for it. */
-  #isHeldUp = false;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
+    this.answers = new RetainedAnswers(parts);
   }
 
   /**
@@ -84,14 +81,7 @@ export class RetainedReplays {
    * sent once more as retained.
    */
   expect(session: Session, filters: Filters): void {
-    let replay = session.replay as Replay | null;
-    if (replay === null) {
-      const { shardIndex } = this.#parts;
-      const id = this.#ids.next(this.#replays);
-      replay = new Replay(id, session, shardIndex, this.#bringOlder);
-      session.replay = replay;
-      this.#replays.set(replay.id, replay);
-    }
+    const replay = (session.replay as Replay | null) ?? this.#begin(session);
     replay.unconfirmed.push({ filters, since: ++replay.subscribes });
   }
 
@@ -106,6 +96,8 @@ export class RetainedReplays {
       if (asked.qos !== qos) asked = { qos, since };
       // Unsubscribed meanwhile.
       if (!session.subscriptions.has(filterKey)) continue;
+      // All of it is sent now, whatever was left of an earlier SUBSCRIBE.
+      this.#leave(replay, filterKey);
       replay.again.delete(filterKey);
       replay.filters.delete(filterKey);
       replay.filters.set(filterKey, asked);
@@ -119,39 +111,47 @@ export class RetainedReplays {
     if (replay === null) return;
     // Topics of it that are asked for again are left out when their turn comes.
     if (!replay.again.has(filterKey)) replay.filters.delete(filterKey);
-    if (replay.subscribed === filterKey && replay.isReading) this.#leaveFilter(replay);
-  }
-
-  /** The session's connection is gone: nothing more is sent. */
-  stop(session: Session): void {
-    const replay = session.replay as Replay | null;
-    if (replay === null) return;
-    session.replay = null;
-    this.#replays.delete(replay.id);
-    if (replay.askedShard >= 0)
-      this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 0);
+    this.#leave(replay, filterKey);
   }
 
   /**
-   * A peer wants what this shard owns of a filter. It is answered by `pump`, once the rings have
-   * been read to their ends: a message acknowledged before the subscription was made is then in the
-   * store.
-   * @throws RecordError when `filterKey` is no filter.
+   * The session's connection is gone. What was not sent is when its client is back: QoS 1 and 2 as
+   * it was asked for, QoS 0 too where that is still to come.
    */
-  onQuery(from: number, replayId: number, filterKey: string): void {
-    if (!isValidTopicFilter(filterKey)) throw new RecordError('retained messages of no filter');
-    const matches = this.#parts.retained.match(filterKey);
-    this.#answers.set(`${from}/${replayId}`, { from, replayId, matches, isWanted: true });
-    this.#parts.schedule();
+  park(session: Session): void {
+    const replay = session.replay as Replay | null;
+    if (replay === null) return;
+    replay.interrupt();
+    if (replay.isReading) this.#leaveFilter(replay);
+    if (replay.isDone) this.#end(replay);
+    else this.#notePark(replay);
   }
 
-  /** A peer wants the next part, or gives up. */
-  onMore(from: number, replayId: number, goOn: boolean): void {
-    const answer = this.#answers.get(`${from}/${replayId}`);
-    if (answer === undefined) return;
-    if (!goOn) this.#answers.delete(`${from}/${replayId}`);
-    answer.isWanted = true;
-    this.#parts.schedule();
+  /** The session's client is back. */
+  resume(session: Session): void {
+    const replay = session.replay as Replay | null;
+    if (replay === null) return;
+    this.#parked.delete(replay);
+    this.#makeReady(replay);
+  }
+
+  /**
+   * Some of the replay of a session that comes from another shard is still to be sent there.
+   * @param filters of it that have not begun.
+   */
+  expectMoved(session: Session, filters: Filters): void {
+    let replay = session.replay as Replay | null;
+    if (replay === null) {
+      replay = this.#begin(session);
+      replay.subscribes++;
+      this.#notePark(replay);
+    }
+    for (const [filterKey, qos] of filters) replay.addMoved(filterKey, qos);
+  }
+
+  /** The rest of that has come. */
+  restore(session: Session, place: ReplayPlace): void {
+    (session.replay as Replay | null)?.restore(place);
   }
 
   /**
@@ -185,9 +185,9 @@ export class RetainedReplays {
     this.#makeReady(replay);
   }
 
-  /** A peer died: nothing is to be had from it, and it asks nothing any more. */
+  /** A peer died: nothing is to be had from it. */
   dropPeer(index: number): void {
-    for (const [key, answer] of this.#answers) if (answer.from === index) this.#answers.delete(key);
+    this.answers.dropPeer(index);
     for (const replay of this.#replays.values()) {
       replay.owners &= ~(1 << index);
       if (replay.askedShard === index) {
@@ -200,11 +200,7 @@ export class RetainedReplays {
 
   /** One turn's work; called when the rings have been read to their ends. */
   pump(): void {
-    for (const [key, answer] of this.#answers) {
-      if (!answer.isWanted) continue;
-      if (this.#parts.link.backlogBytes === 0) this.#answerPart(key, answer);
-      else this.#isHeldUp = true;
-    }
+    this.answers.pump();
     const ready = this.#ready;
     this.#ready = [];
     for (const replay of ready) {
@@ -213,11 +209,34 @@ export class RetainedReplays {
     }
   }
 
-  /** The ring has room again: the flush that has found it comes behind the turn's `pump`. */
-  onRingRoom(): void {
-    if (!this.#isHeldUp) return;
-    this.#isHeldUp = false;
-    this.#parts.schedule();
+  #begin(session: Session): Replay {
+    const id = this.#ids.next(this.#replays);
+    const replay = new Replay(id, session, this.#parts.shardIndex, this.#host);
+    session.replay = replay;
+    this.#replays.set(id, replay);
+    return replay;
+  }
+
+  #notePark(replay: Replay): void {
+    this.#parked.add(replay);
+    if (this.#parked.size <= PARKED_REPLAYS_MAX) return;
+    const [oldest] = this.#parked;
+    this.#parked.delete(oldest!);
+    oldest!.forgetPlace();
+  }
+
+  #end(replay: Replay): void {
+    replay.session.replay = null;
+    this.#replays.delete(replay.id);
+    this.#parked.delete(replay);
+    if (replay.askedShard >= 0)
+      this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 0);
+  }
+
+  /** Nothing more of the filter is sent, where it is the one that has begun. */
+  #leave(replay: Replay, filterKey: string): void {
+    if (replay.interrupted?.subscribed === filterKey) replay.interrupted = null;
+    if (replay.subscribed === filterKey && replay.isReading) this.#leaveFilter(replay);
   }
 
   /** What its owner has sent so far is named by the old id, and is nobody's. */
@@ -290,7 +309,12 @@ export class RetainedReplays {
 
   /** @returns false when there is none, and the replay waits or is done. */
   #nextFilter(replay: Replay): boolean {
-    const { shardIndex, shardCount, peers } = this.#parts;
+    const { interrupted } = replay;
+    if (interrupted !== null) {
+      replay.goOn(interrupted);
+      this.#findOwners(replay);
+      return true;
+    }
     let next = replay.upcoming.next();
     if (next.done && replay.filters.size > 0) {
       // Once at its end an iterator stays there, whatever is added.
@@ -299,8 +323,7 @@ export class RetainedReplays {
     }
     if (next.done) {
       if (replay.unconfirmed.length > 0) return false;
-      replay.session.replay = null;
-      this.#replays.delete(replay.id);
+      this.#end(replay);
       return false;
     }
     const [filterKey, asked] = next.value;
@@ -308,12 +331,19 @@ export class RetainedReplays {
     replay.filters.delete(filterKey);
     replay.again.delete(filterKey);
     replay.enterFilter(filterKey, asked, subscribed);
-    if (!replay.session.subscriptions.has(subscribed)) return true;
+    this.#findOwners(replay);
+    return true;
+  }
+
+  /** Which shards are to be asked for its filter. */
+  #findOwners(replay: Replay): void {
+    const { shardIndex, shardCount, peers } = this.#parts;
+    const { filterKey, subscribed } = replay;
+    if (!replay.session.subscriptions.has(subscribed)) return;
     const live = peers() | (1 << shardIndex);
     replay.owners = hasWildcard(filterKey)
       ? live
       : live & (1 << retainedOwnerOf(filterKey, shardCount));
-    return true;
   }
 
   #askNextOwner(replay: Replay): void {
@@ -351,34 +381,8 @@ export class RetainedReplays {
     return bytes;
   }
 
-  #answerPart(key: string, answer: Answer): void {
-    const { from, replayId, matches } = answer;
-    answer.isWanted = false;
-    for (let bytes = 0; bytes < RETAINED_PART_BYTES; ) {
-      const next = matches.next();
-      if (next.done) {
-        this.#answers.delete(key);
-        this.#tell(RecordKind.retainedPart, from, replayId, 1);
-        return;
-      }
-      if (next.value === null) {
-        answer.isWanted = true;
-        this.#parts.schedule();
-        return;
-      }
-      const [topicKey, message] = next.value;
-      const frame = toFrame(message);
-      const { length } = frame;
-      const kind = RecordKind.retainedMessage;
-      const { link } = this.#parts;
-      link.send(kind, 1 << from, replayId, 0, topicKey.length, 0, frame, 0, length);
-      bytes += length;
-    }
-    this.#tell(RecordKind.retainedPart, from, replayId, 0);
-  }
-
   #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
-    if (replay.isSuperseded(topicKey)) return;
+    if (replay.isLeftOut(topicKey)) return;
     replay.noteBrought(topicKey);
     this.#send(replay.session, topicKey, frame, replay.asked.qos);
   }
@@ -386,7 +390,6 @@ export class RetainedReplays {
   /** Sends with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
   #send(session: Session, topicKey: string, frame: Buffer, grantedQos: QoS): void {
     const { outlet } = session;
-    if (outlet === null) return;
     const [header] = frame;
     const publishedQos = (header >> 1) & 3;
     const qos = Math.min(publishedQos, grantedQos);
@@ -395,9 +398,11 @@ export class RetainedReplays {
       const dropped = session.enqueue(run, qos as 1 | 2, true);
       if (dropped > 0) this.#countDropped(session, dropped);
       // Before what comes live next, at whatever QoS.
-      else layOutWindow(session, this.#parts.arena, frame.length, this.#parts.clock.now);
+      else if (outlet !== null)
+        layOutWindow(session, this.#parts.arena, frame.length, this.#parts.clock.now);
       return;
     }
+    if (outlet === null) return;
     const { arena } = this.#parts;
     const end = frame.length;
     const at = arena.reserve(end);

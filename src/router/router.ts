@@ -123,7 +123,7 @@ export class Router {
     let flags = impatience << IMPATIENCE_SHIFT;
     if ((header & RETAIN) !== 0) {
       if (route.retainedOwner === this.#shardIndex) {
-        bringOlder(route, this.#shardIndex);
+        bringOlder(route, this.#shardIndex, (header >> QOS_SHIFT) & QOS_BITS);
         this.#retained.store(route.topicKey, buffer, start, end, header);
       } else {
         const owner = 1 << route.retainedOwner;
@@ -204,7 +204,7 @@ export class Router {
     if (route === null) return -1;
     if ((header & RETAIN) !== 0 && route.retainedOwner === this.#shardIndex) {
       const isStoredOnly = (word1 & OWNER_STORES_ONLY) !== 0;
-      if (!isStoredOnly) bringOlder(route, source);
+      if (!isStoredOnly) bringOlder(route, source, (header >> QOS_SHIFT) & QOS_BITS);
       this.#retained.store(route.topicKey, buffer, start, end, header);
       // Who has subscribed here meanwhile gets it as retained, with what else is.
       if (isStoredOnly) return 0;
@@ -391,10 +391,20 @@ export class Router {
   }
 }
 
-/** Who is being sent what is retained gets the topic's older message before it is replaced. */
-function bringOlder({ subscribers, topicKey }: Route, source: number): void {
-  for (const { replay, sourceMask } of subscribers) {
-    if (replay !== null && ((sourceMask >>> source) & 1) !== 0) replay.beforeLive(topicKey);
+/**
+ * Who is being sent what is retained gets the topic's older message before it is replaced; who is
+ * away only where the newer will come too.
+ */
+function bringOlder(
+  { subscribers, grantedQos, topicKey }: Route,
+  source: number,
+  publishedQos: number,
+): void {
+  for (let index = 0; index < subscribers.length; index++) {
+    const { replay, sourceMask, outlet } = subscribers[index];
+    if (replay === null || ((sourceMask >>> source) & 1) === 0) continue;
+    const comes = outlet !== null || Math.min(publishedQos, grantedQos[index]) > 0;
+    if (comes) replay.beforeLive(topicKey);
   }
 }
 

@@ -56,6 +56,25 @@ export interface ReplayGuard {
    * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.
    */
   onLive(topicKey: string, isDelivered: boolean): void;
+  /** Whether all that is retained for this filter is still to be sent. */
+  isUnbegun(filterKey: string): boolean;
+  /** How far it has come, for another shard. */
+  place(): ReplayPlace;
+  /** The session has ended, or left the shard. */
+  end(): void;
+}
+
+/** How far a replay has come whose client is away, beside the filters that have not begun. */
+export interface ReplayPlace {
+  /**
+   * Filters that have begun and topics that are asked for again, first the one that was being read,
+   * each with the filter subscribed to.
+   */
+  readonly begun: readonly (readonly [filterKey: string, subscribed: string, qos: QoS])[];
+  /** Topics of the first that were sent; null: not known. */
+  readonly brought: readonly string[] | null;
+  /** Topics of which a newer message has come live. */
+  readonly superseded: readonly string[];
 }
 
 /** What a session is beside its subscriptions and the runs in its window, as plain data. */
@@ -63,6 +82,8 @@ export interface SessionHead {
   /** Null when nothing of QoS 1 or 2 has ever been delivered to it. */
   readonly window: WindowHead | null;
   readonly incomingQos2: readonly number[];
+  /** Null when no retained messages are owed to it. */
+  readonly replay: ReplayPlace | null;
 }
 
 /**
@@ -89,7 +110,7 @@ export class Session extends Deadline {
    * none when it has ended.
    */
   sourceMask = ALL_SOURCES;
-  /** Set while retained messages are replayed to it. */
+  /** Set while retained messages are replayed to it, or owed to it when its client is back. */
   replay: ReplayGuard | null = null;
   /** Made by the first: most clients have none. */
   #subscriptions: Map<string, QoS> | null = null;
@@ -198,6 +219,7 @@ export class Session extends Deadline {
     return {
       window: this.window === null ? null : this.window.head(),
       incomingQos2: this.incomingQos2 === null ? [] : this.incomingQos2.snapshot(),
+      replay: this.replay === null ? null : this.replay.place(),
     };
   }
 
@@ -250,6 +272,7 @@ export class Session extends Deadline {
     this.cancelDeadline();
     if (this.outlet === null) this.#absentQueues.remove(this.window);
     this.sourceMask = 0;
+    this.replay?.end();
     this.window?.discard();
     this.window = null;
     this.incomingQos2 = null;

@@ -5,15 +5,17 @@ import { Counter, type Counters } from '../base/counters.js';
 import { RecordError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import { HEADER_ALLOWED, HEADER_RULES, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
+import type { QoS } from '../protocol/packet.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { isFilter, unpackRecord } from '../router/record-body.js';
 import { RecordKind, type SubscriptionPiece } from '../router/records.js';
+import type { RetainedReplays } from '../router/retained-replay.js';
 import { NO_PLACE } from '../sessions/held-runs.js';
 import { STATE_MASK } from '../sessions/inflight.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
-import type { Session, SessionHead } from '../sessions/session.js';
+import type { ReplayPlace, Session, SessionHead } from '../sessions/session.js';
 import { NO_BYTES, split } from './handover.js';
 import type { SessionRegistry } from './session-registry.js';
 
@@ -34,10 +36,14 @@ interface Arrival {
   isLost: boolean;
 }
 
+/** Replays that come with their sessions. */
+export type MovedReplays = Pick<RetainedReplays, 'expectMoved' | 'restore'>;
+
 /** What arrivals work with. */
 export interface ArrivalParts {
   readonly shardIndex: number;
   readonly registry: SessionRegistry;
+  readonly replays: MovedReplays;
   readonly interest: Interest;
   readonly link: PeerLink;
   readonly counters: Counters;
@@ -78,17 +84,20 @@ export class Arrivals {
     this.#parts.schedule();
   }
 
-  /** A piece of the subscriptions has come. @throws RecordError when it cannot be read. */
+  /**
+   * A piece of the subscriptions has come; see RecordKind for `word3`.
+   * @throws RecordError when it cannot be read.
+   */
   onFilters(
     claim: number,
     from: number,
     cost: number,
-    isLast: boolean,
+    word3: number,
     buffer: Buffer,
     start: number,
     end: number,
   ): void {
-    const { registry, schedule } = this.#parts;
+    const { registry, replays, schedule } = this.#parts;
     const arrival = this.#arrivals.get(claim);
     const askForMore = () => {
       // Its successor has sent nothing.
@@ -106,8 +115,11 @@ export class Arrivals {
       piece = readSubscriptions(buffer, start, end);
     } finally {
       // With a piece that cannot be read its filters are lost, not the session.
-      registry.subscribe(arrival.session, piece, askForMore);
-      if (isLast) this.#onSubscribed(arrival);
+      registry.subscribe(arrival.session, unowed(piece), askForMore);
+      if ((word3 & 2) !== 0) {
+        replays.expectMoved(arrival.session, unowed(piece.filter(([, , owed]) => owed === 1)));
+      }
+      if ((word3 & 1) !== 0) this.#onSubscribed(arrival);
     }
   }
 
@@ -173,13 +185,14 @@ export class Arrivals {
     this.#tell(RecordKind.handoverMore, 1 << from, claim, cost);
     const arrival = this.#arrivals.get(claim);
     if (arrival === undefined || !isLast) return;
-    const { counters, registry } = this.#parts;
+    const { counters, registry, replays } = this.#parts;
     const dropped = arrival.session.restore(headOf(arrival), arrival.window);
     const refused = registry.absentQueues.total.takeRefused();
     counters.add(Counter.droppedTotalBytes, refused);
     counters.add(Counter.droppedQueueFull, dropped - refused);
     arrival.window = null;
     arrival.isHere = true;
+    if (arrival.head?.replay != null) replays.restore(arrival.session, arrival.head.replay);
     this.#settleIfWhole(arrival);
   }
 
@@ -236,6 +249,7 @@ function headOf({ head, window }: Arrival): SessionHead {
   return {
     window: window === null ? null : { oldestId, states: new Uint8Array(0) },
     incomingQos2: head?.incomingQos2 ?? [],
+    replay: null,
   };
 }
 
@@ -248,17 +262,40 @@ function readSubscriptions(buffer: Buffer, start: number, end: number): Subscrip
 function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
   return (
     Array.isArray(value) &&
-    value.every((each) => Array.isArray(each) && isFilter(each[0]) && [0, 1, 2].includes(each[1]))
+    value.every((each) => Array.isArray(each) && isFilter(each[0]) && isQos(each[1]))
   );
 }
 
+/** Its filters and their QoS alone. */
+function unowed(piece: SubscriptionPiece): (readonly [filterKey: string, qos: QoS])[] {
+  return piece.map(([filterKey, qos]) => [filterKey, qos]);
+}
+
+function isQos(value: unknown): boolean {
+  return value === 0 || value === 1 || value === 2;
+}
+
 function isSessionHead(value: unknown): value is SessionHead {
-  const { window, incomingQos2 } = value as Partial<SessionHead>;
+  const { window, incomingQos2, replay } = value as Partial<SessionHead>;
+  if (replay !== null && !isReplayPlace(replay)) return false;
   if (!Array.isArray(incomingQos2) || !incomingQos2.every(isPacketId)) return false;
   if (window === null) return true;
   if (window === undefined || !isPacketId(window.oldestId)) return false;
   const { states } = window;
   return states instanceof Uint8Array && states.every((state) => state <= STATE_MASK);
+}
+
+function isReplayPlace(value: unknown): value is ReplayPlace {
+  const { begun, brought, superseded } = (value ?? {}) as Partial<ReplayPlace>;
+  const areFilters = (list: unknown) => Array.isArray(list) && list.every(isFilter);
+  return (
+    Array.isArray(begun) &&
+    begun.every(
+      (each) => Array.isArray(each) && each.slice(0, 2).every(isFilter) && isQos(each[2]),
+    ) &&
+    (brought === null || areFilters(brought)) &&
+    areFilters(superseded)
+  );
 }
 
 function isPacketId(value: unknown): boolean {

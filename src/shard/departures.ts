@@ -137,9 +137,10 @@ export class Departures {
   }
 
   /** @returns whether that was the last piece. */
-  #sendFilters({ claim, to, filters }: Departure): boolean {
+  #sendFilters({ claim, session, to, filters }: Departure): boolean {
     const { link, sizes } = this.#parts;
-    const piece: [string, QoS][] = [];
+    const { replay } = session;
+    const piece: [string, QoS, (0 | 1)?][] = [];
     let cost = HANDOVER_PIECE_COST_BYTES;
     let isLast = false;
     while (cost < sizes.pieceBytes && !isLast) {
@@ -147,14 +148,16 @@ export class Departures {
       if (next.done) {
         isLast = true;
       } else {
-        piece.push(next.value);
+        const [filterKey, qos] = next.value;
+        piece.push(replay?.isUnbegun(filterKey) ? [filterKey, qos, 1] : [filterKey, qos]);
         cost += next.value[0].length + HANDOVER_FILTER_COST_BYTES;
       }
     }
     const body = packr.pack(piece);
     const [low, high] = split(claim);
     const kind = RecordKind.handoverFilters;
-    link.send(kind, 1 << to, low, high, cost, isLast ? 1 : 0, body, 0, body.length);
+    const word3 = (isLast ? 1 : 0) | (replay === null ? 0 : 2);
+    link.send(kind, 1 << to, low, high, cost, word3, body, 0, body.length);
     this.#ahead[to] += cost;
     return isLast;
   }

@@ -59,7 +59,7 @@ export class ShardRecords implements RecordHandler {
         shard.patience.onReadersKeepUp(word0);
         return;
       case RecordKind.retainedQuery:
-        shard.replays.onQuery(from, word0, buffer.toString('latin1', start, end));
+        shard.replays.answers.onQuery(from, word0, buffer.toString('latin1', start, end));
         return;
       case RecordKind.retainedMessage:
         shard.replays.onMessage(word0, word2, buffer, start, end);
@@ -68,7 +68,7 @@ export class ShardRecords implements RecordHandler {
         shard.replays.onPart(word0, word1 === 1);
         return;
       case RecordKind.retainedMore:
-        shard.replays.onMore(from, word0, word1 === 1);
+        shard.replays.answers.onMore(from, word0, word1 === 1);
         return;
       case RecordKind.handoverOffer:
       case RecordKind.handoverTake:

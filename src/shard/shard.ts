@@ -24,10 +24,11 @@ import type { Outbox } from '../connection/outbox.js';
 import type { TurnShare } from '../connection/turn-share.js';
 import { UnfinishedPackets, unfinishedShare } from '../connection/unfinished-packets.js';
 import { FrameScan } from '../protocol/frame-scan.js';
-import type { ConnectPacket, QoS } from '../protocol/packet.js';
+import type { ConnectPacket } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
 import { Interest } from '../router/interest.js';
 import { PeerLink } from '../router/peer-link.js';
+import type { Filters } from '../router/replay.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
 import { RetainedStore, retainedShare } from '../router/retained-store.js';
@@ -169,8 +170,9 @@ export class Shard implements ConnectionHost {
       onAbsent: (session) => this.sessionWatch.onAbsent(session),
       schedule,
     });
-    const { deadlines, line, registry, interest } = this;
-    this.takeover = new Takeover({ ...this.#parts(shardIndex), registry, interest, schedule });
+    const { deadlines, line, registry, interest, replays } = this;
+    const moved = { registry, interest, replays };
+    this.takeover = new Takeover({ ...this.#parts(shardIndex), ...moved, schedule });
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
     this.authenticator =
       providers.authenticator ?? new ProgramAuthenticator(line, deadlines, config.authTimeoutMs);
@@ -287,11 +289,7 @@ export class Shard implements ConnectionHost {
     this.takeover.claim(connection, packet);
   }
 
-  subscribe(
-    session: Session,
-    filters: readonly (readonly [filterKey: string, qos: QoS])[],
-    confirmed: () => void,
-  ): void {
+  subscribe(session: Session, filters: Filters, confirmed: () => void): void {
     this.replays.expect(session, filters);
     this.registry.subscribe(session, filters, confirmed);
   }
@@ -301,10 +299,7 @@ export class Shard implements ConnectionHost {
     this.replays.leave(session, filterKey);
   }
 
-  replayRetained(
-    session: Session,
-    filters: readonly (readonly [filterKey: string, qos: QoS])[],
-  ): void {
+  replayRetained(session: Session, filters: Filters): void {
     this.replays.start(session, filters);
   }
 
@@ -315,6 +310,7 @@ export class Shard implements ConnectionHost {
   }
 
   onAttached(connection: Connection): void {
+    this.replays.resume(connection.session!);
     this.clientLog.connected(connection);
     this.line.event('connected', connection.clientId);
   }
@@ -328,7 +324,7 @@ export class Shard implements ConnectionHost {
     if (session === null) return;
     this.sessionWatch.end(session);
     this.line.event('disconnected', connection.clientId, reason);
-    this.replays.stop(session);
+    this.replays.park(session);
     this.registry.leave(session);
   }
 
@@ -439,7 +435,7 @@ export class Shard implements ConnectionHost {
     if (this.link.backlogBytes > 0) return;
     const isToldMore = this.interest.sendPieces();
     if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
-    this.replays.onRingRoom();
+    this.replays.answers.onRingRoom();
     if (this.#waitingForRing.length === 0 || this.link.isFull) return;
     const waiting = this.#waitingForRing;
     this.#waitingForRing = [];

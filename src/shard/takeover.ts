@@ -16,7 +16,7 @@ import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
 import { ALL_SOURCES, type Session } from '../sessions/session.js';
-import { Arrivals } from './arrivals.js';
+import { Arrivals, type MovedReplays } from './arrivals.js';
 import type { ClaimRefusal, ToShard } from './control.js';
 import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
@@ -53,6 +53,7 @@ export interface TakeoverParts {
   readonly shardIndex: number;
   readonly registry: SessionRegistry;
   readonly interest: Interest;
+  readonly replays: MovedReplays;
   readonly link: PeerLink;
   readonly line: PrimaryLine;
   readonly counters: Counters;
@@ -137,7 +138,7 @@ export class Takeover {
     end: number,
   ): void {
     const claim = join(word0, word1);
-    const isLast = word3 === 1;
+    const isLast = (word3 & 1) === 1;
     switch (kind) {
       case RecordKind.handoverOffer:
         this.#onOffer(claim, word2 === 1);
@@ -146,7 +147,7 @@ export class Takeover {
         this.#departures.onTake(claim);
         return;
       case RecordKind.handoverFilters:
-        this.#arrivals.onFilters(claim, from, word2, isLast, buffer, start, end);
+        this.#arrivals.onFilters(claim, from, word2, word3, buffer, start, end);
         return;
       case RecordKind.handoverCut:
         this.#onCut(from, claim, word2);

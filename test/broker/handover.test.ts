@@ -70,3 +70,39 @@ for (const workers of [2, 3]) {
     });
   });
 }
+
+/** Retained messages of a device: more than an outbox and the socket's buffers take at once. */
+const RETAINED = 1_000;
+
+for (const workers of [1, 3]) {
+  describe(`a replay that is cut, ${workers} workers`, () => {
+    // [MQTT-3.3.1-6], [MQTT-3.1.2-4]
+    test('brings the rest to a persistent session, wherever it comes back', async () => {
+      await using broker = await startBroker({ workers });
+      const clientId = unique('cut');
+      const topic = unique('cut');
+      const publisher = await broker.client({ clientId: unique('publisher') });
+      for (let n = 0; n < RETAINED; n++) {
+        await publisher.publish(`${topic}/${n}`, numbered(String(n)), { qos: 1, retain: true });
+      }
+      const got = new Set<string>();
+      let messages = 0;
+      let client = await broker.client({ clientId, cleanSession: false });
+      await client.subscribe([`${topic}/+`, 1]);
+      for (let connections = 0; connections < 2 * workers; connections++) {
+        // Little of what is on its way.
+        for (let n = 0; n < 20 && got.size + n < RETAINED; n++) await client.nextMessage();
+        await client.cut();
+        for (const message of client.messages) got.add(message.topic);
+        messages += client.messages.length;
+        client = await broker.client({ clientId, cleanSession: false });
+        assert.equal(client.sessionPresent, true);
+      }
+      while (got.size < RETAINED) {
+        got.add((await client.nextMessage()).topic);
+        messages++;
+      }
+      assert.ok(messages < 2 * RETAINED, `${messages} messages for ${RETAINED}`);
+    });
+  });
+}

@@ -1,7 +1,7 @@
-/** Replays on two shards whose links are queues; the turns are taken by the test. */
+/** Replays on two shards whose links are queues: see replay-sides.ts. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { Counter, Counters } from '../../../src/base/counters.js';
+import { Counter } from '../../../src/base/counters.js';
 import {
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
@@ -9,160 +9,18 @@ import {
   SUPERSEDED_BYTES_MAX,
 } from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
-import { encodePublish } from '../../../src/protocol/publish-frame.js';
-import { ClientDrops } from '../../../src/router/client-drops.js';
-import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import type { Replay } from '../../../src/router/replay.js';
-import type { RetainedMessage } from '../../../src/router/retained-message.js';
-import { RetainedReplays } from '../../../src/router/retained-replay.js';
-import { RetainedStore } from '../../../src/router/retained-store.js';
-import { retainedOwnerOf } from '../../../src/router/route.js';
-import { TurnArena } from '../../../src/router/turn-arena.js';
-import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
-import { QueuedTotal } from '../../../src/sessions/queued-total.js';
-import { Session } from '../../../src/sessions/session.js';
-import { createTopicsProvider } from '../../../src/topics/provider.js';
-import { makeOutlet } from '../../support/outlet.js';
-
-const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
-const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
-
-interface Sent {
-  readonly kind: number;
-  readonly mask: number;
-  readonly words: readonly number[];
-  readonly body: Buffer;
-}
-
-/** One shard's replays and what they work with. */
-class Side {
-  readonly index: number;
-  readonly sent: Sent[] = [];
-  readonly link = { backlogBytes: 0, send: this.#send.bind(this) };
-  readonly arena: TurnArena = new TurnArena(() => this.arena.rewind());
-  readonly store: RetainedStore;
-  readonly counters = new Counters();
-  readonly drops = new ClientDrops();
-  readonly replays: RetainedReplays;
-  peers: number;
-  /** A turn was asked for. */
-  isScheduled = false;
-
-  constructor(index: number, store: RetainedStore) {
-    this.index = index;
-    this.store = store;
-    this.peers = 3 & ~(1 << index);
-    this.replays = new RetainedReplays({
-      shardIndex: index,
-      shardCount: 2,
-      arena: this.arena,
-      link: this.link as unknown as PeerLink,
-      retained: store,
-      counters: this.counters,
-      queuedTotal: new QueuedTotal(),
-      drops: this.drops,
-      peers: () => this.peers,
-      clock: { now: 1 },
-      schedule: () => {
-        this.isScheduled = true;
-      },
-    });
-  }
-
-  retain(topic: string, payload: string, qos: QoS = 0): void {
-    const header = 0x31 | (qos << 1);
-    const frame = encodePublish(topic, Buffer.from(payload), header, 1);
-    this.store.store(topic, frame, 0, frame.length, header);
-  }
-
-  #send(
-    kind: number,
-    mask: number,
-    word0: number,
-    word1: number,
-    word2: number,
-    word3: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-  ): void {
-    const body = Buffer.from(bytes.subarray(start, end));
-    this.sent.push({ kind, mask, words: [word0, word1, word2, word3], body });
-  }
-
-  receive(from: number, { kind, words, body }: Sent): void {
-    const [word0, word1, word2] = words;
-    if (kind === RecordKind.retainedQuery) {
-      this.replays.onQuery(from, word0, body.toString('latin1'));
-    } else if (kind === RecordKind.retainedMessage) {
-      this.replays.onMessage(word0, word2, body, 0, body.length);
-    } else if (kind === RecordKind.retainedPart) {
-      this.replays.onPart(word0, word1 === 1);
-    } else {
-      this.replays.onMore(from, word0, word1 === 1);
-    }
-  }
-
-  /** A turn: what has come, then the work. */
-  turn(from: Side): void {
-    this.isScheduled = false;
-    for (const message of from.sent.splice(0)) this.receive(from.index, message);
-    this.replays.pump();
-  }
-}
-
-/** A connected session that notes what it gets: `topic=payload/qos`, `!` for RETAIN. */
-class Reader {
-  readonly session = new Session('reader', true, 4, 1, LIMITS, new AbsentQueues());
-  readonly got: string[] = [];
-  readonly outlet = makeOutlet({
-    append: (start, end) => this.#take(this.#side.arena.buffer, start, end),
-    wake: () => this.#fill(),
-  });
-  readonly #side: Side;
-
-  constructor(side: Side) {
-    this.#side = side;
-    this.session.attach(this.outlet);
-  }
-
-  #fill(): void {
-    const { window } = this.session;
-    if (window === null) return;
-    const target = Buffer.alloc(RETAINED_PART_BYTES * 2);
-    while (window.sendable) this.#take(target, 0, window.fill(target, 0, target.length, 1));
-  }
-
-  #take(buffer: Buffer, start: number, end: number): void {
-    const header = buffer[start];
-    let at = start + 1;
-    while (buffer[at] >= 0x80) at++;
-    const topicStart = at + 3;
-    const topicEnd = topicStart + buffer.readUInt16BE(at + 1);
-    const qos = (header >> 1) & 3;
-    const payload = buffer.toString('latin1', topicEnd + (qos > 0 ? 2 : 0), end);
-    const topic = buffer.toString('latin1', topicStart, topicEnd);
-    this.got.push(`${topic}=${payload.slice(0, 9)}/${qos}${(header & 1) !== 0 ? '!' : ''}`);
-  }
-}
-
-/** Topics of which the given shard keeps the retained message. */
-function topicsOf(shard: number, count: number): string[] {
-  const topics: string[] = [];
-  for (let number = 0; topics.length < count; number++) {
-    if (retainedOwnerOf(`t/${number}`, 2) === shard) topics.push(`t/${number}`);
-  }
-  return topics;
-}
-
-type Filters = [filterKey: string, qos: QoS][];
-
-/** A SUBSCRIBE that the other shards have not confirmed. */
-function expectSubscribed({ replays }: Side, { session }: Reader, filters: Filters): void {
-  for (const [filterKey, qos] of filters) session.addSubscription(filterKey, qos);
-  replays.expect(session, filters);
-}
+import {
+  expectSubscribed,
+  type Filters,
+  LIMITS,
+  makeSides,
+  Reader,
+  type Side,
+  settleBoth,
+  topicsOf,
+} from './replay-sides.js';
 
 describe('a replay of retained messages', () => {
   let here: Side;
@@ -172,12 +30,7 @@ describe('a replay of retained messages', () => {
   const [remoteTopic, secondRemote] = topicsOf(1, 2);
 
   beforeEach(async () => {
-    const sides: Side[] = [];
-    for (const index of [0, 1]) {
-      const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
-      sides.push(new Side(index, new RetainedStore(topics, new Counters(), SHARE)));
-    }
-    [here, there] = sides;
+    [here, there] = await makeSides();
     reader = new Reader(here);
   });
 
@@ -193,13 +46,7 @@ describe('a replay of retained messages', () => {
 
   /** Turns of both until nobody asks for one. */
   function settle(turnsMax = 1_000): number {
-    let turns = 0;
-    while (here.isScheduled || there.isScheduled || here.sent.length + there.sent.length > 0) {
-      assert.ok(turns++ < turnsMax, 'comes to an end');
-      here.turn(there);
-      there.turn(here);
-    }
-    return turns;
+    return settleBoth(here, there, turnsMax);
   }
 
   test('sends what both shards keep, with RETAIN and at the lesser QoS', () => {
@@ -617,19 +464,19 @@ describe('a replay of retained messages', () => {
       here.turn(there);
       there.turn(here);
     }
-    here.replays.stop(reader.session);
+    reader.session.end();
     settle();
     assert.deepEqual(reader.got, []);
     assert.equal(reader.session.replay, null);
     // A late word that it should go on is nobody's.
-    there.replays.onMore(0, 1, true);
+    there.replays.answers.onMore(0, 1, true);
     there.turn(here);
     assert.deepEqual(there.sent, []);
   });
 
   test('an answer is not made for an asker that has died', () => {
     there.retain(remoteTopic, 'r');
-    there.replays.onQuery(0, 7, remoteTopic);
+    there.replays.answers.onQuery(0, 7, remoteTopic);
     there.replays.dropPeer(0);
     there.turn(here);
     assert.deepEqual(there.sent, []);
@@ -637,18 +484,18 @@ describe('a replay of retained messages', () => {
 
   test('an answer waits while the ring has no room, and is made when it has', () => {
     there.retain(remoteTopic, 'r');
-    there.replays.onQuery(0, 7, remoteTopic);
+    there.replays.answers.onQuery(0, 7, remoteTopic);
     there.link.backlogBytes = 1;
     there.turn(here);
     assert.deepEqual(there.sent, []);
     assert.equal(there.isScheduled, false, 'it does not keep the shard turning');
     there.link.backlogBytes = 0;
-    there.replays.onRingRoom();
+    there.replays.answers.onRingRoom();
     assert.equal(there.isScheduled, true);
     there.turn(here);
     assert.equal(there.sent.length, 2);
     there.isScheduled = false;
-    there.replays.onRingRoom();
+    there.replays.answers.onRingRoom();
     assert.equal(there.isScheduled, false);
   });
 

@@ -239,7 +239,9 @@ export class ModelShard {
     this.registry = new SessionRegistry({ ...shared, ...kept });
     const { registry } = this;
     const sizes = SIZES;
-    this.takeover = new Takeover({ ...shared, registry, interest, line, schedule, sizes });
+    const replays = { expectMoved() {}, restore() {} };
+    const moved = { registry, interest, replays };
+    this.takeover = new Takeover({ ...shared, ...moved, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, takeover } = this;
     const turn = { flushWhenFull() {} };
