@@ -128,3 +128,17 @@ test('a file that nothing published reaches is dead, even if a test uses it', ()
     'src/base/dead.ts: nothing that is published uses it',
   ]);
 });
+
+test('a face that is awaited keeps its files alive until it is used', () => {
+  const files = [
+    { path: 'src/index.ts', text: "export * from './base/a.js';" },
+    { path: 'src/base/a.ts', text: '' },
+    { path: 'src/base/face.ts', text: "export * from './behind.js';" },
+    { path: 'src/base/behind.ts', text: '' },
+  ];
+  const manifest = '{ "main": "dist/src/index.js" }';
+  assert.deepEqual(deadFiles(files, manifest, ['src/base/face.ts']), []);
+  assert.deepEqual(deadFiles(files, manifest, ['src/base/a.ts', 'src/base/face.ts']), [
+    'src/base/a.ts: in use, awaited no more',
+  ]);
+});

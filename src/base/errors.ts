@@ -28,11 +28,34 @@ export class ProtocolError extends Error {
   /** The normative statement broken, such as `MQTT-3.1.0-2`, or a section such as `3.3.1`. */
   readonly clause: string;
   readonly reason: CloseReason;
-  constructor(clause: string, message: string, reason: CloseReason = CloseReason.malformedPacket) {
+  /** What MQTT 5.0 says in DISCONNECT or CONNACK for it, 0x80 to 0xA2 [MQTT-4.13.2-1]. */
+  readonly reasonCode: number;
+  /** @param reasonCode where none is given, the one that goes with `reason`. */
+  constructor(
+    clause: string,
+    message: string,
+    reason: CloseReason = CloseReason.malformedPacket,
+    reasonCode: number = reasonCodeOf(reason),
+  ) {
     super(message);
     this.name = 'ProtocolError';
     this.clause = clause;
     this.reason = reason;
+    this.reasonCode = reasonCode;
+  }
+}
+
+/** Malformed Packet, Protocol Error, Packet too large, or Unspecified error. */
+function reasonCodeOf(reason: CloseReason): number {
+  switch (reason) {
+    case CloseReason.malformedPacket:
+      return 0x81;
+    case CloseReason.protocolViolation:
+      return 0x82;
+    case CloseReason.packetTooLarge:
+      return 0x95;
+    default:
+      return 0x80;
   }
 }
 

@@ -16,6 +16,8 @@ export const PacketType = {
   pingreq: 12,
   pingresp: 13,
   disconnect: 14,
+  /** Of MQTT 5.0; reserved in 3.x. */
+  auth: 15,
 } as const;
 export type PacketType = (typeof PacketType)[keyof typeof PacketType];
 
