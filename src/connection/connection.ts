@@ -61,6 +61,10 @@ export const Pause = {
   subackOwed: 256,
 } as const;
 
+/** Picks one change of route in eight, at distances that fit no rhythm of topics. */
+const SPREAD = 0x9e3779b1;
+const SPREAD_SHIFT = 29;
+
 /** One accepted socket of a shard. */
 export class Connection extends Deadline implements FrameSink, Publisher {
   /** Unique in the shard, 1 to 2^32 - 1: what run records name the publisher by. */
@@ -91,6 +95,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   /** Routes before `lastRoute`, in a ring; made by the first client that has two topics. */
   #olderRoutes: Route[] | null = null;
   #routeChanges = 0;
+  #routesNoted = 0;
   #pauses = 0;
   readonly #reading: Reading;
 
@@ -262,8 +267,12 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     const last = this.lastRoute;
     this.lastRoute = route;
     if (last === null) return;
+    // Of ever new topics some will do, as each that is kept costs the collector.
+    const change = this.#routeChanges++;
+    if (change >= RECENT_ROUTES && Math.imul(change, SPREAD) >>> SPREAD_SHIFT !== 0) return;
     this.#olderRoutes ??= [];
-    this.#olderRoutes[this.#routeChanges++ % RECENT_ROUTES] = last;
+    if (this.#olderRoutes.includes(last)) return;
+    this.#olderRoutes[this.#routesNoted++ % RECENT_ROUTES] = last;
   }
 
   recentRoutes(): readonly Route[] {

@@ -3,7 +3,7 @@
  */
 import { Counter } from '../base/counters.js';
 import { HELD_ACK_BYTES_MAX } from '../base/limits.js';
-import { MATCH_STEPS_PER_SHARE, MATCH_STEPS_PER_WORK } from '../base/turn-limits.js';
+import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
 import { frameEnd } from '../protocol/publish-frame.js';
@@ -31,9 +31,9 @@ export function handlePublishRun(
   const { routes, counters } = host;
   let route = connection.lastRoute;
   if (route === null || !routes.isFresh(route) || !route.isTopic(buffer, topicStart, topicLength)) {
-    const before = routes.matchSteps;
     route = routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
-    host.share.spend(((routes.matchSteps - before) / MATCH_STEPS_PER_WORK) | 0);
+    const work = routes.takeWork();
+    if (work > 0) host.share.spend(work);
     if (route === null) {
       host.share.end();
       return false;

@@ -13,6 +13,7 @@ import {
   ROUTE_CHANGES_KEPT,
   ROUTES_SWEPT_MAX,
 } from '../base/limits.js';
+import { MATCH_STEPS_PER_WORK } from '../base/turn-limits.js';
 import type { Session } from '../sessions/session.js';
 import { ANY_STEPS, type MatchWalk } from '../topics/match-walk.js';
 import type { TopicsProvider } from '../topics/provider.js';
@@ -20,10 +21,15 @@ import { MatchResult } from '../topics/subscription-tree.js';
 import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
 import type { RetainedMessage } from './retained-message.js';
 import { RouteChanges } from './route-changes.js';
+import { hashOfBytes, hashOfTopic, TopicPlaces } from './topic-places.js';
 
 const NO_SUBSCRIBERS: readonly Session[] = [];
 const NO_QOS: readonly number[] = [];
 const DOLLAR = 0x24;
+/** What `toString('latin1', start, end)` comes to, without the names of encodings on the way. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice: (this: Buffer, start: number, end: number) => string;
+};
 /** Generation of a route that must be resolved before it is used. */
 const STALE = -1;
 /** A check against a change takes this part of a step of a match. */
@@ -81,16 +87,7 @@ export function isPublishable(topicKey: string): boolean {
 
 /** The shard that keeps the retained message of a topic. */
 export function retainedOwnerOf(topicKey: string, shardCount: number): number {
-  return (hashOf(topicKey) >>> 0) % shardCount;
-}
-
-/** 32-bit FNV-1a of the topic's bytes. */
-function hashOf(topicKey: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < topicKey.length; index++) {
-    hash = Math.imul(hash ^ topicKey.charCodeAt(index), 0x01000193);
-  }
-  return hash;
+  return (hashOfTopic(topicKey) >>> 0) % shardCount;
 }
 
 /** A match that goes on when its topic is asked for again. */
@@ -113,13 +110,14 @@ export class RouteCache {
   #old = new Map<string, Route>();
   /** Subscribers of the young ones' routes, together. */
   #youngSubscribers = 0;
-  /** Hashes of topics asked for lately and not kept, each in the place it says itself. */
-  readonly #seenOnce = new Int32Array(ROUTE_CACHE_ENTRIES);
+  readonly #places = new TopicPlaces();
   /** Number of the last change of a wildcard filter. */
   #generation = 0;
   readonly #changes = new RouteChanges();
   /** Checks against changes so far. */
   #checks = 0;
+  /** Steps taken since the last `takeWork`: a small integer, which `matchSteps` is not for ever. */
+  #stepsNotTaken = 0;
   /** Those that `sweep` is going through. */
   #swept: Iterator<Route> = this.#young.values();
   #sweepsOld = false;
@@ -145,6 +143,14 @@ export class RouteCache {
     return this.#topics.matchSteps + this.#checks / CHECKS_PER_STEP;
   }
 
+  /** Work that look-ups have caused since the last call, in the units of a share of a turn. */
+  takeWork(): number {
+    const steps = this.#stepsNotTaken;
+    if (steps < MATCH_STEPS_PER_WORK) return 0;
+    this.#stepsNotTaken = 0;
+    return (steps / MATCH_STEPS_PER_WORK) | 0;
+  }
+
   /**
    * The route of the topic in bytes [start, start + length), however many steps it takes.
    * @throws ProtocolError for a topic that is no valid Topic Name [MQTT-3.3.2-2, 1.5.3-1, 1.5.3-2].
@@ -159,14 +165,19 @@ export class RouteCache {
    * @returns null when it was left.
    */
   findWithin(buffer: Buffer, start: number, length: number, stepsMax: number): Route | null {
-    const topicKey = buffer.toString('latin1', start, start + length);
-    const route = this.#young.get(topicKey);
-    if (route !== undefined) {
-      return route.generation === this.#generation ? route : this.#refresh(route, stepsMax);
+    const end = start + length;
+    const hash = hashOfBytes(buffer, start, end);
+    const topicKey = latin1Slice.call(buffer, start, end);
+    let known: Route | undefined;
+    if (this.#places.mayBeKept(hash)) {
+      const route = this.#young.get(topicKey);
+      if (route !== undefined) {
+        return route.generation === this.#generation ? route : this.#refresh(route, stepsMax);
+      }
+      known = this.#old.get(topicKey);
     }
-    const known = this.#old.get(topicKey);
     if (known === undefined) checkTopic(topicKey, buffer, start, length);
-    return this.#keep(topicKey, known, stepsMax);
+    return this.#keep(topicKey, hash, known, stepsMax);
   }
 
   /** The route of a topic known to be valid, however many steps it takes. */
@@ -178,7 +189,7 @@ export class RouteCache {
   findKeyWithin(topicKey: string, stepsMax: number): Route | null {
     const route = this.#young.get(topicKey);
     if (route !== undefined) return this.#refresh(route, stepsMax);
-    return this.#keep(topicKey, this.#old.get(topicKey), stepsMax);
+    return this.#keep(topicKey, hashOfTopic(topicKey), this.#old.get(topicKey), stepsMax);
   }
 
   /**
@@ -223,11 +234,10 @@ export class RouteCache {
     this.#generation += ROUTE_CHANGES_KEPT + 1;
   }
 
-  #keep(topicKey: string, known: Route | undefined, stepsMax: number): Route | null {
-    const hash = hashOf(topicKey);
+  #keep(topicKey: string, hash: number, known: Route | undefined, stepsMax: number): Route | null {
     const route = known ?? new Route(topicKey, (hash >>> 0) % this.#shardCount);
     const isKept = topicKey.length <= ROUTE_CACHE_TOPIC_BYTES_MAX;
-    if (known === undefined && (!isKept || this.#isFirstSight(hash))) {
+    if (known === undefined && (!isKept || this.#places.isFirstSight(hash))) {
       if (!this.#resolve(route, stepsMax)) return null;
       // Nobody may use it later: it is in no map, and would miss invalidations.
       route.generation = STALE;
@@ -236,6 +246,7 @@ export class RouteCache {
     if (known !== undefined) this.#old.delete(topicKey);
     if (this.#young.size >= ROUTE_CACHE_ENTRIES) this.#growOld();
     this.#young.set(topicKey, route);
+    this.#places.keep(hash);
     this.#youngSubscribers += route.subscribers.length;
     return this.#refresh(route, stepsMax);
   }
@@ -245,6 +256,7 @@ export class RouteCache {
     for (const route of this.#old.values()) route.clear();
     this.#old = this.#young;
     this.#young = new Map();
+    this.#places.growOld();
     this.#youngSubscribers = 0;
     this.#swept = this.#old.values();
     this.#sweepsOld = true;
@@ -268,16 +280,9 @@ export class RouteCache {
     const changes = last - since;
     if (since === STALE || changes > CHECKS_MIN + CHECKS_PER_STEP * route.matchSteps) return false;
     this.#checks += changes;
+    this.#stepsNotTaken += (changes / CHECKS_PER_STEP) | 0;
     if (!this.#changes.haveSpared(route.topicKey, since, last)) return false;
     route.generation = last;
-    return true;
-  }
-
-  /** Whether no topic of this hash was asked for lately; it has been from now on. */
-  #isFirstSight(hash: number): boolean {
-    const place = hash & (ROUTE_CACHE_ENTRIES - 1);
-    if (this.#seenOnce[place] === hash) return false;
-    this.#seenOnce[place] = hash;
     return true;
   }
 
@@ -286,17 +291,13 @@ export class RouteCache {
     const match = this.#match;
     const before = this.#topics.matchSteps;
     const left = this.#left.size === 0 ? undefined : this.#left.get(route.topicKey);
-    if (left !== undefined) {
-      left.usedAt = this.#sweeps;
-      if (!this.#topics.resumeMatch(left.walk, match, stepsMax)) return false;
-      this.#left.delete(route.topicKey);
-    } else {
-      const walk = this.#topics.matchWithin(route.topicKey, match, stepsMax);
-      if (walk !== null) {
-        this.#leave(route.topicKey, walk);
-        return false;
-      }
-    }
+    const isDone =
+      left === undefined
+        ? this.#beginMatch(route.topicKey, stepsMax)
+        : this.#goOnWith(route.topicKey, left, stepsMax);
+    const steps = (this.#topics.matchSteps - before) | 0;
+    this.#stepsNotTaken += steps;
+    if (!isDone) return false;
     route.shardMask = match.shardMask;
     if (match.count === 0) {
       route.subscribers = NO_SUBSCRIBERS;
@@ -307,8 +308,22 @@ export class RouteCache {
     }
     route.generation = this.#generation;
     // One that was left took a great many.
-    route.matchSteps =
-      left === undefined ? (this.#topics.matchSteps - before) | 0 : ROUTE_CHANGES_KEPT;
+    route.matchSteps = left === undefined ? steps : ROUTE_CHANGES_KEPT;
+    return true;
+  }
+
+  /** @returns false when the match was left. */
+  #beginMatch(topicKey: string, stepsMax: number): boolean {
+    const walk = this.#topics.matchWithin(topicKey, this.#match, stepsMax);
+    if (walk === null) return true;
+    this.#leave(topicKey, walk);
+    return false;
+  }
+
+  #goOnWith(topicKey: string, left: LeftMatch, stepsMax: number): boolean {
+    left.usedAt = this.#sweeps;
+    if (!this.#topics.resumeMatch(left.walk, this.#match, stepsMax)) return false;
+    this.#left.delete(topicKey);
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** From a record on a peer's ring to the part of the shard that it is for. */
 import { RecordError } from '../base/errors.js';
-import { MATCH_STEPS_PER_WORK, WORK_PER_LOOK } from '../base/turn-limits.js';
+import { WORK_PER_LOOK } from '../base/turn-limits.js';
 import { workOfRun } from '../connection/turn-share.js';
 import { unpackInterestChange } from '../router/interest.js';
 import type { RecordHandler } from '../router/peer-link.js';
@@ -97,7 +97,6 @@ export class ShardRecords implements RecordHandler {
     end: number,
   ): void {
     const { router, routes, share, turn } = this.#shard;
-    const before = routes.matchSteps;
     const subscribers = router.onRunRecord(
       from,
       publisherId,
@@ -108,7 +107,7 @@ export class ShardRecords implements RecordHandler {
       start,
       end,
     );
-    share.spend(((routes.matchSteps - before) / MATCH_STEPS_PER_WORK) | 0);
+    share.spend(routes.takeWork());
     if (subscribers < 0) {
       this.isLeft = true;
       share.end();

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { CloseReason } from '../../../src/base/errors.js';
-import { READ_HEADROOM_BYTES } from '../../../src/base/limits.js';
+import { READ_HEADROOM_BYTES, RECENT_ROUTES } from '../../../src/base/limits.js';
 import { BUSY_MS_PER_TURN, SHARE_SLACK } from '../../../src/base/turn-limits.js';
 import { BusyConnections } from '../../../src/connection/busy-connections.js';
 import { type Connection, Pause } from '../../../src/connection/connection.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
+import { Route } from '../../../src/router/route.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';
 import { LoneConnection } from './lone-connection.js';
 
@@ -209,5 +210,32 @@ describe('a connection that is sent much at once', () => {
     assert.equal(lone.closedFor, null, 'its silence was ours');
     lone.pass(LONG_MS);
     assert.equal(lone.closedFor, CloseReason.keepAliveTimeout);
+  });
+});
+
+describe('a publisher of many topics', () => {
+  const route = (topicKey: string): Route => new Route(topicKey, 0);
+  const topicsOf = (connection: Connection): string[] =>
+    [...new Set(connection.recentRoutes().map(({ topicKey }) => topicKey))].sort();
+
+  test('is known by all of them while they are few, however long it goes on', () => {
+    const { connection } = new LoneConnection();
+    const routes = ['a', 'b', 'c'].map(route);
+    for (let n = 0; n < 4; n++) connection.changeRoute(routes[n % 3]);
+    assert.deepEqual(topicsOf(connection), ['a', 'b', 'c']);
+    for (let n = 0; n < 1_000; n++) connection.changeRoute(routes[n % 3]);
+    assert.deepEqual(topicsOf(connection), ['a', 'b', 'c']);
+  });
+
+  test('is known by the last and some others, when none comes twice', () => {
+    const { connection } = new LoneConnection();
+    for (let n = 0; n < 1_000; n++) connection.changeRoute(route(`t/${n}`));
+    const topics = topicsOf(connection);
+    assert.ok(topics.includes('t/999'));
+    assert.equal(topics.length, RECENT_ROUTES + 1);
+    assert.ok(
+      topics.every((topic) => Number(topic.slice(2)) > 900),
+      `${topics}`,
+    );
   });
 });
