@@ -36,11 +36,11 @@ export const MUTATIONS: readonly Mutation[] = [
         text: `if (route.isPublishable) {
       host.router.publish(connection.id, route, buffer, start, end, header, count);
     }
-    if (qos === 1)`,
+    if (host.isRingFull)`,
         by: `if (route.isPublishable && (qos === 0 || count < 100)) {
       host.router.publish(connection.id, route, buffer, start, end, header, count);
     }
-    if (qos === 1)`,
+    if (host.isRingFull)`,
       },
     ],
   },

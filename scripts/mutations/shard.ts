@@ -17,6 +17,18 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'acks: leave while what they acknowledge waits for room in the ring',
+    test: 'unit/shard/ring-waits.test.ts',
+    red: 'is answered for nothing that is not on the ring',
+    edits: [
+      {
+        file: 'src/shard/ring-waits.ts',
+        text: 'if (link.backlogBytes > 0) {',
+        by: 'if (link.backlogBytes < 0) {',
+      },
+    ],
+  },
+  {
     name: 'takeover: the old connection is left open [MQTT-3.1.4-2]',
     test: 'conformance/08-takeover.test.ts',
     red: 'the old connection is closed and the new one goes on',

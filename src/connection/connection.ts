@@ -26,7 +26,7 @@ import { handlePublishRun } from './handle-publish.js';
 import type { ConnectionHost } from './host.js';
 import { Outbox } from './outbox.js';
 import { Reading } from './reading.js';
-import { type OwedSuback, ReplyQueue } from './reply-queue.js';
+import { type OwedReply, ReplyQueue } from './reply-queue.js';
 import { checkKeepAlive, SignsOfLife } from './signs-of-life.js';
 import { workOfRun } from './turn-share.js';
 
@@ -37,7 +37,7 @@ export const ConnectionState = {
   /** CONNECT has come; it is being authenticated, or its client id is being claimed. */
   connecting: 1,
   open: 2,
-  /** DISCONNECT has come; SUBACKs are owed that wait for other shards. Nothing is read any more. */
+  /** DISCONNECT has come; replies are owed that wait for other shards. Nothing is read any more. */
   leaving: 3,
   closed: 4,
 } as const;
@@ -57,7 +57,7 @@ export const Pause = {
   unreadReplies: 32,
   /** A packet of it is handled in parts, and is not done. */
   longPacket: 128,
-  /** So many replies wait behind a SUBACK that no more are to be caused. */
+  /** So many replies wait behind one that is owed that no more are to be caused. */
   subackOwed: 256,
 } as const;
 
@@ -74,7 +74,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   readonly outbox: Outbox;
   state: ConnectionState = ConnectionState.awaitConnect;
   session: Session | null = null;
-  /** Replies in their order while a SUBACK waits until the other shards know the filters. */
+  /** Replies in their order while one of them waits for the other shards. */
   replies: ReplyQueue | null = null;
   clientId = '';
   /** User name of its CONNECT, shortened, for the log. */
@@ -208,19 +208,22 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.boundReplies();
   }
 
-  /** A SUBACK is owed: replies wait behind it until `answer`. */
-  oweSuback(): OwedSuback {
+  /** A reply is owed: others wait behind it until `answer`. */
+  owe(): OwedReply {
     this.replies ??= new ReplyQueue();
     const owed = this.replies.owe();
     this.boundReplies();
     return owed;
   }
 
-  /** Sends an owed SUBACK in its turn. @param onSent to be done when it is out. */
-  answer(owed: OwedSuback, suback: Buffer, onSent: () => void): void {
+  /**
+   * Sends an owed reply in its turn. @param packet empty: nothing but what waits behind it.
+   * @param onSent to be done when it is out; not where it is empty.
+   */
+  answer(owed: OwedReply, packet: Buffer, onSent: () => void): void {
     const { replies } = this;
     if (replies === null) return;
-    owed.suback = suback;
+    owed.packet = packet;
     owed.onSent = onSent;
     const isEmpty = replies.release((packets) => this.#appendNow(packets));
     // What was sent may have closed the connection.

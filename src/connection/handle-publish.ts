@@ -45,14 +45,15 @@ export function handlePublishRun(
   counters.add(Counter.messagesReceived, count);
   if (qos === 2) {
     routeNewOnly(connection, route, buffer, start, end, header, count);
+    if (host.isRingFull) host.waitForRing(connection);
     acknowledge(connection, PacketType.pubrec, count);
   } else {
     if (route.isPublishable) {
       host.router.publish(connection.id, route, buffer, start, end, header, count);
     }
+    if (host.isRingFull) host.waitForRing(connection);
     if (qos === 1) acknowledge(connection, PacketType.puback, count);
   }
-  if (host.isRingFull) host.waitForRing(connection);
   return true;
 }
 

@@ -8,7 +8,7 @@ import type { Session } from '../sessions/session.js';
 import { hasWildcard, isValidTopicFilter, toTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 import { FILTERS_PER_PART, handleInParts } from './long-packet.js';
-import type { OwedSuback } from './reply-queue.js';
+import type { OwedReply } from './reply-queue.js';
 
 type Subscription = readonly [filterKey: string, qos: QoS];
 
@@ -21,7 +21,7 @@ const refusedConnections = new WeakSet<Connection>();
  * may not have beside those that it has is refused; one that it has is always renewed.
  */
 export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
-  const owed = connection.oweSuback();
+  const owed = connection.owe();
   handleInParts(connection, subscribeInParts(connection, packet, owed));
 }
 
@@ -29,7 +29,7 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
 function* subscribeInParts(
   connection: Connection,
   packet: SubscribePacket,
-  owed: OwedSuback,
+  owed: OwedReply,
 ): Generator<void> {
   const { host } = connection;
   const session = connection.session!;
@@ -66,13 +66,13 @@ class Answer {
   readonly returnCodes: number[] = [];
   readonly #connection: Connection;
   readonly #packetId: number;
-  readonly #owed: OwedSuback;
+  readonly #owed: OwedReply;
   readonly #session: Session;
   readonly #parts: (readonly Subscription[])[] = [];
   #confirmedParts = 0;
   #isAllAsked = false;
 
-  constructor(connection: Connection, packetId: number, session: Session, owed: OwedSuback) {
+  constructor(connection: Connection, packetId: number, session: Session, owed: OwedReply) {
     this.#owed = owed;
     this.#connection = connection;
     this.#packetId = packetId;

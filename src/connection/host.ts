@@ -55,7 +55,10 @@ export interface ConnectionHost extends OutboxHost {
   flushWhenFull(): void;
   /** Its share of the turn is used up: `serve` is called in this turn or the next. */
   onBusy(connection: Servable): void;
-  /** The connection waits until the ring has room; its share of the turn is over. */
+  /**
+   * The connection waits until the ring has room; its share of the turn is over. What answers it
+   * from here on leaves when all that it has sent is on the ring.
+   */
   waitForRing(connection: Connection): void;
   /** Asks for the client id of an authenticated CONNECT; `connection.attach` follows. */
   claim(connection: Connection, packet: ConnectPacket): void;

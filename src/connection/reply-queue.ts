@@ -1,35 +1,39 @@
 /**
- * Replies of a connection in the order of its requests, while a SUBACK waits for the other shards:
- * what is answered behind it waits here. There is none while nothing is owed. Acks that are
+ * Replies of a connection in the order of its requests, while one of them waits: a SUBACK for the
+ * other shards, or acks until what they acknowledge is on the ring (shard/ring-waits.ts). What is
+ * answered behind it waits here. There is none while nothing is owed. Acks that are
  * withheld for slow readers (ack-hold.ts) take their place when they are released.
  */
 import { ACK_BYTES, PINGRESP, writeAck } from '../protocol/ack-frame.js';
 import { HeldReplies } from './ack-hold.js';
 
-/** What one SUBACK that is owed counts beside its bytes. */
+/** What one reply that is owed counts beside its bytes. */
 const OWED_BYTES = 64;
 
-/** A SUBACK, and the replies behind it. */
-export interface OwedSuback {
-  suback: Buffer | null;
+/** A reply that is owed, and those behind it. */
+export interface OwedReply {
+  /** Null: it cannot be given yet. Empty: what is behind it is all, or it is sent. */
+  packet: Buffer | null;
   /** To be done when it is out. */
   onSent: () => void;
   behind: HeldReplies | null;
 }
 
-/** One for each connection that is owed a SUBACK. */
+/** One for each connection that is owed a reply. */
 export class ReplyQueue {
-  readonly #owed: OwedSuback[] = [];
+  readonly #owed: OwedReply[] = [];
   #bytes = 0;
+  /** To send may take a flush, and that may bring another of the replies that are owed. */
+  #isReleasing = false;
 
-  /** What waits, in bytes, SUBACKs that are owed among it. */
+  /** What waits, in bytes, replies that are owed among it. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** A SUBACK is owed. */
-  owe(): OwedSuback {
-    const owed: OwedSuback = { suback: null, onSent: () => {}, behind: null };
+  /** A reply is owed. */
+  owe(): OwedReply {
+    const owed: OwedReply = { packet: null, onSent: () => {}, behind: null };
     this.#owed.push(owed);
     this.#bytes += OWED_BYTES;
     return owed;
@@ -60,16 +64,27 @@ export class ReplyQueue {
   }
 
   /**
-   * Hands out what waits for no SUBACK any more, in order. What `send` adds meanwhile goes behind.
+   * Hands out what waits for nothing any more, in order. What `send` adds or releases meanwhile
+   * goes behind.
    * @returns whether nothing is left.
    */
   release(send: (packets: Buffer) => void): boolean {
+    if (this.#isReleasing) return false;
+    this.#isReleasing = true;
+    try {
+      return this.#release(send);
+    } finally {
+      this.#isReleasing = false;
+    }
+  }
+
+  #release(send: (packets: Buffer) => void): boolean {
     for (let first = this.#owed[0]; first !== undefined; first = this.#owed[0]) {
-      const { suback, onSent, behind } = first;
-      if (suback === null) return false;
-      if (suback.length > 0) {
-        first.suback = SENT;
-        send(suback);
+      const { packet, onSent, behind } = first;
+      if (packet === null) return false;
+      if (packet.length > 0) {
+        first.packet = SENT;
+        send(packet);
         onSent();
       } else if (behind !== null) {
         first.behind = null;

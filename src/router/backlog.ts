@@ -78,12 +78,23 @@ export class RecordBacklog {
   /** An empty chunk of the usual size, kept for the next time. */
   #spare: Chunk | null = null;
   #bytes = 0;
+  #pushedBytes = 0;
   /** Bytes of the first waiting record that are on the ring already, in fragments. */
   #frontSentBytes = 0;
 
   /** Bytes that wait, headers included. 0 when there is no backlog. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Bytes that have ever waited: all before a place are on the ring when `isPast` says so. */
+  get place(): number {
+    return this.#pushedBytes;
+  }
+
+  /** Whether all that was there when `place` was this is on the ring. */
+  isPast(place: number): boolean {
+    return this.#pushedBytes - this.#bytes >= place;
   }
 
   /** Copies the last `end - start` bytes of a record of `total` bytes behind what waits. */
@@ -115,6 +126,7 @@ export class RecordBacklog {
     copyBytes(bytes, start, end, chunk.bytes, chunk.writeIndex + RECORD_HEADER_BYTES);
     chunk.writeIndex += space;
     this.#bytes += space;
+    this.#pushedBytes += space;
   }
 
   /**

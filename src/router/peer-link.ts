@@ -92,6 +92,16 @@ export class PeerLink {
     return this.#backlog.bytes;
   }
 
+  /** A place behind everything sent so far: see `isOnRing`. */
+  get sentPlace(): number {
+    return this.#backlog.place;
+  }
+
+  /** Whether all that was sent before this place is on the ring, seen after a `flush`. */
+  isOnRing(place: number): boolean {
+    return this.#backlog.isPast(place);
+  }
+
   /**
    * Records wait for room, or the peers have much to do before they come to what is sent next: the
    * caller pauses the connections that feed the ring.

@@ -18,7 +18,7 @@ import { WordIds } from '../base/word-ids.js';
 import type { Authenticator } from '../connection/authenticator.js';
 import { BusyConnections, type Servable } from '../connection/busy-connections.js';
 import { ClientSocket, listenToMoved } from '../connection/client-socket.js';
-import { Connection, ConnectionState, Pause } from '../connection/connection.js';
+import { Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
 import type { TurnShare } from '../connection/turn-share.js';
@@ -52,6 +52,7 @@ import { Patience } from './patience.js';
 import { PrimaryLine } from './primary-line.js';
 import { ProgramAuthenticator } from './program-authenticator.js';
 import { ShardRecords } from './records-in.js';
+import { RingWaits } from './ring-waits.js';
 import { SessionRegistry } from './session-registry.js';
 import type { SessionWatch } from './session-watch.js';
 import { onDue, startClocks, watchSessions } from './shard-clocks.js';
@@ -109,7 +110,7 @@ export class Shard implements ConnectionHost {
   readonly #readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
   readonly #connectionIds = new WordIds();
   readonly #busy = new BusyConnections(() => this.turn.flush());
-  #waitingForRing: Connection[] = [];
+  readonly #ringWaits: RingWaits;
   #relieved: Outbox[] = [];
 
   constructor(start: ShardStart, providers: ShardProviders) {
@@ -125,6 +126,7 @@ export class Shard implements ConnectionHost {
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
     this.clientLog = new ClientLog(this.line, shardCount);
     this.link = this.#makeLink(start);
+    this.#ringWaits = new RingWaits(this.link);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
     this.coalescing = config.coalesceReads ? new Coalescing() : null;
@@ -276,9 +278,7 @@ export class Shard implements ConnectionHost {
 
   waitForRing(connection: Connection): void {
     this.share.end();
-    if ((connection.pauses & Pause.ringFull) !== 0) return;
-    connection.pause(Pause.ringFull);
-    this.#waitingForRing.push(connection);
+    this.#ringWaits.wait(connection);
   }
 
   claim(connection: Connection, packet: ConnectPacket): void {
@@ -432,15 +432,11 @@ export class Shard implements ConnectionHost {
       // What was said to publishers on other shards is on the ring, and has to be seen there.
       this.turn.schedule();
     }
+    this.#ringWaits.answer();
     if (this.link.backlogBytes > 0) return;
     const isToldMore = this.interest.sendPieces();
     if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
     this.replays.answers.onRingRoom();
-    if (this.#waitingForRing.length === 0 || this.link.isFull) return;
-    const waiting = this.#waitingForRing;
-    this.#waitingForRing = [];
-    for (const connection of waiting) {
-      if (connection.state !== ConnectionState.closed) connection.unpause(Pause.ringFull);
-    }
+    this.#ringWaits.goOn();
   }
 }

@@ -1,0 +1,171 @@
+/** What a client is told while the ring is full: a shard whose peer reads when the test says so. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import { RecordKind } from '../../../src/router/records.js';
+import { connect, PINGREQ, publish, pubrel } from '../../support/packets.js';
+import { RawClient } from '../../support/raw-client.js';
+import { eventually } from '../../support/waiting.js';
+import { makePeer, makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
+
+const MESSAGES = 40;
+/** All of them are more than twice what the ring holds. */
+const PAYLOAD = 'x'.repeat((2.2 * RING_BYTES) / MESSAGES);
+const FEW_TURNS = 20;
+
+type Record = [
+  from: number,
+  kind: number,
+  word0: number,
+  word1: number,
+  word2: number,
+  count: number,
+];
+
+describe('a client that feeds a ring which is full', () => {
+  let whole: WholeShard;
+  let peer: PeerLink;
+  /** Messages that the peer has read. */
+  let read: number;
+
+  beforeEach(async () => {
+    whole = await makeShard();
+    peer = makePeer(whole);
+    read = 0;
+    peerReads();
+    whole.shard.topics.addShard('t', 1);
+    whole.shard.routes.invalidate('t');
+  });
+
+  afterEach(() => {
+    for (const { socket } of whole.shard.connections.values()) socket.destroy();
+    peer.close();
+    whole.close();
+  });
+
+  /** All that is visible to it. */
+  function peerReads(): void {
+    const onRecord = (...[, kind, , , , count]: Record): void => {
+      if (kind === RecordKind.run) read += count;
+    };
+    while (peer.drain({ onRecord }, 4 * RING_BYTES) > 0);
+    peer.flush();
+    whole.shard.turn.schedule();
+  }
+
+  /** A client of the shard: it notes what kinds of packets come, and with which packet ids. */
+  async function open(clientId: string, from = -1): Promise<[client: RawClient, got: string[]]> {
+    const { shard, said } = whole;
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const [client, [socket]] = await Promise.all([
+      RawClient.open({ host: '127.0.0.1', port }),
+      once(server, 'connection') as Promise<[Socket]>,
+    ]);
+    server.close();
+    shard.adoptSocket(socket);
+    const got: string[] = [];
+    client.onPacket = (packet) => {
+      const type = packet[0]! >> 4;
+      got.push(type === 2 || type === 13 ? `${type}` : `${type}:${packet.readUInt16BE(2)}`);
+    };
+    client.send(connect({ clientId, cleanSession: false }));
+    await eventually(() => said.some(({ kind }) => kind === 'claims'), 'a claim');
+    for (const message of said.splice(0)) {
+      if (message.kind !== 'claims') continue;
+      for (const { claim } of message.claims) shard.takeover.onGranted(claim, from);
+    }
+    await eventually(() => got.length > 0, 'CONNACK');
+    got.length = 0;
+    return [client, got];
+  }
+
+  function messages(qos: 1 | 2, first = 1, dup = false): Buffer[] {
+    return Array.from({ length: MESSAGES }, (_, n) => {
+      return publish({ topic: 't', payload: PAYLOAD, qos, packetId: first + n, dup });
+    });
+  }
+
+  async function turns(count = FEW_TURNS): Promise<void> {
+    for (let n = 0; n < count; n++) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  const acks = (type: number, count = MESSAGES) =>
+    Array.from({ length: count }, (_, n) => `${type}:${n + 1}`);
+
+  test('is acknowledged what is on the ring, and the rest when that has room', async () => {
+    const [client, got] = await open('c');
+    client.send(...messages(1), PINGREQ);
+    for (let rounds = 0; got.length <= MESSAGES; rounds++) {
+      assert.ok(rounds < 1_000, `${got.length} answers`);
+      const before = got.length;
+      await turns(3);
+      peerReads();
+      assert.ok(read >= before, `${before} acknowledged, ${read} on their way`);
+      assert.ok(read >= got.length || got.length > MESSAGES, `${got.length} of ${read}`);
+    }
+    assert.deepEqual(got, [...acks(4), '13']);
+    assert.equal(read, MESSAGES);
+  });
+
+  test('is answered for nothing that is not on the ring', async () => {
+    const [client, got] = await open('c');
+    client.send(...messages(1), PINGREQ);
+    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await turns();
+    const acknowledged = got.length;
+    assert.ok(acknowledged < MESSAGES);
+    peerReads();
+    assert.ok(acknowledged <= read, `${acknowledged} acknowledged, ${read} on the ring`);
+  });
+
+  test('is answered when the reader that makes no room is dead', async () => {
+    const [client, got] = await open('c');
+    client.send(...messages(1), PINGREQ);
+    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    whole.shard.dropPeer(1);
+    await eventually(() => got.length > MESSAGES, 'all answers');
+    assert.deepEqual(got, [...acks(4), '13']);
+  });
+
+  test('is told no more where it resends at QoS 2 on another connection', async () => {
+    const [first] = await open('c');
+    first.send(...messages(2));
+    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await first.cut();
+    const [second, got] = await open('c', 0);
+    second.send(...messages(2, 1, true));
+    await turns();
+    const acknowledged = got.length;
+    assert.ok(acknowledged < MESSAGES);
+    peerReads();
+    assert.ok(acknowledged <= read, `${acknowledged} acknowledged, ${read} on the ring`);
+    for (let rounds = 0; got.length < MESSAGES; rounds++) {
+      assert.ok(rounds < 1_000, `${got.length} answers`);
+      await turns(3);
+      peerReads();
+    }
+    assert.deepEqual(got, acks(5));
+    assert.equal(read, MESSAGES);
+    second.send(pubrel(1));
+    await eventually(() => got.includes('7:1'), 'PUBCOMP');
+  });
+
+  test('may leave while its acks wait, and others are answered', async () => {
+    const [first] = await open('c');
+    first.send(...messages(1));
+    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    const [second, got] = await open('d');
+    second.send(...messages(1), PINGREQ);
+    await turns();
+    await first.cut();
+    await eventually(() => {
+      peerReads();
+      return got.length > MESSAGES;
+    }, 'all answers');
+    assert.deepEqual(got, [...acks(4), '13']);
+  });
+});
