@@ -323,7 +323,12 @@ function topicEndOf(buffer: Buffer, bodyStart: number, end: number, idBytes: num
  * that ends a run, no more, and takes bytes that are not UTF-8. 0 and -0 are equal: that takes
  * seven NULs in the first frame's topic, with which the whole run is refused [MQTT-1.5.3-2].
  */
-function topicFieldsEqual(view: DataView, from: number, end: number, distance: number): boolean {
+export function topicFieldsEqual(
+  view: DataView,
+  from: number,
+  end: number,
+  distance: number,
+): boolean {
   const lastWord = end - 8;
   if (lastWord < from) return shortFieldsEqual(view, from, end, distance);
   if (view.getFloat64(lastWord, true) !== view.getFloat64(lastWord + distance, true)) return false;

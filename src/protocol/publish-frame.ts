@@ -27,7 +27,7 @@ export function frameEnd(buffer: Buffer, position: number): number {
 /**
  * Where the body (behind the remaining length) of the frame at `position` begins. Trusted input.
  */
-function bodyOf(buffer: Buffer, position: number): number {
+export function bodyOf(buffer: Buffer, position: number): number {
   let at = position + 1;
   while (buffer[at] >= 0x80) at++;
   return at + 1;
@@ -154,7 +154,7 @@ function idBehind(firstPacketId: number, count: number): number {
 }
 
 /** What was scanned here cannot be so; what another shard has sent may have been damaged. */
-function notARun(): RecordError {
+export function notARun(): RecordError {
   return new RecordError('the frames of a run do not end where it does');
 }
 

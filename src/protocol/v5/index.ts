@@ -3,6 +3,7 @@
  * the files beside this folder.
  */
 export { fitToMaximumPacketSize } from './fit-packet.js';
+export { FrameScan5 } from './frame-scan.js';
 export * from './packet.js';
 export {
   decodeProperties,
@@ -33,6 +34,8 @@ export {
   uint16At,
   uint32At,
 } from './property-find.js';
+export { PublishForm } from './publish-form.js';
+export { MESSAGE_EXPIRY_BYTES, PublishView, TOPIC_ALIAS_BYTES } from './publish-view.js';
 export { parsePacket5 } from './read-packet.js';
 export {
   GRANTED_QOS_0,

@@ -26,6 +26,7 @@ import type {
 } from './packet.js';
 import { NO_PROPERTIES } from './properties.js';
 import type { Sender } from './property.js';
+import { noTopic } from './publish-view.js';
 import { readConnack, readConnect } from './read-connect.js';
 import { readReasonCode } from './read-reason-code.js';
 import { isReasonCodeAllowed } from './reason-code.js';
@@ -128,11 +129,6 @@ function readPublish(reader: FieldReader, header: number): PublishPacket5 {
     packetId,
     properties,
   };
-}
-
-/** The error for a PUBLISH whose topic is neither said nor meant by an alias. */
-export function noTopic(): ProtocolError {
-  return protocolError('3.3.2.1', 'PUBLISH with an empty topic and no Topic Alias');
 }
 
 /** The short forms: no reason code is 0, and no Property Length is no properties. */

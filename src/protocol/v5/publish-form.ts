@@ -1,0 +1,249 @@
+/**
+ * Lays out PUBLISH packets in the form that a receiver takes: 3.x; 5.0 with properties, remaining
+ * expiry, alias and Subscription Identifiers. The parts come from a canonical frame or run of any
+ * version (publish-view.ts). Nothing is allocated here.
+ */
+import { invariant } from '../../base/assert.js';
+import { copyBytes } from '../../base/copy-bytes.js';
+import { PACKET_ID_MAX, REMAINING_LENGTH_MAX } from '../../base/limits.js';
+import { QOS_MASK } from '../fixed-header.js';
+import type { ProtocolVersion } from '../packet.js';
+import { bodyOf, frameEnd, notARun } from '../publish-frame.js';
+import { PropertyId } from './property.js';
+import { NOT_THERE } from './property-find.js';
+import { MESSAGE_EXPIRY_BYTES, TOPIC_ALIAS_BYTES } from './publish-view.js';
+import { variableByteIntegerBytes, writeVariableByteInteger } from './variable-byte-integer.js';
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const NO_IDENTIFIERS: readonly number[] = [];
+
+/** One form, to be filled and used again and again: it holds what it is given until the next. */
+export class PublishForm {
+  /** Of the receiver: 3 and 4 get no properties at all. */
+  version: ProtocolVersion | 5 = 5;
+  /** Message Expiry Interval that is left, in seconds, 1 to 4,294,967,295; NOT_THERE for none. */
+  messageExpirySeconds: number = NOT_THERE;
+  /** Topic Alias that the receiver knows or learns with this packet; 0 for none. */
+  topicAlias = 0;
+  /** The receiver knows the alias: the topic is left out [MQTT 5.0, 3.3.2.3.4]. */
+  isTopicOmitted = false;
+  /** Identifiers of the subscriptions that match, 1 to 268,435,455 each [MQTT-3.3.4-3]. */
+  subscriptionIdentifiers: readonly number[] = NO_IDENTIFIERS;
+  /** Frames longer than this are left out of a run [MQTT-3.1.2-24] [MQTT-3.1.2-25]. */
+  maximumPacketSize = Number.POSITIVE_INFINITY;
+  /** Frames that `writeRun` has written last; it left out the others, as too long. */
+  writtenCount = 0;
+  #topic: Buffer = NO_BYTES;
+  #topicStart = 0;
+  #topicLength = 0;
+  #properties: Buffer = NO_BYTES;
+  #propertiesStart = 0;
+  #propertiesLength = 0;
+
+  /** The Topic Name [start, start + length) of `bytes`, 1 to 65,535 bytes. */
+  setTopic(bytes: Buffer, start: number, length: number): void {
+    this.#topic = bytes;
+    this.#topicStart = start;
+    this.#topicLength = length;
+  }
+
+  /** The canonical properties [start, start + length) of `bytes`, without their length. */
+  setProperties(bytes: Buffer, start: number, length: number): void {
+    this.#properties = bytes;
+    this.#propertiesStart = start;
+    this.#propertiesLength = length;
+  }
+
+  /** Forgets all it was given: a 5.0 form without topic and properties. */
+  clear(): void {
+    this.version = 5;
+    this.messageExpirySeconds = NOT_THERE;
+    this.topicAlias = 0;
+    this.isTopicOmitted = false;
+    this.subscriptionIdentifiers = NO_IDENTIFIERS;
+    this.maximumPacketSize = Number.POSITIVE_INFINITY;
+    this.setTopic(NO_BYTES, 0, 0);
+    this.setProperties(NO_BYTES, 0, 0);
+  }
+
+  /** Bytes of the properties as they go out, without the Property Length. */
+  get propertiesLength(): number {
+    let length = this.#propertiesLength;
+    if (this.messageExpirySeconds !== NOT_THERE) length += MESSAGE_EXPIRY_BYTES;
+    if (this.topicAlias !== 0) length += TOPIC_ALIAS_BYTES;
+    const identifiers = this.subscriptionIdentifiers;
+    for (let index = 0; index < identifiers.length; index++) {
+      length += 1 + variableByteIntegerBytes(identifiers[index]);
+    }
+    return length;
+  }
+
+  /** Bytes of a frame between its remaining length and its payload. */
+  headLength(header: number): number {
+    const topicLength = this.isTopicOmitted ? 0 : this.#topicLength;
+    const fixed = 2 + topicLength + ((header & QOS_MASK) === 0 ? 0 : 2);
+    if (this.version !== 5) return fixed;
+    const { propertiesLength } = this;
+    return fixed + variableByteIntegerBytes(propertiesLength) + propertiesLength;
+  }
+
+  /** Bytes of the whole frame: what the receiver's Maximum Packet Size limits. */
+  frameLength(header: number, payloadLength: number): number {
+    return wholeLength(this.headLength(header) + payloadLength);
+  }
+
+  /**
+   * Writes one frame of `frameLength` bytes to `target` at `at`.
+   * @param header its first byte: type, DUP, QoS, RETAIN.
+   * @param packetId written when the QoS is not 0, 1 to 65,535.
+   * @param payload holds the payload, [payloadStart, payloadEnd).
+   * @returns the position behind it.
+   */
+  write(
+    target: Buffer,
+    at: number,
+    header: number,
+    packetId: number,
+    payload: Buffer,
+    payloadStart: number,
+    payloadEnd: number,
+  ): number {
+    const length = this.headLength(header) + payloadEnd - payloadStart;
+    invariant(length <= REMAINING_LENGTH_MAX, 'a packet is at most 268,435,455 bytes');
+    target[at] = header;
+    let out = this.#writeTopic(target, writeVariableByteInteger(target, at + 1, length));
+    if ((header & QOS_MASK) !== 0) out = writeUint16(target, out, packetId);
+    if (this.version === 5) out = this.#writeProperties(target, out);
+    copyBytes(payload, payloadStart, payloadEnd, target, out);
+    return out + payloadEnd - payloadStart;
+  }
+
+  /**
+   * Bytes that `writeRun` writes for the run [start, end) of `source` at most: exactly so many
+   * when it leaves out none.
+   * @param payloadOffset bytes from a body's begin to its payload in `source`.
+   * @throws RecordError when the frames do not end where the run does.
+   */
+  runLength(
+    source: Buffer,
+    start: number,
+    end: number,
+    payloadOffset: number,
+    header: number,
+  ): number {
+    const headLength = this.headLength(header);
+    let total = 0;
+    let position = start;
+    while (position < end) {
+      const next = frameEnd(source, position);
+      total += wholeLength(headLength + payloadBytes(source, position, next, payloadOffset));
+      position = next;
+    }
+    if (position !== end) throw notARun();
+    return total;
+  }
+
+  /**
+   * Writes the run [start, end) of `source`, which has this topic and these properties in canonical
+   * form of any version, to `target` at `at`: at most `runLength` bytes. Source and target must not
+   * overlap.
+   * @param payloadOffset bytes from a body's begin to its payload in `source`.
+   * @param firstPacketId of the first frame written, when the QoS in `header` is not 0; the others
+   *   follow, 1 behind 65,535.
+   * @returns the end in `target`. `writtenCount` says how many frames were not too long.
+   * @throws RecordError when the frames do not end where the run does.
+   */
+  writeRun(
+    source: Buffer,
+    start: number,
+    end: number,
+    payloadOffset: number,
+    target: Buffer,
+    at: number,
+    header: number,
+    firstPacketId: number,
+  ): number {
+    const hasIds = (header & QOS_MASK) !== 0;
+    const headLength = this.headLength(header);
+    const topicField = 2 + (this.isTopicOmitted ? 0 : this.#topicLength);
+    let packetId = firstPacketId;
+    let out = at;
+    let position = start;
+    /** Where the head of the first frame written lies: the others take it from there. */
+    let model = NOT_THERE;
+    this.writtenCount = 0;
+    while (position < end) {
+      const next = frameEnd(source, position);
+      const payloadLength = payloadBytes(source, position, next, payloadOffset);
+      const length = headLength + payloadLength;
+      const payloadStart = next - payloadLength;
+      position = next;
+      if (wholeLength(length) > this.maximumPacketSize) continue;
+      if (model === NOT_THERE) {
+        const frameAt = out;
+        out = this.write(target, frameAt, header, packetId, source, payloadStart, next);
+        model = out - length;
+      } else {
+        target[out] = header;
+        out = writeVariableByteInteger(target, out + 1, length);
+        copyBytes(target, model, model + headLength, target, out);
+        if (hasIds) writeUint16(target, out + topicField, packetId);
+        out += headLength;
+        copyBytes(source, payloadStart, next, target, out);
+        out += payloadLength;
+      }
+      this.writtenCount++;
+      packetId = packetId === PACKET_ID_MAX ? 1 : packetId + 1;
+    }
+    if (position !== end) throw notARun();
+    return out;
+  }
+
+  #writeTopic(target: Buffer, at: number): number {
+    const length = this.isTopicOmitted ? 0 : this.#topicLength;
+    const out = writeUint16(target, at, length);
+    copyBytes(this.#topic, this.#topicStart, this.#topicStart + length, target, out);
+    return out + length;
+  }
+
+  /** Property Length and properties, those that differ between receivers first. */
+  #writeProperties(target: Buffer, at: number): number {
+    let out = writeVariableByteInteger(target, at, this.propertiesLength);
+    const seconds = this.messageExpirySeconds;
+    if (seconds !== NOT_THERE) {
+      target[out] = PropertyId.messageExpiryInterval;
+      out = writeUint16(target, out + 1, Math.floor(seconds / 0x1_0000));
+      out = writeUint16(target, out, seconds & 0xffff);
+    }
+    if (this.topicAlias !== 0) {
+      target[out] = PropertyId.topicAlias;
+      out = writeUint16(target, out + 1, this.topicAlias);
+    }
+    const identifiers = this.subscriptionIdentifiers;
+    for (let index = 0; index < identifiers.length; index++) {
+      target[out] = PropertyId.subscriptionIdentifiers;
+      out = writeVariableByteInteger(target, out + 1, identifiers[index]);
+    }
+    const start = this.#propertiesStart;
+    copyBytes(this.#properties, start, start + this.#propertiesLength, target, out);
+    return out + this.#propertiesLength;
+  }
+}
+
+/** Bytes of a frame with this remaining length. */
+function wholeLength(length: number): number {
+  return 1 + variableByteIntegerBytes(length) + length;
+}
+
+/** Bytes of the payload of the frame [position, next). @throws RecordError when it has none. */
+function payloadBytes(source: Buffer, position: number, next: number, offset: number): number {
+  const length = next - bodyOf(source, position) - offset;
+  if (length < 0) throw notARun();
+  return length;
+}
+
+function writeUint16(target: Buffer, at: number, value: number): number {
+  target[at] = value >> 8;
+  target[at + 1] = value;
+  return at + 2;
+}
