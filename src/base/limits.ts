@@ -284,6 +284,11 @@ export const RETAINED_STEPS_MAX = 10_000;
  * millisecond.
  */
 export const RETAINED_REPLAY_STEPS_MAX = 256;
+/**
+ * What a dead shard has left in its ring is read in one go, before it is forgotten: some 10 ms of
+ * work. A thread that was given up and writes on all the same is not read from for longer.
+ */
+export const DEAD_RING_MS_MAX = 1_000;
 /** Bytes a turn takes from the rings before it looks at its sockets again. */
 export const DRAIN_BYTES = 4 * MIB;
 

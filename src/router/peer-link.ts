@@ -244,10 +244,16 @@ export class PeerLink {
     return true;
   }
 
+  /** Whether this peer has shown something that is not handed over. */
+  hasUnread(index: number): boolean {
+    if (this.#strangers.length > 0) this.#meetStrangers();
+    return this.#readers.some((reader) => reader.from === index && reader.hasRecords());
+  }
+
   /**
    * A peer has died: its ring is not read any more, a record of it that was half here is thrown
-   * away, its tail holds up nothing, and what waited for it is not for its successor. Flush
-   * afterwards: there may be room now.
+   * away, its tail holds up nothing, and what waited for it is not for its successor. What it has
+   * shown is to be handed over before (`hasUnread`). Flush afterwards: there may be room now.
    */
   dropPeer(index: number): void {
     const writer = this.#writer;

@@ -339,8 +339,9 @@ export class Shard implements ConnectionHost {
     this.turn.schedule();
   }
 
-  /** A peer died. */
+  /** A peer died: what it has acknowledged is in its ring. */
   dropPeer(index: number): void {
+    this.turn.drainDead(index);
     this.link.dropPeer(index);
     if (this.deadPeers.drop(index)) this.#sayWelcomed(index);
     this.routes.invalidateAll();

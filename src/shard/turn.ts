@@ -4,7 +4,8 @@
  * stored, every outbox with something in it is flushed once, and whoever sleeps is woken. Then
  * those that have more to do than their share of a turn go on for a while, and are flushed too.
  */
-import { DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
+import { preciseMs } from '../base/clock.js';
+import { DEAD_RING_MS_MAX, DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
 import { DRAIN_MS_PER_TURN } from '../base/turn-limits.js';
 import type { Outbox } from '../connection/outbox.js';
 import { TurnShare } from '../connection/turn-share.js';
@@ -66,6 +67,20 @@ export class Turn {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(this.#end);
+  }
+
+  /**
+   * A peer has died: hands over what it has shown, and what others have meanwhile, in the order in
+   * which it comes always. It may be acknowledged. Not to be called by a handler of records.
+   */
+  drainDead(index: number): void {
+    const end = preciseMs() + DEAD_RING_MS_MAX;
+    while (this.#link.hasUnread(index) && preciseMs() < end) {
+      this.share.begin(null, DRAIN_MS_PER_TURN);
+      this.#link.drain(this.#records, DRAIN_BYTES);
+    }
+    this.share.endTurn();
+    this.schedule();
   }
 
   /** A socket was read. */

@@ -51,6 +51,35 @@ const isWhole = ({ publisher, subscriber }: Pair): boolean =>
   !publisher.raw.isClosed && !subscriber.raw.isClosed;
 
 describe('death of a shard', () => {
+  // [MQTT-4.3.2-2]: the shard had acknowledged them, and they were in its ring.
+  test('what it has acknowledged reaches the clients of the others', async () => {
+    await using broker = await startBroker({ workers: 3, authenticator });
+    const pairs = await connectPairs(broker, 9);
+    let isOver = false;
+    const load = pairs.map(async (pair) => {
+      const { publisher, topic } = pair;
+      for (let first = 1; !isOver && !publisher.raw.isClosed; first += 50) {
+        const payloads = numbers(first, first + 49);
+        // Not all of them are acknowledged where its shard dies.
+        await publisher.publishAll(topic, payloads, { qos: 1 }).catch(() => {});
+        pair.sent = publisher.raw.isClosed ? first - 1 + publisher.acks.length : first + 49;
+      }
+    });
+    await eventually(() => pairs.every(({ sent }) => sent > 500), 'load');
+    await killOne(broker);
+    await eventually(() => pairs.some(({ publisher }) => publisher.raw.isClosed), 'some to go');
+    isOver = true;
+    await Promise.all(load);
+    const left = pairs.filter(
+      ({ publisher, subscriber }) => publisher.raw.isClosed && !subscriber.raw.isClosed,
+    );
+    assert.equal(left.length, 3);
+    for (const { subscriber, sent } of left) {
+      await subscriber.until(() => subscriber.messages.length >= sent, `all of ${sent} messages`);
+      assert.deepEqual(subscriber.payloads.slice(0, sent), numbers(1, sent));
+    }
+  });
+
   test('under load it takes its own clients with it and nobody else', async () => {
     await using broker = await startBroker({ workers: 3, authenticator });
     const pairs = await connectPairs(broker, 9);

@@ -1,6 +1,7 @@
 /** A whole shard in this thread, with a peer that is a bare link. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import { unpackInterestChange } from '../../../src/router/interest.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { createRing } from '../../../src/router/ring.js';
@@ -42,6 +43,51 @@ describe('a shard', () => {
     successor.flush();
     shard.turn.schedule();
     await eventually(() => told().includes('peer-welcomed'), 'the welcome to be told');
+  });
+});
+
+describe('a shard whose peer has died', () => {
+  // [MQTT-4.3.2-2]: the peer may have acknowledged it.
+  test('hands over what the peer had shown, and nothing that it had not', async (context) => {
+    const whole = await makeShard();
+    context.after(() => whole.close());
+    const { shard } = whole;
+    const limits = { maxInflight: 1, maxQueuedMessages: 10_000, maxQueuedBytes: 10_000_000 };
+    const session = new Session('c', false, 4, 1, limits, new AbsentQueues());
+    shard.registry.subscribe(session, [['t', 1]], () => {});
+    const peer = makePeer(whole);
+    const frame = encodePublish('t', Buffer.alloc(1_000), 0x32, 1);
+    const send = () => peer.send(RecordKind.run, 1, 7, 0x32, 1, 1, frame, 0, frame.length);
+    const shown = 30;
+    for (let n = 0; n < shown; n++) send();
+    peer.flush();
+    send();
+    shard.dropPeer(1);
+    assert.equal(session.window?.queuedMessages, shown);
+  });
+
+  test('does not wait for one that writes on', async (context) => {
+    const whole = await makeShard();
+    context.after(() => whole.close());
+    const { shard } = whole;
+    const peer = makePeer(whole);
+    const frame = encodePublish('t', Buffer.alloc(1_000), 0x32, 1);
+    shard.topics.subscribe('t', new Session('c', false, 4, 1, LIMITS, new AbsentQueues()), 1);
+    let written = 0;
+    const write = () => {
+      peer.send(RecordKind.run, 1, 7, 0x32, 1, 1, frame, 0, frame.length);
+      peer.flush();
+      written++;
+    };
+    write();
+    const { onRunRecord } = shard.router;
+    shard.router.onRunRecord = (...run) => {
+      write();
+      return onRunRecord.apply(shard.router, run);
+    };
+    shard.dropPeer(1);
+    assert.ok(written > 1);
+    shard.router.onRunRecord = onRunRecord;
   });
 });
 
