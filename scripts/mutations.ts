@@ -5,6 +5,7 @@ import { MUTATIONS as BASE } from './mutations/base.js';
 import { MUTATIONS as CONNECTION } from './mutations/connection.js';
 import type { Mutation } from './mutations/mutation.js';
 import { MUTATIONS as PROTOCOL } from './mutations/protocol.js';
+import { MUTATIONS as PROTOCOL_5 } from './mutations/protocol-v5.js';
 import { MUTATIONS as ROUTER } from './mutations/router.js';
 import { MUTATIONS as SESSIONS } from './mutations/sessions.js';
 import { MUTATIONS as SHARD } from './mutations/shard.js';
@@ -15,6 +16,7 @@ export type { Edit, Mutation } from './mutations/mutation.js';
 export const MUTATIONS: readonly Mutation[] = [
   ...BASE,
   ...PROTOCOL,
+  ...PROTOCOL_5,
   ...TOPICS,
   ...SESSIONS,
   ...ROUTER,

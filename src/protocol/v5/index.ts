@@ -2,6 +2,8 @@
  * MQTT 5.0 on the floor of bytes and packets: what the floors above use of it. 3.1 and 3.1.1 have
  * the files beside this folder.
  */
+export { ACK_BYTES_MAX_5, writeAck5 } from './ack-frame.js';
+export { ConnectVersion, connectVersionOf } from './connect-version.js';
 export { fitToMaximumPacketSize } from './fit-packet.js';
 export { FrameScan5 } from './frame-scan.js';
 export * from './packet.js';
@@ -38,13 +40,16 @@ export { PublishForm } from './publish-form.js';
 export { MESSAGE_EXPIRY_BYTES, PublishView, TOPIC_ALIAS_BYTES } from './publish-view.js';
 export { parsePacket5 } from './read-packet.js';
 export {
+  fromConnackCode,
   GRANTED_QOS_0,
   isErrorCode,
   isReasonCodeAllowed,
   NORMAL_DISCONNECTION,
   ReasonCode,
   reasonName,
+  toConnackCode,
 } from './reason-code.js';
+export { checkRun5 } from './run-check.js';
 export {
   isShareFilter,
   parseShareFilter,

@@ -1,5 +1,6 @@
 /** Reason codes of MQTT 5.0: what they are called and which packet may carry which [2.4]. */
 import { PacketType } from '../packet.js';
+import { ConnackCode } from '../return-code.js';
 import { Sender } from './property.js';
 
 /** All reason codes [MQTT 5.0, table 2-6], one name a value; see `grantedQos0` and others below. */
@@ -173,3 +174,40 @@ const CARRIERS: readonly Uint16Array[] = Object.values(Sender).map((sender) => {
 export function isReasonCodeAllowed(code: number, type: number, sender: Sender): boolean {
   return ((CARRIERS[sender][code] >>> type) & 1) !== 0;
 }
+
+/**
+ * The CONNACK return code that tells a 3.x client what a reason code tells a 5.0 one: 0 to 5, the
+ * nearest where 3.x has no word of its own.
+ */
+export function toConnackCode(code: number): ConnackCode {
+  switch (code) {
+    case ReasonCode.success:
+      return ConnackCode.accepted;
+    case ReasonCode.unsupportedProtocolVersion:
+      return ConnackCode.unacceptableProtocolVersion;
+    case ReasonCode.clientIdentifierNotValid:
+      return ConnackCode.identifierRejected;
+    case ReasonCode.badUserNameOrPassword:
+    case ReasonCode.badAuthenticationMethod:
+      return ConnackCode.badUserNameOrPassword;
+    case ReasonCode.notAuthorized:
+    case ReasonCode.banned:
+      return ConnackCode.notAuthorized;
+    default:
+      return ConnackCode.serverUnavailable;
+  }
+}
+
+/** The reason code that tells a 5.0 client what a 3.x CONNACK return code, 0 to 5, tells. */
+export function fromConnackCode(returnCode: ConnackCode): ReasonCode {
+  return FROM_CONNACK[returnCode];
+}
+
+const FROM_CONNACK: Readonly<Record<ConnackCode, ReasonCode>> = {
+  [ConnackCode.accepted]: ReasonCode.success,
+  [ConnackCode.unacceptableProtocolVersion]: ReasonCode.unsupportedProtocolVersion,
+  [ConnackCode.identifierRejected]: ReasonCode.clientIdentifierNotValid,
+  [ConnackCode.serverUnavailable]: ReasonCode.serverUnavailable,
+  [ConnackCode.badUserNameOrPassword]: ReasonCode.badUserNameOrPassword,
+  [ConnackCode.notAuthorized]: ReasonCode.notAuthorized,
+};

@@ -137,7 +137,7 @@ describe('packets of 5.0 against mqtt-packet', () => {
     );
   });
 
-  test('random bytes are refused with nothing but ProtocolError, or read as mqtt-packet does', () => {
+  test('random bytes are refused with ProtocolError only, or read as mqtt-packet does', () => {
     const headers = fc.constantFrom(0x10, 0x20, 0x30, 0x32, 0x40, 0x50, 0x62, 0x82, 0x90, 0xa2);
     const bodies = fc.uint8Array({ maxLength: 40 });
     const senders = fc.constantFrom(Sender.client, Sender.server);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PacketType } from '../../../../src/protocol/packet.js';
+import { ConnackCode } from '../../../../src/protocol/return-code.js';
 import {
+  fromConnackCode,
   isErrorCode,
   isReasonCodeAllowed,
   ReasonCode,
   reasonName,
   Sender,
+  toConnackCode,
 } from '../../../../src/protocol/v5/index.js';
 
 /** Table 2-6 of MQTT 5.0, written down once more. */
@@ -105,4 +108,17 @@ test('each packet carries the codes of its table from the side that may send the
 // 2.4 "A value of 0x80 or greater indicates failure."
 test('codes from 0x80 on are errors', () => {
   for (const { code } of TABLE_2_6) assert.equal(isErrorCode(code), code >= 0x80);
+});
+
+test('a return code of 3.x and the reason code that it becomes mean each other', () => {
+  for (const returnCode of Object.values(ConnackCode)) {
+    assert.equal(toConnackCode(fromConnackCode(returnCode)), returnCode);
+    const isRefusal = returnCode !== ConnackCode.accepted;
+    assert.equal(isErrorCode(fromConnackCode(returnCode)), isRefusal);
+  }
+  for (const code of Object.values(ReasonCode)) {
+    assert.equal(toConnackCode(code) === ConnackCode.accepted, code === ReasonCode.success);
+  }
+  assert.equal(toConnackCode(ReasonCode.banned), ConnackCode.notAuthorized);
+  assert.equal(toConnackCode(ReasonCode.serverBusy), ConnackCode.serverUnavailable);
 });
