@@ -265,6 +265,18 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.socket.resume();
   }
 
+  /** A route it has used lately that is this topic's: many clients have a few topics in turn. */
+  findRecentRoute(buffer: Buffer, topicStart: number, topicLength: number): Route | null {
+    const older = this.#olderRoutes;
+    if (older === null) return null;
+    const { routes } = this.host;
+    for (let index = 0; index < older.length; index++) {
+      const route = older[index];
+      if (routes.isFresh(route) && route.isTopic(buffer, topicStart, topicLength)) return route;
+    }
+    return null;
+  }
+
   /** The next run goes another way than the last. */
   changeRoute(route: Route): void {
     const last = this.lastRoute;

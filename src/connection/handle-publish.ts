@@ -31,7 +31,9 @@ export function handlePublishRun(
   const { routes, counters } = host;
   let route = connection.lastRoute;
   if (route === null || !routes.isFresh(route) || !route.isTopic(buffer, topicStart, topicLength)) {
-    route = routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
+    route =
+      connection.findRecentRoute(buffer, topicStart, topicLength) ??
+      routes.findWithin(buffer, topicStart, topicLength, MATCH_STEPS_PER_SHARE);
     const work = routes.takeWork();
     if (work > 0) host.share.spend(work);
     if (route === null) {

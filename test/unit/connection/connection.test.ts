@@ -6,6 +6,7 @@ import { READ_HEADROOM_BYTES, RECENT_ROUTES } from '../../../src/base/limits.js'
 import { BUSY_MS_PER_TURN, SHARE_SLACK } from '../../../src/base/turn-limits.js';
 import { BusyConnections } from '../../../src/connection/busy-connections.js';
 import { type Connection, Pause } from '../../../src/connection/connection.js';
+import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
 import { Route } from '../../../src/router/route.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';
@@ -237,5 +238,19 @@ describe('a publisher of many topics', () => {
       topics.every((topic) => Number(topic.slice(2)) > 900),
       `${topics}`,
     );
+  });
+
+  test('finds the route of a topic that comes in turn with others, while it may be used', () => {
+    const stale = new Set<Route>();
+    const routes = { isFresh: (one: Route) => !stale.has(one) } as ConnectionHost['routes'];
+    const { connection } = new LoneConnection({ routes });
+    const find = (topic: string): Route | null =>
+      connection.findRecentRoute(Buffer.from(`-${topic}-`), 1, topic.length);
+    assert.equal(find('a'), null);
+    const [a, b] = ['a', 'b'].map(route);
+    for (const one of [a, b, a]) connection.changeRoute(one);
+    assert.deepEqual([find('a'), find('b'), find('c')], [a, b, null]);
+    stale.add(a);
+    assert.deepEqual([find('a'), find('b')], [null, b]);
   });
 });
