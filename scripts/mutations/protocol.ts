@@ -70,10 +70,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/protocol/frame-scan.ts',
-        text: `packetIds[count++] = packetId;
-      position += 4;`,
-        by: `packetIds[count++] = packetIds[0];
-      position += 4;`,
+        text: 'packetIds[count++] = packetId;',
+        by: 'packetIds[count++] = packetIds[0];',
       },
     ],
   },

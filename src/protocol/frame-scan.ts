@@ -143,17 +143,18 @@ export class FrameScan {
    */
   #acks(buffer: Buffer, start: number, end: number): number {
     const packetIds = this.packetIds;
-    const header = buffer[start];
+    const view = this.#viewOf(buffer);
+    const head = view.getUint16(start);
+    const last = Math.min(end, start + 4 * RUN_FRAMES_MAX) - 4;
     packetIds[0] = packetIdAt(buffer, start + 2);
     let count = 1;
-    let position = start + 4;
-    while (position + 4 <= end && count < RUN_FRAMES_MAX) {
-      if (buffer[position] !== header || buffer[position + 1] !== 2) break;
-      const packetId = (buffer[position + 2] << 8) | buffer[position + 3];
-      // It is met again as the first one, and refused then.
-      if (packetId === 0) break;
+    for (let position = start + 4; position <= last; position += 4) {
+      // One look for all four bytes: a byte at a time takes twice as long.
+      const ack = view.getInt32(position);
+      const packetId = ack & 0xffff;
+      // Id 0 is met again as the first one, and refused then.
+      if (ack >> 16 !== head || packetId === 0) break;
       packetIds[count++] = packetId;
-      position += 4;
     }
     return count;
   }
