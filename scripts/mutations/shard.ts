@@ -35,7 +35,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/shard/takeover.ts',
-        text: `registry.get(connection.clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+        text: `registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+    registry.get(clientId)?.cancelDeadline();
 `,
         by: '',
       },

@@ -323,6 +323,21 @@ export const LEFT_MATCHES_MAX = 64;
 export const LEFT_MATCH_SWEEPS_MAX = 5_000 / SWEEP_MS;
 /** Steps that matches for wills and an embedding program's messages take in a turn: some ms. */
 export const MADE_RUNS_STEPS_PER_TURN = 32_768;
+/**
+ * Wills and messages of an embedding program that wait in a shard for room in its ring, above which
+ * it takes no client with a will. Those that are connected may still leave theirs: it has them in
+ * memory anyway.
+ */
+export const MADE_RUNS_BYTES_MAX = 16 * MIB;
+/**
+ * Messages of an embedding program that are with a shard and not on their way: the rest waits in
+ * the primary, up to a bound that a program which awaits each never gets near. Beyond, publish
+ * rejects.
+ */
+export const PROGRAM_BYTES_AHEAD = 1 * MIB;
+export const PROGRAM_BYTES_WAITING_MAX = 256 * MIB;
+/** What such a message takes beside its topic and payload: a promise, and a message to a shard. */
+export const PROGRAM_MESSAGE_COST_BYTES = 512;
 /** Levels in a topic or filter: more is no use, and recursion over them stays shallow. */
 export const TOPIC_LEVELS_MAX = 201;
 

@@ -188,7 +188,7 @@ export class Directory {
       return;
     }
     this.#output.release(holder, entry.clientId, former, to, next.claim, next.discard);
-    this.#output.grant(to, next.claim, next.discard ? -1 : holder);
+    this.#output.grant(to, next.claim, holder);
   }
 
   /** The holder's session is gone and its claim forgotten: the next in line starts anew. */

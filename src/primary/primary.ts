@@ -16,7 +16,6 @@ import { Placement } from './placement.js';
 import { type PostAnswers, ProgramAuthentication } from './program-authentication.js';
 import { Publications } from './publications.js';
 import { RefusalReason, Refusals } from './refusals.js';
-import { ServerError, ServerErrorCode } from './server-error.js';
 import { type ServerStats, shardStats } from './stats.js';
 import { Supervisor, type SupervisorEvents, type SupervisorTimeouts } from './supervisor.js';
 
@@ -57,7 +56,7 @@ export class Primary {
   readonly #placement: Placement;
   readonly #acceptor: Acceptor;
   readonly #authentication: ProgramAuthentication | null;
-  readonly #publications = new Publications();
+  readonly #publications = new Publications((id, message) => this.#sendPublication(id, message));
   /** The counters of each shard as it runs now: looked at for every connection. */
   readonly #counters: Counters[];
   readonly #startedAt = monotonicMs();
@@ -115,15 +114,9 @@ export class Primary {
     this.#supervisor.postAll({ kind: 'watch-clients', enabled: isWatching });
   }
 
-  /** Resolves when a shard has published the message. @throws ServerError when it was not. */
-  async publish(message: InjectedMessage): Promise<void> {
-    for (let shardIndex = 0; shardIndex < this.#shardCount; shardIndex++) {
-      if (!this.#supervisor.isLive(shardIndex)) continue;
-      return this.#publications.add(shardIndex, (id) =>
-        this.#supervisor.post(shardIndex, { kind: 'publish', id, message }),
-      );
-    }
-    throw new ServerError(ServerErrorCode.notPublished, 'no shard is running');
+  /** Resolves when the message is on its way to all shards. @throws ServerError when it is not. */
+  publish(message: InjectedMessage): Promise<void> {
+    return this.#publications.add(message);
   }
 
   /**
@@ -155,6 +148,7 @@ export class Primary {
   /** Accepts no more, lets the shards flush and close, and ends them. */
   async stop(): Promise<void> {
     await this.#acceptor.close();
+    this.#publications.sendAll();
     await this.#supervisor.stop();
     this.#tellDropped();
     this.#sessionRefusals.close();
@@ -162,6 +156,15 @@ export class Primary {
       this.#handoff.reclaim(index);
       this.#publications.shardDied(index);
     }
+  }
+
+  /** @returns the shard that it was sent to; -1: none is live. */
+  #sendPublication(id: number, message: InjectedMessage): number {
+    for (let shardIndex = 0; shardIndex < this.#shardCount; shardIndex++) {
+      if (!this.#supervisor.isLive(shardIndex)) continue;
+      if (this.#supervisor.post(shardIndex, { kind: 'publish', id, message })) return shardIndex;
+    }
+    return -1;
   }
 
   /** Says what goes with the shards' memory, by their counters, which nobody writes any more. */

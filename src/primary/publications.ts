@@ -1,4 +1,9 @@
 /** Publications by the program that embeds the server: checked here, published by a shard. */
+import {
+  PROGRAM_BYTES_AHEAD,
+  PROGRAM_BYTES_WAITING_MAX,
+  PROGRAM_MESSAGE_COST_BYTES,
+} from '../base/limits.js';
 import type { InjectedMessage } from '../shard/control.js';
 import { isValidTopicName, toTopicKey } from '../topics/topic.js';
 import { ServerError, ServerErrorCode } from './server-error.js';
@@ -50,46 +55,110 @@ export function checkMessage(message: ServerMessage, maxPacketBytes: number): In
   return { topic, payload: bytes, qos, retain };
 }
 
-interface Unconfirmed {
-  readonly shardIndex: number;
-  readonly settle: (error: Error | null) => void;
+interface Publication {
+  readonly bytes: number;
+  readonly settle: (error: ServerError | null) => void;
 }
 
-/** Publications given to a shard and not confirmed by it. */
+interface Waiting extends Publication {
+  readonly message: InjectedMessage;
+}
+
+interface Unconfirmed extends Publication {
+  readonly shardIndex: number;
+}
+
+/** Posts a message to a live shard under its number. @returns which; -1: none is live. */
+type Send = (id: number, message: InjectedMessage) => number;
+
+/**
+ * Publications that no shard has confirmed. Of them PROGRAM_BYTES_AHEAD are with a shard: whatever
+ * keeps that from publishing them keeps the others here, in their order.
+ */
 export class Publications {
+  readonly #post: Send;
   readonly #unconfirmed = new Map<number, Unconfirmed>();
+  readonly #waiting = new Map<number, Waiting>();
+  #aheadBytes = 0;
+  #waitingBytes = 0;
   #nextId = 0;
 
+  constructor(post: Send) {
+    this.#post = post;
+  }
+
   /**
-   * Remembers a publication until `confirm` or `shardDied`.
-   * @param send posts it to the shard under its number; false if the shard is down.
+   * Has a shard publish a message, behind those that were added before.
    * @returns a promise that rejects with a ServerError when it was not published.
    */
-  add(shardIndex: number, send: (id: number) => boolean): Promise<void> {
+  add(message: InjectedMessage): Promise<void> {
     const id = this.#nextId++;
+    const bytes = PROGRAM_MESSAGE_COST_BYTES + message.topic.length + message.payload.length;
     return new Promise((resolve, reject) => {
-      const settle = (error: Error | null): void => (error === null ? resolve() : reject(error));
-      this.#unconfirmed.set(id, { shardIndex, settle });
-      if (send(id)) return;
-      this.#unconfirmed.delete(id);
-      reject(new ServerError(ServerErrorCode.notPublished, 'no shard is running'));
+      const settle = (error: ServerError | null): void => {
+        if (error === null) resolve();
+        else reject(error);
+      };
+      const waiting = { bytes, settle, message };
+      if (this.#waiting.size === 0 && this.#aheadBytes < PROGRAM_BYTES_AHEAD) {
+        this.#send(id, waiting);
+      } else if (this.#waitingBytes + bytes > PROGRAM_BYTES_WAITING_MAX) {
+        settle(notPublished('as much waits to be published as may: await what publish returns'));
+      } else {
+        this.#waiting.set(id, waiting);
+        this.#waitingBytes += bytes;
+      }
     });
   }
 
   /** The shard has published it, or could not: `error` says why. */
   confirm(id: number, error: string | undefined): void {
-    const unconfirmed = this.#unconfirmed.get(id);
-    this.#unconfirmed.delete(id);
-    unconfirmed?.settle(
-      error === undefined ? null : new ServerError(ServerErrorCode.notPublished, error),
-    );
+    this.#settle(id, error);
+    this.#sendWaiting(PROGRAM_BYTES_AHEAD);
   }
 
   /** What the shard had not confirmed will not be: it may have been published or not. */
   shardDied(shardIndex: number): void {
     for (const [id, unconfirmed] of this.#unconfirmed) {
       if (unconfirmed.shardIndex !== shardIndex) continue;
-      this.confirm(id, `shard ${shardIndex} ended before it confirmed the publication`);
+      this.#settle(id, `shard ${shardIndex} ended before it confirmed the publication`);
+    }
+    this.#sendWaiting(PROGRAM_BYTES_AHEAD);
+  }
+
+  /** The server closes: whatever waits is sent, before the shards are told. */
+  sendAll(): void {
+    this.#sendWaiting(Number.POSITIVE_INFINITY);
+  }
+
+  #settle(id: number, error: string | undefined): void {
+    const unconfirmed = this.#unconfirmed.get(id);
+    if (unconfirmed === undefined) return;
+    this.#unconfirmed.delete(id);
+    this.#aheadBytes -= unconfirmed.bytes;
+    unconfirmed.settle(error === undefined ? null : notPublished(error));
+  }
+
+  #sendWaiting(bytesAhead: number): void {
+    for (const [id, waiting] of this.#waiting) {
+      if (this.#aheadBytes >= bytesAhead) return;
+      this.#waiting.delete(id);
+      this.#waitingBytes -= waiting.bytes;
+      this.#send(id, waiting);
     }
   }
+
+  #send(id: number, { bytes, settle, message }: Waiting): void {
+    const shardIndex = this.#post(id, message);
+    if (shardIndex < 0) {
+      settle(notPublished('no shard is running'));
+      return;
+    }
+    this.#unconfirmed.set(id, { shardIndex, bytes, settle });
+    this.#aheadBytes += bytes;
+  }
+}
+
+function notPublished(why: string): ServerError {
+  return new ServerError(ServerErrorCode.notPublished, why);
 }

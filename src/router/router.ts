@@ -5,7 +5,6 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { MADE_RUNS_STEPS_PER_TURN } from '../base/limits.js';
 import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
@@ -16,6 +15,7 @@ import { framesEnd } from '../sessions/run-queue.js';
 import { ALL_SOURCES, type Outlet, type Session } from '../sessions/session.js';
 import { ClientDrops } from './client-drops.js';
 import { layOutWindow } from './lay-out-window.js';
+import { MadeRuns } from './made-runs.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { RetainedStore } from './retained-store.js';
@@ -65,6 +65,8 @@ export interface RouterParts {
 export class Router {
   /** Whose messages were dropped. */
   readonly drops = new ClientDrops();
+  /** What is made here. */
+  readonly made: MadeRuns;
   readonly #shardIndex: number;
   readonly #routes: RouteCache;
   readonly #arena: TurnArena;
@@ -77,9 +79,6 @@ export class Router {
   readonly #clock: RouterParts['clock'];
   /** Of the publisher of the run that is being delivered. */
   #impatience: Impatience = Impatience.none;
-  /** Runs made here whose routes are not found yet. */
-  readonly #waiting: { readonly run: Run; readonly topicKey: string }[] = [];
-  #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
   /** The run that is being delivered lies in shared memory. */
   #isFromRing = false;
   /**
@@ -101,6 +100,9 @@ export class Router {
     this.#limits = parts.limits;
     this.#queuedTotal = parts.queuedTotal;
     this.#clock = parts.clock;
+    this.made = new MadeRuns(parts, ({ bytes, header, count }, route) => {
+      this.publish(NO_PUBLISHER, route, bytes, 0, bytes.length, header, count);
+    });
   }
 
   /**
@@ -152,34 +154,9 @@ export class Router {
     }
   }
 
-  /**
-   * Routes a run made here: a will, a message of the embedding program. Where many clients leave at
-   * once, or routes take many steps to be found, the rest goes in later turns, in order.
-   */
+  /** Routes a run made here: a will, a message of the embedding program. See MadeRuns. */
   publishRun(run: Run, topicKey: string): void {
-    const isFirst = this.#waiting.length === 0;
-    if (!isFirst || !this.#tryRun(run, topicKey)) this.#waiting.push({ run, topicKey });
-  }
-
-  /** A turn begins: goes on with what waits. @returns whether there is more. */
-  publishWaiting(): boolean {
-    this.#stepsLeft = MADE_RUNS_STEPS_PER_TURN;
-    const waiting = this.#waiting;
-    let done = 0;
-    while (done < waiting.length && this.#tryRun(waiting[done].run, waiting[done].topicKey)) done++;
-    if (done > 0) waiting.splice(0, done);
-    return waiting.length > 0;
-  }
-
-  /** @returns false when its route was not found within what is left of the turn's steps. */
-  #tryRun(run: Run, topicKey: string): boolean {
-    if (this.#stepsLeft <= 0) return false;
-    const before = this.#routes.matchSteps;
-    const route = this.#routes.findKeyWithin(topicKey, this.#stepsLeft);
-    this.#stepsLeft -= this.#routes.matchSteps - before;
-    if (route === null) return false;
-    this.publish(NO_PUBLISHER, route, run.bytes, 0, run.bytes.length, run.header, run.count);
-    return true;
+    this.made.publish(run, topicKey);
   }
 
   /**

@@ -21,6 +21,7 @@ export class PrimaryLine {
   #claims: Claim[] = [];
   #settled: number[] = [];
   #dropped: number[] = [];
+  #published: number[] = [];
   #questions: AuthenticationQuestion[] = [];
   #linesThisSecond = 0;
   #linesLost = 0;
@@ -45,6 +46,12 @@ export class PrimaryLine {
 
   dropped(claim: number): void {
     this.#dropped.push(claim);
+    this.#schedule();
+  }
+
+  /** A publication of the program is on its way. */
+  published(id: number): void {
+    this.#published.push(id);
     this.#schedule();
   }
 
@@ -102,6 +109,10 @@ export class PrimaryLine {
     if (this.#settled.length > 0) {
       this.say({ kind: 'settled', claims: this.#settled });
       this.#settled = [];
+    }
+    if (this.#published.length > 0) {
+      for (const id of this.#published) this.say({ kind: 'published', id });
+      this.#published = [];
     }
     if (this.#questions.length > 0) {
       this.say({ kind: 'authenticate', questions: this.#questions });

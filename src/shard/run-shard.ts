@@ -86,8 +86,7 @@ function onMessage(
 function publish(shard: Shard, message: Extract<ToShard, { kind: 'publish' }>): void {
   const { id } = message;
   try {
-    shard.publish(message.message);
-    shard.line.say({ kind: 'published', id });
+    shard.publish(message.message, () => shard.line.published(id));
   } catch (error) {
     shard.line.say({ kind: 'published', id, error: String(error) });
   }

@@ -34,6 +34,8 @@ export interface RegistryParts {
   readonly limits: WindowLimits;
   readonly queuedTotal: QueuedTotal;
   readonly line: PrimaryLine;
+  /** Calls back when all wills are published: who claims the client id next comes behind them. */
+  afterMade(done: () => void): void;
   /** The client of a session that does not end with its connection has left. */
   onAbsent(session: Session): void;
   /** Asks for another turn. */
@@ -117,7 +119,8 @@ export class SessionRegistry {
   /** Ends a session: nothing of it is kept, and its client id is free. */
   end(session: Session): void {
     this.discard(session);
-    this.#parts.line.dropped(session.claim);
+    const { claim } = session;
+    this.#parts.afterMade(() => this.#parts.line.dropped(claim));
   }
 
   /**

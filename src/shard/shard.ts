@@ -9,6 +9,7 @@ import { type Deadline, Deadlines } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
 import {
   AUTHENTICATIONS_WAITING_MAX,
+  MADE_RUNS_BYTES_MAX,
   READ_BUFFER_BYTES,
   READ_HEADROOM_BYTES,
   SCRATCH_BYTES,
@@ -286,6 +287,10 @@ export class Shard implements ConnectionHost {
       connection.refuse(ConnackCode.serverUnavailable, 'memory is short: no new sessions');
       return;
     }
+    if (packet.will !== null && this.router.made.bytes > MADE_RUNS_BYTES_MAX) {
+      connection.refuse(ConnackCode.serverUnavailable, 'too many wills wait for other workers');
+      return;
+    }
     this.takeover.claim(connection, packet);
   }
 
@@ -332,10 +337,11 @@ export class Shard implements ConnectionHost {
     this.line.log(level, fields, message);
   }
 
-  /** Publishes a message of the embedding program. */
-  publish(message: InjectedMessage): void {
+  /** Publishes a message of the embedding program; calls back when that is done. */
+  publish(message: InjectedMessage, published: () => void): void {
     const payload = Buffer.from(message.payload);
     this.router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
+    this.router.made.whenPublished(published);
     this.turn.schedule();
   }
 
@@ -343,7 +349,7 @@ export class Shard implements ConnectionHost {
   dropPeer(index: number): void {
     this.turn.drainDead(index);
     this.link.dropPeer(index);
-    if (this.deadPeers.drop(index)) this.#sayWelcomed(index);
+    if (this.deadPeers.drop(index)) this.line.say({ kind: 'peer-welcomed', shardIndex: index });
     this.routes.invalidateAll();
     this.interest.dropPeer(index);
     this.backpressure.dropPeer(index);
@@ -368,13 +374,9 @@ export class Shard implements ConnectionHost {
       index,
       this.topics.localFilters(),
       () => this.takeover.onPeerTold(index),
-      () => this.#sayWelcomed(index),
+      () => this.line.say({ kind: 'peer-welcomed', shardIndex: index }),
     );
     this.turn.schedule();
-  }
-
-  #sayWelcomed(index: number): void {
-    this.line.say({ kind: 'peer-welcomed', shardIndex: index });
   }
 
   /** Closes what the providers hold; nothing is called after it. */
@@ -386,7 +388,8 @@ export class Shard implements ConnectionHost {
 
   #parts(shardIndex: number) {
     const { routes, arena, link, counters, line, queuedTotal } = this;
-    return { shardIndex, routes, arena, link, counters, line, queuedTotal };
+    const afterMade = (done: () => void) => this.router.made.whenPublished(done);
+    return { shardIndex, routes, arena, link, counters, line, queuedTotal, afterMade };
   }
 
   #makeLink(start: ShardStart): PeerLink {
@@ -418,7 +421,7 @@ export class Shard implements ConnectionHost {
   }
 
   #onTurn(): void {
-    if (this.router.publishWaiting()) this.turn.schedule();
+    if (this.router.made.goOn()) this.turn.schedule();
     // What would be removed goes with the shard anyway.
     if (!this.isStopping) this.registry.onTurn();
     this.deadPeers.onTurn();
@@ -435,6 +438,10 @@ export class Shard implements ConnectionHost {
     }
     this.#ringWaits.answer();
     if (this.link.backlogBytes > 0) return;
+    if (this.router.made.areWaiting) {
+      this.router.made.goOn();
+      this.turn.schedule();
+    }
     const isToldMore = this.interest.sendPieces();
     if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
     this.replays.answers.onRingRoom();

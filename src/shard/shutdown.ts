@@ -17,7 +17,7 @@ export async function quiesce(shard: Shard): Promise<void> {
   shard.isStopping = true;
   for (const connection of shard.connections.values()) connection.pause(Pause.quiesced);
   shard.turn.flush();
-  while (shard.link.backlogBytes > 0) await nextTurn(shard);
+  while (shard.link.backlogBytes > 0 || shard.router.made.areWaiting) await nextTurn(shard);
 }
 
 /**

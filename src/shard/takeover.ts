@@ -46,6 +46,14 @@ interface PendingClaim {
   hasSession: boolean | null;
 }
 
+/** A client id that another shard has claimed, while what its connection has sent is on its way. */
+interface Release {
+  readonly session: Session | undefined;
+  readonly to: number;
+  /** The claimer has died, and what it has claimed is lost with it. */
+  isLost: boolean;
+}
+
 const SIZES = { pieceBytes: HANDOVER_PIECE_BYTES, bytesAhead: HANDOVER_BYTES_AHEAD };
 
 /** What a takeover works with. */
@@ -57,6 +65,8 @@ export interface TakeoverParts {
   readonly link: PeerLink;
   readonly line: PrimaryLine;
   readonly counters: Counters;
+  /** Calls back when all wills are published. */
+  afterMade(done: () => void): void;
   readonly schedule: () => void;
   /** Default: those of base/limits.ts. */
   readonly sizes?: HandoverSizes;
@@ -66,6 +76,7 @@ export interface TakeoverParts {
 export class Takeover {
   readonly #parts: TakeoverParts;
   readonly #pending = new Map<number, PendingClaim>();
+  readonly #releases = new Set<Release>();
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
   /**
@@ -113,16 +124,26 @@ export class Takeover {
 
   /** Another shard has claimed a client id that is held here. */
   onRelease(message: Extract<ToShard, { kind: 'release' }>): void {
-    const { registry, schedule } = this.#parts;
+    const { registry, schedule, afterMade } = this.#parts;
     const { clientId, to, newClaim, discard } = message;
     registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
     // A clean session has ended with its connection.
     const session = registry.get(clientId);
     schedule();
+    if (discard && session !== undefined) registry.end(session);
     // It does not expire on its way.
-    session?.cancelDeadline();
-    if (!discard) this.#departures.offer(session, to, newClaim);
-    else if (session !== undefined) registry.end(session);
+    else session?.cancelDeadline();
+    const release: Release = { session: discard ? undefined : session, to, isLost: false };
+    this.#releases.add(release);
+    // Whatever the old connection has published is on the ring before this.
+    afterMade(() => this.#offer(release, newClaim));
+  }
+
+  #offer(release: Release, claim: number): void {
+    const { session, to, isLost } = release;
+    this.#releases.delete(release);
+    if (!isLost) this.#departures.offer(session, to, claim);
+    else if (session !== undefined) this.#parts.registry.end(session);
   }
 
   /** A hand-over record from shard `from`; its words are those of RecordKind. */
@@ -177,6 +198,7 @@ export class Takeover {
 
   /** A peer died: what it was handing over is lost, what was handed to it too. */
   dropPeer(index: number): void {
+    for (const release of this.#releases) if (release.to === index) release.isLost = true;
     this.#departures.dropPeer(index);
     this.#arrivals.dropPeer(index);
     for (const pending of [...this.#pending.values()]) {
@@ -210,9 +232,17 @@ export class Takeover {
   }
 
   #takeLocal(pending: PendingClaim): void {
+    const { registry, afterMade } = this.#parts;
+    const { clientId } = pending.connection;
+    registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+    registry.get(clientId)?.cancelDeadline();
+    afterMade(() => this.#takeLeft(pending));
+  }
+
+  /** The old connection is closed, and its will published. */
+  #takeLeft(pending: PendingClaim): void {
     const { registry } = this.#parts;
     const { connection, packet } = pending;
-    registry.get(connection.clientId)?.outlet?.closeConnection(CloseReason.takenOver);
     const session = registry.get(connection.clientId);
     if (session === undefined) {
       this.#begin(pending);

@@ -54,7 +54,7 @@ test('many wills are published in order, no turn taking more steps than it may',
   assert.ok(routes.matchSteps - before <= stepsMax, `${routes.matchSteps - before}`);
   assert.ok(session.window!.queuedMessages < wills, 'not all in one turn');
   let turns = 1;
-  for (let from = routes.matchSteps; router.publishWaiting(); from = routes.matchSteps) {
+  for (let from = routes.matchSteps; router.made.goOn(); from = routes.matchSteps) {
     assert.ok(routes.matchSteps - from <= stepsMax, `${routes.matchSteps - from}`);
     turns++;
   }

@@ -235,12 +235,13 @@ export class ModelShard {
     const clock = { now: 1 };
     this.router = new Router({ ...shared, arena, retained, pressure, limits, clock });
     const onAbsent = (session: Session) => this.deadlines.set(session, this.#now, EXPIRY_MS);
-    const kept = { store, interest, limits, line, schedule, onAbsent };
+    const afterMade = (done: () => void) => this.router.made.whenPublished(done);
+    const kept = { store, interest, limits, line, afterMade, schedule, onAbsent };
     this.registry = new SessionRegistry({ ...shared, ...kept });
     const { registry } = this;
     const sizes = SIZES;
     const replays = { expectMoved() {}, restore() {} };
-    const moved = { registry, interest, replays };
+    const moved = { registry, interest, replays, afterMade };
     this.takeover = new Takeover({ ...shared, ...moved, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, takeover } = this;
@@ -268,6 +269,7 @@ export class ModelShard {
   /** The end of a turn. */
   endTurn(): void {
     this.isScheduled = false;
+    if (this.router.made.goOn()) this.isScheduled = true;
     this.registry.onTurn();
     this.deadPeers.onTurn();
     this.interest.flush();

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { MADE_RUNS_BYTES_MAX } from '../../../src/base/limits.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
-import { connect, PINGREQ, publish, pubrel } from '../../support/packets.js';
+import { willRun } from '../../../src/sessions/will.js';
+import { type ConnectFields, connect, PINGREQ, publish, pubrel } from '../../support/packets.js';
 import { RawClient } from '../../support/raw-client.js';
 import { eventually } from '../../support/waiting.js';
 import { makePeer, makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
@@ -55,9 +57,8 @@ describe('a client that feeds a ring which is full', () => {
     whole.shard.turn.schedule();
   }
 
-  /** A client of the shard: it notes what kinds of packets come, and with which packet ids. */
-  async function open(clientId: string, from = -1): Promise<[client: RawClient, got: string[]]> {
-    const { shard, said } = whole;
+  /** A socket of the shard. */
+  async function dial(): Promise<RawClient> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
@@ -66,13 +67,24 @@ describe('a client that feeds a ring which is full', () => {
       once(server, 'connection') as Promise<[Socket]>,
     ]);
     server.close();
-    shard.adoptSocket(socket);
+    whole.shard.adoptSocket(socket);
+    return client;
+  }
+
+  /** A client of the shard: it notes what kinds of packets come, and with which packet ids. */
+  async function open(
+    clientId: string,
+    from = -1,
+    fields: ConnectFields = {},
+  ): Promise<[client: RawClient, got: string[]]> {
+    const { shard, said } = whole;
+    const client = await dial();
     const got: string[] = [];
     client.onPacket = (packet) => {
       const type = packet[0]! >> 4;
       got.push(type === 2 || type === 13 ? `${type}` : `${type}:${packet.readUInt16BE(2)}`);
     };
-    client.send(connect({ clientId, cleanSession: false }));
+    client.send(connect({ clientId, cleanSession: false, ...fields }));
     await eventually(() => said.some(({ kind }) => kind === 'claims'), 'a claim');
     for (const message of said.splice(0)) {
       if (message.kind !== 'claims') continue;
@@ -131,23 +143,30 @@ describe('a client that feeds a ring which is full', () => {
     assert.deepEqual(got, [...acks(4), '13']);
   });
 
-  test('is told no more where it resends at QoS 2 on another connection', async () => {
+  // [MQTT-3.1.4-2]: its CONNACK says that the old connection is over.
+  test('comes back when what it sent is on it, and is told of each message once', async () => {
     const [first] = await open('c');
     first.send(...messages(2));
     await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
     await first.cut();
-    const [second, got] = await open('c', 0);
-    second.send(...messages(2, 1, true));
+    const opening = open('c', 0);
+    let isBack = false;
+    void opening.then(() => {
+      isBack = true;
+    });
     await turns();
-    const acknowledged = got.length;
-    assert.ok(acknowledged < MESSAGES);
-    peerReads();
-    assert.ok(acknowledged <= read, `${acknowledged} acknowledged, ${read} on the ring`);
-    for (let rounds = 0; got.length < MESSAGES; rounds++) {
-      assert.ok(rounds < 1_000, `${got.length} answers`);
-      await turns(3);
+    assert.equal(isBack, false);
+    await eventually(() => {
       peerReads();
-    }
+      return isBack;
+    }, 'CONNACK');
+    const [second, got] = await opening;
+    second.send(...messages(2, 1, true));
+    await eventually(() => {
+      peerReads();
+      return got.length === MESSAGES;
+    }, 'all answers');
+    peerReads();
     assert.deepEqual(got, acks(5));
     assert.equal(read, MESSAGES);
     second.send(pubrel(1));
@@ -167,5 +186,69 @@ describe('a client that feeds a ring which is full', () => {
       return got.length > MESSAGES;
     }, 'all answers');
     assert.deepEqual(got, [...acks(4), '13']);
+  });
+
+  const LONG = 60 * 1_024;
+  const longWill = { topic: 't', payload: 'w'.repeat(LONG), qos: 1, retain: false } as const;
+
+  // [MQTT-3.1.2-8]
+  test('leaves a will that waits for room, with those of many others', async () => {
+    const clients: RawClient[] = [];
+    for (let n = 0; n < 20; n++) clients.push((await open(`c${n}`, -1, { will: longWill }))[0]);
+    await Promise.all(clients.map((client) => client.cut()));
+    const { shard } = whole;
+    await eventually(() => shard.connections.size === 0, 'the shard to hear of it');
+    await turns();
+    assert.ok(shard.link.backlogBytes <= 2 * RING_BYTES, `${shard.link.backlogBytes} in front`);
+    assert.ok(shard.router.made.bytes > 10 * LONG);
+    let isCalled = false;
+    shard.router.made.whenPublished(() => {
+      isCalled = true;
+      assert.equal(shard.link.backlogBytes, 0);
+    });
+    assert.equal(isCalled, false);
+    await eventually(() => {
+      peerReads();
+      return isCalled;
+    }, 'all to be on the ring');
+    peerReads();
+    assert.equal(read, clients.length);
+    assert.equal(shard.router.made.bytes, 0);
+  });
+
+  test('is not taken with a will while as much of others waits as may', async () => {
+    const { shard } = whole;
+    const run = willRun({ ...longWill, payload: Buffer.from(longWill.payload) });
+    while (shard.router.made.bytes <= MADE_RUNS_BYTES_MAX) shard.router.publishRun(run, 't');
+    const client = await dial();
+    client.send(connect({ clientId: 'c', will: longWill }));
+    assert.equal((await client.readPacket())[3], 3);
+    await open('d');
+    shard.dropPeer(1);
+    await eventually(() => shard.router.made.bytes === 0, 'room');
+    await open('e', -1, { will: longWill });
+  });
+
+  test('a program that publishes without waiting is told when its messages are on it', async () => {
+    const { shard } = whole;
+    const messages = 1_000;
+    const payload = new Uint8Array(1_000);
+    const done: number[] = [];
+    for (let n = 0; n < messages; n++) {
+      shard.publish({ topic: 't', payload, qos: 1, retain: false }, () => done.push(n));
+    }
+    await turns();
+    assert.ok(shard.link.backlogBytes <= RING_BYTES);
+    const published = done.length;
+    assert.ok(published < messages);
+    peerReads();
+    assert.ok(published <= read, `${published} published, ${read} on the ring`);
+    await eventually(() => {
+      peerReads();
+      return done.length === messages;
+    }, 'all to be published');
+    peerReads();
+    assert.equal(read, messages);
+    assert.deepEqual(done, [...done.keys()]);
   });
 });
