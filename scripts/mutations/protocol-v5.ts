@@ -99,6 +99,18 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'form 5.0: a run that grows runs over what is still to be moved',
+    test: 'unit/protocol/v5/publish-form.test.ts',
+    red: 'lays out a run of any version for any version, leaving out what is too long',
+    edits: [
+      {
+        file: 'src/protocol/v5/replace-in-run.ts',
+        text: 'const copyAt = at + Math.max(0, replacedBytes - (end - start));',
+        by: 'const copyAt = at;',
+      },
+    ],
+  },
+  {
     name: 'subscribe 5.0: No Local is taken for a shared subscription',
     test: 'unit/protocol/v5/packet-vectors.test.ts',
     red: 'is refused for what it may not be',

@@ -10,11 +10,16 @@ import { QOS_MASK } from '../fixed-header.js';
 import type { ProtocolVersion } from '../packet.js';
 import { bodyOf, frameEnd, notARun } from '../publish-frame.js';
 import { PropertyId } from './property.js';
-import { NOT_THERE } from './property-find.js';
+import { NOT_THERE, uint16At } from './property-find.js';
 import { MESSAGE_EXPIRY_BYTES, TOPIC_ALIAS_BYTES } from './publish-view.js';
+import { type Replacement, replacedLength, replaceInRun, wholeLength } from './replace-in-run.js';
 import { variableByteIntegerBytes, writeVariableByteInteger } from './variable-byte-integer.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** What is put into the frames of a run is made here, unless it is longer. */
+const SCRATCH_BYTES = 1_024;
+/** First byte and remaining length. */
+const FIXED_HEADER_BYTES_MAX = 5;
 const NO_IDENTIFIERS: readonly number[] = [];
 
 /** One form, to be filled and used again and again: it holds what it is given until the next. */
@@ -39,6 +44,15 @@ export class PublishForm {
   #properties: Buffer = NO_BYTES;
   #propertiesStart = 0;
   #propertiesLength = 0;
+  readonly #scratch: Buffer = Buffer.allocUnsafe(SCRATCH_BYTES);
+  readonly #replacement: Replacement = {
+    keptBytes: 0,
+    cutBytes: 0,
+    insert: NO_BYTES,
+    insertBytes: 0,
+    packetIdAt: -1,
+    frames: 0,
+  };
 
   /** The Topic Name [start, start + length) of `bytes`, 1 to 65,535 bytes. */
   setTopic(bytes: Buffer, start: number, length: number): void {
@@ -119,34 +133,27 @@ export class PublishForm {
   }
 
   /**
-   * Bytes that `writeRun` writes for the run [start, end) of `source` at most: exactly so many
-   * when it leaves out none.
+   * Room that `writeRun` needs for the run [start, end) of `source`, in bytes: as much as it
+   * writes, or as the run itself takes, where that is more.
    * @param payloadOffset bytes from a body's begin to its payload in `source`.
    * @throws RecordError when the frames do not end where the run does.
    */
-  runLength(
+  runRoom(
     source: Buffer,
     start: number,
     end: number,
     payloadOffset: number,
     header: number,
   ): number {
-    const headLength = this.headLength(header);
-    let total = 0;
-    let position = start;
-    while (position < end) {
-      const next = frameEnd(source, position);
-      total += wholeLength(headLength + payloadBytes(source, position, next, payloadOffset));
-      position = next;
-    }
-    if (position !== end) throw notARun();
-    return total;
+    this.#prepare(source, start, payloadOffset, header);
+    return Math.max(end - start, replacedLength(source, start, end, this.#replacement));
   }
 
   /**
-   * Writes the run [start, end) of `source`, which has this topic and these properties in canonical
-   * form of any version, to `target` at `at`: at most `runLength` bytes. Source and target must not
-   * overlap.
+   * Writes the run [start, end) of `source` in this form to `target` at `at`, where there is as
+   * much room as `runRoom` says. The run may be of any version; what is kept of it is its payloads,
+   * and its topic and properties where they are as long as those of this form: then they must be
+   * the same. Source and target must not overlap.
    * @param payloadOffset bytes from a body's begin to its payload in `source`.
    * @param firstPacketId of the first frame written, when the QoS in `header` is not 0; the others
    *   follow, 1 behind 65,535.
@@ -154,6 +161,68 @@ export class PublishForm {
    * @throws RecordError when the frames do not end where the run does.
    */
   writeRun(
+    source: Buffer,
+    start: number,
+    end: number,
+    payloadOffset: number,
+    target: Buffer,
+    at: number,
+    header: number,
+    firstPacketId: number,
+  ): number {
+    // A frame is not longer than its run would be: most runs are far below any maximum.
+    const headLength = this.headLength(header);
+    if (end - start + headLength + FIXED_HEADER_BYTES_MAX > this.maximumPacketSize) {
+      return this.#writeFitting(
+        source,
+        start,
+        end,
+        payloadOffset,
+        target,
+        at,
+        header,
+        firstPacketId,
+      );
+    }
+    const replacement = this.#replacement;
+    this.#prepare(source, start, payloadOffset, header);
+    const bytes = replacedLength(source, start, end, replacement);
+    this.writtenCount = replacement.frames;
+    return replaceInRun(source, start, end, replacement, bytes, target, at, header, firstPacketId);
+  }
+
+  /** Says what of the source's frames is replaced by what, to make them frames of this form. */
+  #prepare(source: Buffer, start: number, payloadOffset: number, header: number): void {
+    const replacement = this.#replacement;
+    const isOf5 = this.version === 5;
+    const hasIds = (header & QOS_MASK) !== 0;
+    const topicLength = uint16At(source, bodyOf(source, start));
+    const idBytes = (source[start] & QOS_MASK) === 0 ? 0 : 2;
+    /** Bytes of the properties with their length in the source: 0 in 3.x. */
+    const propertyField = payloadOffset - 2 - topicLength - idBytes;
+    // Of damaged bytes it may be no number.
+    if (!(propertyField >= 0)) throw notARun();
+    const length = this.#propertiesLength;
+    const keepsTopic = !this.isTopicOmitted && topicLength === this.#topicLength;
+    const keepsProperties = isOf5 && propertyField === variableByteIntegerBytes(length) + length;
+    const insertBytesMax = this.headLength(header);
+    const insert =
+      insertBytesMax <= this.#scratch.length ? this.#scratch : Buffer.allocUnsafe(insertBytesMax);
+    let out = keepsTopic ? 0 : this.#writeTopic(insert, 0);
+    replacement.packetIdAt = hasIds ? out : -1;
+    if (hasIds) out += 2;
+    if (isOf5) {
+      out = this.#writeOwnProperties(insert, out);
+      if (!keepsProperties) out = this.#writeCanonical(insert, out);
+    }
+    replacement.keptBytes = keepsTopic ? 2 + topicLength : 0;
+    replacement.cutBytes = payloadOffset - replacement.keptBytes - (keepsProperties ? length : 0);
+    replacement.insert = insert;
+    replacement.insertBytes = out;
+  }
+
+  /** As `writeRun`, frame by frame, leaving out those that are too long. */
+  #writeFitting(
     source: Buffer,
     start: number,
     end: number,
@@ -208,6 +277,11 @@ export class PublishForm {
 
   /** Property Length and properties, those that differ between receivers first. */
   #writeProperties(target: Buffer, at: number): number {
+    return this.#writeCanonical(target, this.#writeOwnProperties(target, at));
+  }
+
+  /** Property Length, and the properties that are this receiver's own. */
+  #writeOwnProperties(target: Buffer, at: number): number {
     let out = writeVariableByteInteger(target, at, this.propertiesLength);
     const seconds = this.messageExpirySeconds;
     if (seconds !== NOT_THERE) {
@@ -224,15 +298,14 @@ export class PublishForm {
       target[out] = PropertyId.subscriptionIdentifiers;
       out = writeVariableByteInteger(target, out + 1, identifiers[index]);
     }
-    const start = this.#propertiesStart;
-    copyBytes(this.#properties, start, start + this.#propertiesLength, target, out);
-    return out + this.#propertiesLength;
+    return out;
   }
-}
 
-/** Bytes of a frame with this remaining length. */
-function wholeLength(length: number): number {
-  return 1 + variableByteIntegerBytes(length) + length;
+  #writeCanonical(target: Buffer, at: number): number {
+    const start = this.#propertiesStart;
+    copyBytes(this.#properties, start, start + this.#propertiesLength, target, at);
+    return at + this.#propertiesLength;
+  }
 }
 
 /** Bytes of the payload of the frame [position, next). @throws RecordError when it has none. */
