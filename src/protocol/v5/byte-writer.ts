@@ -1,4 +1,5 @@
 /** Writes the fields of a packet one behind the other, for packets that are not hot. */
+import { invariant } from '../../base/assert.js';
 import { STRING_BYTES_MAX } from '../../base/limits.js';
 import { variableByteIntegerBytes, writeVariableByteInteger } from './variable-byte-integer.js';
 
@@ -52,14 +53,12 @@ export class ByteWriter {
   }
 
   /**
-   * Two length bytes and the bytes, or the UTF-8 bytes of the text.
-   * @throws RangeError when they are more than 65,535: the caller's to prevent.
+   * Two length bytes and the bytes, or the UTF-8 bytes of the text: at most 65,535, which is the
+   * caller's to see to.
    */
   field(content: Uint8Array | string): this {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    if (bytes.length > STRING_BYTES_MAX) {
-      throw new RangeError(`a field of ${bytes.length} bytes`);
-    }
+    invariant(bytes.length <= STRING_BYTES_MAX, 'a field is at most 65,535 bytes');
     return this.uint16(bytes.length).raw(bytes);
   }
 

@@ -44,15 +44,18 @@ export function encodePacket5(packet: ControlPacket5, sender: Sender): Buffer {
   if (packet.type === 'pingresp') return PINGRESP;
   const writer = new ByteWriter();
   const flags = writeBody(writer, packet, sender);
-  const { length } = writer;
-  if (length > REMAINING_LENGTH_MAX) {
-    throw new ProtocolError('2.1.4', `a packet of ${length} bytes is too long`);
-  }
+  const length = lengthOf(writer.length);
   const frame = Buffer.allocUnsafe(1 + variableByteIntegerBytes(length) + length);
   frame[0] = (PacketType[packet.type] << 4) | flags;
   writer.bytes.copy(frame, writeVariableByteInteger(frame, 1, length));
   parsePacket5(frame, 0, frame.length, sender);
   return frame;
+}
+
+/** What a remaining length can say. */
+function lengthOf(length: number): number {
+  if (length <= REMAINING_LENGTH_MAX) return length;
+  throw new ProtocolError('2.1.4', `a packet of some ${length} bytes is too long`);
 }
 
 /** Writes what follows the fixed header. @returns the flags in the fixed header. */
@@ -102,9 +105,6 @@ function writeProperties(
   sender: Sender,
 ): void {
   const block = encodeProperties(properties, holder, sender);
-  if (block.length > REMAINING_LENGTH_MAX) {
-    throw new ProtocolError('2.1.4', `properties of ${block.length} bytes are too long`);
-  }
   writer.variableByteInteger(block.length).raw(block);
 }
 
@@ -169,6 +169,8 @@ function writePublish(writer: ByteWriter, packet: PublishPacket5, sender: Sender
   const qos = qosOf(packet.qos);
   if (qos !== 0) writer.uint16(packetIdOf(packet.packetId));
   writeProperties(writer, packet.properties, PacketType.publish, sender);
+  // Before it is copied.
+  lengthOf(writer.length + packet.payload.length);
   writer.raw(packet.payload);
   return (packet.dup ? DUP : 0) | (qos << 1) | (packet.retain ? RETAIN : 0);
 }
