@@ -213,6 +213,8 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     this.replies ??= new ReplyQueue();
     const owed = this.replies.owe();
     this.boundReplies();
+    // What else was read waits too.
+    if ((this.#pauses & Pause.subackOwed) !== 0) this.host.share.end();
     return owed;
   }
 

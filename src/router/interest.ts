@@ -13,6 +13,17 @@ import { type InterestChange, RecordKind } from './records.js';
 const packr = new Packr({ useRecords: false });
 const TWO_32 = 2 ** 32;
 
+/** What has become of a filter since the last change was sent. */
+const Collected = {
+  added: 0,
+  removed: 1,
+  /** Removed before all peers had confirmed it. */
+  removedUnconfirmed: 2,
+  /** It is as it was. */
+  unchanged: 3,
+} as const;
+type Collected = (typeof Collected)[keyof typeof Collected];
+
 /** What waits for a confirmation; called once, in the order of waiting. */
 export type Confirmed = () => void;
 
@@ -28,16 +39,21 @@ interface Welcome {
   readonly onWelcomed: () => void;
 }
 
-/** One a shard. Changes are collected and sent once a turn, in the order they were made. */
+/**
+ * One a shard. Changes are collected and sent once a turn. A filter that comes and goes, or goes
+ * and comes, in between is none: clients that subscribe and unsubscribe without end would fill the
+ * rings, and whoever has a message there waits.
+ */
 export class Interest {
   readonly #link: PeerLink;
   readonly #shardIndex: number;
   /** Bit mask of the other shards that are alive. */
   #peers = 0;
-  #added: string[] = [];
-  #removed: string[] = [];
-  /** Bytes of the filters in both. */
+  readonly #collected = new Map<string, Collected>();
+  /** Bytes of the filters there. */
   #collectedBytes = 0;
+  /** Somebody waits for the change that is being collected, even if nothing is left of it. */
+  #isAwaited = false;
   /**
    * Number of the change that is being collected; those before it were sent. A record has it in two
    * words: at a million changes a second it would reach 2^53 after 285 years.
@@ -69,19 +85,27 @@ export class Interest {
   /** The first local subscription to a filter was made. */
   add(filterKey: string): void {
     if (this.#peers === 0) return;
-    // Removed earlier in this turn: peers apply additions first, so this change must be closed.
-    if (this.#removed.length > 0) this.#send();
-    this.#added.push(filterKey);
+    const known = this.#collected.get(filterKey);
+    const isRemoved = known === Collected.removed || known === Collected.removedUnconfirmed;
+    if (isRemoved && this.#welcomes.length === 0) {
+      this.#collected.set(filterKey, Collected.unchanged);
+      if (known === Collected.removed) return;
+    } else {
+      // A successor may have been told what is here without it: what was removed is said first.
+      if (isRemoved) this.#send();
+      this.#collect(filterKey, Collected.added);
+    }
     this.#unconfirmed.set(filterKey, this.#nextChange);
-    this.#onCollected(filterKey);
   }
 
   /** The last local subscription to a filter is gone. */
   remove(filterKey: string): void {
     if (this.#peers === 0) return;
-    this.#removed.push(filterKey);
-    this.#unconfirmed.delete(filterKey);
-    this.#onCollected(filterKey);
+    const isUnconfirmed = this.#unconfirmed.delete(filterKey);
+    const isAdded = this.#collected.get(filterKey) === Collected.added;
+    if (isAdded) this.#collected.set(filterKey, Collected.unchanged);
+    else if (isUnconfirmed) this.#collect(filterKey, Collected.removedUnconfirmed);
+    else this.#collect(filterKey, Collected.removed);
   }
 
   /** Calls back once all peers route these filters: now, when they do already. */
@@ -90,13 +114,17 @@ export class Interest {
     for (const filterKey of filterKeys) {
       change = Math.max(change, this.#unconfirmed.get(filterKey) ?? 0);
     }
-    if (change === 0) confirmed();
-    else this.#waiting.push({ change, confirmed });
+    if (change === 0) {
+      confirmed();
+      return;
+    }
+    this.#waiting.push({ change, confirmed });
+    if (change === this.#nextChange) this.#isAwaited = true;
   }
 
   /** Sends what the turn has collected; called before the link is flushed. */
   flush(): void {
-    if (this.#added.length > 0 || this.#removed.length > 0) this.#send();
+    if (this.#collected.size > 0 || this.#isAwaited) this.#send();
   }
 
   /** A peer has applied all changes up to the one with this number, in two words. */
@@ -192,16 +220,25 @@ export class Interest {
   }
 
   /** A change that has become large is sent at once: what is collected next is another one. */
-  #onCollected(filterKey: string): void {
-    this.#collectedBytes += filterKey.length;
+  #collect(filterKey: string, what: Collected): void {
     if (this.#collectedBytes >= INTEREST_PIECE_BYTES) this.#send();
+    if (!this.#collected.has(filterKey)) this.#collectedBytes += filterKey.length;
+    this.#collected.set(filterKey, what);
   }
 
   #send(): void {
-    const change: InterestChange = { added: this.#added, removed: this.#removed };
-    this.#added = [];
-    this.#removed = [];
+    const added: string[] = [];
+    const removed: string[] = [];
+    for (const [filterKey, what] of this.#collected) {
+      if (what === Collected.added) added.push(filterKey);
+      else if (what !== Collected.unchanged) removed.push(filterKey);
+    }
+    const isChange = added.length + removed.length > 0;
+    this.#collected.clear();
     this.#collectedBytes = 0;
+    if (!isChange && !this.#isAwaited) return;
+    this.#isAwaited = false;
+    const change: InterestChange = { added, removed };
     this.#write(change, this.#peers);
     if (this.#peers === 0) this.#settle();
   }
