@@ -2,9 +2,12 @@
  * What a record costs on a ring: put by the writer, made visible, and taken by each reader, all in
  * one thread. Between threads the cores' caches add to it; what is measured here is the code.
  */
-import { createRing, type RecordHandler, RingReader, RingWriter } from '../../src/router/ring.js';
+import { createRing, RingWriter } from '../../src/router/ring.js';
+import { type RecordHandler, RingReader } from '../../src/router/ring-reader.js';
 import { type MicroResult, type MicroSize, measure } from './micro.js';
 
+/** All tickets of a short run are below it. */
+const TICKETS_MAX = 0x7fffffff;
 const RING_BYTES = 8 * 1024 * 1024;
 /** Bytes put between two looks of the readers: a busy turn. */
 const TURN_BYTES = 256 * 1024;
@@ -33,7 +36,7 @@ class Counting implements RecordHandler {
 
 function ringOf(size: MicroSize, recordBytes: number, readerCount: number): MicroResult {
   const memory = createRing(RING_BYTES);
-  const writer = new RingWriter(memory, (2 ** readerCount - 1) << 1);
+  const writer = new RingWriter(memory, (2 ** readerCount - 1) << 1, new Int32Array(1));
   const readers = Array.from({ length: readerCount }, (_, at) => new RingReader(memory, 0, at + 1));
   const bytes = Buffer.alloc(TURN_BYTES + recordBytes, 1);
   const records = Math.max(1, Math.floor(TURN_BYTES / recordBytes));
@@ -48,7 +51,10 @@ function ringOf(size: MicroSize, recordBytes: number, readerCount: number): Micr
         writer.put(1, 0xffffffff, recordBytes, at, 0, 0, 0, bytes, start, end);
       }
       writer.publish();
-      for (const reader of readers) reader.read(handler, RING_BYTES);
+      for (const reader of readers) {
+        reader.see();
+        reader.read(handler, RING_BYTES, TICKETS_MAX);
+      }
     }
     return handler.sum;
   });

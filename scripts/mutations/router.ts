@@ -8,7 +8,7 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'shows a record only after publish',
     edits: [
       {
-        file: 'src/router/ring.ts',
+        file: 'src/router/ring-reader.ts',
         text: '(words[at + RECORD_MASK] & this.#readerBit) === 0',
         by: 'tail === headPosition || (words[at + RECORD_MASK] & this.#readerBit) === 0',
       },

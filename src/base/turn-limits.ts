@@ -20,6 +20,11 @@ export const SHARE_SLACK = 0.25;
 /** Time of a turn for the records of other shards; the rest of them comes in the next turn. */
 export const DRAIN_MS_PER_TURN = 3;
 /**
+ * Time for the records of other shards that come before what was read, between two ends of turns.
+ * Beyond, what was read is kept, which costs a copy: reads that flood are worth more than that.
+ */
+export const CATCH_UP_MS_PER_TURN = 8;
+/**
  * Between two looks at the clock within a share, in units of some microseconds: what a run costs
  * beside its messages, or a delivery of sixteen of them.
  */

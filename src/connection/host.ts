@@ -16,6 +16,19 @@ import type { OutboxHost } from './outbox.js';
 import type { TurnShare } from './turn-share.js';
 import type { UnfinishedPackets } from './unfinished-packets.js';
 
+/** See shard/turn.ts, and PeerLink of router/peer-link.ts. */
+export interface CatchingUp {
+  /** There is time for more of what other shards have; else what is read now has to wait. */
+  readonly mayCatchUp: boolean;
+  /**
+   * Before what was read is handled: is all handed over that was acknowledged or delivered to
+   * anybody before? False: it waits until `isPast(mark())`, a share of some later turn.
+   */
+  catchUp(): boolean;
+  mark(): number;
+  isPast(mark: number): boolean;
+}
+
 /** Everything of a shard that a connection works with. */
 export interface ConnectionHost extends OutboxHost {
   readonly config: Config;
@@ -42,6 +55,8 @@ export interface ConnectionHost extends OutboxHost {
   /** The ring to the other shards is full, or holds much work: whoever feeds it waits. */
   readonly isRingFull: boolean;
 
+  /** What was read is handled behind what other shards have told anybody of before. */
+  readonly turn: CatchingUp;
   /** Work was done that a turn's end has to follow. */
   schedule(): void;
   /** Lets the other shards see what is on the ring. */

@@ -33,6 +33,9 @@ export class Reading implements Servable, UnfinishedHolder {
   #bytesPerMs = READ_BUFFER_BYTES;
   /** It waits among the host's busy connections. */
   #isInLine = false;
+  /** What is kept waits until the host is past this mark: it was read behind what is there. */
+  #mark = 0;
+  #isWaiting = false;
   /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
   #hasEnded = false;
   /**
@@ -52,10 +55,11 @@ export class Reading implements Servable, UnfinishedHolder {
    */
   onRead(length: number): boolean {
     const { host } = this.#connection;
+    this.#catchUp();
     host.share.beginPolled(this);
     this.#onBytes(length);
     host.afterRead(this.#connection);
-    if (!host.share.isSpent || this.#connection.isClosed) return true;
+    if (this.#connection.isClosed || !(host.share.isSpent || this.#isWaiting)) return true;
     // A read that was not full has found all there was.
     const isMoreToDo = length === READ_BUFFER_BYTES || this.#gather !== null;
     if (!isMoreToDo) return true;
@@ -71,6 +75,8 @@ export class Reading implements Servable, UnfinishedHolder {
   serve(milliseconds: number): boolean {
     const { host } = this.#connection;
     const { share } = host;
+    if (this.#isWaiting && !host.turn.isPast(this.#mark) && !this.#connection.isClosed) return true;
+    this.#isWaiting = false;
     this.#isInLine = false;
     // Another reason to pause brings it back when it goes.
     if (this.#connection.isClosed || this.#connection.pauses !== Pause.turnSpent) return false;
@@ -85,15 +91,19 @@ export class Reading implements Servable, UnfinishedHolder {
       !share.isSpent &&
       !this.#connection.isClosed
     ) {
-      if (left < slack) break;
+      if (left < slack || !host.turn.mayCatchUp) break;
       const wanted = this.#bytesFor(left);
       const length = this.#readNow(wanted);
       if (length < 0) {
         this.#connection.close(CloseReason.connectionLost);
         return false;
       }
-      if (length > 0) this.#onBytes(length);
+      if (length > 0) {
+        this.#catchUp();
+        this.#onBytes(length);
+      }
       host.flushWhenFull();
+      if (this.#isWaiting) break;
       bytes += length;
       if (!share.isSpent && length < wanted) {
         // Polling it for a moment would cost more than another look.
@@ -110,6 +120,16 @@ export class Reading implements Servable, UnfinishedHolder {
       return false;
     this.#isInLine = true;
     return true;
+  }
+
+  /**
+   * Something was read: what was acknowledged before it was written comes first, on whichever
+   * shard. What there is no time for now is waited for.
+   */
+  #catchUp(): void {
+    const { host } = this.#connection;
+    this.#isWaiting = !host.turn.catchUp();
+    if (this.#isWaiting) this.#mark = host.turn.mark();
   }
 
   #readNow(wanted: number): number {
@@ -181,7 +201,7 @@ export class Reading implements Servable, UnfinishedHolder {
     const end = start + length;
     const { state } = this.#connection;
     if (state === ConnectionState.awaitConnect && this.#isForeign(buffer, start, end)) return;
-    if (state === ConnectionState.connecting || host.share.isSpent) {
+    if (state === ConnectionState.connecting || host.share.isSpent || this.#isWaiting) {
       this.#keep(buffer, start, end, 0);
       return;
     }
@@ -219,11 +239,14 @@ export class Reading implements Servable, UnfinishedHolder {
   handleKept(): void {
     const { share } = this.#connection.host;
     if (this.#gather === null || this.#isInLine) return;
-    share.beginPolled(this);
-    this.#handleGathered();
-    this.#connection.host.afterRead(this.#connection);
-    if (this.#hasEnded && !share.isSpent) this.#connection.close(CloseReason.connectionLost);
-    if (!share.isSpent || this.#gather === null || this.#connection.isClosed) return;
+    this.#catchUp();
+    if (!this.#isWaiting) {
+      share.beginPolled(this);
+      this.#handleGathered();
+      this.#connection.host.afterRead(this.#connection);
+      if (this.#hasEnded && !share.isSpent) this.#connection.close(CloseReason.connectionLost);
+      if (!share.isSpent || this.#gather === null || this.#connection.isClosed) return;
+    }
     this.#connection.pause(Pause.turnSpent);
     this.waitInLine();
   }

@@ -14,6 +14,11 @@ export class TurnShare {
   #owner: object | null = null;
   #workLeft = 0;
   #end = 0;
+  /** The share that an interruption has broken into. */
+  #outerOwner: object | null = null;
+  #outerEnd = 0;
+  #isOuterSpent = false;
+  #interruptedAt = 0;
   /** Until when sockets that the event loop finds readable may take their time; 0: none has yet. */
   #pollEnd = 0;
 
@@ -37,6 +42,27 @@ export class TurnShare {
   /** Gives `owner` a share of so many milliseconds; null is whoever is no connection. */
   begin(owner: object | null, milliseconds: number): void {
     this.#begin(owner, this.#clock() + milliseconds);
+  }
+
+  /**
+   * Something else is to be done first, for so many milliseconds; `resume` gives the share at hand
+   * back, later by the time that it took.
+   */
+  interrupt(milliseconds: number): void {
+    this.#outerOwner = this.#owner;
+    this.#outerEnd = this.#end;
+    this.#isOuterSpent = this.isSpent;
+    this.#interruptedAt = this.#clock();
+    this.#begin(null, this.#interruptedAt + milliseconds);
+  }
+
+  /** See `interrupt`. @returns the milliseconds that it took. */
+  resume(): number {
+    const taken = this.#clock() - this.#interruptedAt;
+    this.#begin(this.#outerOwner, this.#outerEnd + taken);
+    this.isSpent = this.#isOuterSpent;
+    if (this.#pollEnd > 0) this.#pollEnd += taken;
+    return taken;
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * What shards share and who may touch it: a ring, a doorbell pipe and a block of counters for each
- * shard. The primary makes them all and owns the write ends of the pipes; a shard owns the read end
- * of its own from the moment it reads it.
+ * shard, and one word of tickets. The primary makes them all and owns the write ends of the pipes;
+ * a shard owns the read end of its own from the moment it reads it.
  *
  * A descriptor number that is closed may be given out again at once, to a client's socket. So the
  * write end of a dead shard's pipe is *retired*, not closed, until everybody who knew the number
@@ -10,7 +10,7 @@
 import { fstatSync } from 'node:fs';
 import { createCounterBlock, retireCounters } from '../base/counters.js';
 import { closeDescriptor, createPipe, type Pipe } from '../base/libc.js';
-import { RING_HEADER_BYTES } from '../router/ring-layout.js';
+import { createTickets, RING_HEADER_BYTES } from '../router/ring-layout.js';
 import type { ShardStart } from '../shard/control.js';
 
 /** What the topology needs of the operating system. */
@@ -37,7 +37,7 @@ const pipeSystem: PipeSystem = {
 /** The part of a shard's task data that comes from here. */
 export type SharedParts = Pick<
   ShardStart,
-  'rings' | 'doorbellReadFd' | 'doorbellWriteFds' | 'counters'
+  'rings' | 'tickets' | 'doorbellReadFd' | 'doorbellWriteFds' | 'counters'
 >;
 
 /** Stands for the pipe of a shard without peers: nobody wakes it. */
@@ -65,6 +65,8 @@ export class Topology {
   readonly #ringBytes: number;
   readonly #pipes: PipeSystem;
   readonly #seats: Seat[] = [];
+  /** It outlives every shard: the order of tickets goes on. */
+  readonly #tickets = createTickets();
   #retired: RetiredDoorbell[] = [];
   /** What dead shards had counted. */
   readonly #retiredCounters = createCounterBlock();
@@ -91,6 +93,7 @@ export class Topology {
     const { pipe, counters } = this.#seats[shardIndex];
     return {
       rings: this.#seats.map((seat) => seat.ring),
+      tickets: this.#tickets,
       doorbellReadFd: pipe.readFd,
       doorbellWriteFds: this.#seats.map((seat) => seat.pipe.writeFd),
       counters,

@@ -1,7 +1,8 @@
 /**
  * Runs that a shard makes itself: wills, messages of the embedding program. Where many clients
  * leave at once, or routes take many steps to be found, they are published over several turns;
- * where the ring is full, when it has room. They keep their order.
+ * where the ring is full, when it has room. They keep their order, and wait for what other shards
+ * have told anybody of before.
  */
 import { MADE_RUNS_STEPS_PER_TURN, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
@@ -10,6 +11,8 @@ import type { Route, RouteCache } from './route.js';
 
 /** A run that was made here, or null where somebody waits for those before. */
 interface Made {
+  /** See PeerLink.mark. */
+  readonly mark: number;
   readonly run: Run | null;
   readonly topicKey: string;
   readonly done: (() => void) | null;
@@ -49,15 +52,15 @@ export class MadeRuns {
 
   /** Publishes a run, now or later. */
   publish(run: Run, topicKey: string): void {
-    if (this.#waiting.length === 0 && this.#tryRun(run, topicKey)) return;
-    this.#waiting.push({ run, topicKey, done: null });
+    if (this.#waiting.length === 0 && !this.#link.hasNews && this.#tryRun(run, topicKey)) return;
+    this.#waiting.push({ mark: this.#link.mark(), run, topicKey, done: null });
     this.#bytes += bytesOf(run);
   }
 
   /** Calls back when every run made before is on the ring: now, but for what waits. */
   whenPublished(done: () => void): void {
     if (this.#waiting.length === 0 && !this.#isRingFull) done();
-    else this.#waiting.push({ run: null, topicKey: '', done });
+    else this.#waiting.push({ mark: 0, run: null, topicKey: '', done });
   }
 
   /**
@@ -77,13 +80,13 @@ export class MadeRuns {
     return this.#link.backlogBytes > 0;
   }
 
-  #try({ run, topicKey, done }: Made): boolean {
+  #try({ mark, run, topicKey, done }: Made): boolean {
     if (run === null) {
       if (this.#isRingFull) return false;
       done?.();
       return true;
     }
-    if (!this.#tryRun(run, topicKey)) return false;
+    if (!this.#link.isPast(mark) || !this.#tryRun(run, topicKey)) return false;
     this.#bytes -= bytesOf(run);
     return true;
   }

@@ -17,10 +17,11 @@ import { RING_DRAIN_QUANTUM_BYTES, SHARDS_MAX } from '../base/limits.js';
 import { putRecord, RecordBacklog } from './backlog.js';
 import { DoorbellReader, ringDoorbell } from './doorbell.js';
 import { ASSEMBLED_BYTES_MAX } from './fragment-assembly.js';
-import { type RecordHandler, RingReader, RingWriter } from './ring.js';
+import { RingWriter } from './ring.js';
+import { type RecordHandler, RingReader } from './ring-reader.js';
 import { KIND_MASK } from './ring-record.js';
 
-export type { RecordHandler } from './ring.js';
+export type { RecordHandler } from './ring-reader.js';
 
 /** What a shard is told about its peers when it starts. */
 export interface PeerLinkOptions {
@@ -29,6 +30,8 @@ export interface PeerLinkOptions {
   readonly shardCount: number;
   /** Ring i is written by shard i. This shard's own must be new. */
   readonly rings: readonly SharedArrayBuffer[];
+  /** The word that all of them take their tickets from. */
+  readonly tickets: SharedArrayBuffer;
   /** Read end of this shard's doorbell, owned by the link from here on; -1: none. */
   readonly doorbellReadFd: number;
   /** Write ends by shard; they stay the primary's. */
@@ -50,13 +53,19 @@ export class PeerLink {
   readonly #onUnreadable: PeerLinkOptions['onUnreadable'];
   readonly #doorbell: DoorbellReader | null;
   readonly #doorbellWriteFds: number[];
-  /** Rings read from, without gaps: round robin goes through them. */
+  readonly #tickets: Int32Array;
+  /** Rings read from, without gaps. */
   #readers: RingReader[] = [];
   /** Peers that have not welcomed this shard yet; their rings are not touched. */
   #strangers: RingReader[] = [];
-  /** Where in #readers the next drain begins. */
-  #nextReader = 0;
   #isSleeping = false;
+  #isDraining = false;
+  /** Somebody has looked at the ticket word in the middle of a drain. */
+  #isOutrun = false;
+  /** See `#oldest`. */
+  #oldestUpTo = 0;
+  /** What was seen up to this ticket has been handed over. */
+  #drainedTo = 0;
 
   /** @throws Error when the options contradict each other. */
   constructor(options: PeerLinkOptions) {
@@ -65,6 +74,7 @@ export class PeerLink {
     invariant(shardIndex >= 0 && shardIndex < shardCount, 'the shard is one of them');
     this.#shardIndex = shardIndex;
     this.#onUnreadable = options.onUnreadable;
+    this.#tickets = new Int32Array(options.tickets, 0, 1);
     this.#doorbellWriteFds = [...options.doorbellWriteFds];
     this.#doorbell =
       options.doorbellReadFd >= 0
@@ -84,7 +94,12 @@ export class PeerLink {
       // This shard's ring is new, and every tail in it is 0: they may all begin.
       reader.welcome(shardIndex);
     }
-    this.#writer = new RingWriter(rings[shardIndex], readerMask);
+    this.#writer = new RingWriter(rings[shardIndex], readerMask, this.#tickets);
+  }
+
+  /** A record is being handled. */
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   /** Bytes that wait for room. */
@@ -193,36 +208,129 @@ export class PeerLink {
   }
 
   /**
-   * Hands the records for this shard to `handler`: peer by peer in turn, at most a quantum each,
-   * until nothing is left, `limitBytes` are reached (the last record may pass it), or the handler
-   * says that its time is over.
+   * False when everything that others have been told of is handed over: whatever was acknowledged
+   * or delivered before this call is visible, so it is enough to look at the heads.
+   */
+  get hasNews(): boolean {
+    if (this.#isDraining) return true;
+    for (let index = 0; index < this.#readers.length; index++) {
+      if (this.#readers[index].hasRecords()) return true;
+    }
+    return this.#strangers.length > 0 && this.#meetStrangers();
+  }
+
+  /**
+   * A mark behind everything that others have been told of: `isPast(mark)` when all of that is
+   * handed over.
+   */
+  mark(): number {
+    if (this.#isDraining) {
+      this.#isOutrun = true;
+      return Atomics.load(this.#tickets, 0);
+    }
+    const limit = this.#look();
+    this.#noteDrained(limit, this.#oldest(limit));
+    return limit;
+  }
+
+  /** See `mark`. */
+  isPast(mark: number): boolean {
+    return !this.#isDraining && ((this.#drainedTo - mark) | 0) >= 0;
+  }
+
+  /**
+   * Hands the records for this shard to `handler`, in the order of their tickets over all peers,
+   * until all up to the newest ticket are that are visible, `limitBytes` are reached (the last
+   * record may pass it), or the handler says that its time is over. Newer ones are left: what
+   * happened before them may not have been visible when its ring was looked at.
+   * @param isLast whether peers that wait for room are woken: once a turn is enough.
    * @returns bytes taken: 0 when nothing was there.
    * @throws whatever the handler throws, but for a record that it cannot read; the record it threw
    *   at is not handed over again.
    */
-  drain(handler: RecordHandler, limitBytes: number): number {
+  drain(handler: RecordHandler, limitBytes: number, isLast = true): number {
     if (this.#isSleeping) this.#wake();
     if (this.#strangers.length > 0) this.#meetStrangers();
-    const readers = this.#readers;
+    const limit = this.#look();
     let taken = 0;
-    let idleReaders = 0;
-    while (idleReaders < readers.length && taken < limitBytes && !handler.isSpent) {
-      if (this.#nextReader >= readers.length) this.#nextReader = 0;
-      const reader = readers[this.#nextReader++];
-      let read = 0;
-      try {
-        read = reader.read(handler, Math.min(RING_DRAIN_QUANTUM_BYTES, limitBytes - taken));
-      } catch (error) {
-        // How much was read before is not known. Many of these must not make a turn endless.
-        read = RING_DRAIN_QUANTUM_BYTES;
-        this.#leaveOut(reader, error);
-      } finally {
-        if (reader.takeWaitingWriter()) ringDoorbell(this.#doorbellWriteFds[reader.from]);
+    this.#isDraining = true;
+    try {
+      for (;;) {
+        const reader = this.#oldest(limit);
+        this.#noteDrained(limit, reader);
+        if (reader === null || taken >= limitBytes || handler.isSpent) break;
+        taken += this.#readFrom(reader, handler, limitBytes - taken);
+        if (handler.isLeft) break;
       }
-      taken += read;
-      idleReaders = read > 0 ? 0 : idleReaders + 1;
+    } finally {
+      this.#isDraining = false;
+      if (isLast) this.#ringWriters();
+    }
+    if (this.#isOutrun) {
+      // The heads were looked at before that.
+      this.#isOutrun = false;
+      if (((this.#drainedTo - limit) | 0) >= 0) this.#drainedTo = (limit - 1) | 0;
     }
     return taken;
+  }
+
+  /**
+   * Loads the ticket word, and then the heads: what has a ticket up to that of the word and is not
+   * seen is nothing that anybody has been told of. The other way round, something newer could be
+   * seen, and what led to it not. @returns the newest ticket.
+   */
+  #look(): number {
+    const limit = Atomics.load(this.#tickets, 0);
+    for (let index = 0; index < this.#readers.length; index++) this.#readers[index].see();
+    return limit;
+  }
+
+  /**
+   * The peer that has the oldest of what was seen up to this ticket; null: there is none.
+   * `#oldestUpTo` is the last ticket before that of another one.
+   */
+  #oldest(limit: number): RingReader | null {
+    let oldest: RingReader | null = null;
+    let ticket = 0;
+    let upTo = limit;
+    for (let index = 0; index < this.#readers.length; index++) {
+      const reader = this.#readers[index];
+      if (!reader.hasSeen) continue;
+      const next = reader.nextTicket;
+      if (((next - limit) | 0) > 0) continue;
+      if (oldest === null || ((next - ticket) | 0) < 0) {
+        if (oldest !== null) upTo = (ticket - 1) | 0;
+        oldest = reader;
+        ticket = next;
+      } else if (((next - upTo) | 0) <= 0) {
+        upTo = (next - 1) | 0;
+      }
+    }
+    this.#oldestUpTo = upTo;
+    return oldest;
+  }
+
+  #noteDrained(limit: number, oldest: RingReader | null): void {
+    this.#drainedTo = oldest === null ? limit : (oldest.nextTicket - 1) | 0;
+  }
+
+  #readFrom(reader: RingReader, handler: RecordHandler, limitBytes: number): number {
+    const quantum = Math.min(RING_DRAIN_QUANTUM_BYTES, limitBytes);
+    try {
+      return reader.read(handler, quantum, this.#oldestUpTo);
+    } catch (error) {
+      this.#leaveOut(reader, error);
+      // How much was read before is not known. Many of these must not make a turn endless.
+      return RING_DRAIN_QUANTUM_BYTES;
+    }
+  }
+
+  /** Wakes the peers that wait for room. */
+  #ringWriters(): void {
+    for (let index = 0; index < this.#readers.length; index++) {
+      const reader = this.#readers[index];
+      if (reader.takeWaitingWriter()) ringDoorbell(this.#doorbellWriteFds[reader.from]);
+    }
   }
 
   /**
@@ -277,6 +385,8 @@ export class PeerLink {
     this.dropPeer(index);
     this.#doorbellWriteFds[index] = doorbellWriteFd;
     this.#strangers.push(reader);
+    // It begins with a whole flush.
+    this.flush();
     writer.addReader(index);
     if (this.#isSleeping) reader.setSleeping(true);
     reader.welcome(this.#shardIndex);
@@ -289,16 +399,17 @@ export class PeerLink {
     this.#doorbell?.close();
   }
 
-  /** Peers that have welcomed this shard meanwhile are read from here on. */
-  #meetStrangers(): void {
+  /** Peers that have welcomed this shard meanwhile are read from here on. @returns if there are. */
+  #meetStrangers(): boolean {
     const writer = this.#writer;
-    if (writer === null) return;
+    if (writer === null) return false;
     const isWelcomed = (reader: RingReader): boolean => writer.isWelcomedBy(reader.from);
     const welcomed = this.#strangers.filter(isWelcomed);
-    if (welcomed.length === 0) return;
+    if (welcomed.length === 0) return false;
     this.#strangers = this.#strangers.filter((reader) => !welcomed.includes(reader));
     for (const reader of welcomed) reader.begin();
     this.#readers.push(...welcomed);
+    return true;
   }
 
   /** @throws `error` when it is not the record's fault. */

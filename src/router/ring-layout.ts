@@ -1,5 +1,5 @@
 /**
- * Where each word of a ring sits. Constants only: `ring.ts` holds the logic.
+ * Where each word of a ring sits. `ring.ts` holds the logic.
  *
  * One SharedArrayBuffer a shard: a header of cache lines, then the data area (a power of two of
  * bytes).
@@ -16,6 +16,8 @@
  * Every word that one thread writes while another reads has a line of its own, so that a store to
  * one never takes the other out of somebody's cache. A line is 128 bytes: x86 fetches lines of 64
  * in pairs, and Apple's cores have lines of 128.
+ *
+ * One more word is shared by all rings: the last ticket that a flush has taken (createTickets).
  *
  * Positions are 32-bit counters that grow and wrap; they are compared by their difference, `(a - b)
  * | 0`, which is right as long as no two of them are 2 GiB or more apart. A ring holds at most 1
@@ -44,3 +46,8 @@ export const TAIL_WORD = 3 * RING_LINE_WORDS;
 export const SLEEP_WORD = TAIL_WORD + 32 * RING_LINE_WORDS;
 /** Bytes before the data area. A multiple of 8, so that records stay aligned. */
 export const RING_HEADER_BYTES = (SLEEP_WORD + 32 * RING_LINE_WORDS) * 4;
+
+/** Memory for the word that the flushes of all rings take their tickets from. */
+export function createTickets(): SharedArrayBuffer {
+  return new SharedArrayBuffer(RING_LINE_BYTES);
+}

@@ -15,6 +15,9 @@
  * - `total`: bytes of the whole record that a fragment is a part of; equal to `length` otherwise.
  * - w0 to w3: the caller's, 32 bits each.
  *
+ * What one flush lets the readers see begins with a flush header of 8 bytes: -2 where a record has
+ * its length, and the ticket of the flush, which is that of all records up to the next header.
+ *
  * A record begins at a multiple of 8 and takes `length + 32` bytes, rounded up to a multiple of 8.
  */
 
@@ -24,6 +27,12 @@ export const RECORD_HEADER_BYTES = 32;
 export const RECORD_ALIGNMENT = 8;
 /** `length` of the padding record that fills the end of the data area. */
 export const PADDING_LENGTH = -1;
+/** What stands for a `length` in a flush header. */
+export const TICKET_LENGTH = -2;
+/** Bytes of a flush header. */
+export const FLUSH_HEADER_BYTES = 8;
+/** Word offset of the ticket in a flush header. */
+export const FLUSH_TICKET = 1;
 
 /** Bits of the second word that hold the kind. */
 export const KIND_MASK = 0xff;

@@ -1,17 +1,16 @@
 /**
- * A broadcast log between shards: one writer, every other shard a reader at its own position. The
- * words and who may write them: ring-layout.ts. The bytes of a record: ring-record.ts.
+ * A broadcast log between shards: one writer, every other shard a reader at its own position
+ * (ring-reader.ts). The words and who may write them: ring-layout.ts. The bytes of a record:
+ * ring-record.ts.
  */
 import { invariant } from '../base/assert.js';
 import { copyBytes } from '../base/copy-bytes.js';
-import { RecordError } from '../base/errors.js';
 import {
   RING_BYTES_MAX,
   RING_FRAGMENT_DIVISOR,
   RING_LEAD_WORK_MAX,
   SHARDS_MAX,
 } from '../base/limits.js';
-import { FragmentAssembly } from './fragment-assembly.js';
 import {
   HEAD_WORD,
   RING_HEADER_BYTES,
@@ -23,10 +22,8 @@ import {
 } from './ring-layout.js';
 import { RingLead, workOfRecord } from './ring-lead.js';
 import {
-  FLAG_FIRST,
-  FLAG_FRAGMENT,
-  FLAG_LAST,
-  KIND_MASK,
+  FLUSH_HEADER_BYTES,
+  FLUSH_TICKET,
   PADDING_LENGTH,
   RECORD_ALIGNMENT,
   RECORD_HEADER_BYTES,
@@ -38,35 +35,8 @@ import {
   RECORD_WORD1,
   RECORD_WORD2,
   RECORD_WORD3,
+  TICKET_LENGTH,
 } from './ring-record.js';
-
-/** Takes the records that a reader finds. */
-export interface RecordHandler {
-  /** Looked at behind each record: true when no more is to be read for now. */
-  readonly isSpent?: boolean;
-  /**
-   * Looked at behind each record: true when it was not taken. Nothing is read behind it, and it
-   * comes again in a later read.
-   */
-  readonly isLeft?: boolean;
-  /**
-   * One whole record. `word0` to `word3` are uint32; the record's bytes are `buffer[start, end)`.
-   * The buffer is the ring's own memory and is the writer's again when the call returns: copy what
-   * must stay. `from` is the shard that sent it. A record counts as handled even if the handler
-   * throws. @throws RecordError or ProtocolError when it is not what its kind says.
-   */
-  onRecord(
-    from: number,
-    kind: number,
-    word0: number,
-    word1: number,
-    word2: number,
-    word3: number,
-    buffer: Buffer,
-    start: number,
-    end: number,
-  ): void;
-}
 
 /**
  * Memory for one ring, all positions 0. Made by the primary, one for each start of a shard.
@@ -120,13 +90,18 @@ export class RingWriter {
   /** Readers named by a record put since the last `publish()`. */
   #touchedMask = 0;
   readonly #lead = new RingLead();
+  readonly #tickets: Int32Array;
+  /** Where the flush header is of what is put and not published. */
+  #flushIndex = 0;
   #isFarAhead = false;
 
   /**
    * Writes on from the ring's head.
    * @param readerMask the shards that read this ring, from the tails that are in it.
+   * @param tickets the word of all rings together that flushes take their tickets from.
    */
-  constructor(memory: SharedArrayBuffer, readerMask: number) {
+  constructor(memory: SharedArrayBuffer, readerMask: number, tickets: Int32Array) {
+    this.#tickets = tickets;
     this.capacityBytes = ringCapacity(memory);
     this.#words = new Int32Array(memory, 0, RING_HEADER_BYTES / 4);
     this.#data = Buffer.from(memory, RING_HEADER_BYTES, this.capacityBytes);
@@ -170,14 +145,21 @@ export class RingWriter {
     const space = recordSpace(length);
     if (space > capacity / RING_FRAGMENT_DIVISOR)
       invariant(false, 'a record fits its part of a ring');
-    let index = this.#headPosition & (capacity - 1);
+    const flushIndex = this.#headPosition & (capacity - 1);
+    const isFirst = this.#headPosition === this.#publishedPosition;
+    const headerBytes = isFirst ? FLUSH_HEADER_BYTES : 0;
+    let index = (flushIndex + headerBytes) & (capacity - 1);
     const roomToEnd = capacity - index;
-    const needed = space > roomToEnd ? roomToEnd + space : space;
+    const needed = headerBytes + (space > roomToEnd ? roomToEnd + space : space);
     if (((this.#headPosition - this.#slowestTail) | 0) + needed > capacity) {
       this.#slowestTail = this.#findSlowestTail();
       if (((this.#headPosition - this.#slowestTail) | 0) + needed > capacity) return false;
     }
     const words = this.#dataWords;
+    if (isFirst) {
+      this.#flushIndex = flushIndex;
+      words[flushIndex >> 2] = TICKET_LENGTH;
+    }
     if (space > roomToEnd) {
       words[index >> 2] = PADDING_LENGTH;
       index = 0;
@@ -224,9 +206,14 @@ export class RingWriter {
     this.#isFarAhead = this.#lead.work > max;
   }
 
-  /** Lets the readers see what was put. @returns false when there was nothing new. */
+  /**
+   * Lets the readers see what was put, under the next ticket: taken behind everything that led to
+   * it, and before the head is stored. @returns false when there was nothing new.
+   */
   publish(): boolean {
     if (this.#publishedPosition === this.#headPosition) return false;
+    const ticket = (Atomics.add(this.#tickets, 0, 1) + 1) | 0;
+    this.#dataWords[(this.#flushIndex >> 2) + FLUSH_TICKET] = ticket;
     this.#publishedPosition = this.#headPosition;
     this.#touchedMask = 0;
     Atomics.store(this.#words, HEAD_WORD, this.#headPosition);
@@ -266,7 +253,7 @@ export class RingWriter {
     this.#readerMask &= ~(1 << reader);
   }
 
-  /** A reader that has not begun: it reads from what is put next. */
+  /** A reader that has not begun: it reads from the next flush. Everything put is published. */
   addReader(reader: number): void {
     const line = reader * RING_LINE_WORDS;
     Atomics.store(this.#words, TAIL_WORD + line, this.#headPosition);
@@ -283,168 +270,5 @@ export class RingWriter {
       if (lag > largestLag) largestLag = lag;
     }
     return (this.#headPosition - largestLag) | 0;
-  }
-}
-
-/** One reader of another shard's ring. */
-export class RingReader {
-  /** The shard that writes the ring. */
-  readonly from: number;
-  readonly #words: Int32Array;
-  readonly #data: Buffer;
-  readonly #dataWords: Int32Array;
-  readonly #capacityBytes: number;
-  readonly #readerBit: number;
-  readonly #tailWord: number;
-  readonly #sleepWord: number;
-  readonly #assembly = new FragmentAssembly();
-  /** A record put together that its handler has left. */
-  #left: Buffer | null = null;
-  #tailPosition = 0;
-  #lastKind = 0;
-
-  /** @param readerIndex the shard that reads. */
-  constructor(memory: SharedArrayBuffer, from: number, readerIndex: number) {
-    this.from = from;
-    this.#capacityBytes = ringCapacity(memory);
-    this.#words = new Int32Array(memory, 0, RING_HEADER_BYTES / 4);
-    this.#data = Buffer.from(memory, RING_HEADER_BYTES, this.#capacityBytes);
-    this.#dataWords = new Int32Array(memory, RING_HEADER_BYTES, this.#capacityBytes / 4);
-    this.#readerBit = 1 << readerIndex;
-    this.#tailWord = TAIL_WORD + readerIndex * RING_LINE_WORDS;
-    this.#sleepWord = SLEEP_WORD + readerIndex * RING_LINE_WORDS;
-  }
-
-  /**
-   * Begins at the position that the writer has set. To be called once, when it has welcomed this
-   * shard.
-   */
-  begin(): void {
-    this.#tailPosition = Atomics.load(this.#words, this.#tailWord);
-  }
-
-  /** True when there is something between the tail and the head, for whomever. */
-  hasRecords(): boolean {
-    return ((Atomics.load(this.#words, HEAD_WORD) - this.#tailPosition) | 0) > 0;
-  }
-
-  /** The kind of the record handed over last, or of that which could not be. */
-  get lastKind(): number {
-    return this.#lastKind;
-  }
-
-  /**
-   * Hands over the records for this shard, fragments put together, until the head that was seen at
-   * the begin or until `limitBytes` are reached or passed. The tail is stored once, after the last.
-   * @returns bytes taken, headers included; records for others are stepped over and not counted.
-   * @throws RecordError for a record that is none, which is passed over; when its length cannot be,
-   *   all behind it that was seen too. Whatever the handler throws.
-   */
-  read(handler: RecordHandler, limitBytes: number): number {
-    const headPosition = Atomics.load(this.#words, HEAD_WORD);
-    const first = this.#tailPosition;
-    if (((headPosition - first) | 0) <= 0) return 0;
-    const words = this.#dataWords;
-    const capacity = this.#capacityBytes;
-    let tail = first;
-    let taken = 0;
-    try {
-      while (((headPosition - tail) | 0) > 0 && taken < limitBytes) {
-        const index = tail & (capacity - 1);
-        const at = index >> 2;
-        const length = words[at + RECORD_LENGTH];
-        if (length === PADDING_LENGTH) {
-          // Never beyond what the writer has shown, whatever stands there.
-          tail = (tail + Math.min(capacity - index, (headPosition - tail) | 0)) | 0;
-          continue;
-        }
-        const space = recordSpace(length);
-        if (
-          length >>> 0 > capacity ||
-          space > ((headPosition - tail) | 0) ||
-          space > capacity - index
-        ) {
-          tail = headPosition;
-          this.#lastKind = words[at + RECORD_KIND] & KIND_MASK;
-          throw new RecordError(`a record of ${length} bytes is not in the ring`);
-        }
-        const before = tail;
-        // Moved on before the handler runs, so that one that throws does not get the record again.
-        tail = (tail + space) | 0;
-        if ((words[at + RECORD_MASK] & this.#readerBit) === 0) continue;
-        taken += space;
-        if (!this.#deliver(handler, at, index + RECORD_HEADER_BYTES, length)) {
-          tail = before;
-          taken -= space;
-          break;
-        }
-        if (handler.isSpent) break;
-      }
-    } finally {
-      this.#tailPosition = tail;
-      Atomics.store(this.#words, this.#tailWord, tail);
-    }
-    return taken;
-  }
-
-  /**
-   * True when the writer waits for room, and the caller is the one who must ring it. Ask after
-   * `read`.
-   */
-  takeWaitingWriter(): boolean {
-    return (
-      Atomics.load(this.#words, WANT_ROOM_WORD) === 1 &&
-      Atomics.compareExchange(this.#words, WANT_ROOM_WORD, 1, 0) === 1
-    );
-  }
-
-  /**
-   * Says that this reader is about to sleep: the writer rings it. Look for records once more after
-   * it.
-   */
-  setSleeping(isSleeping: boolean): void {
-    Atomics.store(this.#words, this.#sleepWord, isSleeping ? 1 : 0);
-  }
-
-  /** Tells the writer of this ring that it may read the ring of `shardIndex`. */
-  welcome(shardIndex: number): void {
-    Atomics.store(this.#words, WELCOME_WORD + shardIndex, 1);
-  }
-
-  /** True when `welcome(shardIndex)` was called on this ring, by whatever thread. */
-  hasWelcome(shardIndex: number): boolean {
-    return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === 1;
-  }
-
-  /** @returns false when the handler has left the record. */
-  #deliver(handler: RecordHandler, at: number, start: number, length: number): boolean {
-    const words = this.#dataWords;
-    const kind = words[at + RECORD_KIND];
-    this.#lastKind = kind & KIND_MASK;
-    let assembled: Buffer | null = null;
-    if ((kind & FLAG_LAST) !== 0 && this.#left !== null) {
-      assembled = this.#left;
-      this.#left = null;
-    } else if ((kind & FLAG_FRAGMENT) !== 0) {
-      if ((kind & FLAG_FIRST) !== 0) this.#assembly.begin(words[at + RECORD_TOTAL]);
-      this.#assembly.add(this.#data, start, start + length);
-      if ((kind & FLAG_LAST) === 0) return true;
-      assembled = this.#assembly.take();
-      if (assembled === null) return true;
-    }
-    handler.onRecord(
-      this.from,
-      kind & KIND_MASK,
-      words[at + RECORD_WORD0] >>> 0,
-      words[at + RECORD_WORD1] >>> 0,
-      words[at + RECORD_WORD2] >>> 0,
-      words[at + RECORD_WORD3] >>> 0,
-      assembled ?? this.#data,
-      assembled === null ? start : 0,
-      assembled === null ? start + length : assembled.length,
-    );
-    if (!handler.isLeft) return true;
-    this.#left = assembled;
-    return false;
   }
 }

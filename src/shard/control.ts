@@ -16,6 +16,8 @@ export interface ShardStart {
   readonly port: MessagePort;
   /** Ring i is written by shard i and read by all others. */
   readonly rings: readonly SharedArrayBuffer[];
+  /** The word that all rings take their tickets from (router/ring-layout.ts). */
+  readonly tickets: SharedArrayBuffer;
   /** The pipe that wakes this shard: it owns the read end. */
   readonly doorbellReadFd: number;
   /** Write ends by shard; the primary owns them. */

@@ -27,7 +27,10 @@ export async function runShard(start: ShardStart): Promise<void> {
   const shard = new Shard(start, { authenticator, store, topics });
   await new Promise<void>((resolve, reject) => {
     port.on('message', (messages: readonly ToShard[]) => {
-      for (const message of messages) onMessage(shard, message, resolve, reject);
+      // What the primary says may follow from what other shards have done.
+      shard.turn.whenCaughtUp(() => {
+        for (const message of messages) onMessage(shard, message, resolve, reject);
+      });
     });
     shard.line.say({ kind: 'ready' });
   });

@@ -110,7 +110,8 @@ export class Shard implements ConnectionHost {
   readonly #providers: ShardProviders;
   readonly #readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
   readonly #connectionIds = new WordIds();
-  readonly #busy = new BusyConnections(() => this.turn.flush());
+  readonly #ownMs = () => this.turn.ownMs;
+  readonly #busy = new BusyConnections(() => this.turn.flush(), this.#ownMs);
   readonly #ringWaits: RingWaits;
   #relieved: Outbox[] = [];
 

@@ -6,7 +6,7 @@
  */
 import { preciseMs } from '../base/clock.js';
 import { DEAD_RING_MS_MAX, DRAIN_BYTES, TURN_FLUSH_BYTES } from '../base/limits.js';
-import { DRAIN_MS_PER_TURN } from '../base/turn-limits.js';
+import { CATCH_UP_MS_PER_TURN, DRAIN_MS_PER_TURN } from '../base/turn-limits.js';
 import type { Outbox } from '../connection/outbox.js';
 import { TurnShare } from '../connection/turn-share.js';
 import type { PeerLink, RecordHandler } from '../router/peer-link.js';
@@ -47,6 +47,12 @@ export class Turn {
   readonly #dirty: (Outbox | null)[] = [];
   #dirtyCount = 0;
   #isScheduled = false;
+  /** What is left of CATCH_UP_MS_PER_TURN for drains between two ends of turns. */
+  #drainMsLeft = CATCH_UP_MS_PER_TURN;
+  /** What drains before reads have taken, in all. */
+  #drainedMs = 0;
+  /** What is to be done when so much is handed over, in the order in which it came. */
+  readonly #waiting: { readonly mark: number; readonly work: () => void }[] = [];
   readonly #end = () => this.#endTurn();
 
   constructor(link: PeerLink, records: RecordHandler, steps: TurnSteps) {
@@ -80,6 +86,61 @@ export class Turn {
       this.#link.drain(this.#records, DRAIN_BYTES);
     }
     this.share.endTurn();
+    this.schedule();
+  }
+
+  /**
+   * To be called when something was read or heard of, before it is handled: hands over what was
+   * acknowledged or delivered to anybody before, on whichever shard.
+   * @returns false when there is no time for all of it: what was read waits until `isPast(mark())`.
+   */
+  catchUp(): boolean {
+    const link = this.#link;
+    if (!link.hasNews) return true;
+    const mark = link.mark();
+    if (link.isPast(mark)) return true;
+    if (link.isDraining || this.#drainMsLeft <= 0) return false;
+    this.share.interrupt(this.#drainMsLeft);
+    try {
+      link.drain(this.#records, DRAIN_BYTES, false);
+    } finally {
+      const taken = this.share.resume();
+      this.#drainMsLeft -= taken;
+      this.#drainedMs += taken;
+    }
+    this.schedule();
+    return link.isPast(mark);
+  }
+
+  /** There is time for `catchUp`. */
+  get mayCatchUp(): boolean {
+    return this.#drainMsLeft > 0;
+  }
+
+  /** Milliseconds as they pass, but for those that `catchUp` takes. */
+  get ownMs(): number {
+    return preciseMs() - this.#drainedMs;
+  }
+
+  /** See `PeerLink.mark`. */
+  mark(): number {
+    return this.#link.mark();
+  }
+
+  /** See `PeerLink.isPast`. */
+  isPast(mark: number): boolean {
+    return this.#link.isPast(mark);
+  }
+
+  /**
+   * Does `work`, which was just heard of, when it has caught up, behind what waits for that.
+   */
+  whenCaughtUp(work: () => void): void {
+    if (this.#waiting.length === 0 && this.catchUp()) {
+      work();
+      return;
+    }
+    this.#waiting.push({ mark: this.#link.mark(), work });
     this.schedule();
   }
 
@@ -137,11 +198,23 @@ export class Turn {
     const drained = this.#link.drain(this.#records, DRAIN_BYTES);
     if (drained < DRAIN_BYTES && !share.isSpent) this.#steps.onDrained();
     else this.schedule();
+    this.#goOn();
     this.#steps.onTurn();
     this.flush();
+    this.#drainMsLeft = CATCH_UP_MS_PER_TURN;
     if (this.#steps.onBusy()) this.schedule();
     share.endTurn();
+    this.#drainMsLeft = CATCH_UP_MS_PER_TURN;
     if (this.#isScheduled) return;
     if (this.#steps.onIdle(drained > 0) || !this.#link.sleep()) this.schedule();
+  }
+
+  /** Does what has waited for what is handed over by now. */
+  #goOn(): void {
+    const waiting = this.#waiting;
+    let done = 0;
+    while (done < waiting.length && this.#link.isPast(waiting[done].mark)) waiting[done++].work();
+    if (done > 0) waiting.splice(0, done);
+    if (waiting.length > 0) this.schedule();
   }
 }

@@ -9,9 +9,19 @@ import { describe, test } from 'node:test';
 import { checkSeeds } from './check-seeds.js';
 
 /** Numbers of workers with which the order is kept so far. */
-const WORKERS: readonly number[] = [1];
+const WORKERS: readonly number[] = [1, 2, 3];
 /** Rules that the broker does not keep yet, with any number of workers. */
 const NOT_KEPT_YET: readonly string[] = [];
+/** And those that several workers do not keep. */
+const NOT_KEPT_BETWEEN_SHARDS_YET: readonly string[] = [
+  // A newer value that comes live passes the answer of the retained message's owner.
+  'retainedValueComes',
+  'retainedValueComesAsRetained',
+  'replaySurvivesACut',
+  // A SUBACK waits for the other shards, and what follows does not wait for it.
+  'acksInOrder',
+  'acksOfAKindInOrder',
+];
 const SEEDS = 20;
 const PATIENCE_MS = 8_000;
 const SHRINK_MS = 20_000;
@@ -27,7 +37,7 @@ for (const workers of WORKERS) {
         fillsRings: false,
         patienceMs: PATIENCE_MS,
         shrinkMs: SHRINK_MS,
-        ignored: new Set(NOT_KEPT_YET),
+        ignored: new Set([...NOT_KEPT_YET, ...(workers > 1 ? NOT_KEPT_BETWEEN_SHARDS_YET : [])]),
         faultySeedsMax: 1,
       });
       assert.deepEqual(texts, [], texts.join('\n'));

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { closeDescriptor, createPipe } from '../../src/base/libc.js';
 import { createRing } from '../../src/router/ring.js';
+import { createTickets } from '../../src/router/ring-layout.js';
 import { within } from '../support/waiting.js';
 import type { FromRingWorker, RingReport, RingWorkerData, ToRingWorker } from './traffic.js';
 
@@ -12,6 +13,7 @@ export type ShardPlan = Pick<RingWorkerData, 'records' | 'batch' | 'drainBytes'>
 export class RingShards {
   readonly #plans: readonly ShardPlan[];
   readonly #rings: SharedArrayBuffer[];
+  readonly #tickets = createTickets();
   readonly #readFds: number[] = [];
   readonly #writeFds: number[] = [];
   readonly #retiredFds: number[] = [];
@@ -104,6 +106,7 @@ export class RingShards {
       shardIndex: index,
       shardCount: this.#plans.length,
       rings: this.#rings,
+      tickets: this.#tickets,
       doorbellReadFd: this.#readFds[index],
       doorbellWriteFds: this.#writeFds,
       incarnations: this.#incarnations,

@@ -39,6 +39,7 @@ export interface RingWorkerData {
   readonly shardIndex: number;
   readonly shardCount: number;
   readonly rings: readonly SharedArrayBuffer[];
+  readonly tickets: SharedArrayBuffer;
   readonly doorbellReadFd: number;
   readonly doorbellWriteFds: readonly number[];
   /** Records to send; Infinity: until told to finish. */

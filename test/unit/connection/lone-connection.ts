@@ -84,6 +84,7 @@ export class LoneConnection {
       isShortOfMemory: false,
       isDebugLogged: false,
       isRingFull: false,
+      turn: { mayCatchUp: true, catchUp: () => true },
       authenticator: { authenticate: () => true },
       get mayWaitForAuthenticator() {
         return lone.mayWait;

@@ -2,20 +2,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RING_BACKLOG_CHUNK_BYTES } from '../../../src/base/limits.js';
 import { RecordBacklog } from '../../../src/router/backlog.js';
-import { createRing, RingReader, RingWriter } from '../../../src/router/ring.js';
-import { Collector } from './collector.js';
+import { createRing, RingWriter } from '../../../src/router/ring.js';
+import { RingReader } from '../../../src/router/ring-reader.js';
+import { Collector, readSeen } from './collector.js';
 
 /** An empty backlog, and a ring of 4 KiB from shard 0 to shards 1 and 2. */
 function setUp() {
   const memory = createRing(4096);
-  const writer = new RingWriter(memory, 0b110);
+  const writer = new RingWriter(memory, 0b110, new Int32Array(1));
   const readers = [1, 2].map((index) => new RingReader(memory, 0, index));
   const collectors = [new Collector(), new Collector()];
   /** One round: what fits goes on the ring and is read. */
   const moveAndRead = (backlog: RecordBacklog): boolean => {
     const isEmpty = backlog.moveTo(writer);
     writer.publish();
-    for (const [at, reader] of readers.entries()) reader.read(collectors[at], 1e9);
+    for (const [at, reader] of readers.entries()) readSeen(reader, collectors[at], 1e9);
     return isEmpty;
   };
   return { backlog: new RecordBacklog(), writer, collectors, moveAndRead };

@@ -1,5 +1,14 @@
 /** A record handler that keeps copies of what it gets. */
-import type { RecordHandler } from '../../../src/router/peer-link.js';
+import type { RecordHandler, RingReader } from '../../../src/router/ring-reader.js';
+
+/** Every ticket of a short test is below it. */
+const TICKETS_MAX = 0x7fff_ffff;
+
+/** Reads what the writer shows now. @returns bytes taken. */
+export function readSeen(reader: RingReader, handler: RecordHandler, limitBytes: number): number {
+  reader.see();
+  return reader.read(handler, limitBytes, TICKETS_MAX);
+}
 
 /** One record, copied. */
 export interface CollectedRecord {

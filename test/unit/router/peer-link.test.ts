@@ -5,6 +5,7 @@ import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
 import { RING_LEAD_MARK_WORK, RING_LEAD_WORK_MAX } from '../../../src/base/limits.js';
 import { PeerLink } from '../../../src/router/peer-link.js';
 import { createRing } from '../../../src/router/ring.js';
+import { createTickets } from '../../../src/router/ring-layout.js';
 import { within } from '../../support/waiting.js';
 import { Collector } from './collector.js';
 
@@ -20,6 +21,7 @@ afterEach(() => {
 /** What the primary shares out for a number of shards in this one thread. */
 class Ground {
   readonly rings: SharedArrayBuffer[];
+  readonly tickets = createTickets();
   readonly readFds: number[] = [];
   readonly writeFds: number[] = [];
   /** Rings of the doorbell, by shard. */
@@ -44,6 +46,7 @@ class Ground {
       shardIndex,
       shardCount: this.rings.length,
       rings: this.rings,
+      tickets: this.tickets,
       doorbellReadFd: this.readFds[shardIndex],
       doorbellWriteFds: this.writeFds,
       onDoorbell: () => {
@@ -92,6 +95,7 @@ describe('PeerLink', () => {
       shardIndex: 0,
       shardCount: 1,
       rings: [],
+      tickets: createTickets(),
       doorbellReadFd: -1,
       doorbellWriteFds: [],
       onDoorbell: () => {},
@@ -115,6 +119,70 @@ describe('PeerLink', () => {
     assert.deepEqual(drain(second), ['for 1', 'for 1 and 2']);
     assert.deepEqual(drain(third), ['for 1 and 2']);
     assert.deepEqual(drain(first), []);
+  });
+
+  it('hands over what was flushed first, whoever flushed it', () => {
+    const [first, second, third] = new Ground(3).startAll();
+    for (const [link, text] of [
+      [third, 'c0'],
+      [second, 'b1'],
+      [third, 'c2'],
+      [second, 'b3'],
+    ] as const) {
+      send(link, text);
+      link.flush();
+    }
+    assert.deepEqual(drain(first), ['c0', 'b1', 'c2', 'b3']);
+  });
+
+  it('leaves what was flushed in the middle of a drain for the next', () => {
+    const [first, second, third] = new Ground(3).startAll();
+    send(second, 'old');
+    second.flush();
+    const texts: string[] = [];
+    const collector = new Collector((text) => {
+      texts.push(text);
+      send(third, 'new');
+      third.flush();
+    });
+    first.drain(collector, NO_LIMIT);
+    assert.deepEqual(texts, ['old']);
+    assert.deepEqual(drain(first), ['new']);
+  });
+
+  it('is past a mark when all is handed over that was visible then', () => {
+    const [first, second] = new Ground(2).startAll();
+    drain(first);
+    assert.equal(first.hasNews, false);
+    for (const text of ['a', 'b']) {
+      send(second, text);
+      second.flush();
+    }
+    assert.equal(first.hasNews, true);
+    const mark = first.mark();
+    assert.equal(first.isPast(mark), false);
+    assert.deepEqual(drain(first, 1), ['a']);
+    assert.equal(first.isPast(mark), false);
+    send(second, 'newer');
+    second.flush();
+    assert.deepEqual(drain(first, 1), ['b']);
+    assert.equal(first.isPast(mark), true);
+    assert.equal(first.hasNews, true);
+  });
+
+  // What a record sets off may have been read before: it waits until the drain is over.
+  it('is not past a mark that was made while a record was handled', () => {
+    const [first, second] = new Ground(2).startAll();
+    send(second, 'a');
+    second.flush();
+    let mark = 0;
+    const marking = new Collector(() => {
+      mark = first.mark();
+    });
+    first.drain(marking, NO_LIMIT);
+    assert.equal(first.isPast(mark), false);
+    drain(first);
+    assert.equal(first.isPast(mark), true);
   });
 
   it('keeps what was sent before a peer had started', () => {
@@ -199,18 +267,22 @@ describe('PeerLink', () => {
     assert.throws(() => first.send(1, ALL, 0, 0, 0, 0, bytes, 0, 300_000_000), /largest packet/);
   });
 
-  it('stops draining at the limit and lets every peer have its turn', () => {
+  it('stops draining at the limit and goes on in the order of flushes', () => {
     const [first, second, third] = new Ground(3).startAll();
-    for (let at = 0; at < 20; at++) {
-      send(second, `b${at}`);
-      send(third, `c${at}`);
+    for (let at = 0; at < 10; at++) {
+      for (const [link, name] of [
+        [third, 'c'],
+        [second, 'b'],
+      ] as const) {
+        send(link, `${name}${2 * at}`);
+        send(link, `${name}${2 * at + 1}`);
+        link.flush();
+      }
     }
-    second.flush();
-    third.flush();
-    // 40 bytes a record: one record a call, and the next call begins with the next peer.
+    // 40 bytes a record: one record a call.
     assert.deepEqual(
       [1, 2, 3, 4].flatMap(() => drain(first, 40)),
-      ['b0', 'c0', 'b1', 'c1'],
+      ['c0', 'c1', 'b0', 'b1'],
     );
     assert.equal(drain(first).length, 36);
     assert.equal(first.drain(new Collector(), NO_LIMIT), 0);
@@ -288,7 +360,7 @@ describe('PeerLink', () => {
     const throwing = new Collector((text) => assert.notEqual(text, 'bad'));
     assert.throws(() => first.drain(throwing, NO_LIMIT));
     assert.throws(() => first.drain(throwing, NO_LIMIT));
-    assert.deepEqual(drain(first), ['good', 'good']);
+    assert.deepEqual([...throwing.texts(), ...drain(first)], ['good', 'good']);
   });
 
   it('lets a handler send and flush', () => {

@@ -7,6 +7,7 @@ import { createAuthenticator } from '../../../src/connection/authenticator.js';
 import { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { createRing } from '../../../src/router/ring.js';
+import { createTickets } from '../../../src/router/ring-layout.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
 import type { ToPrimary } from '../../../src/shard/control.js';
@@ -21,6 +22,7 @@ export interface WholeShard {
   readonly shard: Shard;
   /** Ring i is written by shard i. */
   readonly rings: SharedArrayBuffer[];
+  readonly tickets: SharedArrayBuffer;
   /** Write ends of the doorbells. */
   readonly fds: readonly number[];
   /** Everything it has said to the primary so far. */
@@ -31,6 +33,7 @@ export interface WholeShard {
 export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promise<WholeShard> {
   const { config } = loadConfig({ workers: 2, logLevel }, {}, {});
   const rings = [createRing(RING_BYTES), createRing(RING_BYTES)];
+  const tickets = createTickets();
   const pipes = [createPipe(), createPipe()];
   const said: ToPrimary[] = [];
   const { port1, port2 } = new MessageChannel();
@@ -42,6 +45,7 @@ export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promis
     config,
     port,
     rings,
+    tickets,
     doorbellReadFd: pipes[0].readFd,
     doorbellWriteFds: fds,
     counters: createCounterBlock(),
@@ -59,15 +63,16 @@ export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promis
     port2.close();
     for (const fd of [...fds, pipes[1].readFd]) closeDescriptor(fd);
   };
-  return { shard, rings, fds, said, close };
+  return { shard, rings, tickets, fds, said, close };
 }
 
 /** The link of shard 1: it writes ring 1 and reads ring 0. */
-export function makePeer({ rings, fds }: WholeShard): PeerLink {
+export function makePeer({ rings, tickets, fds }: WholeShard): PeerLink {
   return new PeerLink({
     shardIndex: 1,
     shardCount: 2,
     rings,
+    tickets,
     doorbellReadFd: -1,
     doorbellWriteFds: fds,
     onDoorbell: () => {},
