@@ -10,9 +10,25 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/shard/turn.ts',
         text: `this.#link.flush();
+    if (this.#dirtyCount > 0) this.#link.tell();
+    this.#flushOutboxes();`,
+        by: `if (this.#dirtyCount > 0) this.#link.tell();
+    this.#flushOutboxes();
+    this.#link.flush();`,
+      },
+    ],
+  },
+  {
+    name: 'acks: leave before the other shards are told that they do',
+    test: 'unit/shard/turn.test.ts',
+    red: 'drains, stores the ring, flushes each outbox once, and sleeps',
+    edits: [
+      {
+        file: 'src/shard/turn.ts',
+        text: `if (this.#dirtyCount > 0) this.#link.tell();
     this.#flushOutboxes();`,
         by: `this.#flushOutboxes();
-    this.#link.flush();`,
+    this.#link.tell();`,
       },
     ],
   },

@@ -208,13 +208,22 @@ export class PeerLink {
   }
 
   /**
-   * False when everything that others have been told of is handed over: whatever was acknowledged
-   * or delivered before this call is visible, so it is enough to look at the heads.
+   * To be called behind a flush, before anybody outside is told of what was handled: clients by
+   * acks and deliveries, the primary by messages.
+   */
+  tell(): void {
+    this.#writer?.tell();
+  }
+
+  /**
+   * False when everything that anybody outside was told of before this call is handed over: no
+   * peer has told anything since the last time. What is on the rings and nobody was told of can
+   * have led to nothing, and comes with the end of the turn.
    */
   get hasNews(): boolean {
     if (this.#isDraining) return true;
     for (let index = 0; index < this.#readers.length; index++) {
-      if (this.#readers[index].hasRecords()) return true;
+      if (this.#readers[index].hasTold) return true;
     }
     return this.#strangers.length > 0 && this.#meetStrangers();
   }
@@ -275,11 +284,12 @@ export class PeerLink {
   }
 
   /**
-   * Loads the ticket word, and then the heads: what has a ticket up to that of the word and is not
-   * seen is nothing that anybody has been told of. The other way round, something newer could be
-   * seen, and what led to it not. @returns the newest ticket.
+   * Loads what was told, the ticket word, and then the heads: what has a ticket up to that of the
+   * word and is not seen is nothing that anybody has been told of. The other way round, something
+   * newer could be seen, and what led to it not. @returns the newest ticket.
    */
   #look(): number {
+    for (let index = 0; index < this.#readers.length; index++) this.#readers[index].seeTold();
     const limit = Atomics.load(this.#tickets, 0);
     for (let index = 0; index < this.#readers.length; index++) this.#readers[index].see();
     return limit;
@@ -311,7 +321,12 @@ export class PeerLink {
   }
 
   #noteDrained(limit: number, oldest: RingReader | null): void {
-    this.#drainedTo = oldest === null ? limit : (oldest.nextTicket - 1) | 0;
+    if (oldest !== null) {
+      this.#drainedTo = (oldest.nextTicket - 1) | 0;
+      return;
+    }
+    this.#drainedTo = limit;
+    for (let index = 0; index < this.#readers.length; index++) this.#readers[index].noteCaughtUp();
   }
 
   #readFrom(reader: RingReader, handler: RecordHandler, limitBytes: number): number {

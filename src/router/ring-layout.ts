@@ -6,6 +6,7 @@
  *
  * ```
  *   line 0       head position      the ring's writer stores it, once a flush; all readers read it
+ *                told count         the writer adds 1 before it tells clients what it handled
  *   line 1       want-room flag     set by a writer that waits for room, taken by who makes some
  *   line 2       welcome words      word w: set by shard w, read by this ring's writer only
  *   line 3-34    tail of reader r   stored by reader r, read by the writer when the ring looks full
@@ -13,9 +14,9 @@
  *   then         data               the writer's: whole records, visible up to the head
  * ```
  *
- * Every word that one thread writes while another reads has a line of its own, so that a store to
- * one never takes the other out of somebody's cache. A line is 128 bytes: x86 fetches lines of 64
- * in pairs, and Apple's cores have lines of 128.
+ * Words that one thread writes while others read have a line of their own, so that a store to one
+ * never takes another thread's out of somebody's cache. A line is 128 bytes: x86 fetches lines of
+ * 64 in pairs, and Apple's cores have lines of 128.
  *
  * One more word is shared by all rings: the last ticket that a flush has taken (createTickets).
  *
@@ -36,6 +37,8 @@ export const RING_LINE_BYTES = 128;
 export const RING_LINE_WORDS = RING_LINE_BYTES / 4;
 /** Word index of the head position. */
 export const HEAD_WORD = 0;
+/** Word index of the count of how often the writer has told clients of something. */
+export const TOLD_WORD = 1;
 /** Word index of the flag by which the writer asks to be rung when there is room. */
 export const WANT_ROOM_WORD = RING_LINE_WORDS;
 /** Word index of shard 0's welcome word; the others follow, one word each. */

@@ -8,6 +8,7 @@ import {
   RING_LINE_WORDS,
   SLEEP_WORD,
   TAIL_WORD,
+  TOLD_WORD,
   WANT_ROOM_WORD,
   WELCOME_WORD,
 } from './ring-layout.js';
@@ -79,6 +80,9 @@ export class RingReader {
   /** Of the flush that the tail is in. */
   #ticket = 0;
   #lastKind = 0;
+  /** The told count as `seeTold` has found it, and the one that is caught up with; none: unlike. */
+  #told = 0;
+  #toldCaughtUp = -1;
 
   /** @param readerIndex the shard that reads. */
   constructor(memory: SharedArrayBuffer, from: number, readerIndex: number) {
@@ -99,6 +103,21 @@ export class RingReader {
   begin(): void {
     this.#tailPosition = Atomics.load(this.#words, this.#tailWord);
     this.#headPosition = this.#tailPosition;
+  }
+
+  /** Looks how often the writer has told clients of something: before the heads are looked at. */
+  seeTold(): void {
+    this.#told = Atomics.load(this.#words, TOLD_WORD);
+  }
+
+  /** All is handed over that was visible behind the last `seeTold`, on whichever ring. */
+  noteCaughtUp(): void {
+    this.#toldCaughtUp = this.#told;
+  }
+
+  /** The writer has told clients of something since what `noteCaughtUp` stands for. */
+  get hasTold(): boolean {
+    return Atomics.load(this.#words, TOLD_WORD) !== this.#toldCaughtUp;
   }
 
   /** Looks how far the writer has come: `read` goes no further. @returns whether there is more. */

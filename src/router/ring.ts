@@ -17,6 +17,7 @@ import {
   RING_LINE_WORDS,
   SLEEP_WORD,
   TAIL_WORD,
+  TOLD_WORD,
   WANT_ROOM_WORD,
   WELCOME_WORD,
 } from './ring-layout.js';
@@ -218,6 +219,13 @@ export class RingWriter {
     this.#touchedMask = 0;
     Atomics.store(this.#words, HEAD_WORD, this.#headPosition);
     return true;
+  }
+
+  /**
+   * To be called when all that was handled is published, before anybody outside is told of it.
+   */
+  tell(): void {
+    Atomics.add(this.#words, TOLD_WORD, 1);
   }
 
   /** Asks the next reader that makes room to ring this shard. Look for room once more after it. */

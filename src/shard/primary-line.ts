@@ -100,6 +100,17 @@ export class PrimaryLine {
     this.log('warn', { lost }, 'log lines were left out: more than a shard may log a second');
   }
 
+  /** There is something for `flush` to send. */
+  get hasCollected(): boolean {
+    return (
+      this.#dropped.length > 0 ||
+      this.#settled.length > 0 ||
+      this.#published.length > 0 ||
+      this.#questions.length > 0 ||
+      this.#claims.length > 0
+    );
+  }
+
   /** Sends what the turn has collected. */
   flush(): void {
     if (this.#dropped.length > 0) {

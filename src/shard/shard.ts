@@ -38,7 +38,6 @@ import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
 import { QueuedTotal, queuedShare } from '../sessions/queued-total.js';
 import type { Session } from '../sessions/session.js';
-import type { SessionStore } from '../sessions/session-store.js';
 import { willRun } from '../sessions/will.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { toTopicKey } from '../topics/topic.js';
@@ -57,17 +56,10 @@ import { RingWaits } from './ring-waits.js';
 import { SessionRegistry } from './session-registry.js';
 import type { SessionWatch } from './session-watch.js';
 import { onDue, startClocks, watchSessions } from './shard-clocks.js';
+import type { ShardProviders } from './shard-providers.js';
 import { Takeover } from './takeover.js';
 import { Turn } from './turn.js';
 import { UnreadableRecords } from './unreadable-records.js';
-
-/** What the shard's providers have made for it. */
-export interface ShardProviders {
-  /** Null: the program that embeds the broker is asked. */
-  readonly authenticator: Authenticator | null;
-  readonly store: SessionStore<Session>;
-  readonly topics: TopicsProvider<Session, RetainedMessage>;
-}
 
 /** A shard at work. What the primary asks of it comes through shard-control.ts. */
 export class Shard implements ConnectionHost {
@@ -110,8 +102,10 @@ export class Shard implements ConnectionHost {
   readonly #providers: ShardProviders;
   readonly #readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
   readonly #connectionIds = new WordIds();
-  readonly #ownMs = () => this.turn.ownMs;
-  readonly #busy = new BusyConnections(() => this.turn.flush(), this.#ownMs);
+  readonly #busy = new BusyConnections(
+    () => this.turn.flush(),
+    () => this.turn.ownMs,
+  );
   readonly #ringWaits: RingWaits;
   #relieved: Outbox[] = [];
 
@@ -261,6 +255,7 @@ export class Shard implements ConnectionHost {
 
   flushRing(): void {
     this.link.flush();
+    this.link.tell();
   }
 
   afterRead(connection: Connection): void {
@@ -284,15 +279,12 @@ export class Shard implements ConnectionHost {
   }
 
   claim(connection: Connection, packet: ConnectPacket): void {
-    if (this.memory.isShort && this.registry.get(connection.clientId) === undefined) {
-      connection.refuse(ConnackCode.serverUnavailable, 'memory is short: no new sessions');
-      return;
-    }
-    if (packet.will !== null && this.router.made.bytes > MADE_RUNS_BYTES_MAX) {
-      connection.refuse(ConnackCode.serverUnavailable, 'too many wills wait for other workers');
-      return;
-    }
-    this.takeover.claim(connection, packet);
+    const isNew = this.registry.get(connection.clientId) === undefined;
+    const areWillsMany = this.router.made.bytes > MADE_RUNS_BYTES_MAX;
+    const refuse = (why: string) => connection.refuse(ConnackCode.serverUnavailable, why);
+    if (isNew && this.memory.isShort) refuse('memory is short: no new sessions');
+    else if (packet.will !== null && areWillsMany) refuse('too many wills wait for other workers');
+    else this.takeover.claim(connection, packet);
   }
 
   subscribe(session: Session, filters: Filters, confirmed: () => void): void {
@@ -429,6 +421,7 @@ export class Shard implements ConnectionHost {
   }
 
   #afterFlush(): void {
+    if (this.line.hasCollected) this.link.tell();
     this.line.flush();
     if (this.#relieved.length > 0) {
       const relieved = this.#relieved;

@@ -157,11 +157,12 @@ export class Turn {
 
   /**
    * Stores the ring's head first: what is acknowledged below is then on its way to the other
-   * shards.
+   * shards. Before anybody is told, the others are told that they are.
    */
   flush(): void {
     this.#steps.beforeFlush();
     this.#link.flush();
+    if (this.#dirtyCount > 0) this.#link.tell();
     this.#flushOutboxes();
     this.arena.rewind();
     this.#steps.afterFlush();

@@ -7,10 +7,13 @@
  * A shard's turn, where a slash parts atomic operations:
  *
  * ```
- *   read its sockets / load the ticket word: T / load the head of each other ring, one by one /
- *   deliver the records up to T that are visible, merged by ticket; leave newer ones;
+ *   read its sockets / load the told count of each other shard, one by one; where something was
+ *   read and none has changed since they were caught up with, the rings are left for now /
+ *   load the ticket word: T / load the head of each other ring, one by one /
+ *   deliver the records up to T that are visible, merged by ticket; leave newer ones; caught up;
  *   handle what was read: deliver it here, put it on the own ring, unseen /
- *   add 1 to the ticket word, stamp what was put / store the own head / write acks and deliveries
+ *   add 1 to the ticket word, stamp what was put / store the own head /
+ *   add 1 to the own told count where there is something to write / write acks and deliveries
  * ```
  */
 import type { Move, StepModel } from './explore.js';
@@ -32,10 +35,23 @@ export type TicketMutation =
   /** A read is handled though the rings were not drained so far. */
   | 'one record a turn'
   /** The ticket is taken behind the head, and records carry the one before. */
-  | 'head before ticket';
+  | 'head before ticket'
+  /** The told count grows before the head is stored. */
+  | 'told before head'
+  /** The told count grows when acks and deliveries are written. */
+  | 'out before told'
+  /** Only what a shard puts on its own ring counts as told. */
+  | 'told by ring only'
+  /** The told counts are loaded behind the heads, and count as caught up with. */
+  | 'heads before told';
 
 interface Shard {
-  at: 'idle' | 'read' | 'word' | 'heads' | 'handle' | 'ticket' | 'head' | 'out';
+  at: 'idle' | 'read' | 'told' | 'word' | 'heads' | 'ticket' | 'head' | 'tell' | 'out';
+  /** How often it has told anybody outside of something. */
+  told: number;
+  /** By shard: told counts as loaded, and those that it has caught up with. */
+  loaded: number[];
+  caughtUp: number[];
   /** Publications written to its sockets. */
   socket: number[];
   reading: number[];
@@ -96,6 +112,9 @@ function newShard(shards: number): Shard {
     delivered: [],
     sent: 0,
     owed: [],
+    told: 0,
+    loaded: [],
+    caughtUp: none,
   };
 }
 
@@ -126,7 +145,12 @@ export function ticketModel(options: TicketOptions): StepModel<State> {
 
   const handle = (state: State, index: number): void => {
     const shard = state.shards[index];
-    drain(state, index);
+    // Else nobody has told anything since.
+    if (shard.seen.length > 0) {
+      drain(state, index);
+      shard.caughtUp = shard.loaded;
+    }
+    shard.loaded = [];
     for (const publication of shard.reading) {
       shard.delivered.push(publication);
       shard.ring.push([publication, shard.stamp]);
@@ -136,7 +160,7 @@ export function ticketModel(options: TicketOptions): StepModel<State> {
     shard.reading = [];
     shard.seen = [];
     shard.limit = 0;
-    if (!hasFlush) shard.at = 'out';
+    if (!hasFlush) shard.at = shard.sent < shard.delivered.length ? 'tell' : 'idle';
     else if (mutation === 'ticket before read') shard.at = 'head';
     else if (mutation === 'head before ticket') shard.at = 'head';
     else shard.at = 'ticket';
@@ -161,13 +185,38 @@ export function ticketModel(options: TicketOptions): StepModel<State> {
 
   /** Something is done before the sockets are read that belongs behind it. */
   const isEarly = mutation === 'word before read' || mutation === 'ticket before read';
-  const behindRead =
+  const behindTold =
     mutation === 'word before read' || mutation === 'heads before word' ? 'heads' : 'word';
+
+  /** The shards that this one reads, as far as it has: -1 when it is through. */
+  const nextPeer = (done: number, index: number, shards: number): number => {
+    const peer = done === index ? done + 1 : done;
+    return peer < shards ? peer : -1;
+  };
+
+  const loadTold = (state: State, index: number) => () => {
+    const shard = state.shards[index];
+    const from = nextPeer(shard.loaded.length, index, state.shards.length);
+    if (from > shard.loaded.length) shard.loaded.push(0);
+    shard.loaded.push(state.shards[from].told);
+    if (nextPeer(shard.loaded.length, index, state.shards.length) !== -1) return;
+    const isNews = shard.loaded.some((count, peer) => count !== (shard.caughtUp[peer] ?? 0));
+    // The end of a turn looks in any case.
+    if (isNews || shard.reading.length === 0) shard.at = behindTold;
+    else handle(state, index);
+    if (mutation === 'heads before told') shard.loaded = [];
+  };
+
+  const tell = (shard: Shard): void => {
+    const hasNews = shard.sent < shard.delivered.length || shard.owed.length > 0;
+    const counts = mutation === 'told by ring only' ? shard.owed.length > 0 : hasNews;
+    if (counts) shard.told++;
+  };
 
   const readSockets = (shard: Shard) => () => {
     shard.reading = shard.socket;
     shard.socket = [];
-    shard.at = behindRead;
+    shard.at = 'told';
   };
 
   const step = (state: State, index: number): (() => void) | null => {
@@ -185,26 +234,29 @@ export function ticketModel(options: TicketOptions): StepModel<State> {
       case 'word':
         return () => {
           shard.limit = state.word;
-          shard.at = mutation === 'heads before word' ? 'handle' : 'heads';
+          if (mutation === 'heads before word') handle(state, index);
+          else shard.at = 'heads';
         };
+      case 'told':
+        return loadTold(state, index);
       case 'heads': {
-        const from = shard.seen.length === index ? index + 1 : shard.seen.length;
+        const from = nextPeer(shard.seen.length, index, state.shards.length);
         // What is not visible yet may have a ticket up to the limit.
         if (waitsForFlushes && isFlushing(state.shards[from])) return null;
         return () => {
           if (from > shard.seen.length) shard.seen.push(0);
           shard.seen.push(state.shards[from].head);
-          const isLast = shard.seen.length === state.shards.length - 1 && from === index - 1;
-          if (!isLast && shard.seen.length < state.shards.length) return;
-          shard.at = mutation === 'heads before word' ? 'word' : 'handle';
+          if (nextPeer(shard.seen.length, index, state.shards.length) !== -1) return;
+          if (mutation === 'heads before told') shard.loaded = state.shards.map(({ told }) => told);
+          if (mutation === 'heads before word') shard.at = 'word';
+          else handle(state, index);
         };
       }
-      case 'handle':
-        return () => handle(state, index);
       case 'ticket':
         return () => {
           takeTicket(state, shard);
-          shard.at = mutation === 'head before ticket' ? 'out' : 'head';
+          if (mutation === 'told before head') tell(shard);
+          shard.at = mutation === 'head before ticket' ? 'tell' : 'head';
         };
       case 'head':
         return () => {
@@ -212,11 +264,18 @@ export function ticketModel(options: TicketOptions): StepModel<State> {
             for (let at = shard.head; at < shard.ring.length; at++) shard.ring[at][1] = state.word;
           }
           shard.head = shard.ring.length;
-          shard.at = mutation === 'head before ticket' ? 'ticket' : 'out';
+          shard.at = mutation === 'head before ticket' ? 'ticket' : 'tell';
+        };
+      case 'tell':
+        return () => {
+          if (mutation === 'out before told') writeOut(state, shard);
+          else if (mutation !== 'told before head') tell(shard);
+          shard.at = 'out';
         };
       case 'out':
         return () => {
           shard.stamp = 0;
+          if (mutation === 'out before told') shard.told++;
           writeOut(state, shard);
           shard.at = 'idle';
         };

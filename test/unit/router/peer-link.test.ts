@@ -158,6 +158,9 @@ describe('PeerLink', () => {
       send(second, text);
       second.flush();
     }
+    // Nobody was told of it, so nothing can follow from it yet.
+    assert.equal(first.hasNews, false);
+    second.tell();
     assert.equal(first.hasNews, true);
     const mark = first.mark();
     assert.equal(first.isPast(mark), false);
@@ -168,6 +171,8 @@ describe('PeerLink', () => {
     assert.deepEqual(drain(first, 1), ['b']);
     assert.equal(first.isPast(mark), true);
     assert.equal(first.hasNews, true);
+    assert.deepEqual(drain(first), ['newer']);
+    assert.equal(first.hasNews, false);
   });
 
   // What a record sets off may have been read before: it waits until the drain is over.

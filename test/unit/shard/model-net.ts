@@ -216,6 +216,9 @@ export class ModelShard {
     const link = Object.assign(this.link, {
       send: this.#send.bind(this),
       addWork() {},
+      hasNews: false,
+      mark: () => 0,
+      isPast: () => true,
     }) as unknown as PeerLink;
     const schedule = () => {
       this.isScheduled = true;

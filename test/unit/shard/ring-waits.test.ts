@@ -219,6 +219,8 @@ describe('a client that feeds a ring which is full', () => {
   test('is not taken with a will while as much of others waits as may', async () => {
     const { shard } = whole;
     const run = willRun({ ...longWill, payload: Buffer.from(longWill.payload) });
+    // Until it has looked at its peer's ring nothing is published.
+    await turns();
     while (shard.router.made.bytes <= MADE_RUNS_BYTES_MAX) shard.router.publishRun(run, 't');
     const client = await dial();
     client.send(connect({ clientId: 'c', will: longWill }));

@@ -31,6 +31,7 @@ describe('a turn', () => {
     waits = [];
     const link = {
       flush: () => void said.push('ring'),
+      tell: () => void said.push('tell'),
       drain: () => {
         said.push('drain');
         return drains.shift() ?? 0;
@@ -91,7 +92,7 @@ describe('a turn', () => {
     turn.schedule();
     await immediate();
     await immediate();
-    const behind = ['before', 'ring', 'x:ab', 'y:ab', 'after', 'sleep'];
+    const behind = ['before', 'ring', 'tell', 'x:ab', 'y:ab', 'after', 'sleep'];
     const expected = ['drain', 'drained', 'turn', ...behind];
     assert.deepEqual(said, expected);
     assert.equal(turn.arena.position, 0);
@@ -101,7 +102,7 @@ describe('a turn', () => {
     for (const name of ['a', 'b']) turn.addDirty(outbox(name));
     for (const name of ['m', 'n']) turn.addDirty(outbox(name, () => {}, true));
     turn.flush();
-    assert.deepEqual(said.map((word) => word[0]).join(''), 'brmnaba');
+    assert.deepEqual(said.map((word) => word[0]).join(''), 'brtmnaba');
   });
 
   test('is taken again when something has come before it sleeps', async () => {
@@ -190,7 +191,8 @@ describe('a turn', () => {
     };
     const at = turn.arena.reserve(TURN_ARENA_BYTES - 1);
     assert.equal(at, 0);
-    assert.deepEqual(said, ['before', 'ring', 'x:ab', 'after', 'before', 'ring', 'z:cd', 'after']);
+    const first = ['before', 'ring', 'tell', 'x:ab', 'after'];
+    assert.deepEqual(said, [...first, 'before', 'ring', 'tell', 'z:cd', 'after']);
   });
 
   test('a flush in the midst of a flush writes everything once', () => {
@@ -219,7 +221,7 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     await immediate();
-    const expected = ['drain', 'drained', 'turn', 'before', 'ring', 'x:gh', 'after'];
-    assert.deepEqual(said.slice(0, 7), expected);
+    const flushed = ['before', 'ring', 'tell', 'x:gh', 'after'];
+    assert.deepEqual(said.slice(0, 8), ['drain', 'drained', 'turn', ...flushed]);
   });
 });
