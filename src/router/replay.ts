@@ -27,6 +27,10 @@ export type Matches = ReturnType<RetainedStore['match']>;
 export interface ReplayHost {
   /** Sends what a topic retains on this shard, if anything. */
   bringOlder(replay: Replay, topicKey: string, qos: QoS): void;
+  /** Sends a PUBLISH as retained, at the lower of its QoS and the granted one. */
+  bring(replay: Replay, topicKey: string, frame: Buffer, qos: QoS): void;
+  /** The shard that holds what a topic retains. */
+  ownerOf(topicKey: string): number;
   /** Forgets a replay. */
   end(replay: Replay): void;
 }
@@ -51,6 +55,8 @@ export class Replay implements ReplayGuard {
   #broughtBytes = 0;
   /** Of the current filter what was sent before is left out. */
   #skipsBrought = false;
+  /** False while it is not known what another shard has sent of it. */
+  #isPlaceKnown = true;
   readonly #host: ReplayHost;
   /** This shard, as a mask. */
   readonly #here: number;
@@ -168,7 +174,9 @@ export class Replay implements ReplayGuard {
       else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, qos]);
       if (bytes > BROUGHT_BYTES_MAX) whole.add(subscribed);
     }
-    const superseded = [...this.#superseded].filter(([, since]) => since === this.subscribes);
+    const superseded = [...this.#superseded].filter(([topicKey, since]) => {
+      return !this.#isAskedSince(topicKey, since);
+    });
     return {
       begun,
       brought: interrupted === null || this.#brought === null ? null : [...this.#brought],
@@ -176,14 +184,31 @@ export class Replay implements ReplayGuard {
     };
   }
 
-  /** A filter of another shard's replay that has not begun. */
+  /**
+   * Whether a filter that a topic matches is still to be sent, and was asked for behind this
+   * SUBSCRIBE; true when that takes too long to find out.
+   */
+  #isAskedSince(topicKey: string, before: number): boolean {
+    if (before === this.subscribes) return false;
+    if (this.filters.size > FILTERS_LOOKED_THROUGH) return true;
+    for (const [filterKey, { since }] of this.filters) {
+      if (since > before && matchesKey(filterKey, topicKey)) return true;
+    }
+    const { interrupted } = this;
+    if (interrupted === null || interrupted.asked.since <= before) return false;
+    return matchesKey(interrupted.filterKey, topicKey);
+  }
+
+  /** A filter of another shard's replay that has not begun; how far that has come will follow. */
   addMoved(filterKey: string, qos: QoS): void {
+    this.#isPlaceKnown = false;
     this.filters.set(filterKey, { qos, since: this.subscribes });
   }
 
   /** Takes over how far another shard's replay has come. */
   restore({ begun, brought, superseded }: ReplayPlace): void {
     const since = this.subscribes;
+    this.#isPlaceKnown = true;
     for (const [filterKey, subscribed, qos] of begun) {
       if (brought !== null && this.interrupted === null) {
         this.interrupted = { filterKey, asked: { qos, since }, subscribed };
@@ -215,8 +240,14 @@ export class Replay implements ReplayGuard {
   }
 
   /** Whether this shard's part of the current filter is still to come, or is coming. */
-  get isHereToCome(): boolean {
+  get #isHereToCome(): boolean {
     return this.local !== null || (this.owners & this.#here) !== 0;
+  }
+
+  /** Whether another shard's message of a topic of the current filter may still come. */
+  #isPeersToCome(owner: number, topicKey: string): boolean {
+    if (this.askedShard === owner || (this.owners & (1 << owner)) !== 0) return true;
+    return this.arrived.some((each) => each.topicKey === topicKey);
   }
 
   /** Gives the current filter up, but for what its owner may be sending. */
@@ -233,15 +264,27 @@ export class Replay implements ReplayGuard {
    * come as retained [MQTT-3.3.1-6].
    */
   beforeLive(topicKey: string): void {
-    const qos = this.#owed(topicKey);
+    const qos = this.#owed(topicKey, this.#isHereToCome);
     if (qos >= 0) this.#host.bringOlder(this, topicKey, qos as QoS);
   }
 
+  isOwedByPeer(topicKey: string): boolean {
+    const owner = this.#host.ownerOf(topicKey);
+    if (1 << owner === this.#here) return false;
+    return this.#owed(topicKey, this.#isPeersToCome(owner, topicKey)) >= 0;
+  }
+
+  bring(topicKey: string, frame: Buffer, qos: QoS): void {
+    this.#host.bring(this, topicKey, frame, qos);
+  }
+
   /**
-   * The highest QoS at which what this shard retains of a topic is still to be sent. -1 when it is
-   * not, or when that takes too long to find out.
+   * The highest QoS at which what is retained of a topic is still to be sent. -1 when it is not,
+   * when that is not known yet, or takes too long to find out.
+   * @param isToCome whether its owner has not come to it in the current filter.
    */
-  #owed(topicKey: string): number {
+  #owed(topicKey: string, isToCome: boolean): number {
+    if (!this.#isPlaceKnown) return -1;
     const superseded = this.#superseded.get(topicKey) ?? 0;
     const again = this.filters.get(topicKey);
     let owed = again !== undefined && again.since > superseded ? again.qos : -1;
@@ -251,7 +294,7 @@ export class Replay implements ReplayGuard {
     };
     const isKnown = this.#brought !== null && !this.#brought.has(topicKey);
     const { interrupted } = this;
-    if (isKnown && this.isHereToCome) look(this.filterKey, this.asked);
+    if (isKnown && isToCome) look(this.filterKey, this.asked);
     if (isKnown && interrupted !== null) look(interrupted.filterKey, interrupted.asked);
     // Removed ones cost a look as well, but a Map has never more of them than a few for each other.
     if (this.filters.size <= left) {

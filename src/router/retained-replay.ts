@@ -68,6 +68,8 @@ export class RetainedReplays {
       const message = this.#parts.retained.get(topicKey);
       if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
     },
+    bring: ({ session }, topicKey, frame, qos) => this.#send(session, topicKey, frame, qos),
+    ownerOf: (topicKey) => retainedOwnerOf(topicKey, this.#parts.shardCount),
     end: (replay) => this.#end(replay),
   };
 

@@ -52,6 +52,13 @@ export interface ReplayGuard {
   /** A topic's retained message here is about to be replaced by one that comes live. */
   beforeLive(topicKey: string): void;
   /**
+   * Whether what another shard retains of a topic is still to come. One that comes live meanwhile
+   * is newer, and stands in for it: `bring` it instead.
+   */
+  isOwedByPeer(topicKey: string): boolean;
+  /** Sends a PUBLISH as retained. @param qos granted. */
+  bring(topicKey: string, frame: Buffer, qos: QoS): void;
+  /**
    * A newer message of a topic, published with RETAIN, has come live.
    * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.
    */

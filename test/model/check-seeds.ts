@@ -41,8 +41,6 @@ export interface CheckReport {
  * A client id that begins with `lethal` ends its shard. What may be lost with it: its connections
  * and their wills, the sessions it held, the retained messages of its topics (`Death`), and nothing
  * else: what it had acknowledged reaches the sessions of the others, and what they publish goes on.
- * A session elsewhere that one of its connections was to end or to take over, without a CONNACK as
- * yet, may be there or not, and is whole if it is.
  */
 const LETHAL = new URL('../support/lethal-authenticator.js', import.meta.url).href;
 /** One less than the deaths within a minute that end the server. */

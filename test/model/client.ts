@@ -51,8 +51,6 @@ export class ModelClient {
   #leaving: Live | null = null;
   #wasClean = true;
   #session: SessionRecord | null = null;
-  /** The session of the last connection that was accepted, if it outlives that. */
-  #accepted: SessionRecord | null = null;
 
   constructor(slot: number, recorder: Recorder, endpoint: Endpoint) {
     this.slot = slot;
@@ -354,19 +352,11 @@ export class ModelClient {
       if (mustCome) will.isCertain = true;
     }
     this.#willsOnTheirWay = [];
-    const { deaths } = this.#recorder;
-    if (record.expectsSession && !record.sessionPresent && deaths.length > 0) {
+    if (record.expectsSession && !record.sessionPresent && this.#recorder.deaths.length > 0) {
       this.#recorder.loseSession(record);
+      this.#session = record.session;
       record.expectsSession = false;
     }
-    // Who was to end it, or to begin another, may have died with its shard before.
-    const kept = this.#accepted;
-    if (record.sessionPresent && kept !== null && kept !== record.session && deaths.length > 0) {
-      this.#recorder.keepSession(record, kept);
-      record.expectsSession = true;
-    }
-    this.#accepted = record.session.isClean ? null : record.session;
-    if (this.#live === live) this.#session = record.session;
   }
 
   #onPublish(live: Live, message: packets.Message): void {

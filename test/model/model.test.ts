@@ -12,14 +12,6 @@ import { checkSeeds } from './check-seeds.js';
 const WORKERS: readonly number[] = [1, 2, 3];
 /** Rules that the broker does not keep yet, with any number of workers. */
 const NOT_KEPT_YET: readonly string[] = [];
-/** And those that several workers do not keep. */
-const NOT_KEPT_BETWEEN_SHARDS_YET: readonly string[] = [
-  // A newer value that comes live passes the answer of the retained message's owner.
-  'retainedValueComes',
-  'retainedValueComesAsRetained',
-  // So does the rest of a replay, when its client is back.
-  'replayComesOnce',
-];
 const SEEDS = 20;
 const PATIENCE_MS = 8_000;
 const SHRINK_MS = 20_000;
@@ -35,7 +27,7 @@ for (const workers of WORKERS) {
         fillsRings: false,
         patienceMs: PATIENCE_MS,
         shrinkMs: SHRINK_MS,
-        ignored: new Set([...NOT_KEPT_YET, ...(workers > 1 ? NOT_KEPT_BETWEEN_SHARDS_YET : [])]),
+        ignored: new Set(NOT_KEPT_YET),
         faultySeedsMax: 1,
       });
       assert.deepEqual(texts, [], texts.join('\n'));

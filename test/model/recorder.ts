@@ -162,23 +162,6 @@ export class Recorder implements RunRecord {
     this.fault('subackGrantsWhatWasAsked', `c${connection.slot}: ${codes} for ${wanted}`);
   }
 
-  /**
-   * A session is still there: connections that would have ended it were not accepted, since their
-   * shard died. This one goes on with it.
-   */
-  keepSession(connection: ConnectionRecord, kept: SessionRecord): void {
-    const begun = connection.session;
-    kept.endBegin = NEVER;
-    kept.endEnd = NEVER;
-    kept.connections.push(...begun.connections.splice(0));
-    for (const [filter, list] of begun.changes) {
-      kept.changes.set(filter, [...(kept.changes.get(filter) ?? []), ...list]);
-    }
-    begun.changes.clear();
-    for (const [request, qos] of begun.granted) kept.granted.set(request, qos);
-    for (const each of kept.connections) each.session = kept;
-  }
-
   /** The session was lost with a shard: the connection that finds it so begins a new one. */
   loseSession(connection: ConnectionRecord): void {
     const lost = connection.session;

@@ -267,4 +267,28 @@ describe('a replay to a persistent session that is cut', () => {
     assert.equal(moved.replay, null);
     assert.ok(!here.sent.concat(there.sent).some(({ kind }) => kind === RecordKind.retainedQuery));
   });
+
+  // What a SUBSCRIBE is owed is not changed by a later one of other filters.
+  test('leaves out, where the session has moved, what came live before the last SUBSCRIBE', () => {
+    for (const topic of remotes) there.retain(topic, 'old', 1);
+    const { session } = reader;
+    subscribe([remotes[0]!, 1], [remotes[1]!, 1]);
+    session.replay!.onLive(remotes[0]!, true);
+    subscribe(['other', 1]);
+    const place = session.replay!.place();
+    assert.deepEqual(place.superseded, [remotes[0]!]);
+    subscribe([remotes[0]!, 1]);
+    assert.deepEqual(session.replay!.place().superseded, []);
+  });
+
+  test('is owed nothing while it is not known what was sent where the session was', () => {
+    const { session } = reader;
+    subscribe([remotes[0]!, 1]);
+    assert.equal(session.replay!.isOwedByPeer(remotes[0]!), true);
+    const place = session.replay!.place();
+    here.replays.expectMoved(session, [[remotes[1]!, 1]]);
+    assert.equal(session.replay!.isOwedByPeer(remotes[0]!), false);
+    here.replays.restore(session, place);
+    assert.equal(session.replay!.isOwedByPeer(remotes[0]!), true);
+  });
 });
