@@ -65,6 +65,10 @@ export const CLIENT_LINGER_MS = 2_000;
  * KiB.
  */
 export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
+/** Session Expiry Interval of a session that is kept for ever [MQTT 5.0, 3.1.2.11.2]. */
+export const NEVER_EXPIRES = 0xff_ff_ff_ff;
+/** Topic aliases that a server may give: each keeps a topic of up to 64 KiB for a connection. */
+export const CLIENT_TOPIC_ALIASES = 64;
 /** Defaults and ranges of the client's numeric options. */
 export const CLIENT_SETTINGS = {
   keepAliveSeconds: { default: 60, min: 0, max: 65_535 },

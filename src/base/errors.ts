@@ -74,13 +74,32 @@ export class RecordError extends Error {
 /** A CONNECT that gets a CONNACK with a non-zero return code and then the close [MQTT-3.2.2-5]. */
 export class ConnectRefusedError extends Error {
   readonly code = 'SURGEMQ_CONNECT_REFUSED';
-  /** CONNACK return code, 1 to 5 (MQTT 3.1.1, table 3.1). */
+  /** CONNACK return code, 1 to 5 (MQTT 3.1.1, table 3.1); the nearest one where 5.0 has its own. */
   readonly returnCode: number;
-  constructor(returnCode: number, message: string) {
+  /** Reason code of an MQTT 5.0 server, 0x80 to 0x9F; 0 for a return code of 3.x. */
+  readonly reasonCode: number;
+  /** What such a server says, for people; null for nothing. */
+  readonly reasonString: string | null;
+  readonly userProperties: readonly (readonly [name: string, value: string])[];
+  /** Another server to use, where it names one; null for none. */
+  readonly serverReference: string | null;
+  constructor(returnCode: number, message: string, said: Refusal = {}) {
     super(message);
     this.name = 'ConnectRefusedError';
     this.returnCode = returnCode;
+    this.reasonCode = said.reasonCode ?? 0;
+    this.reasonString = said.reasonString ?? null;
+    this.userProperties = said.userProperties ?? [];
+    this.serverReference = said.serverReference ?? null;
   }
+}
+
+/** What an MQTT 5.0 server may say of a refusal. */
+interface Refusal {
+  readonly reasonCode?: number;
+  readonly reasonString?: string | null | undefined;
+  readonly userProperties?: readonly (readonly [name: string, value: string])[] | undefined;
+  readonly serverReference?: string | undefined;
 }
 
 /** One or more settings are wrong. `faults` has a line for each, all found in one pass. */
@@ -139,16 +158,39 @@ export class ClosedError extends Error {
   }
 }
 
-/** The server refused Topic Filters of a SUBSCRIBE (return code 0x80); the others of it stand. */
+/**
+ * The server refused Topic Filters of a SUBSCRIBE (return code 0x80 or more); the others of it
+ * stand.
+ */
 export class SubscribeRefusedError extends Error {
   readonly code = 'SURGEMQ_SUBSCRIBE_REFUSED';
   /** The refused filters, in the order they were asked for. */
   readonly filters: readonly string[];
-  constructor(filters: readonly string[]) {
-    super(`the server refused to subscribe to ${filters.map((f) => `'${f}'`).join(', ')}`);
+  /** The code of each of them: 0x80 in 3.x. */
+  readonly reasonCodes: readonly number[];
+  /** What an MQTT 5.0 server says of it, for people; null for nothing. */
+  readonly reasonString: string | null;
+  readonly userProperties: readonly (readonly [name: string, value: string])[];
+  /** @param why the codes in words, where they say more than that it failed. */
+  constructor(filters: readonly string[], said: Refusals = {}, why = '') {
+    const list = filters.map((f) => `'${f}'`).join(', ');
+    super(`the server refused to subscribe to ${list}${why}`);
     this.name = 'SubscribeRefusedError';
     this.filters = filters;
+    this.reasonCodes = said.reasonCodes ?? filters.map(() => 0x80);
+    this.reasonString = said.reasonString ?? null;
+    this.userProperties = said.userProperties ?? [];
   }
+
+  /** The code of the first refused filter. */
+  get reasonCode(): number {
+    return this.reasonCodes[0];
+  }
+}
+
+/** What an MQTT 5.0 server may say of refused filters. */
+interface Refusals extends Omit<Refusal, 'reasonCode'> {
+  readonly reasonCodes?: readonly number[];
 }
 
 /**

@@ -1,4 +1,5 @@
 /** States, events and options of a client. */
+import type { Properties } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
 import type { Message } from './message.js';
 import type { PublishFailure } from './outgoing-faults.js';
@@ -43,4 +44,16 @@ export interface ClientEvents {
 export interface DisconnectOptions extends CallOptions {
   /** Default true: first waits for what was published and asked for, for `ackTimeout` at most. */
   readonly drain?: boolean | undefined;
+  /**
+   * In MQTT 5.0, default 0, normal disconnection; 4 has the server publish the will
+   * [MQTT-3.14.4-3].
+   */
+  readonly reasonCode?: number | undefined;
+  /**
+   * In MQTT 5.0; a Session Expiry Interval here takes the place of CONNECT's, unless that was 0
+   * [MQTT 5.0, 3.14.2.2.2].
+   */
+  readonly properties?:
+    | Pick<Properties, 'sessionExpiryInterval' | 'reasonString' | 'userProperties'>
+    | undefined;
 }

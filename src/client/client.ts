@@ -1,27 +1,20 @@
-/** The client: what its user calls, and what happens when its connection comes and goes. */
+/** The client: what its user calls. How its connections come and go is in lifecycle.ts. */
 import { EventEmitter } from 'node:events';
-import {
-  ClosedError,
-  ConnectFailedError,
-  ConnectionLostError,
-  ConnectRefusedError,
-  ProtocolError,
-} from '../base/errors.js';
-import { PacketType } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
+import { ConnectionLostError } from '../base/errors.js';
+import type { Properties } from '../protocol/v5/index.js';
 import { Announcer } from './announcer.js';
 import { Call, type CallOptions } from './call.js';
 import type { ClientEvents, ClientState, DisconnectOptions } from './client-events.js';
-import { Connection, type ConnectionOwner } from './connection.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
+import type { ProtocolLevel } from './handshake.js';
 import { Incoming } from './incoming.js';
+import { Lifecycle } from './lifecycle.js';
 import type { MessageHandler, Payload } from './message.js';
 import { MessageStream, type StreamHost } from './message-stream.js';
 import { type MessagesOptions, readMessagesOptions } from './messages-options.js';
 import { type ClientOptions, type ClientSettings, resolveOptions } from './options.js';
-import { Outgoing, type PublishOptions } from './outgoing.js';
-import { Reconnect } from './reconnect.js';
-import { Ending } from './resend.js';
+import { Outgoing } from './outgoing.js';
+import type { PublishOptions } from './publish-options.js';
 import { checkedFilter, type Filters, type SubscribeOptions } from './subscribe-arguments.js';
 import { type GrantedSubscription, SubscriptionRequests } from './subscription-requests.js';
 import { Subscriptions } from './subscriptions.js';
@@ -40,14 +33,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   readonly #subscriptions = new Subscriptions();
   readonly #requests: SubscriptionRequests;
   readonly #delivery: Delivery;
-  readonly #reconnect: Reconnect;
-  readonly #connectCalls: Call[] = [];
-  #state: ClientState = 'idle';
-  #connection: Connection | null = null;
-  #sessionPresent = false;
-  /** The last connection was lost before it had made all subscriptions again. */
-  #isRemakeUnfinished = false;
-  #disconnecting: Promise<void> | null = null;
+  readonly #lifecycle: Lifecycle;
   #streamsDropped = 0;
 
   /**
@@ -61,7 +47,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     const settings = resolveOptions(uri, options);
     this.#settings = settings;
     this.#outgoing = new Outgoing(settings);
-    this.#outgoing.onAwaiting = () => this.#connection?.resumeReading();
+    this.#outgoing.onAwaiting = () => this.#lifecycle.connection?.resumeReading();
     this.#outgoing.onRejected = (error) => this.#announcer.error(error);
     this.#outgoing.onFailed = (failure) => this.#announcer.tell('publishError', failure);
     this.#requests = new SubscriptionRequests(this.#subscriptions, this.#outgoing, settings);
@@ -71,28 +57,46 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     (this as EventEmitter).on('newListener', (name) => {
       if (name === 'message') this.#delivery.claim();
     });
-    this.#reconnect = new Reconnect(settings);
+    this.#lifecycle = new Lifecycle({
+      settings,
+      announcer: this.#announcer,
+      outgoing: this.#outgoing,
+      incoming: this.#incoming,
+      subscriptions: this.#subscriptions,
+      requests: this.#requests,
+      delivery: this.#delivery,
+    });
   }
 
-  /** Client Identifier, given or made up. */
+  /** Client Identifier, given, made up, or assigned by the server. */
   get clientId(): string {
-    return this.#settings.clientId;
+    return this.#lifecycle.clientId;
   }
 
   get state(): ClientState {
-    return this.#state;
+    return this.#lifecycle.state;
+  }
+
+  /** Protocol level that is spoken, or asked for: 4 instead of 5 once a server refused that. */
+  get protocolVersion(): ProtocolLevel {
+    return this.#lifecycle.protocolVersion;
+  }
+
+  /** What the server said in its last CONNACK [MQTT 5.0, 3.2.2.3]; nothing in 3.x. */
+  get serverProperties(): Properties {
+    return this.#lifecycle.serverProperties;
   }
 
   /** Messages can be sent now. */
   get isConnected(): boolean {
-    return this.#connection?.isOpen === true;
+    return this.#lifecycle.connection?.isOpen === true;
   }
 
   /**
    * The server had the session when the last connection was made [MQTT-3.2.2-2]; false in MQTT 3.1.
    */
   get sessionPresent(): boolean {
-    return this.#sessionPresent;
+    return this.#lifecycle.sessionPresent;
   }
 
   /** Messages and requests that wait to be sent. */
@@ -118,25 +122,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * @throws ConnectFailedError, ConnectRefusedError, ProtocolError, ClosedError; TimeoutError and
    *   the reason of a signal by its own limits.
    */
-  async connect(options: CallOptions = NO_OPTIONS): Promise<void> {
-    options.signal?.throwIfAborted();
-    if (this.#state === 'connected') return;
-    if (this.#state === 'disconnecting') throw new ClosedError('the client is disconnecting');
-    const call = new Call();
-    const promise = call.promise();
-    const { signal, timeoutMs = 0 } = options;
-    if (signal !== undefined || timeoutMs > 0) {
-      call.limit(options, timeoutMs, `CONNECT to ${this.#settings.uri}`, () => {
-        if (this.#connectCalls.every((other) => other.isSettled)) this.#abandonConnect();
-      });
-    }
-    this.#connectCalls.push(call);
-    if (this.#state === 'idle' || this.#state === 'closed') {
-      this.#state = 'connecting';
-      this.#outgoing.refusal = null;
-      this.#open();
-    }
-    await promise;
+  connect(options: CallOptions = NO_OPTIONS): Promise<void> {
+    return this.#lifecycle.connect(options);
   }
 
   /**
@@ -222,14 +209,15 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   async ping(options: CallOptions = NO_OPTIONS): Promise<void> {
     const { signal, timeoutMs = this.#settings.ackTimeoutMs } = options;
     signal?.throwIfAborted();
-    if (!this.#connection?.isOpen) {
+    const { connection } = this.#lifecycle;
+    if (!connection?.isOpen) {
       throw new ConnectionLostError(`not connected to ${this.#settings.uri}: ping when connected`);
     }
     const call = new Call();
     const promise = call.promise();
     call.limit(options, timeoutMs, 'PINGREQ', () => {});
-    this.#connection.ping(call);
-    this.#connection.resumeReading();
+    connection.ping(call);
+    connection.resumeReading();
     await promise;
   }
 
@@ -239,76 +227,12 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
    * next `connect()` of this object. Never rejects.
    */
   disconnect(options: DisconnectOptions = NO_OPTIONS): Promise<void> {
-    if (this.#state === 'idle' || this.#state === 'closed') return Promise.resolve();
-    this.#disconnecting ??= this.#disconnect(options).finally(() => {
-      this.#disconnecting = null;
-    });
-    return this.#disconnecting;
+    return this.#lifecycle.disconnect(options);
   }
 
   /** `disconnect()`: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect();
-  }
-
-  async #disconnect(options: DisconnectOptions): Promise<void> {
-    const error = new ClosedError('the client was disconnected by its user');
-    this.#state = 'disconnecting';
-    this.#outgoing.refusal = error;
-    this.#reconnect.stop();
-    const connection = this.#connection;
-    if (connection?.isOpen && options.drain !== false) await this.#drained(options);
-    this.#detach(Ending.other);
-    // Lost while it drained, or not open yet: then there is no DISCONNECT to send.
-    await connection?.end(error);
-    this.#finish(error, null);
-    this.#announcer.tell('disconnect', { error: null, willReconnect: false });
-  }
-
-  /** Settles when nothing waits any more, at the limits, or when the connection is lost. */
-  async #drained(options: CallOptions): Promise<void> {
-    const { signal, timeoutMs = this.#settings.ackTimeoutMs } = options;
-    if (this.#outgoing.isIdle || signal?.aborted) return;
-    const call = new Call();
-    const promise = call.promise();
-    call.limit(options, timeoutMs, 'DISCONNECT', () => {});
-    this.#outgoing.onIdle = () => call.succeed();
-    await promise.catch(() => {
-      // Out of patience: what has no answer is told so by its own promise.
-    });
-    this.#outgoing.onIdle = () => {};
-  }
-
-  // ---- connections -----------------------------------------------------------------------------
-
-  #open(): void {
-    this.#connection = new Connection(this.#settings, this.#connectionOwner());
-  }
-
-  /** Nobody waits for the first connection any more. */
-  #abandonConnect(): void {
-    if (this.#state !== 'connecting') return;
-    const error = new ClosedError('the attempt to connect was given up');
-    if (this.#connection !== null) this.#connection.fail(error);
-    else this.#giveUp(error, true);
-  }
-
-  #connectionOwner(): ConnectionOwner {
-    const client = this;
-    return {
-      onConnected: (connection, sessionPresent) => this.#onConnected(connection, sessionPresent),
-      onClosed: (connection, error) => this.#onClosed(connection, error),
-      onAck: (type, packetId) => {
-        if (type === PacketType.pubrel) this.#incoming.release(packetId);
-        else this.#outgoing.onAck(type, packetId);
-      },
-      onAnswer: (type, packetId, codes) => this.#outgoing.onAnswer(type, packetId, codes),
-      onDrain: () => this.#outgoing.pump(),
-      onRun: this.#delivery.onRun.bind(this.#delivery),
-      get mustStopReading() {
-        return client.#delivery.isBlocked && !client.#isAwaiting;
-      },
-    };
   }
 
   #deliveryHost(): DeliveryHost {
@@ -318,18 +242,17 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
         return client.listenerCount('message') > 0;
       },
       get mayStopReading() {
-        return !client.#isAwaiting;
+        return !client.#lifecycle.isAwaiting;
       },
       get isClosed() {
-        const state = client.#state;
-        return state === 'closed' || (state === 'disconnecting' && client.#connection === null);
+        return client.#lifecycle.isClosed;
       },
       onMessage: (message) => this.#announcer.tell('message', message),
       onHandlerError: (error) => this.#onHandlerError(error),
-      onRoom: () => this.#connection?.resumeReading(),
+      onRoom: () => this.#lifecycle.connection?.resumeReading(),
       onLeft: () => {
         const why = 'to have the messages again that came before anybody took them';
-        this.#connection?.fail(new ConnectionLostError(`connection closed: ${why}`));
+        this.#lifecycle.connection?.fail(new ConnectionLostError(`connection closed: ${why}`));
       },
     };
   }
@@ -347,86 +270,10 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     };
   }
 
-  /** A call waits for what may stand behind the messages that come in. */
-  get #isAwaiting(): boolean {
-    return this.#outgoing.isAwaiting || (this.#connection?.pingCalls ?? 0) > 0;
-  }
-
-  #onConnected(connection: Connection, sessionPresent: boolean): void {
-    const is31 = this.#settings.protocolVersion === 3;
-    this.#state = 'connected';
-    this.#sessionPresent = sessionPresent && !is31;
-    this.#reconnect.connected();
-    this.#incoming.attach(connection.writer, sessionPresent);
-    this.#delivery.attach(sessionPresent);
-    // MQTT 3.1 does not say whether it has the session: to subscribe twice does no harm.
-    const mustRemake = !sessionPresent || is31 || this.#isRemakeUnfinished;
-    this.#isRemakeUnfinished = false;
-    const first = mustRemake ? this.#requests.remake() : [];
-    this.#outgoing.attach(connection.writer, sessionPresent, first);
-    for (const call of this.#connectCalls.splice(0)) call.succeed();
-    this.#announcer.tell('connect', { sessionPresent: this.#sessionPresent });
-  }
-
-  #onClosed(connection: Connection, error: Error): void {
-    if (connection !== this.#connection) return;
-    this.#detach(connection.ending);
-    if (this.#state === 'disconnecting') {
-      this.#outgoing.onIdle();
-      return;
-    }
-    const wasConnected = this.#state === 'connected';
-    const wasConnecting = this.#state === 'connecting';
-    const mayReconnect = !wasConnecting || (this.#settings.reconnectInitial && mayPass(error));
-    const willReconnect = mayReconnect && this.#reconnect.isAllowed;
-    if (!willReconnect) this.#giveUp(error, wasConnecting);
-    else if (!wasConnecting) this.#state = 'reconnecting';
-    const { state } = this;
-    if (error instanceof ProtocolError || !(willReconnect || wasConnecting))
-      this.#announcer.error(error);
-    if (wasConnected) this.#announcer.tell('disconnect', { error, willReconnect });
-    // A listener may have called `disconnect`.
-    if (this.#state !== state || !willReconnect) return;
-    const { attempt, delayMs } = this.#reconnect.schedule(() => this.#open());
-    this.#announcer.tell('reconnecting', { attempt, delayMs, error });
-  }
-
-  #giveUp(error: Error, isFirst: boolean): void {
-    this.#outgoing.refusal = error;
-    this.#finish(error, error);
-    if (!isFirst) return;
-    // Nothing was ever there: what is asked for from now on waits for another `connect`.
-    this.#outgoing.refusal = null;
-    this.#state = 'idle';
-  }
-
-  #detach(ending: Ending): void {
-    this.#connection = null;
-    this.#incoming.detach();
-    if (this.#outgoing.detach(ending)) this.#isRemakeUnfinished = true;
-  }
-
-  /** Nothing follows: all calls and streams end. */
-  #finish(error: Error, streamError: Error | null): void {
-    this.#state = 'closed';
-    this.#reconnect.stop();
-    for (const call of this.#connectCalls.splice(0)) call.fail(error);
-    this.#outgoing.failAll(error, !this.#settings.cleanSession);
-    this.#subscriptions.endStreams(streamError);
-  }
-
   /** Only a handler that was at work when the client ended cannot help what it was refused. */
   #onHandlerError(error: unknown): void {
     if (error !== this.#outgoing.refusal) this.#announcer.handlerError(error);
   }
-}
-
-/** Whether the next attempt may go better: nobody is there yet, or the server is busy. */
-function mayPass(error: Error): boolean {
-  if (error instanceof ConnectRefusedError) {
-    return error.returnCode === ConnackCode.serverUnavailable;
-  }
-  return error instanceof ConnectFailedError;
 }
 
 /**

@@ -10,46 +10,29 @@ import {
   TimeoutError,
 } from '../base/errors.js';
 import { CLIENT_LINGER_MS, CLIENT_UNREAD_ACKS_BYTES, READ_BUFFER_BYTES } from '../base/limits.js';
-import { DISCONNECT, PINGREQ } from '../protocol/ack-frame.js';
-import { encodePacket, parsePacket } from '../protocol/codec.js';
+import { PINGREQ } from '../protocol/ack-frame.js';
+import { parsePacket } from '../protocol/codec.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
-import { type ConnackPacket, type ControlPacket, PacketType } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
+import { type ControlPacket, PacketType } from '../protocol/packet.js';
+import { type ControlPacket5, NO_PROPERTIES, parsePacket5, Sender } from '../protocol/v5/index.js';
 import type { Call } from './call.js';
+import { beforeConnack, endingBy, ofClient, reasonOf } from './connection-faults.js';
+import type { ConnectionOwner } from './connection-owner.js';
+import { disconnectFrame, isAboutPackets, serverDisconnected } from './disconnect.js';
 import { Fifo } from './fifo.js';
+import {
+  type Accepted,
+  type Attempt,
+  connectFrame,
+  type ProtocolLevel,
+  readConnack,
+} from './handshake.js';
 import { KeepAlive, type KeepAliveHost } from './keep-alive.js';
 import type { ClientSettings } from './options.js';
 import { Reader } from './reader.js';
 import { Ending } from './resend.js';
+import { IncomingAliases } from './topic-aliases.js';
 import { Writer } from './writer.js';
-
-/** What a connection tells its client. Nothing is called after `onClosed`. */
-export interface ConnectionOwner {
-  /** CONNACK accepted the connection. */
-  onConnected(connection: Connection, sessionPresent: boolean): void;
-  /** A run, see FrameSink.onRun. @returns the position behind the last frame taken. */
-  onRun(
-    connection: Connection,
-    buffer: Buffer,
-    start: number,
-    end: number,
-    topicStart: number,
-    topicLength: number,
-    header: number,
-    count: number,
-    packetIds: Uint16Array,
-  ): number;
-  /** PUBACK, PUBREC, PUBREL or PUBCOMP. */
-  onAck(type: number, packetId: number): void;
-  /** SUBACK or UNSUBACK, the latter without return codes. */
-  onAnswer(type: number, packetId: number, returnCodes: readonly number[]): void;
-  /** Queues are full and nothing is waited for. */
-  readonly mustStopReading: boolean;
-  /** The socket takes more again. */
-  onDrain(): void;
-  /** The connection has ended, and not by `end`. */
-  onClosed(connection: Connection, error: Error): void;
-}
 
 const State = { opening: 0, handshake: 1, open: 2, ending: 3, closed: 4 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -61,16 +44,10 @@ const NO_RETURN_CODES: readonly number[] = [];
  */
 let sharedReadBuffer: Buffer | null = null;
 
-const REFUSALS: Readonly<Record<number, string>> = {
-  [ConnackCode.unacceptableProtocolVersion]: 'it does not speak this protocol version',
-  [ConnackCode.identifierRejected]: 'it rejects the client id',
-  [ConnackCode.serverUnavailable]: 'it is unavailable',
-  [ConnackCode.badUserNameOrPassword]: 'bad user name or password',
-  [ConnackCode.notAuthorized]: 'not authorized',
-};
-
 export class Connection implements FrameSink, KeepAliveHost {
   readonly writer: Writer;
+  readonly #attempt: Attempt;
+  readonly #aliases: IncomingAliases;
   readonly #settings: ClientSettings;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
@@ -87,9 +64,11 @@ export class Connection implements FrameSink, KeepAliveHost {
   #onEnded: (() => void) | null = null;
   #ending: Ending = Ending.other;
 
-  constructor(settings: ClientSettings, owner: ConnectionOwner) {
+  constructor(settings: ClientSettings, attempt: Attempt, owner: ConnectionOwner) {
     this.#settings = settings;
+    this.#attempt = attempt;
     this.#owner = owner;
+    this.#aliases = new IncomingAliases(settings.connectProperties.topicAliasMaximum ?? 0);
     const { host, port, socketPath, localAddress } = settings;
     sharedReadBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
     const buffer = sharedReadBuffer;
@@ -102,7 +81,7 @@ export class Connection implements FrameSink, KeepAliveHost {
       onread: { buffer, callback: (length) => this.#onRead(buffer, length) },
     });
     this.writer = new Writer(this.#socket, () => owner.onDrain());
-    this.#reader = new Reader(settings.maxPacketBytes, settings.protocolVersion, this);
+    this.#reader = new Reader(settings.maxPacketBytes, attempt.protocolVersion, this);
     this.#keepAlive = new KeepAlive(settings, this);
     this.#timer = setTimeout(() => this.#onConnectTimeout(), settings.connectTimeoutMs);
     this.#socket.on('connect', () => this.#onOpen());
@@ -113,6 +92,11 @@ export class Connection implements FrameSink, KeepAliveHost {
 
   get isOpen(): boolean {
     return this.#state === State.open;
+  }
+
+  /** That its CONNECT asked for. */
+  get protocolVersion(): ProtocolLevel {
+    return this.#attempt.protocolVersion;
   }
 
   /** How it ended. */
@@ -176,8 +160,9 @@ export class Connection implements FrameSink, KeepAliveHost {
    * Sends what is batched and then DISCONNECT, and closes [MQTT-3.14.4-1]. Settles when the
    * connection has ended. What still comes is not looked at.
    * @param error for who waits for the connection.
+   * @param frame of DISCONNECT.
    */
-  end(error: Error): Promise<void> {
+  end(error: Error, frame: Buffer): Promise<void> {
     if (this.#state >= State.ending) return Promise.resolve();
     const wasOpen = this.#state === State.open;
     const ended = new Promise<void>((resolve) => {
@@ -187,7 +172,7 @@ export class Connection implements FrameSink, KeepAliveHost {
       this.#close(error);
       return ended;
     }
-    this.writer.writeFrame(DISCONNECT);
+    this.writer.writeFrame(frame);
     this.writer.flush();
     this.#state = State.ending;
     this.#stop(error);
@@ -211,13 +196,28 @@ export class Connection implements FrameSink, KeepAliveHost {
     count: number,
   ): boolean {
     if (this.#state !== State.open) throw beforeConnack(PacketType.publish);
+    const { publish } = this.#reader;
+    let topics = buffer;
+    let topicAt = topicStart;
+    let topicBytes = topicLength;
+    if (publish !== null && publish.topicAlias !== 0) {
+      if (topicLength > 0) {
+        this.#aliases.remember(publish.topicAlias, buffer, topicStart, topicLength);
+      } else {
+        topics = this.#aliases.topicOf(publish.topicAlias);
+        topicAt = 0;
+        topicBytes = topics.length;
+      }
+    }
     const position = this.#owner.onRun(
       this,
       buffer,
       start,
       end,
-      topicStart,
-      topicLength,
+      publish,
+      topics,
+      topicAt,
+      topicBytes,
       header,
       count,
       this.#reader.packetIds,
@@ -230,15 +230,19 @@ export class Connection implements FrameSink, KeepAliveHost {
   onAcks(type: number, count: number): boolean {
     if (this.#state !== State.open) throw beforeConnack(type);
     const { packetIds } = this.#reader;
-    for (let at = 0; at < count; at++) this.#owner.onAck(type, packetIds[at]);
+    for (let at = 0; at < count; at++) {
+      this.#owner.onAck(type, packetIds[at], this.#reader.reasonCodeAt(at), NO_PROPERTIES);
+    }
     return true;
   }
 
   onFrame(buffer: Buffer, start: number, end: number): boolean {
-    const packet = parsePacket(buffer, start, end, this.#settings.protocolVersion);
-    if (packet.type === 'connack') this.#onConnack(packet);
+    const { protocolVersion } = this.#attempt;
+    if (buffer[start] >> 4 === PacketType.connack) this.#onConnack(buffer, start, end);
     else if (this.#state !== State.open) throw beforeConnack(buffer[start] >> 4);
-    else this.#onPacket(packet);
+    else if (protocolVersion !== 5)
+      this.#onPacket(parsePacket(buffer, start, end, protocolVersion));
+    else this.#onPacket5(parsePacket5(buffer, start, end, Sender.server));
     if (this.isOpen) return true;
     // A listener has closed the connection: the rest is not looked at.
     this.#reader.stopAt(end);
@@ -248,45 +252,68 @@ export class Connection implements FrameSink, KeepAliveHost {
   #onPacket(packet: ControlPacket): void {
     switch (packet.type) {
       case 'suback':
-        this.#owner.onAnswer(PacketType.suback, packet.packetId, packet.returnCodes);
+        this.#owner.onAnswer(PacketType.suback, packet.packetId, packet.returnCodes, NO_PROPERTIES);
         break;
       case 'unsuback':
-        this.#owner.onAnswer(PacketType.unsuback, packet.packetId, NO_RETURN_CODES);
+        this.#owner.onAnswer(PacketType.unsuback, packet.packetId, NO_RETURN_CODES, NO_PROPERTIES);
         break;
       case 'pingresp':
-        this.#keepAlive.answered();
-        this.#onPingresp(this.#pings.shift() ?? null);
+        this.#onPingresp();
         break;
       default:
-        throw new ProtocolError(
-          '2.2.1',
-          `${packet.type.toUpperCase()} from a server, which only a client may send`,
-        );
+        throw ofClient(packet.type);
     }
   }
 
-  #onPingresp(call: Call | null): void {
+  #onPacket5(packet: ControlPacket5): void {
+    const { type } = packet;
+    switch (type) {
+      case 'puback':
+      case 'pubrec':
+      case 'pubrel':
+      case 'pubcomp':
+        this.#owner.onAck(PacketType[type], packet.packetId, packet.reasonCode, packet.properties);
+        break;
+      case 'suback':
+      case 'unsuback': {
+        const { packetId, reasonCodes, properties } = packet;
+        this.#owner.onAnswer(PacketType[type], packetId, reasonCodes, properties);
+        break;
+      }
+      case 'pingresp':
+        this.#onPingresp();
+        break;
+      case 'disconnect':
+        this.#ending = isAboutPackets(packet.reasonCode) ? Ending.closed : Ending.other;
+        this.fail(serverDisconnected(packet, this.#settings.uri));
+        break;
+      default:
+        throw ofClient(type);
+    }
+  }
+
+  #onPingresp(): void {
+    this.#keepAlive.answered();
+    const call = this.#pings.shift() ?? null;
     if (call === null) return;
     this.#pingCalls--;
     call.succeed();
   }
 
-  #onConnack({ returnCode, sessionPresent }: ConnackPacket): void {
+  #onConnack(buffer: Buffer, start: number, end: number): void {
     if (this.#state !== State.handshake) throw new ProtocolError('3.2', 'a second CONNACK');
-    const { uri, cleanSession, protocolVersion } = this.#settings;
-    if (returnCode !== ConnackCode.accepted) {
-      const why = REFUSALS[returnCode] ?? 'reason unknown';
-      this.fail(
-        new ConnectRefusedError(returnCode, `${uri} refuses: ${why} (return code ${returnCode})`),
-      );
+    let accepted: Accepted;
+    try {
+      accepted = readConnack(buffer, start, end, this.#settings, this.#attempt);
+    } catch (error) {
+      if (!(error instanceof ConnectRefusedError)) throw error;
+      this.fail(error);
       return;
     }
     clearTimeout(this.#timer);
     this.#state = State.open;
-    this.#keepAlive.start();
-    // CONNACK of MQTT 3.1 cannot tell; a session that was asked for is taken to be there.
-    const isPresent = protocolVersion === 3 ? !cleanSession : sessionPresent && !cleanSession;
-    this.#owner.onConnected(this, isPresent);
+    this.#keepAlive.start(accepted.keepAliveSeconds);
+    this.#owner.onConnected(this, accepted);
   }
 
   // ---- socket ----------------------------------------------------------------------------------
@@ -342,17 +369,17 @@ export class Connection implements FrameSink, KeepAliveHost {
   #onReadError(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
     this.#ending = Ending.closed;
+    if (this.#state === State.open && this.protocolVersion === 5) {
+      this.writer.writeFrame(disconnectFrame(5, error.reasonCode));
+      this.writer.flush();
+    }
     this.fail(error);
   }
 
   #onOpen(): void {
     if (this.#state !== State.opening) return;
     this.#state = State.handshake;
-    const { protocolVersion, clientId, cleanSession, keepAliveSeconds } = this.#settings;
-    const { will, username, password } = this.#settings;
-    const session = { protocolVersion, clientId, cleanSession, keepAliveSeconds };
-    const packet = { type: 'connect', ...session, will, username, password } as const;
-    this.writer.writeFrame(encodePacket(packet, protocolVersion));
+    this.writer.writeFrame(connectFrame(this.#settings, this.#attempt));
     this.writer.flush();
   }
 
@@ -397,22 +424,4 @@ export class Connection implements FrameSink, KeepAliveHost {
       call?.fail(error);
     }
   }
-}
-
-/** Codes of errors by which a socket says that the other side has closed it. */
-const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
-
-function endingBy(cause: Error | null): Ending {
-  if (cause === null) return Ending.closed;
-  return 'code' in cause && RESET_CODES.includes(cause.code) ? Ending.reset : Ending.other;
-}
-
-function beforeConnack(type: number): ProtocolError {
-  return new ProtocolError('MQTT-3.2.0-1', `packet of type ${type} before CONNACK`);
-}
-
-/** The message of a network error, or its code where it has none (an AggregateError). */
-function reasonOf(error: Error): string {
-  if (error.message !== '') return error.message;
-  return 'code' in error ? String(error.code) : error.name;
 }

@@ -6,8 +6,9 @@ import {
 } from '../base/limits.js';
 import { DUP, RETAIN } from '../protocol/fixed-header.js';
 import { PacketType, type QoS } from '../protocol/packet.js';
+import { decodeProperties, NO_PROPERTIES, type PublishView } from '../protocol/v5/index.js';
 import { HeldAck, type Incoming } from './incoming.js';
-import { Message } from './message.js';
+import { Message, type MessageProperties } from './message.js';
 import type { Route, Subscriptions } from './subscriptions.js';
 import { Unclaimed, type UnclaimedMessage, Verdict } from './unclaimed.js';
 
@@ -127,6 +128,8 @@ export class Delivery {
    * Delivers the run [start, end) of `count` PUBLISH frames (see FrameSink.onRun), and
    * acknowledges.
    * @param connection looked at after each message: a handler may have closed it.
+   * @param publish its parts in MQTT 5.0; null in 3.x.
+   * @param topics where its topic lies: elsewhere, when an alias stood for it.
    * @returns the position behind the last frame delivered: before `end` when reading has to stop.
    */
   onRun(
@@ -134,6 +137,8 @@ export class Delivery {
     buffer: Buffer,
     start: number,
     end: number,
+    publish: PublishView | null,
+    topics: Buffer,
     topicStart: number,
     topicLength: number,
     header: number,
@@ -141,10 +146,11 @@ export class Delivery {
     packetIds: Uint16Array,
   ): number {
     if (this.#isReleaseDue) this.#release();
-    const route = this.#subscriptions.routeOf(buffer, topicStart, topicLength);
+    const route = this.#subscriptions.routeOf(topics, topicStart, topicLength);
     const qos = ((header >> 1) & 3) as QoS;
     const retain = (header & RETAIN) !== 0;
-    const skipped = 2 + topicLength + (qos === 0 ? 0 : 2);
+    const skipped = publish?.payloadOffset ?? 2 + topicLength + (qos === 0 ? 0 : 2);
+    const properties = propertiesOf(buffer, publish);
     const mayWait = this.#mayWait;
     const isWanted = mayWait || route.subscriptions.length > 0 || this.#host.hasMessageListener;
     this.#sliceEnd = 0;
@@ -163,7 +169,7 @@ export class Delivery {
       if (isWanted) {
         const payload = this.#payload(buffer, at + skipped, position, end);
         const isDup = dup && qos === 1;
-        const message = new Message(route.topic, payload, qos, retain, isDup, packetId);
+        const message = new Message(route.topic, payload, qos, retain, isDup, packetId, properties);
         if (mayWait && !this.#isTaken(route)) this.#keep(message, packetId);
         else this.#deliver(route, message, packetId);
         if (!connection.isOpen || (this.isBlocked && this.#host.mayStopReading)) return position;
@@ -323,4 +329,12 @@ export class Delivery {
       this.#host.onHandlerError(error);
     });
   }
+}
+
+/** Properties of a run, without the alias, which is the connection's. */
+function propertiesOf(buffer: Buffer, publish: PublishView | null): MessageProperties {
+  if (publish === null || publish.propertiesLength === 0) return NO_PROPERTIES;
+  const { propertiesStart, payloadStart } = publish;
+  const { topicAlias: _, ...rest } = decodeProperties(buffer, propertiesStart, payloadStart);
+  return rest;
 }

@@ -12,7 +12,15 @@ export {
   SubscribeRefusedError,
   TimeoutError,
 } from '../base/errors.js';
-export type { ProtocolVersion, QoS } from '../protocol/packet.js';
+export {
+  PublishRefusedError,
+  ServerDisconnectedError,
+  ServerLimitError,
+  type ServerReason,
+  UnsubscribeRefusedError,
+} from '../base/reason-errors.js';
+export type { QoS } from '../protocol/packet.js';
+export { type Properties, ReasonCode, type UserProperty } from '../protocol/v5/index.js';
 export type { CallOptions } from './call.js';
 export { Client, connect } from './client.js';
 export type {
@@ -20,13 +28,22 @@ export type {
   ClientState,
   DisconnectOptions,
 } from './client-events.js';
+export type { ConnectProperties, WillProperties } from './connect-properties.js';
+export type { ProtocolLevel as ProtocolVersion } from './handshake.js';
 export { compileFilter, matches } from './matcher.js';
-export { Message, type MessageHandler, type Payload } from './message.js';
+export {
+  Message,
+  type MessageHandler,
+  type MessageProperties,
+  type Payload,
+  type PublishProperties,
+} from './message.js';
 export { MessageStream } from './message-stream.js';
 export type { MessagesOptions } from './messages-options.js';
 export type { ClientOptions, Duration, ReconnectOptions, WillOptions } from './options.js';
-export type { PublishOptions } from './outgoing.js';
+
 export type { PublishFailure } from './outgoing-faults.js';
+export type { PublishOptions } from './publish-options.js';
 export type {
   FilterMap,
   Filters,

@@ -24,20 +24,19 @@ const LOOKS_PER_INTERVAL = 2.5;
 
 export class KeepAlive {
   readonly #host: KeepAliveHost;
-  readonly #lookEveryMs: number;
   readonly #answerTimeoutMs: number;
   #looks: NodeJS.Timeout | undefined;
   #answer: NodeJS.Timeout | undefined;
 
   constructor(settings: ClientSettings, host: KeepAliveHost) {
     this.#host = host;
-    this.#lookEveryMs = (settings.keepAliveSeconds * 1_000) / LOOKS_PER_INTERVAL;
     this.#answerTimeoutMs = settings.ackTimeoutMs;
   }
 
-  /** Begins; does nothing when keep alive is 0. */
-  start(): void {
-    if (this.#lookEveryMs > 0) this.#looks = setInterval(() => this.#look(), this.#lookEveryMs);
+  /** Begins; does nothing when keep alive is 0. @param keepAliveSeconds 0 to 65,535. */
+  start(keepAliveSeconds: number): void {
+    const lookEveryMs = (keepAliveSeconds * 1_000) / LOOKS_PER_INTERVAL;
+    if (lookEveryMs > 0) this.#looks = setInterval(() => this.#look(), lookEveryMs);
   }
 
   stop(): void {

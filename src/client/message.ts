@@ -1,5 +1,23 @@
 /** Application Messages as the library's user meets them. */
 import type { QoS } from '../protocol/packet.js';
+import { NO_PROPERTIES, type Properties } from '../protocol/v5/index.js';
+
+/** Properties that a publisher may give a message in MQTT 5.0 [MQTT 5.0, 3.3.2.3]. */
+export type PublishProperties = Pick<
+  Properties,
+  | 'payloadFormatIndicator'
+  | 'messageExpiryInterval'
+  | 'contentType'
+  | 'responseTopic'
+  | 'correlationData'
+  | 'userProperties'
+>;
+
+/**
+ * The same as a receiver gets them, with the identifiers of the subscriptions that matched. The
+ * expiry is what is left of it.
+ */
+export type MessageProperties = PublishProperties & Pick<Properties, 'subscriptionIdentifiers'>;
 
 /** A message that was received. */
 export class Message {
@@ -21,6 +39,8 @@ export class Message {
    * Packet id of this delivery, 0 for QoS 0: for logs. Another message may have it later.
    */
   readonly packetId: number;
+  /** Of MQTT 5.0; none in 3.x. Neighbours share one object: it is not to be changed. */
+  readonly properties: MessageProperties;
 
   constructor(
     topic: string,
@@ -29,6 +49,7 @@ export class Message {
     retain: boolean,
     dup: boolean,
     packetId: number,
+    properties: MessageProperties = NO_PROPERTIES,
   ) {
     this.topic = topic;
     this.payload = payload;
@@ -36,6 +57,7 @@ export class Message {
     this.retain = retain;
     this.dup = dup;
     this.packetId = packetId;
+    this.properties = properties;
   }
 }
 

@@ -2,16 +2,24 @@
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { ConfigError } from '../base/errors.js';
-import { CLIENT_SETTINGS, STRING_BYTES_MAX } from '../base/limits.js';
+import { CLIENT_SETTINGS, CLIENT_TOPIC_ALIASES, STRING_BYTES_MAX } from '../base/limits.js';
 import { didYouMean } from '../base/nearest.js';
 import { bytes, duration, trueOrFalse, type ValueType, wholeNumber } from '../base/value-type.js';
-import type { ProtocolVersion, QoS, WillMessage } from '../protocol/packet.js';
+import type { QoS, WillMessage } from '../protocol/packet.js';
+import type { Properties } from '../protocol/v5/index.js';
 import {
   BROKER_URI_ALLOWED,
   formatBrokerUri,
   parseBrokerUri,
   withoutPassword,
 } from './broker-uri.js';
+import {
+  type ConnectProperties,
+  connectProperties,
+  type WillProperties,
+  willProperties,
+} from './connect-properties.js';
+import type { ProtocolLevel } from './handshake.js';
 import type { Payload } from './message.js';
 import { isPayload, isSoundText, isTopicName } from './text.js';
 
@@ -27,6 +35,8 @@ export interface WillOptions {
   readonly qos?: QoS | undefined;
   /** Default false. */
   readonly retain?: boolean | undefined;
+  /** Of MQTT 5.0; left out for a server that speaks 3.x. */
+  readonly properties?: WillProperties | undefined;
 }
 
 /** How a lost connection is made again. */
@@ -48,12 +58,23 @@ export interface ReconnectOptions {
 export interface ClientOptions {
   /** Default: a random one. Needed for a session that outlives the connection. */
   readonly clientId?: string | undefined;
-  /** Default true: the server forgets the client when the connection ends. */
+  /**
+   * Default true: the server forgets the client when the connection ends. In MQTT 5.0 it is Clean
+   * Start and the default of `properties.sessionExpiryInterval`, 0 or (false) never. With another
+   * interval than 0, true is for the first connection only: the next ones go on with the session.
+   */
   readonly cleanSession?: boolean | undefined;
   /** IP address of this machine to connect from; default: the system chooses. */
   readonly localAddress?: string | undefined;
-  /** 4 for MQTT 3.1.1 (default), 3 for MQTT 3.1. */
-  readonly protocolVersion?: ProtocolVersion | undefined;
+  /**
+   * 4 for MQTT 3.1.1 (default), 3 for MQTT 3.1, 5 for MQTT 5.0 and, with a server that refuses
+   * that, 3.1.1.
+   */
+  readonly protocolVersion?: ProtocolLevel | undefined;
+  /** Default true; false: a server that refuses MQTT 5.0 is not asked for 3.1.1. */
+  readonly protocolFallback?: boolean | undefined;
+  /** Properties of CONNECT in MQTT 5.0. */
+  readonly properties?: ConnectProperties | undefined;
   readonly username?: string | undefined;
   readonly password?: Payload | undefined;
   readonly will?: WillOptions | undefined;
@@ -104,7 +125,11 @@ export interface ClientSettings {
   readonly uri: string;
   readonly clientId: string;
   readonly cleanSession: boolean;
-  readonly protocolVersion: ProtocolVersion;
+  readonly protocolVersion: ProtocolLevel;
+  readonly protocolFallback: boolean;
+  /** Properties of CONNECT, and of the will in it: of MQTT 5.0. */
+  readonly connectProperties: Properties;
+  readonly willProperties: Properties;
   readonly username: string | null;
   readonly password: Buffer | null;
   readonly will: WillMessage | null;
@@ -135,6 +160,8 @@ const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   cleanSession: true,
   localAddress: true,
   protocolVersion: true,
+  protocolFallback: true,
+  properties: true,
   username: true,
   password: true,
   will: true,
@@ -158,10 +185,10 @@ const KNOWN_RECONNECT: Readonly<Record<keyof ReconnectOptions, true>> = {
   initial: true,
 };
 
-const protocolVersions: ValueType<ProtocolVersion> = {
-  allowed: '4 (MQTT 3.1.1) or 3 (MQTT 3.1)',
+const protocolVersions: ValueType<ProtocolLevel> = {
+  allowed: '3 (MQTT 3.1), 4 (MQTT 3.1.1) or 5 (MQTT 5.0)',
   placeholder: 'version',
-  read: (given) => (given === 3 || given === 4 ? given : undefined),
+  read: (given) => (given === 3 || given === 4 || given === 5 ? given : undefined),
   show: String,
 };
 const ipAddresses: ValueType<string | undefined> = {
@@ -241,6 +268,14 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
     'option cleanSession is false; a session that is kept needs a clientId',
   );
   const clientId = reader.read('clientId', clientIds, options.clientId, randomClientId());
+  const protocolVersion = reader.read(
+    'protocolVersion',
+    protocolVersions,
+    options.protocolVersion,
+    4,
+  );
+  const onFault = (fault: string): number => reader.faults.push(fault);
+  const limits = limitsOf(reader, options);
   const settings: ClientSettings = {
     host,
     port,
@@ -249,11 +284,25 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
     uri: formatBrokerUri({ host, port, socketPath }),
     clientId,
     cleanSession,
-    protocolVersion: reader.read('protocolVersion', protocolVersions, options.protocolVersion, 4),
+    protocolVersion,
+    protocolFallback: reader.read(
+      'protocolFallback',
+      trueOrFalse(),
+      options.protocolFallback,
+      true,
+    ),
+    connectProperties: connectProperties(
+      options.properties,
+      cleanSession,
+      limits.maxPacketBytes,
+      CLIENT_TOPIC_ALIASES,
+      onFault,
+    ),
+    willProperties: willProperties(options.will?.properties, onFault),
     username,
     password: passwordBytes,
     will: willOf(reader, options.will),
-    ...limitsOf(reader, options),
+    ...limits,
     ...reconnectOf(reader, options.reconnect ?? true),
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);

@@ -1,7 +1,9 @@
 /** A packet of ours that waits: to be sent, or for its answer. */
 import { PacketType } from '../protocol/packet.js';
-import { copyRunWithIds } from '../protocol/publish-frame.js';
+import { copyRunWithIds, writeRemainingLength } from '../protocol/publish-frame.js';
+import { type Properties, PublishView } from '../protocol/v5/index.js';
 import { Call } from './call.js';
+import type { ProtocolLevel } from './handshake.js';
 import type { PendingAck } from './pending-acks.js';
 import type { Writer } from './writer.js';
 
@@ -24,14 +26,21 @@ export class OutgoingPacket extends Call implements PendingAck {
   buffer: Buffer;
   start: number;
   end: number;
-  /** Takes the return codes of SUBACK, none of UNSUBACK; an error it returns rejects the call. */
-  onAnswer: ((returnCodes: readonly number[]) => Error | null) | null = null;
+  /**
+   * Takes the codes of SUBACK and UNSUBACK, of which that of 3.x has none; an error it returns
+   * rejects the call.
+   */
+  onAnswer: ((codes: readonly number[], properties: Properties) => Error | null) | null = null;
+  /** Makes the frame of a SUBSCRIBE or UNSUBSCRIBE for another protocol level. */
+  encode: ((version: ProtocolLevel) => Buffer) | null = null;
   /** Called when it will neither be sent any more nor answered. */
   onDropped: (() => void) | null = null;
   /** Made by the client itself for this connection; the next one gets its own. */
   isOwn = false;
   /** Nobody waits for it any more: it is not sent again on another connection. */
   isAbandoned = false;
+  /** A message that was sent on this connection. */
+  isOnWire = false;
   /** It was sent on an earlier connection, and waits to be sent on this one. */
   isHeldBack = false;
   /** It was sent again, and its first answer has not come. */
@@ -90,6 +99,35 @@ export class OutgoingPacket extends Call implements PendingAck {
   override fail(error: unknown): void {
     if (this.isPublish) this.quiet();
     super.fail(error);
+  }
+
+  /**
+   * Makes the frame of MQTT 5.0 one of 3.1.1.
+   * @returns false for a message with properties, which that cannot have.
+   */
+  fallBack(): boolean {
+    if (this.frameBytes === 0) return true;
+    const view = new PublishView();
+    if (this.isPublish) view.readTrusted(this.buffer, this.start, 5);
+    if (view.propertiesLength > 0) return false;
+    const frame = this.isPublish ? this.#without(view) : this.encode?.(4);
+    if (frame === undefined) return true;
+    this.buffer = frame;
+    this.start = 0;
+    this.end = frame.length;
+    return true;
+  }
+
+  /** The frame without its Property Length, which is 0. */
+  #without({ bodyStart, propertiesStart }: PublishView): Buffer {
+    const { buffer, start, end } = this;
+    const body = [
+      buffer.subarray(bodyStart, propertiesStart - 1),
+      buffer.subarray(propertiesStart, end),
+    ];
+    const length = body[0].length + body[1].length;
+    const head = Buffer.from([buffer[start], 0, 0, 0, 0]);
+    return Buffer.concat([head.subarray(0, writeRemainingLength(head, 1, length)), ...body]);
   }
 
   /** Lets the frame go: the server has the message, or nobody wants it sent. */

@@ -75,12 +75,20 @@ export class OutgoingQueue {
 
   /** Puts packets before all others; their frames have been kept. */
   prepend(packets: readonly OutgoingPacket[]): void {
-    const others: OutgoingPacket[] = [];
-    for (let packet = this.shift(); packet !== undefined; packet = this.shift()) {
-      others.push(packet);
-    }
+    const others = this.all();
+    this.#packets.clear();
     for (const packet of packets) this.#packets.push(packet);
     for (const packet of others) this.#packets.push(packet);
+  }
+
+  /** All that waits, in order: taken out and put back. */
+  all(): OutgoingPacket[] {
+    const packets: OutgoingPacket[] = [];
+    for (let packet = this.shift(); packet !== undefined; packet = this.shift()) {
+      packets.push(packet);
+    }
+    for (const packet of packets) this.#packets.push(packet);
+    return packets;
   }
 
   /** Keeps the frame of a packet that does not wait here. */

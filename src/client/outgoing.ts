@@ -5,92 +5,49 @@
  */
 import { PacketRejectedError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
-import { DUP, PUBLISH, RETAIN } from '../protocol/fixed-header.js';
-import { PacketType, type QoS } from '../protocol/packet.js';
+import { DUP } from '../protocol/fixed-header.js';
+import { PacketType } from '../protocol/packet.js';
+import { isErrorCode, type Properties } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
 import type { Payload } from './message.js';
 import type { ClientSettings } from './options.js';
-import {
-  invalidOptions,
-  invalidQos,
-  type PublishFailure,
-  tooLong,
-  wrongAnswer,
-} from './outgoing-faults.js';
+import { tooLong, wrongAnswer } from './outgoing-faults.js';
+import { OutgoingLedger } from './outgoing-ledger.js';
 import { OutgoingPacket } from './outgoing-packet.js';
-import { OutgoingQueue } from './outgoing-queue.js';
-import { payloadBytes, publishFrameBytes, TopicFields, writePublish } from './publish-encoder.js';
-import { type Ending, Resend } from './resend.js';
+import { PublishDraft } from './publish-draft.js';
+import { FIRST_ANSWER, needsVersion5, type PublishOptions } from './publish-options.js';
+import { publishRefused, reasonIn } from './reasons.js';
+import type { Ending } from './resend.js';
+import { NO_LIMITS, type ServerLimits } from './server-limits.js';
 import { Untaken } from './untaken.js';
-import { Window } from './window.js';
 import type { Writer } from './writer.js';
-
-/** How a message is published. */
-export interface PublishOptions extends CallOptions {
-  /** Default 0. */
-  readonly qos?: QoS | undefined;
-  /** Default false: the server does not keep the message for later subscribers. */
-  readonly retain?: boolean | undefined;
-}
 
 /** One promise for all QoS 0 messages that the socket took at once. */
 const DONE: Promise<void> = Promise.resolve();
 
-/** The packet type that ends the first wait of a message, by its QoS. */
-const FIRST_ANSWER = [0, PacketType.puback, PacketType.pubrec] as const;
-
 /** Sends, queues, redelivers. */
-export class Outgoing {
-  /** Why nothing is accepted any more; null while it is. */
-  refusal: Error | null = null;
-  /** Called when an answer is waited for that was not before: reading must not be paused then. */
-  onAwaiting: () => void = () => {};
-  /** Called when nothing waits any more. */
-  onIdle: () => void = () => {};
-  /** Told of messages that failed: nobody need wait for their promises. */
-  onFailed: (failure: PublishFailure) => void = () => {};
-  /** Told of a packet that the server twice answered by closing the connection. */
-  onRejected: (error: PacketRejectedError) => void = () => {};
+export class Outgoing extends OutgoingLedger {
   readonly #settings: ClientSettings;
-  readonly #topics = new TopicFields();
-  readonly #queue: OutgoingQueue;
-  readonly #sent: Window;
-  readonly #resend = new Resend();
+  readonly #draft: PublishDraft;
   readonly #untaken = new Untaken(
-    (packet) => this.#taken(packet),
+    (packet) => this.taken(packet),
     (packet, error) => {
-      this.#fail(packet, error);
-      this.#queue.release(packet);
+      this.fail(packet, error);
+      this.queue.release(packet);
     },
   );
-  #writer: Writer | null = null;
   #isFirstConnection = true;
   #sessionPresent = false;
 
   constructor(settings: ClientSettings) {
+    super(settings);
     this.#settings = settings;
-    this.#queue = new OutgoingQueue(settings);
-    this.#sent = new Window(settings);
-  }
-
-  /** Nothing waits to be sent, taken or answered. */
-  get isIdle(): boolean {
-    return this.queuedMessages === 0 && this.#sent.count === 0 && this.#writer?.isBehind !== true;
-  }
-
-  /** Packets that wait to be sent. */
-  get queuedMessages(): number {
-    return this.#queue.count;
-  }
-
-  /** Packets that were sent and not answered yet. */
-  get inflight(): number {
-    return this.#sent.count;
+    this.#draft = new PublishDraft(settings.maxOutgoingPacketBytes);
   }
 
   /** Something that we wait for may stand behind what the server sends. */
   get isAwaiting(): boolean {
-    return this.#sent.count > 0 || this.#writer?.isSocketFull === true;
+    return this.sent.count > 0 || this.writer?.isSocketFull === true;
   }
 
   /**
@@ -100,25 +57,21 @@ export class Outgoing {
    *   signal that has fired already.
    */
   publish(topic: string, payload: Payload, options: PublishOptions): Promise<void> {
-    if (typeof options !== 'object' || options === null) throw invalidOptions(options);
-    const { qos = 0, signal } = options;
     if (this.refusal !== null) throw this.refusal;
-    const field = this.#topics.fieldOf(topic);
-    const length = payloadBytes(payload);
-    const frameBytes = publishFrameBytes(field, length, qos, this.#settings.maxOutgoingPacketBytes);
-    if (qos !== 0 && qos !== 1 && qos !== 2) throw invalidQos(qos);
-    const header = PUBLISH | (qos << 1) | (options.retain === true ? RETAIN : 0);
-    signal?.throwIfAborted();
-    const writer = this.#writer;
+    const draft = this.#draft;
+    draft.prepare(topic, payload, options, this.version, this.limits);
+    const { qos, frameBytes } = draft;
+    options.signal?.throwIfAborted();
+    const writer = this.writer;
     if (
       writer === null ||
-      !this.#queue.isEmpty ||
-      this.#resend.isUnderWay ||
+      !this.queue.isEmpty ||
+      this.resend.isUnderWay ||
       !this.#mayWrite(writer, qos, frameBytes)
     ) {
-      this.#queue.check(qos, frameBytes, writer);
+      this.queue.check(qos, frameBytes, writer);
       const frame = Buffer.allocUnsafe(frameBytes);
-      writePublish(frame, 0, header, field, 0, payload, length);
+      draft.write(frame, 0, 0);
       const packet = new OutgoingPacket(FIRST_ANSWER[qos], frame, 0, frameBytes);
       return this.#enqueue(packet, options, 0, topic);
     }
@@ -126,16 +79,16 @@ export class Outgoing {
     const at = writer.position;
     if (qos === 0) {
       const { chunk } = writer;
-      const end = writePublish(chunk, at, header, field, 0, payload, length);
+      const end = draft.write(chunk, at, 0);
       writer.commit(end, this.#settings.resendQos0);
       if (!writer.isBusy && !writer.isBehind) return DONE;
       return this.#whenTaken(writer, options, chunk, at, end, topic);
     }
     const packet = new OutgoingPacket(FIRST_ANSWER[qos], writer.chunk, at, at + frameBytes);
-    this.#keepSent(packet);
+    this.keepSent(packet);
     const { packetId } = packet;
     // The frame stays where it lies in the batch: it is sent again from there if need be.
-    writer.commit(writePublish(writer.chunk, at, header, field, packetId, payload, length), true);
+    writer.commit(draft.write(writer.chunk, at, packetId), true);
     const promise = packet.promise();
     this.#limit(packet, options, 0, topic);
     return promise;
@@ -156,7 +109,7 @@ export class Outgoing {
     // Many calls share one promise, unless one has a limit of its own or may be sent again.
     if (!isKept && signal === undefined && timeoutMs === 0) return writer.whenTaken(1);
     const packet = new OutgoingPacket(0, chunk, start, isKept ? end : start);
-    this.#queue.keep(packet);
+    this.queue.keep(packet);
     const promise = packet.promise();
     this.#untaken.add(writer, packet, isKept);
     this.#limit(packet, options, 0, topic);
@@ -173,8 +126,10 @@ export class Outgoing {
     options.signal?.throwIfAborted();
     if (packet.frameBytes > this.#settings.maxOutgoingPacketBytes)
       throw tooLong(what, packet.frameBytes, this.#settings.maxOutgoingPacketBytes);
-    this.#queue.check(1, packet.frameBytes, this.#writer);
     packet.title = what;
+    const fault = this.faultOf(packet);
+    if (fault !== null) throw fault;
+    this.queue.check(1, packet.frameBytes, this.writer);
     return this.#enqueue(packet, options, this.#settings.ackTimeoutMs, what);
   }
 
@@ -183,10 +138,18 @@ export class Outgoing {
    * and not answered is sent again, in the original order with the original packet ids
    * [MQTT-4.4.0-1] [MQTT-4.6.0-1], and then the queue. To a server that has lost the session the
    * messages are new: they go without DUP, and a QoS 2 message that it had received is done.
+   * @param limits what the server takes.
    * @param first SUBSCRIBE packets that go before everything else; nobody waits for them.
    */
-  attach(writer: Writer, sessionPresent: boolean, first: readonly OutgoingPacket[]): void {
-    this.#writer = writer;
+  attach(
+    writer: Writer,
+    sessionPresent: boolean,
+    limits: ServerLimits,
+    first: readonly OutgoingPacket[],
+  ): void {
+    this.writer = writer;
+    this.limits = limits;
+    this.sent.beginConnection(limits.receiveMaximum);
     this.#sessionPresent = sessionPresent;
     writer.onLost = (messages, error) => {
       // Later: a listener may publish, and this connection has not been let go yet.
@@ -194,16 +157,16 @@ export class Outgoing {
     };
     if (this.#isFirstConnection && sessionPresent) {
       // The session is of an earlier process; ids that it may have left in use are passed by.
-      this.#sent.startAt(1 + Math.floor(Math.random() * PACKET_ID_MAX));
+      this.sent.startAt(1 + Math.floor(Math.random() * PACKET_ID_MAX));
     }
     this.#isFirstConnection = false;
     const again: OutgoingPacket[] = [];
-    for (const packet of this.#sent.inOrder()) {
+    for (const packet of this.sent.inOrder()) {
       if (sessionPresent || packet.awaits !== PacketType.pubcomp) again.push(packet);
-      else this.#answered(packet, null);
+      else this.answered(packet, null);
     }
-    for (const packet of first) this.#keepSent(packet);
-    this.#resend.begin([...first, ...again]);
+    for (const packet of first) this.keepSent(packet);
+    this.resend.begin([...first, ...again]);
     this.pump();
   }
 
@@ -213,41 +176,38 @@ export class Outgoing {
    *   again.
    */
   detach(ending: Ending): boolean {
-    this.#writer = null;
-    const sent = this.#sent.inOrder();
-    const rejected = this.#resend.ended(ending, sent);
+    this.writer = null;
+    this.limits = NO_LIMITS;
+    const sent = this.sent.inOrder();
+    const rejected = this.resend.ended(ending, sent);
     if (rejected !== null) this.#reject(rejected);
     this.#requeueUntaken(ending);
     let hasOwn = false;
     for (const packet of sent) {
       if (packet.isOwn) hasOwn = true;
-      if (packet.isOwn) this.#forget(packet);
-      else if (packet.isAbandoned) this.#letGo(packet);
+      if (packet.isOwn) this.forget(packet);
+      else if (packet.isAbandoned) this.letGo(packet);
     }
     return hasOwn;
+  }
+
+  /** The server speaks no MQTT 5.0: what waits is made for 3.1.1, or fails. */
+  fallBack(): void {
+    this.version = 4;
+    const error = needsVersion5('properties of a message', 4);
+    for (const packet of [...this.queue.all(), ...this.sent.inOrder()]) {
+      const { frameBytes } = packet;
+      if (packet.fallBack()) this.queue.heldBytes += packet.frameBytes - frameBytes;
+      else this.giveUp(packet, error);
+    }
   }
 
   /** Rejects the call of a packet that the server does not take. */
   #reject(packet: OutgoingPacket): void {
     const error = new PacketRejectedError(packet.what);
-    this.#fail(packet, error);
-    if (packet.packetId !== 0) this.#abandon(packet);
+    this.fail(packet, error);
+    if (packet.packetId !== 0) this.abandon(packet);
     this.onRejected(error);
-  }
-
-  /**
-   * An abandoned packet is not sent again. Whether the server has a QoS 2 message nobody knows: its
-   * id is in use until a PUBREL has freed it [MQTT-2.3.1-2], and PUBCOMP comes in any case
-   * [MQTT-4.3.3-2].
-   */
-  #letGo(packet: OutgoingPacket): void {
-    if (packet.isQos2) {
-      packet.awaits = PacketType.pubcomp;
-      this.#queue.release(packet);
-      return;
-    }
-    this.#forget(packet);
-    this.#drop(packet);
   }
 
   /** QoS 0 messages that the socket had not taken are sent first on the next connection. */
@@ -255,11 +215,11 @@ export class Outgoing {
     const { again, rejected } = this.#untaken.takeBack(ending);
     if (rejected !== null) {
       this.#reject(rejected);
-      this.#queue.release(rejected);
+      this.queue.release(rejected);
     }
-    for (const packet of again) if (packet.isSettled) this.#drop(packet);
+    for (const packet of again) if (packet.isSettled) this.drop(packet);
     const waiting = again.filter((packet) => !packet.isSettled);
-    if (waiting.length > 0) this.#queue.prepend(waiting);
+    if (waiting.length > 0) this.queue.prepend(waiting);
   }
 
   /**
@@ -267,15 +227,15 @@ export class Outgoing {
    * that goes on, though nobody waits for them.
    */
   failAll(error: Error, keepSession: boolean): void {
-    for (let packet = this.#queue.shift(); packet !== undefined; packet = this.#queue.shift()) {
-      this.#fail(packet, error);
-      this.#drop(packet);
+    for (let packet = this.queue.shift(); packet !== undefined; packet = this.queue.shift()) {
+      this.fail(packet, error);
+      this.drop(packet);
     }
-    for (const packet of this.#sent.inOrder()) {
-      this.#fail(packet, error);
+    for (const packet of this.sent.inOrder()) {
+      this.fail(packet, error);
       if (keepSession && packet.isPublish) continue;
-      this.#forget(packet);
-      this.#drop(packet);
+      this.forget(packet);
+      this.drop(packet);
     }
   }
 
@@ -284,43 +244,52 @@ export class Outgoing {
    * what was sent twice.
    * @throws ProtocolError for an answer of the wrong kind.
    */
-  onAck(type: number, packetId: number): void {
-    const packet = this.#sent.get(packetId);
-    if (type === PacketType.pubrec) {
+  onAck(type: number, packetId: number, reasonCode: number, properties: Properties): void {
+    const packet = this.sent.get(packetId);
+    const isRefused = isErrorCode(reasonCode) && type !== PacketType.pubcomp;
+    if (type === PacketType.pubrec && !isRefused) {
       this.#onPubrec(packet, packetId);
       return;
     }
     if (packet === null) return;
     if (packet.awaits !== type) throw wrongAnswer(type, packetId);
-    this.#answered(packet, null);
-    if (!this.#queue.isEmpty || this.#resend.isUnderWay) this.pump();
+    const reason = isRefused ? reasonIn(reasonCode, properties) : null;
+    this.answered(packet, reason && publishRefused(packet.what, reason, type));
+    if (!this.queue.isEmpty || this.resend.isUnderWay) this.pump();
   }
 
   /** SUBACK or UNSUBACK. @throws ProtocolError for one that nothing waits for. */
-  onAnswer(type: number, packetId: number, returnCodes: readonly number[]): void {
-    const packet = this.#sent.get(packetId);
+  onAnswer(type: number, packetId: number, codes: readonly number[], properties: Properties): void {
+    const packet = this.sent.get(packetId);
     if (packet === null || packet.awaits !== type) throw wrongAnswer(type, packetId);
-    this.#answered(packet, packet.onAnswer?.(returnCodes) ?? null);
+    this.answered(packet, packet.onAnswer?.(codes, properties) ?? null);
     this.pump();
   }
 
   /** Sends what the window and the socket have room for. */
   pump(): void {
-    const writer = this.#writer;
+    const writer = this.writer;
     if (writer === null) return;
-    if (this.#resend.isUnderWay) {
-      for (let packet = this.#resend.next(); packet !== undefined; packet = this.#resend.next()) {
+    if (this.resend.isUnderWay) {
+      for (;;) {
+        const packet = this.resend.next(this.sent.hasQuota);
+        if (packet === undefined) break;
         this.#sendAgain(writer, packet);
       }
-      if (this.#resend.isUnderWay) return;
+      if (this.resend.isUnderWay) return;
     }
-    for (let packet = this.#queue.peek(); packet !== undefined; packet = this.#queue.peek()) {
-      if (writer.isBusy || !this.#sent.hasRoomFor(packet.awaits)) return;
-      this.#queue.shift();
-      if (packet.awaits !== 0) this.#sent.add(packet);
+    for (let packet = this.queue.peek(); packet !== undefined; packet = this.queue.peek()) {
+      if (writer.isBusy || !this.sent.hasRoomFor(packet.awaits)) return;
+      const fault = this.faultOf(packet);
+      if (fault !== null) {
+        this.giveUp(packet, fault);
+        continue;
+      }
+      this.queue.shift();
+      if (packet.awaits !== 0) this.sent.add(packet);
       packet.write(writer, 0);
       if (packet.awaits !== 0) this.onAwaiting();
-      else if (!writer.isBusy && !writer.isBehind) this.#taken(packet);
+      else if (!writer.isBusy && !writer.isBehind) this.taken(packet);
       else this.#untaken.add(writer, packet, this.#settings.resendQos0);
     }
     if (this.isIdle) this.onIdle();
@@ -329,15 +298,21 @@ export class Outgoing {
   /** Writes a packet that an earlier connection carried, or one of our own. */
   #sendAgain(writer: Writer, packet: OutgoingPacket): void {
     if (packet.isAbandoned && packet.awaits !== PacketType.pubcomp) {
-      this.#letGo(packet);
+      this.letGo(packet);
       if (!packet.isQos2) {
-        this.#resend.answered(packet);
+        this.resend.answered(packet);
         return;
       }
+    }
+    const fault = this.faultOf(packet);
+    if (fault !== null) {
+      this.giveUp(packet, fault);
+      return;
     }
     if (packet.awaits === PacketType.pubcomp) {
       writer.writeAck(PacketType.pubrel, packet.packetId);
     } else {
+      this.sent.sends(packet);
       packet.write(writer, this.#sessionPresent && packet.isPublish ? DUP : 0);
     }
     this.onAwaiting();
@@ -347,8 +322,8 @@ export class Outgoing {
   #mayWrite(writer: Writer, qos: number, frameBytes: number): boolean {
     if (qos !== 0) {
       return (
-        this.#sent.hasRoom(qos === 2) &&
-        this.#queue.heldBytes + frameBytes <= this.#settings.maxQueuedBytes
+        this.sent.hasRoom(qos === 2) &&
+        this.queue.heldBytes + frameBytes <= this.#settings.maxQueuedBytes
       );
     }
     return !writer.isBusy || writer.unsentBytes + frameBytes <= this.#settings.maxQueuedBytes;
@@ -361,7 +336,7 @@ export class Outgoing {
     defaultTimeoutMs: number,
     what: string,
   ): Promise<void> {
-    this.#queue.push(packet);
+    this.queue.push(packet);
     const promise = packet.promise();
     this.#limit(packet, options, defaultTimeoutMs, what);
     this.pump();
@@ -376,71 +351,25 @@ export class Outgoing {
       if (packet.isPublish) this.onFailed({ error, topic: what, messages: 1 });
       if (packet.packetId !== 0) {
         // The server may answer: the id is in use until it does, or the connection ends.
-        this.#abandon(packet);
+        this.abandon(packet);
         this.pump();
       } else if (!packet.isWritten) {
-        this.#queue.gaveUp();
-        this.#drop(packet);
+        this.queue.gaveUp();
+        this.drop(packet);
       }
     });
-  }
-
-  /** The socket has taken a QoS 0 message. */
-  #taken(packet: OutgoingPacket): void {
-    this.#queue.release(packet);
-    packet.succeed();
-  }
-
-  #fail(packet: OutgoingPacket, error: unknown): void {
-    if (packet.isSettled) return;
-    const { topic, isPublish } = packet;
-    packet.fail(error);
-    if (isPublish) this.onFailed({ error, topic, messages: 1 });
-  }
-
-  /** Nobody waits for a packet that was sent: it holds up nothing, and is not sent again. */
-  #abandon(packet: OutgoingPacket): void {
-    this.#sent.abandon(packet);
-    if (packet.isPublish) this.#queue.release(packet);
-  }
-
-  #keepSent(packet: OutgoingPacket): void {
-    this.#sent.add(packet);
-    this.#queue.keep(packet);
-    this.onAwaiting();
   }
 
   #onPubrec(packet: OutgoingPacket | null, packetId: number): void {
     if (packet !== null && packet.awaits === PacketType.pubrec) {
       packet.awaits = PacketType.pubcomp;
-      this.#queue.release(packet);
-      this.#resend.answered(packet);
+      this.queue.release(packet);
+      this.resend.answered(packet);
     } else if (packet !== null && packet.awaits !== PacketType.pubcomp) {
       throw wrongAnswer(PacketType.pubrec, packetId);
     }
     // An id that nothing waits under is released too, or the server would keep it for ever.
-    this.#writer?.writeAck(PacketType.pubrel, packetId);
-    if (this.#resend.isUnderWay) this.pump();
-  }
-
-  #answered(packet: OutgoingPacket, error: Error | null): void {
-    this.#forget(packet);
-    if (error === null) packet.succeed();
-    else packet.fail(error);
-    if (this.isIdle) this.onIdle();
-  }
-
-  /** Takes a packet that was sent out of the table: its id is free. */
-  #forget(packet: OutgoingPacket): void {
-    this.#sent.remove(packet);
-    this.#resend.answered(packet);
-    this.#queue.release(packet);
-  }
-
-  /** A packet will neither be sent any more nor answered. */
-  #drop(packet: OutgoingPacket): void {
-    this.#queue.release(packet);
-    packet.onDropped?.();
-    packet.onDropped = null;
+    this.writer?.writeAck(PacketType.pubrel, packetId);
+    if (this.resend.isUnderWay) this.pump();
   }
 }

@@ -64,6 +64,7 @@ export function payloadBytes(payload: Payload): number {
 
 /**
  * Bytes of the whole frame.
+ * @param propertyBytes of the Property Length and the properties; 0 in 3.x.
  * @param bytesMax most that is allowed, at most REMAINING_LENGTH_MAX + 5.
  * @throws ArgumentError when it is longer.
  */
@@ -71,9 +72,10 @@ export function publishFrameBytes(
   field: Buffer,
   payloadLength: number,
   qos: number,
+  propertyBytes: number,
   bytesMax: number = REMAINING_LENGTH_MAX + 5,
 ): number {
-  const length = field.length + (qos === 0 ? 0 : 2) + payloadLength;
+  const length = field.length + (qos === 0 ? 0 : 2) + propertyBytes + payloadLength;
   const bytes = 1 + (length > REMAINING_LENGTH_MAX ? 5 : remainingLengthBytes(length)) + length;
   if (bytes > bytesMax) {
     throw new ArgumentError(
@@ -87,6 +89,7 @@ export function publishFrameBytes(
 /**
  * Writes one frame to `target` at `at`, which must have room for `publishFrameBytes`.
  * @param packetId written when the QoS in `header` is not 0.
+ * @param properties with the Property Length before them; empty in 3.x.
  * @returns the position behind it.
  */
 export function writePublish(
@@ -95,13 +98,16 @@ export function writePublish(
   header: number,
   field: Buffer,
   packetId: number,
+  properties: Buffer,
   payload: Payload,
   payloadLength: number,
 ): number {
   const idBytes = (header & 6) === 0 ? 0 : 2;
   const fieldLength = field.length;
   target[at] = header;
-  let out = writeRemainingLength(target, at + 1, fieldLength + idBytes + payloadLength);
+  const propertyBytes = properties.length;
+  const length = fieldLength + idBytes + propertyBytes + payloadLength;
+  let out = writeRemainingLength(target, at + 1, length);
   if (fieldLength < LOOP_BYTES) {
     for (let i = 0; i < fieldLength; i++) target[out + i] = field[i];
   } else {
@@ -112,6 +118,8 @@ export function writePublish(
     target[out++] = packetId >> 8;
     target[out++] = packetId;
   }
+  for (let i = 0; i < propertyBytes; i++) target[out + i] = properties[i];
+  out += propertyBytes;
   if (typeof payload === 'string') {
     writeText(target, out, payload, payloadLength);
   } else if (payloadLength < LOOP_BYTES) {

@@ -1,6 +1,7 @@
 /** The read side of one connection: bytes in, whole frames out, and a place to stop in between. */
 import { FrameScan, type FrameSink } from '../protocol/frame-scan.js';
-import type { ProtocolVersion } from '../protocol/packet.js';
+import { FrameScan5, type PublishView, Sender } from '../protocol/v5/index.js';
+import type { ProtocolLevel } from './handshake.js';
 
 /**
  * First size of the buffer of a long frame; it grows as the bytes come, not as the server promises.
@@ -21,10 +22,23 @@ function scannerFor(maxPacketBytes: number): FrameScan {
   return scanner;
 }
 
+const scanners5 = new Map<number, FrameScan5>();
+
+function scanner5For(maxPacketBytes: number): FrameScan5 {
+  let scanner = scanners5.get(maxPacketBytes);
+  if (scanner === undefined) {
+    scanner = new FrameScan5(maxPacketBytes, Sender.server);
+    scanners5.set(maxPacketBytes, scanner);
+  }
+  return scanner;
+}
+
 /** Finds frames in what the socket gives. The sink may stop it, in the middle of a run too. */
 export class Reader {
-  readonly #scan: FrameScan;
-  readonly #version: ProtocolVersion;
+  /** The parts of the run that the sink is given now, in MQTT 5.0; null in 3.x. */
+  readonly publish: PublishView | null;
+  readonly #scan: FrameScan | FrameScan5;
+  readonly #version: ProtocolLevel;
   readonly #sink: FrameSink;
   /** The beginning of a frame, [0, #unfinishedBytes). */
   #unfinished: Buffer = NO_BYTES;
@@ -35,8 +49,9 @@ export class Reader {
   #backlog: Buffer = NO_BYTES;
   #stopPosition = -1;
 
-  constructor(maxPacketBytes: number, version: ProtocolVersion, sink: FrameSink) {
-    this.#scan = scannerFor(maxPacketBytes);
+  constructor(maxPacketBytes: number, version: ProtocolLevel, sink: FrameSink) {
+    this.#scan = version === 5 ? scanner5For(maxPacketBytes) : scannerFor(maxPacketBytes);
+    this.publish = this.#scan instanceof FrameScan5 ? this.#scan.publish : null;
     this.#version = version;
     this.#sink = sink;
   }
@@ -44,6 +59,12 @@ export class Reader {
   /** Packet ids of the run that the sink is given now. */
   get packetIds(): Uint16Array {
     return this.#scan.packetIds;
+  }
+
+  /** Reason code of an ack that the sink is given now, by its place in the row; 0 in 3.x. */
+  reasonCodeAt(index: number): number {
+    const scan = this.#scan;
+    return scan instanceof FrameScan5 && scan.hasReasonCodes ? scan.reasonCodes[index] : 0;
   }
 
   /** Bytes that were read and not handed to the sink. */
@@ -100,8 +121,9 @@ export class Reader {
   /** Scans, and keeps an unfinished frame. @returns false when the sink stopped. */
   #scanRange(buffer: Buffer, start: number, end: number): boolean {
     this.#stopPosition = -1;
-    this.#scan.protocolVersion = this.#version;
-    const position = this.#scan.scan(buffer, start, end, this.#sink);
+    const scan = this.#scan;
+    if (scan instanceof FrameScan && this.#version !== 5) scan.protocolVersion = this.#version;
+    const position = scan.scan(buffer, start, end, this.#sink);
     if (this.#stopPosition >= 0) return false;
     this.#neededBytes = this.#scan.neededBytes;
     if (position === end) return true;

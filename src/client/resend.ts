@@ -50,10 +50,14 @@ export class Resend {
     this.#finishIfDone();
   }
 
-  /** The packet to be sent now, if there is one. */
-  next(): OutgoingPacket | undefined {
+  /**
+   * The packet to be sent now, if there is one.
+   * @param hasQuota the server takes another message.
+   */
+  next(hasQuota: boolean): OutgoingPacket | undefined {
     const first = this.#waiting.peek();
     if (first === undefined || !this.#mayGo(first)) return undefined;
+    if (!hasQuota && first.isPublish && first.awaits !== PacketType.pubcomp) return undefined;
     this.#waiting.shift();
     first.isHeldBack = false;
     first.isProbe = true;

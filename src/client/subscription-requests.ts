@@ -1,16 +1,17 @@
 /**
  * SUBSCRIBE and UNSUBSCRIBE: what is asked of the server when the client's subscriptions change.
  */
-import { PacketRejectedError, ProtocolError, SubscribeRefusedError } from '../base/errors.js';
+import { PacketRejectedError, ProtocolError, type SubscribeRefusedError } from '../base/errors.js';
 import { CLIENT_STRIKES_MAX } from '../base/limits.js';
-import { encodePacket } from '../protocol/codec.js';
-import { PacketType, type ProtocolVersion, type QoS } from '../protocol/packet.js';
-import { SUBACK_FAILURE } from '../protocol/return-code.js';
+import { PacketType, type QoS } from '../protocol/packet.js';
+import { isErrorCode, type Properties } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
+import { subscribeFrame, unsubscribeFrame } from './filter-frames.js';
 import type { MessageStream } from './message-stream.js';
 import type { ClientSettings } from './options.js';
 import type { Outgoing } from './outgoing.js';
 import { OutgoingPacket } from './outgoing-packet.js';
+import { subscribeRefused, unsubscribeRefused } from './reasons.js';
 import { type CheckedRequest, readSubscribe, readUnsubscribe } from './subscribe-arguments.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 
@@ -20,9 +21,6 @@ export interface GrantedSubscription {
   /** QoS granted, at most what was asked for. */
   readonly qos: QoS;
 }
-
-/** A packet id of a frame that has none yet: it gets one when it is sent. */
-const PACKET_ID_LATER = 1;
 
 /** A change of one subscription that a SUBSCRIBE asks for, and how to take it back. */
 interface Change {
@@ -37,13 +35,11 @@ export class SubscriptionRequests {
   onLost: (error: SubscribeRefusedError | PacketRejectedError) => void = () => {};
   readonly #subscriptions: Subscriptions;
   readonly #outgoing: Outgoing;
-  readonly #version: ProtocolVersion;
   readonly #packetBytesMax: number;
 
   constructor(subscriptions: Subscriptions, outgoing: Outgoing, settings: ClientSettings) {
     this.#subscriptions = subscriptions;
     this.#outgoing = outgoing;
-    this.#version = settings.protocolVersion;
     this.#packetBytesMax = settings.maxOutgoingPacketBytes;
   }
 
@@ -114,12 +110,15 @@ export class SubscriptionRequests {
       const packet = this.#packet(group);
       packet.isOwn = true;
       packet.strikes = group[0].strikes;
-      packet.onAnswer = (returnCodes) => {
-        expectCount(returnCodes, group.length);
-        const refused = group.filter((_, index) => returnCodes[index] === SUBACK_FAILURE);
+      packet.onAnswer = (codes, properties) => {
+        expectCount('SUBACK', codes, group.length);
         for (const subscription of group) subscription.strikes = 0;
-        for (const subscription of refused) this.#lose(subscription, refusal([subscription]));
-        if (refused.length > 0) this.onLost(refusal(refused));
+        const isRefused = (_: unknown, index: number): boolean => isErrorCode(codes[index]);
+        const refused = group.filter(isRefused);
+        if (refused.length === 0) return null;
+        const error = refusal(refused, codes.filter(isErrorCode), properties);
+        for (const subscription of refused) this.#lose(subscription, error);
+        this.onLost(error);
         return null;
       };
       packet.onStruck = (wasAlone) => this.#struck(group, wasAlone);
@@ -168,28 +167,28 @@ export class SubscriptionRequests {
 
   #packet(subscriptions: readonly Subscription[]): OutgoingPacket {
     const requests = subscriptions.map(({ filter, qos }) => ({ filter, qos }));
-    const frame = encodePacket(
-      { type: 'subscribe', packetId: PACKET_ID_LATER, subscriptions: requests },
-      this.#version,
-    );
-    return new OutgoingPacket(PacketType.suback, frame, 0, frame.length);
+    const frame = subscribeFrame(this.#outgoing.version, requests);
+    const packet = new OutgoingPacket(PacketType.suback, frame, 0, frame.length);
+    packet.encode = (version) => subscribeFrame(version, requests);
+    return packet;
   }
 
   #request(changes: readonly Change[], options: CallOptions, what: string): Promise<void> {
     const packet = this.#packet(changes.map(({ subscription }) => subscription));
-    packet.onAnswer = (returnCodes) => {
-      expectCount(returnCodes, changes.length);
+    packet.onAnswer = (codes, properties) => {
+      expectCount('SUBACK', codes, changes.length);
       const refused: Subscription[] = [];
       for (let i = 0; i < changes.length; i++) {
         const { subscription } = changes[i];
-        if (returnCodes[i] !== SUBACK_FAILURE) {
-          subscription.grantedQos = returnCodes[i];
+        if (!isErrorCode(codes[i])) {
+          subscription.grantedQos = codes[i];
         } else {
           takeBack(changes[i]);
           refused.push(subscription);
         }
       }
-      return refused.length > 0 ? refusal(refused) : null;
+      if (refused.length === 0) return null;
+      return refusal(refused, codes.filter(isErrorCode), properties);
     };
     packet.onDropped = () => {
       for (const change of changes) takeBack(change);
@@ -203,11 +202,17 @@ export class SubscriptionRequests {
   }
 
   async #sendUnsubscribe(filters: readonly string[], options: CallOptions): Promise<void> {
-    const frame = encodePacket(
-      { type: 'unsubscribe', packetId: PACKET_ID_LATER, filters },
-      this.#version,
-    );
+    const frame = unsubscribeFrame(this.#outgoing.version, filters);
     const packet = new OutgoingPacket(PacketType.unsuback, frame, 0, frame.length);
+    packet.encode = (version) => unsubscribeFrame(version, filters);
+    packet.onAnswer = (codes, properties) => {
+      // In 3.x it has none.
+      if (this.#outgoing.version !== 5) return null;
+      expectCount('UNSUBACK', codes, filters.length);
+      const refused = filters.filter((_, index) => isErrorCode(codes[index]));
+      if (refused.length === 0) return null;
+      return unsubscribeRefused(refused, codes.filter(isErrorCode), properties);
+    };
     const what = `UNSUBSCRIBE from ${filters.map((filter) => `'${filter}'`).join(', ')}`;
     await this.#outgoing.request(packet, options, what);
   }
@@ -218,17 +223,22 @@ function takeBack({ subscription, requestNumber, undo }: Change): void {
   if (subscription.requests === requestNumber) undo();
 }
 
-/** @throws ProtocolError for a SUBACK that does not answer its SUBSCRIBE. */
-function expectCount(returnCodes: readonly number[], count: number): void {
-  if (returnCodes.length === count) return;
+/** @throws ProtocolError for an answer that has not one code for each filter of its question. */
+function expectCount(name: 'SUBACK' | 'UNSUBACK', codes: readonly number[], count: number): void {
+  if (codes.length === count) return;
   throw new ProtocolError(
-    'MQTT-3.9.3-1',
-    `SUBACK with ${returnCodes.length} return codes for ${count} filters`,
+    name === 'SUBACK' ? 'MQTT-3.9.3-1' : 'MQTT-3.11.3-1',
+    `${name} with ${codes.length} return codes for ${count} filters`,
   );
 }
 
-function refusal(subscriptions: readonly Subscription[]): SubscribeRefusedError {
-  return new SubscribeRefusedError(subscriptions.map(({ filter }) => filter));
+function refusal(
+  subscriptions: readonly Subscription[],
+  codes: readonly number[],
+  properties: Properties,
+): SubscribeRefusedError {
+  const filters = subscriptions.map(({ filter }) => filter);
+  return subscribeRefused(filters, codes, properties);
 }
 
 function listed(requests: readonly { filter: string }[]): string {

@@ -11,6 +11,10 @@ export class Window {
   #qos2 = 0;
   /** QoS 1 messages that nobody waits for: they hold up no other. */
   #abandonedQos1 = 0;
+  /** Messages that may be unanswered on this connection [MQTT-3.3.4-9]. */
+  #receiveMaximum = Number.POSITIVE_INFINITY;
+  /** Messages that were sent on this connection and are not done. */
+  #onWire = 0;
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
@@ -36,10 +40,30 @@ export class Window {
     return this.#packets.inOrder();
   }
 
+  /** Another connection: nothing has been sent on it. @param receiveMaximum of the server. */
+  beginConnection(receiveMaximum: number): void {
+    this.#receiveMaximum = receiveMaximum;
+    this.#onWire = 0;
+    for (const packet of this.#packets.inOrder()) packet.isOnWire = false;
+  }
+
+  /** The server takes another message, new or sent again. */
+  get hasQuota(): boolean {
+    return this.#onWire < this.#receiveMaximum;
+  }
+
+  /** A message is sent on this connection. */
+  sends(packet: OutgoingPacket): void {
+    if (packet.isOnWire || !packet.isPublish) return;
+    packet.isOnWire = true;
+    this.#onWire++;
+  }
+
   /** Whether another message may be sent. */
   hasRoom(isQos2: boolean): boolean {
     const { maxInflight, maxInflightQos2 } = this.#settings;
     return (
+      this.#onWire < this.#receiveMaximum &&
       this.#packets.count - this.#abandonedQos1 < maxInflight &&
       this.#packets.count < PENDING_ACKS_MAX &&
       !(isQos2 && this.#qos2 >= maxInflightQos2)
@@ -53,15 +77,18 @@ export class Window {
     return this.#packets.count < PENDING_ACKS_MAX;
   }
 
-  /** Gives a packet its id. */
+  /** Gives a packet that is sent now its id. */
   add(packet: OutgoingPacket): void {
     this.#packets.add(packet);
     if (packet.isQos2) this.#qos2++;
+    this.sends(packet);
   }
 
   /** A packet has been answered, or never will be: its id is free. */
   remove(packet: OutgoingPacket): void {
     this.#packets.remove(packet);
+    if (packet.isOnWire) this.#onWire--;
+    packet.isOnWire = false;
     if (packet.isQos2) this.#qos2--;
     else if (packet.isAbandoned && packet.isPublish) this.#abandonedQos1--;
   }

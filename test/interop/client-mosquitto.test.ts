@@ -9,6 +9,10 @@ import { eventually } from '../support/waiting.js';
 import { clientSuite } from './client-suite.js';
 
 clientSuite('the client library with Mosquitto', () => startMosquitto());
+clientSuite('the client library with Mosquitto in MQTT 5.0', () => startMosquitto(), {
+  protocolVersion: 5,
+  protocolFallback: false,
+});
 
 describe('our client beside mosquitto_pub and mosquitto_sub', () => {
   let broker: Mosquitto | null = null;

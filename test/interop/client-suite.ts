@@ -26,8 +26,15 @@ let count = 0;
 /** A topic or client id that nobody else uses. */
 const unique = (name: string): string => `${name}-${process.pid}-${++count}`;
 
-/** Runs the suite against the broker that `start` starts. */
-export function clientSuite(title: string, start: () => Promise<RunningBroker>): void {
+/**
+ * Runs the suite against the broker that `start` starts.
+ * @param defaults options of clients that a test does not choose otherwise.
+ */
+export function clientSuite(
+  title: string,
+  start: () => Promise<RunningBroker>,
+  defaults: ClientOptions = {},
+): void {
   describe(title, () => {
     let broker: RunningBroker | null = null;
     before(async () => {
@@ -40,7 +47,7 @@ export function clientSuite(title: string, start: () => Promise<RunningBroker>):
     };
     /** A connected client that ends with the test. */
     const connected = async (t: TestContext, options: ClientOptions = {}): Promise<Client> => {
-      const client = await connect(uri(), { clientId: unique('client'), ...options });
+      const client = await connect(uri(), { clientId: unique('client'), ...defaults, ...options });
       t.after(() => client.disconnect({ drain: false }));
       return client;
     };

@@ -99,7 +99,7 @@ test('options override the user name and password of the URI', () => {
 test('every fault is told at once, with the name, the value and what is allowed', () => {
   const found = faults('ftp://x', {
     keepAlive: 70_000,
-    protocolVersion: 5,
+    protocolVersion: 6 as unknown as 5,
     cleanSession: false,
     maxInflight: 0,
     reconnect: { minDelai: 1 },
@@ -109,7 +109,7 @@ test('every fault is told at once, with the name, the value and what is allowed'
   for (const part of [
     /'ftp:\/\/x'.*mqtt:\/\/host:port/,
     /keepAlive is 70000; allowed/,
-    /protocolVersion is 5; allowed: 4 \(MQTT 3\.1\.1\) or 3/,
+    /protocolVersion is 6; allowed: 3 \(MQTT 3\.1\), 4 /,
     /cleanSession is false.*clientId/,
     /maxInflight is 0; allowed/,
     /no option reconnect\.minDelai; did you mean minDelay\?/,

@@ -10,11 +10,23 @@ import {
 } from '../../../src/client/publish-encoder.js';
 import * as packets from '../../support/packets.js';
 
+/** As in 3.x. */
+const NO_PROPERTIES = Buffer.alloc(0);
+
 function encode(topic: string, payload: Payload, qos: number, packetId: number): Buffer {
   const field = new TopicFields().fieldOf(topic);
   const length = payloadBytes(payload);
-  const frame = Buffer.alloc(publishFrameBytes(field, length, qos));
-  const end = writePublish(frame, 0, 0x30 | (qos << 1), field, packetId, payload, length);
+  const frame = Buffer.alloc(publishFrameBytes(field, length, qos, 0));
+  const end = writePublish(
+    frame,
+    0,
+    0x30 | (qos << 1),
+    field,
+    packetId,
+    NO_PROPERTIES,
+    payload,
+    length,
+  );
   assert.equal(end, frame.length);
   return frame;
 }
@@ -63,6 +75,6 @@ test('a payload that is neither text nor bytes, or too long, is refused', () => 
     assert.throws(() => payloadBytes(payload as unknown as Payload), ArgumentError);
   }
   const field = new TopicFields().fieldOf('t');
-  assert.throws(() => publishFrameBytes(field, 268_435_455, 0), ArgumentError);
-  assert.equal(publishFrameBytes(field, 268_435_455 - 3, 0), 268_435_455 + 5);
+  assert.throws(() => publishFrameBytes(field, 268_435_455, 0, 0), ArgumentError);
+  assert.equal(publishFrameBytes(field, 268_435_455 - 3, 0, 0), 268_435_455 + 5);
 });

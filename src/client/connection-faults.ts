@@ -1,0 +1,29 @@
+/** What may go wrong with a connection, in words. */
+import { ProtocolError } from '../base/errors.js';
+import { Ending } from './resend.js';
+
+/** Codes of errors by which a socket says that the other side has closed it. */
+const RESET_CODES: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
+
+/** How a connection has ended, by the error of its socket; null for an end in order. */
+export function endingBy(cause: Error | null): Ending {
+  if (cause === null) return Ending.closed;
+  return 'code' in cause && RESET_CODES.includes(cause.code) ? Ending.reset : Ending.other;
+}
+
+/** The error for a packet that only a client sends. */
+export function ofClient(type: string): ProtocolError {
+  const message = `${type.toUpperCase()} from a server, which only a client may send`;
+  return new ProtocolError('2.2.1', message);
+}
+
+/** The error for a packet that may not come yet. */
+export function beforeConnack(type: number): ProtocolError {
+  return new ProtocolError('MQTT-3.2.0-1', `packet of type ${type} before CONNACK`);
+}
+
+/** The message of a network error, or its code where it has none (an AggregateError). */
+export function reasonOf(error: Error): string {
+  if (error.message !== '') return error.message;
+  return 'code' in error ? String(error.code) : error.name;
+}
