@@ -1,5 +1,6 @@
 /** How `surgemq sub` prints a message: `-F` with the formats of mosquitto_sub, and JSON. */
 import type { Message } from '../client/index.js';
+import { shownProperties } from './property-flags.js';
 import { type Moment, padded, strftime } from './strftime.js';
 
 /** Writes one part of a message: text, or bytes where it is the payload's own. */
@@ -29,8 +30,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: '\t',
   v: '\v',
 };
-/** Properties of MQTT 5: 3.1.1 has none. */
-const MQTT5_LETTERS = 'ACDEFPRS';
 /** A parameter, a time, an escape, or text between them. */
 const SPECIFIER = [
   /%(?<flags>[-0]*)(?<width>\d*)(?:\.(?<max>\d+))?(?<letter>[^\d.-])/u,
@@ -67,6 +66,13 @@ function unixTime({ date, nanoseconds }: Moment): string {
   return `${Math.floor(date.getTime() / 1_000)}.${padded(nanoseconds, 9)}`;
 }
 
+/** A property of MQTT 5.0, nothing where it is not there. */
+function property(text: (properties: Message['properties']) => unknown) {
+  return (field: Field): FormatPart =>
+    ({ properties }) =>
+      fitted(String(text(properties) ?? ''), field, ' ');
+}
+
 /** What the letters behind `%` stand for. */
 const PARAMETERS: Readonly<Record<string, (field: Field, options: FormatOptions) => FormatPart>> = {
   '%': () => () => '%',
@@ -83,6 +89,15 @@ const PARAMETERS: Readonly<Record<string, (field: Field, options: FormatOptions)
     const [before, after] = field.isLeft ? ['', blanks] : [blanks, ''];
     return Buffer.concat([Buffer.from(before), message.payload, Buffer.from(after)]);
   },
+  // Aliases are the connection's: no message has one.
+  A: property(() => ''),
+  C: property(({ contentType }) => contentType),
+  D: property(({ correlationData }) => correlationData),
+  E: property(({ messageExpiryInterval }) => messageExpiryInterval),
+  F: property(({ payloadFormatIndicator }) => payloadFormatIndicator),
+  P: property(({ userProperties }) => userProperties?.map((pair) => pair.join(':')).join(' ')),
+  R: property(({ responseTopic }) => responseTopic),
+  S: property(({ subscriptionIdentifiers }) => subscriptionIdentifiers?.join(' ')),
   I: (field) => (_, moment) => fitted(isoText(moment, ''), field, ' '),
   U: () => (_, moment) => unixTime(moment),
   j: (_, options) => (message, moment) => jsonText(message, moment, false, options),
@@ -136,7 +151,6 @@ function fieldOf(given: Readonly<Record<string, string | undefined>>): Field {
 }
 
 function parameter(letter: string, field: Field, options: FormatOptions): FormatPart | undefined {
-  if (MQTT5_LETTERS.includes(letter)) return () => fitted('', field, ' ');
   return Object.hasOwn(PARAMETERS, letter) ? PARAMETERS[letter](field, options) : undefined;
 }
 
@@ -169,6 +183,7 @@ function jsonText(
       return '';
     }
   }
+  const properties = shownProperties(message.properties);
   const microseconds = padded(Math.floor(moment.nanoseconds / 1_000), 6);
   const fields = {
     tst: isoText(moment, `.${microseconds}`),
@@ -177,6 +192,7 @@ function jsonText(
     retain: retain ? 1 : 0,
     payloadlen: payload.length,
     ...(qos === 0 ? {} : { mid: packetId }),
+    ...(Object.keys(properties).length === 0 ? {} : { properties }),
     payload: value,
   };
   return options.isPretty ? prettyJson(fields, '') : JSON.stringify(fields);

@@ -1,6 +1,6 @@
 /** What `surgemq pub` and `surgemq sub` share: connection flags, error lines and exit codes. */
 import { resolve } from 'node:path';
-import { CLIENT_SETTINGS } from '../base/limits.js';
+import { CLIENT_SETTINGS, NEVER_EXPIRES } from '../base/limits.js';
 import { formatBrokerUri, parseBrokerUri, withoutPassword } from '../client/broker-uri.js';
 import {
   type ClientOptions,
@@ -11,12 +11,25 @@ import {
   type QoS,
 } from '../client/index.js';
 import { type Flag, type ParsedArgs, splitArgs } from './args.js';
+import { type PropertyFlags, takeProperties } from './property-flags.js';
 
-/** Exit codes of mosquitto_pub and mosquitto_sub; a refused CONNECT exits with its return code. */
+/**
+ * Exit codes of mosquitto_pub and mosquitto_sub; a refused CONNECT exits with its return code, or
+ * the reason code of MQTT 5.0.
+ */
 export const ExitCode = { ok: 0, failed: 1, connectionLost: 7, timedOut: 27 } as const;
 
 /** Protocol names of `-V`. */
-const VERSIONS: Readonly<Record<string, 3 | 4>> = { mqttv31: 3, 31: 3, mqttv311: 4, 311: 4 };
+const VERSIONS: Readonly<Record<string, 3 | 4 | 5>> = {
+  mqttv31: 3,
+  31: 3,
+  3: 3,
+  mqttv311: 4,
+  311: 4,
+  4: 4,
+  mqttv5: 5,
+  5: 5,
+};
 
 /** CONNACK return codes in Mosquitto's words. */
 const REFUSED: Readonly<Record<number, string>> = {
@@ -71,7 +84,22 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
     name: 'protocol-version',
     short: 'V',
     placeholder: 'version',
-    summary: 'mqttv311 (default) or mqttv31.',
+    summary: 'mqttv311 (default), mqttv31 or mqttv5; also 311, 31 and 5.',
+  },
+  {
+    name: 'property',
+    short: 'D',
+    placeholder: 'command property value',
+    summary:
+      'Property of MQTT 5.0, which is spoken then: of connect, publish, subscribe, will or ' +
+      'disconnect, such as -D publish content-type text; a user-property has a name and a ' +
+      'value. May be repeated.',
+  },
+  {
+    name: 'session-expiry-interval',
+    short: 'x',
+    placeholder: 'seconds',
+    summary: 'Life of the session after the connection, in MQTT 5.0; -1: it does not end.',
   },
   { name: 'will-topic', placeholder: 'topic', summary: 'Topic of the will.' },
   { name: 'will-payload', placeholder: 'text', summary: 'Its payload; default: none.' },
@@ -85,11 +113,17 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
 /** A command line being read: values by name, and what is wrong. */
 export class CommandLine {
   readonly faults: string[];
+  /** Of `-D`. */
+  readonly properties: PropertyFlags;
   readonly #args: ParsedArgs;
 
   constructor(flags: readonly Flag[], args: readonly string[]) {
-    this.#args = splitArgs(flags, args);
+    const { words, properties, faults } = takeProperties(args);
+    this.properties = properties;
+    // -1 would be taken for a flag.
+    this.#args = splitArgs(flags, joinedExpiry(words));
     this.faults = [
+      ...faults,
       ...this.#args.faults,
       ...this.#args.positionals.map((word) => `'${word}' belongs to no flag`),
     ];
@@ -126,6 +160,20 @@ export class CommandLine {
   }
 }
 
+/** `-x -1` as one word. */
+function joinedExpiry(words: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const word of words) {
+    const before = joined.at(-1);
+    if (word === '-1' && (before === '-x' || before === '--session-expiry-interval')) {
+      joined[joined.length - 1] = '--session-expiry-interval=-1';
+    } else {
+      joined.push(word);
+    }
+  }
+  return joined;
+}
+
 /** Where to connect, and as whom. */
 export interface Target {
   readonly uri: string;
@@ -152,11 +200,7 @@ export function readTarget(line: CommandLine): Target {
   const clientId = line.text('id') ?? (prefix === undefined ? undefined : prefix + process.pid);
   const isKept = line.has('disable-clean-session');
   if (isKept && clientId === undefined) line.faults.push('-c needs a client id: add -i <id>');
-  const version = line.text('protocol-version');
-  const protocolVersion = version === undefined ? 4 : VERSIONS[version];
-  if (protocolVersion === undefined) {
-    line.faults.push(`Invalid protocol-version given: ${version}; allowed: mqttv311, mqttv31`);
-  }
+  const protocolVersion = versionOf(line);
   const { min, max } = CLIENT_SETTINGS.keepAliveSeconds;
   const unix = line.text('unix');
   if (unix !== undefined && ['host', 'port', 'url', 'bind-address'].some((n) => line.has(n))) {
@@ -172,11 +216,48 @@ export function readTarget(line: CommandLine): Target {
       cleanSession: !isKept,
       localAddress: line.text('bind-address'),
       protocolVersion,
+      protocolFallback: false,
+      ...connectOptions(line, protocolVersion),
       username,
       password,
       keepAlive: line.number('keepalive', min, max),
       will: willOf(line),
     },
+  };
+}
+
+/** The protocol level; `-D` makes it 5. */
+function versionOf(line: CommandLine): 3 | 4 | 5 {
+  const version = line.text('protocol-version');
+  const given = version === undefined ? undefined : VERSIONS[version];
+  if (version !== undefined && given === undefined) {
+    const allowed = 'mqttv311, mqttv31, mqttv5';
+    line.faults.push(`Invalid protocol-version given: ${version}; allowed: ${allowed}`);
+  }
+  const hasProperties = Object.keys(line.properties).length > 0;
+  if (hasProperties && given !== undefined && given !== 5) {
+    line.faults.push(`-D needs MQTT 5.0: -V mqttv5, not ${version}`);
+  }
+  return hasProperties ? 5 : (given ?? 4);
+}
+
+/** `-D connect` and `-x`. */
+function connectOptions(line: CommandLine, version: 3 | 4 | 5): Partial<ClientOptions> {
+  const { maximumPacketSize, ...connect } = line.properties.connect ?? {};
+  for (const name of ['authenticationMethod', 'authenticationData'] as const) {
+    if (connect[name] !== undefined) line.faults.push(`-D connect: ${name} is not supported`);
+  }
+  const text = line.text('session-expiry-interval');
+  if (text !== undefined && version !== 5) line.faults.push('-x needs MQTT 5.0: add -V mqttv5');
+  const isNever = text === '-1' || text === '∞';
+  const expiry = isNever ? NEVER_EXPIRES : line.number('session-expiry-interval', 0, NEVER_EXPIRES);
+  if (version !== 5) return {};
+  return {
+    properties: {
+      ...connect,
+      ...(expiry === undefined ? {} : { sessionExpiryInterval: expiry }),
+    },
+    ...(maximumPacketSize === undefined ? {} : { maxPacketBytes: maximumPacketSize }),
   };
 }
 
@@ -190,6 +271,7 @@ function willOf(line: CommandLine): ClientOptions['will'] {
   const others = ['will-payload', 'will-qos', 'will-retain'].filter((name) => line.has(name));
   if (topic === undefined) {
     for (const name of others) line.faults.push(`--${name} needs --will-topic`);
+    if (line.properties.will !== undefined) line.faults.push('-D will needs --will-topic');
     return undefined;
   }
   return {
@@ -197,6 +279,7 @@ function willOf(line: CommandLine): ClientOptions['will'] {
     payload: line.text('will-payload'),
     qos: line.qos('will-qos'),
     retain: line.has('will-retain'),
+    properties: line.properties.will,
   };
 }
 
@@ -231,7 +314,11 @@ export class Reporter {
   failure(error: unknown): number {
     if (error instanceof ConfigError) return this.usage(error.faults);
     if (error instanceof ConnectRefusedError) {
-      const { returnCode } = error;
+      const { returnCode, reasonCode } = error;
+      if (reasonCode !== 0) {
+        this.error(`Connection error: ${error.message}`);
+        return reasonCode;
+      }
       const why = REFUSED[returnCode] ?? `unknown reason ${returnCode}`;
       this.error(`Connection error: Connection Refused: ${why}.`);
       return returnCode;

@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CLIENT_SETTINGS, REMAINING_LENGTH_MAX } from '../base/limits.js';
-import { ArgumentError, Client, type Payload, type QoS } from '../client/index.js';
+import {
+  ArgumentError,
+  Client,
+  type Payload,
+  type PublishProperties,
+  type QoS,
+} from '../client/index.js';
 import { isTopicName } from '../client/text.js';
 import { type Flag, flagsHelp } from './args.js';
 import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
@@ -49,6 +55,8 @@ interface Job {
   readonly topic: string;
   readonly qos: QoS;
   readonly retain: boolean;
+  /** Of `-D publish`; undefined without. */
+  readonly properties: PublishProperties | undefined;
   /** Flag that says where the message comes from. */
   readonly source: string;
   readonly repeat: number;
@@ -79,7 +87,7 @@ export async function run(args: readonly string[]): Promise<number> {
       await publishAll(client, job, payload, reporter);
     } finally {
       reporter.debug(`Client ${client.clientId} sending DISCONNECT`);
-      await client.disconnect();
+      await client.disconnect({ properties: line.properties.disconnect });
     }
     return ExitCode.ok;
   } catch (error) {
@@ -103,6 +111,7 @@ function readJob(line: CommandLine, urlTopic: string): Job {
     topic,
     qos: line.qos('qos'),
     retain: line.has('retain'),
+    properties: line.properties.publish,
     source: sources[0] ?? '',
     repeat: line.number('repeat', 1, Number.MAX_SAFE_INTEGER) ?? 1,
     repeatDelayMs: Number(delayText) * 1_000,
@@ -163,14 +172,14 @@ class Publisher {
 
   /** Settles when another message may be published. @throws what an earlier one failed with. */
   async publish(payload: Payload): Promise<void> {
-    const { topic, qos, retain } = this.#job;
+    const { topic, qos, retain, properties } = this.#job;
     const bytes = Buffer.byteLength(payload);
     const flags = `q${qos}, r${retain ? 1 : 0}`;
     const { clientId } = this.#client;
     this.#reporter.debug(
       `Client ${clientId} sending PUBLISH (${flags}, '${topic}', (${bytes} bytes))`,
     );
-    const published = this.#client.publish(topic, payload, { qos, retain });
+    const published = this.#client.publish(topic, payload, { qos, retain, properties });
     if (qos === 0) {
       await published;
       return;

@@ -3,10 +3,13 @@ import {
   Client,
   compileFilter,
   type Message,
+  type Properties,
   type QoS,
+  type SubscribeOptions,
   SubscribeRefusedError,
 } from '../client/index.js';
 import { isTopicFilter } from '../client/text.js';
+import { RetainHandling } from '../protocol/v5/index.js';
 import { type Flag, flagsHelp } from './args.js';
 import { type FormatPart, readFormat } from './message-format.js';
 import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
@@ -29,7 +32,9 @@ const FLAGS: readonly Flag[] = [
     summary:
       'Prints messages so: %t topic, %p payload, %x and %X payload in hex, %l its length, %q ' +
       'QoS, %r retained, %m message id, %I and %U time, %j and %J JSON (%J: of a payload that is ' +
-      'JSON), %%, @ with a letter of strftime, \\n and its like; or json, which is %j.',
+      'JSON), of MQTT 5.0 %C content type, %D correlation data, %E expiry, %F payload format, ' +
+      '%P user properties, %R response topic, %S subscription identifiers; ' +
+      '%%, @ with a letter of strftime, \\n and its like; or json, which is %j.',
   },
   { name: 'pretty', summary: 'Prints JSON over several lines.' },
   { name: 'no-eol', short: 'N', summary: 'Prints no end of line after a message.' },
@@ -48,6 +53,12 @@ const FLAGS: readonly Flag[] = [
     placeholder: 'filter',
     isRepeatable: true,
     summary: 'Unsubscribes from a filter of a kept session. May be repeated.',
+  },
+  { name: 'retain-as-published', summary: 'Messages keep their retain flag, in MQTT 5.0.' },
+  {
+    name: 'retain-handling',
+    placeholder: 'when',
+    summary: 'When retained messages come, in MQTT 5.0: always (default), new, never.',
   },
   { name: 'no-retained', short: 'R', summary: 'Does not print retained messages.' },
   { name: 'retained-only', summary: 'Prints retained messages, and ends at the first other one.' },
@@ -86,6 +97,9 @@ interface Job {
   readonly hidesRetained: boolean;
   readonly isRetainedOnly: boolean;
   readonly exitsAfterSub: boolean;
+  /** Beside the QoS. */
+  readonly subscribeOptions: SubscribeOptions;
+  readonly disconnectProperties: Properties | undefined;
 }
 
 /** Runs the command. @returns exit code, as mosquitto_sub has it. */
@@ -155,6 +169,30 @@ function readJob(line: CommandLine, urlTopic: string, reporter: Reporter): Job {
     hidesRetained: line.has('no-retained'),
     isRetainedOnly,
     exitsAfterSub: line.has('exit-after-sub'),
+    subscribeOptions: subscribeOptionsOf(line),
+    disconnectProperties: line.properties.disconnect,
+  };
+}
+
+/** Words of `--retain-handling`. */
+const RETAIN_HANDLING: Readonly<Record<string, RetainHandling>> = {
+  always: RetainHandling.always,
+  new: RetainHandling.ifNew,
+  never: RetainHandling.never,
+};
+
+/** Options of MQTT 5.0. */
+function subscribeOptionsOf(line: CommandLine): SubscribeOptions {
+  const { userProperties, subscriptionIdentifiers } = line.properties.subscribe ?? {};
+  if (userProperties !== undefined) line.faults.push('-D subscribe user-property: not supported');
+  const word = line.text('retain-handling') ?? 'always';
+  if (!Object.hasOwn(RETAIN_HANDLING, word)) {
+    line.faults.push(`Invalid retain-handling given: ${word}; allowed: always, new, never`);
+  }
+  return {
+    subscriptionIdentifier: subscriptionIdentifiers?.[0],
+    retainAsPublished: line.has('retain-as-published'),
+    retainHandling: RETAIN_HANDLING[word],
   };
 }
 
@@ -206,7 +244,10 @@ class Receiver {
       clearTimeout(timer);
       for (const signal of SIGNALS) process.off(signal, onSignal);
       this.#reporter.debug(`Client ${this.#client.clientId} sending DISCONNECT`);
-      await this.#client.disconnect({ drain: this.#job.removesRetained });
+      await this.#client.disconnect({
+        drain: this.#job.removesRetained,
+        properties: this.#job.disconnectProperties,
+      });
     }
   }
 
@@ -240,14 +281,14 @@ class Receiver {
   }
 
   async #subscribe(): Promise<void> {
-    const { filters, qos } = this.#job;
+    const { filters, qos, subscribeOptions } = this.#job;
     if (filters.length === 0) return;
     const { clientId } = this.#client;
     for (const filter of filters) {
       this.#reporter.debug(`Client ${clientId} sending SUBSCRIBE (Topic: ${filter}, QoS: ${qos})`);
     }
     try {
-      await this.#client.subscribe(filters, undefined, { qos });
+      await this.#client.subscribe(filters, undefined, { ...subscribeOptions, qos });
       this.#reporter.debug(`Client ${clientId} received SUBACK`);
     } catch (error) {
       if (!(error instanceof SubscribeRefusedError)) throw error;

@@ -29,6 +29,7 @@ export type {
   DisconnectOptions,
 } from './client-events.js';
 export type { ConnectProperties, WillProperties } from './connect-properties.js';
+export type { FilterOptions } from './filter-frames.js';
 export type { ProtocolLevel as ProtocolVersion } from './handshake.js';
 export { compileFilter, matches } from './matcher.js';
 export {

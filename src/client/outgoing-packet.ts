@@ -31,8 +31,11 @@ export class OutgoingPacket extends Call implements PendingAck {
    * rejects the call.
    */
   onAnswer: ((codes: readonly number[], properties: Properties) => Error | null) | null = null;
-  /** Makes the frame of a SUBSCRIBE or UNSUBSCRIBE for another protocol level. */
-  encode: ((version: ProtocolLevel) => Buffer) | null = null;
+  /**
+   * Makes the frame of a SUBSCRIBE or UNSUBSCRIBE for another protocol level; null when that has
+   * not what is asked for.
+   */
+  encode: ((version: ProtocolLevel) => Buffer | null) | null = null;
   /** Called when it will neither be sent any more nor answered. */
   onDropped: (() => void) | null = null;
   /** Made by the client itself for this connection; the next one gets its own. */
@@ -103,15 +106,15 @@ export class OutgoingPacket extends Call implements PendingAck {
 
   /**
    * Makes the frame of MQTT 5.0 one of 3.1.1.
-   * @returns false for a message with properties, which that cannot have.
+   * @returns false for one with properties or options, which that cannot have.
    */
   fallBack(): boolean {
     if (this.frameBytes === 0) return true;
     const view = new PublishView();
     if (this.isPublish) view.readTrusted(this.buffer, this.start, 5);
     if (view.propertiesLength > 0) return false;
-    const frame = this.isPublish ? this.#without(view) : this.encode?.(4);
-    if (frame === undefined) return true;
+    const frame = this.isPublish ? this.#without(view) : (this.encode?.(4) ?? null);
+    if (frame === null) return false;
     this.buffer = frame;
     this.start = 0;
     this.end = frame.length;

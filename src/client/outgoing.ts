@@ -194,11 +194,10 @@ export class Outgoing extends OutgoingLedger {
   /** The server speaks no MQTT 5.0: what waits is made for 3.1.1, or fails. */
   fallBack(): void {
     this.version = 4;
-    const error = needsVersion5('properties of a message', 4);
     for (const packet of [...this.queue.all(), ...this.sent.inOrder()]) {
       const { frameBytes } = packet;
       if (packet.fallBack()) this.queue.heldBytes += packet.frameBytes - frameBytes;
-      else this.giveUp(packet, error);
+      else this.giveUp(packet, needsVersion5(`properties or options of ${packet.what}`, 4));
     }
   }
 

@@ -4,12 +4,14 @@
  */
 import { ArgumentError } from '../base/errors.js';
 import type { QoS } from '../protocol/packet.js';
+import { RetainHandling, VARIABLE_BYTE_INTEGER_MAX } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
+import type { FilterOptions } from './filter-frames.js';
 import type { MessageHandler } from './message.js';
 import { isTopicFilter } from './text.js';
 
 /** One filter of a `subscribe` call. */
-export interface SubscribeRequest {
+export interface SubscribeRequest extends Partial<FilterOptions> {
   readonly filter: string;
   /** Highest QoS to receive messages at; default: that of the call's options, or 0. */
   readonly qos?: QoS | undefined;
@@ -21,9 +23,14 @@ export interface SubscribeRequest {
 export type FilterMap = Readonly<Record<string, Omit<SubscribeRequest, 'filter'>>>;
 
 /** Options of a `subscribe` call. */
-export interface SubscribeOptions extends CallOptions {
+export interface SubscribeOptions extends CallOptions, Partial<FilterOptions> {
   /** Default 0. */
   readonly qos?: QoS | undefined;
+  /**
+   * In MQTT 5.0, 1 to 268,435,455: stands in `properties.subscriptionIdentifiers` of the messages
+   * that a filter of this call brings.
+   */
+  readonly subscriptionIdentifier?: number | undefined;
 }
 
 /** What `subscribe` takes: one filter or several, each by its text or as an object, or a map. */
@@ -38,10 +45,14 @@ export interface CheckedRequest {
   readonly filter: string;
   readonly qos: QoS;
   readonly handler: MessageHandler | null;
+  /** Of MQTT 5.0. */
+  readonly filterOptions: FilterOptions;
 }
 
 /** A `subscribe` call, checked. */
 export interface SubscribeArguments {
+  /** 0 for none. */
+  readonly subscriptionIdentifier: number;
   readonly requests: readonly CheckedRequest[];
   readonly options: CallOptions;
 }
@@ -50,8 +61,25 @@ const RIGHT =
   "subscribe('a/#', { qos: 1 }, handler); the filter may also be ['a', 'b'], " +
   "{ filter: 'a', qos: 1 }, a list of those, or { 'a/#': { qos: 1 } }; the handler may come " +
   'before the options, or be left out';
-const OPTION_NAMES: readonly string[] = ['qos', 'signal', 'timeoutMs'];
-const REQUEST_NAMES: readonly string[] = ['filter', 'qos', 'handler'];
+const FILTER_OPTIONS: readonly (keyof FilterOptions)[] = [
+  'noLocal',
+  'retainAsPublished',
+  'retainHandling',
+];
+const OPTION_NAMES: readonly string[] = [
+  'qos',
+  'signal',
+  'timeoutMs',
+  'subscriptionIdentifier',
+  ...FILTER_OPTIONS,
+];
+const REQUEST_NAMES: readonly string[] = ['filter', 'qos', 'handler', ...FILTER_OPTIONS];
+/** A subscription as in 3.x. */
+export const NO_FILTER_OPTIONS: FilterOptions = Object.freeze({
+  noLocal: false,
+  retainAsPublished: false,
+  retainHandling: RetainHandling.always,
+});
 
 /**
  * Reads what `subscribe` was called with: filters, then handler and options in either order.
@@ -73,10 +101,38 @@ export function readSubscribe(
   }
   if (rest.length > 0) throw wrong(`subscribe has ${3 + rest.length} arguments, at most 3`);
   expectNames(options ?? {}, OPTION_NAMES, 'option');
-  const defaults = { handler, qos: checkedQos(options?.qos ?? 0) };
+  const filterOptions = checkedFilterOptions(options ?? {}, NO_FILTER_OPTIONS);
+  const defaults = { handler, qos: checkedQos(options?.qos ?? 0), filterOptions };
   const requests = requestsOf(filters).map((request) => checkedRequest(request, defaults));
   if (requests.length === 0) throw wrong('subscribe needs at least one filter');
-  return { requests, options: options ?? {} };
+  const subscriptionIdentifier = checkedIdentifier(options?.subscriptionIdentifier);
+  return { requests, options: options ?? {}, subscriptionIdentifier };
+}
+
+function checkedIdentifier(given: unknown): number {
+  if (given === undefined) return 0;
+  const isNumber = typeof given === 'number' && Number.isInteger(given);
+  if (isNumber && given >= 1 && given <= VARIABLE_BYTE_INTEGER_MAX) return given;
+  throw new ArgumentError(
+    `subscriptionIdentifier is ${shown(given)}; allowed: 1 to ${VARIABLE_BYTE_INTEGER_MAX}`,
+  );
+}
+
+/** The options of MQTT 5.0 in `given`, each by default as in `defaults`. */
+function checkedFilterOptions(given: Partial<FilterOptions>, defaults: FilterOptions) {
+  const {
+    noLocal = defaults.noLocal,
+    retainAsPublished = defaults.retainAsPublished,
+    retainHandling = defaults.retainHandling,
+  } = given;
+  for (const [name, value] of Object.entries({ noLocal, retainAsPublished })) {
+    if (typeof value === 'boolean') continue;
+    throw new ArgumentError(`${name} is ${shown(value)}; allowed: true or false`);
+  }
+  if (!Object.values(RetainHandling).includes(retainHandling)) {
+    throw new ArgumentError(`retainHandling is ${shown(retainHandling)}; allowed: 0, 1 or 2`);
+  }
+  return { noLocal, retainAsPublished, retainHandling };
 }
 
 function requestsOf(filters: unknown): unknown[] {
@@ -92,10 +148,7 @@ function requestsOf(filters: unknown): unknown[] {
   });
 }
 
-function checkedRequest(
-  given: unknown,
-  defaults: { readonly qos: QoS; readonly handler: MessageHandler | null },
-): CheckedRequest {
+function checkedRequest(given: unknown, defaults: Omit<CheckedRequest, 'filter'>): CheckedRequest {
   if (typeof given === 'string') return { filter: checkedFilter(given), ...defaults };
   if (!isPlain(given)) throw wrong(`a filter is ${shown(given)}`);
   expectNames(given, REQUEST_NAMES, 'property of a filter');
@@ -108,6 +161,7 @@ function checkedRequest(
     filter: checkedFilter(filter),
     qos: checkedQos(qos ?? defaults.qos),
     handler: handler ?? defaults.handler,
+    filterOptions: checkedFilterOptions(given, defaults.filterOptions),
   };
 }
 

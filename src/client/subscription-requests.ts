@@ -11,6 +11,7 @@ import type { MessageStream } from './message-stream.js';
 import type { ClientSettings } from './options.js';
 import type { Outgoing } from './outgoing.js';
 import { OutgoingPacket } from './outgoing-packet.js';
+import { needsVersion5 } from './publish-options.js';
 import { subscribeRefused, unsubscribeRefused } from './reasons.js';
 import { type CheckedRequest, readSubscribe, readUnsubscribe } from './subscribe-arguments.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
@@ -51,8 +52,13 @@ export class SubscriptionRequests {
    */
   async subscribe(...given: readonly unknown[]): Promise<GrantedSubscription[]> {
     const [filters, second, third, ...rest] = given;
-    const { requests, options } = readSubscribe(filters, second, third, rest);
-    const changes = requests.map((request) => this.#change(request));
+    const { requests, options, subscriptionIdentifier } = readSubscribe(
+      filters,
+      second,
+      third,
+      rest,
+    );
+    const changes = requests.map((request) => this.#change(request, subscriptionIdentifier));
     await this.#request(changes, options, `SUBSCRIBE to ${listed(requests)}`);
     return changes.map(({ subscription }) => ({
       filter: subscription.filter,
@@ -146,15 +152,19 @@ export class SubscriptionRequests {
     this.#subscriptions.dropIfUnused(subscription);
   }
 
-  #change(request: CheckedRequest): Change {
+  #change(request: CheckedRequest, identifierAsked: number): Change {
     const subscription = this.#subscriptions.ensure(request.filter);
-    const { directQos, handler } = subscription;
+    const { directQos, handler, options, identifier } = subscription;
     subscription.directQos = request.qos;
     subscription.handler = request.handler;
+    subscription.options = request.filterOptions;
+    subscription.identifier = identifierAsked;
     if (request.handler !== null) this.#subscriptions.hasTakers = true;
     const undo = (): void => {
       subscription.directQos = directQos;
       subscription.handler = handler;
+      subscription.options = options;
+      subscription.identifier = identifier;
       this.#subscriptions.dropIfUnused(subscription);
     };
     return { subscription, requestNumber: ++subscription.requests, undo };
@@ -166,15 +176,24 @@ export class SubscriptionRequests {
   }
 
   #packet(subscriptions: readonly Subscription[]): OutgoingPacket {
-    const requests = subscriptions.map(({ filter, qos }) => ({ filter, qos }));
-    const frame = subscribeFrame(this.#outgoing.version, requests);
+    const requests = subscriptions.map(({ filter, qos, options }) => ({ filter, qos, ...options }));
+    const { identifier } = subscriptions[0];
+    const { version } = this.#outgoing;
+    const frame = subscribeFrame(version, requests, identifier);
+    if (frame === null) throw needsVersion5('options of a subscription', version);
     const packet = new OutgoingPacket(PacketType.suback, frame, 0, frame.length);
-    packet.encode = (version) => subscribeFrame(version, requests);
+    packet.encode = (level) => subscribeFrame(level, requests, identifier);
     return packet;
   }
 
   #request(changes: readonly Change[], options: CallOptions, what: string): Promise<void> {
-    const packet = this.#packet(changes.map(({ subscription }) => subscription));
+    let packet: OutgoingPacket;
+    try {
+      packet = this.#packet(changes.map(({ subscription }) => subscription));
+    } catch (error) {
+      for (const change of changes) takeBack(change);
+      throw error;
+    }
     packet.onAnswer = (codes, properties) => {
       expectCount('SUBACK', codes, changes.length);
       const refused: Subscription[] = [];

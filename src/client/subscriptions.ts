@@ -5,25 +5,36 @@
 import { ProtocolError } from '../base/errors.js';
 import { CLIENT_FILTERS_PER_SUBSCRIBE, CLIENT_TOPICS_CACHED } from '../base/limits.js';
 import type { QoS } from '../protocol/packet.js';
+import { parseShareFilter } from '../protocol/v5/index.js';
 import { MatchResult, type Subscriber, SubscriptionTree } from '../topics/subscription-tree.js';
 import { fromTopicKey, hasWildcard, isUtf8TopicBytes, toTopicKey } from '../topics/topic.js';
+import type { FilterOptions } from './filter-frames.js';
 import type { MessageHandler } from './message.js';
 import type { MessageStream } from './message-stream.js';
+import { NO_FILTER_OPTIONS } from './subscribe-arguments.js';
 
-/** Bytes of a SUBSCRIBE without its filters, at most; and of each filter beside its text. */
-const SUBSCRIBE_BYTES = 7;
+/**
+ * Bytes of a SUBSCRIBE without its filters, at most, with an identifier in its properties; and of
+ * each filter beside its text.
+ */
+const SUBSCRIBE_BYTES = 13;
 const SUBSCRIBE_BYTES_PER_FILTER = 3;
 
 /** One filter and all in this client who want its messages. */
 export class Subscription implements Subscriber {
   matchIndex = 0;
   readonly filter: string;
+  /** Key of what its messages match: of a Shared Subscription the filter of the group. */
   readonly filterKey: string;
   /** QoS the server granted; -1 while it has granted none. */
   grantedQos = -1;
   /** QoS that `subscribe` asked for; -1 when nobody did: it is there for streams only. */
   directQos = -1;
   handler: MessageHandler | null = null;
+  /** Asked for last, for MQTT 5.0. */
+  options: FilterOptions = NO_FILTER_OPTIONS;
+  /** Subscription Identifier that was asked for last; 0 for none. */
+  identifier = 0;
   /** Replaced, not changed: a delivery may be looking at it. */
   streams: readonly MessageStream[] = [];
   /** Counts what was asked of the server: an answer to anything but the last is out of date. */
@@ -33,7 +44,7 @@ export class Subscription implements Subscriber {
 
   constructor(filter: string) {
     this.filter = filter;
-    this.filterKey = toTopicKey(filter);
+    this.filterKey = toTopicKey(parseShareFilter(filter)?.filter ?? filter);
   }
 
   /** Nobody wants it any more. */
@@ -120,13 +131,14 @@ export class Subscriptions {
     let bytes = 0;
     for (const subscription of this.#byFilter.values()) {
       if (subscription.grantedQos < 0) continue;
-      const ownBytes = subscription.filterKey.length + SUBSCRIBE_BYTES_PER_FILTER;
+      const ownBytes = Buffer.byteLength(subscription.filter) + SUBSCRIBE_BYTES_PER_FILTER;
       const last = groups.at(-1);
       if (
         last !== undefined &&
         last.length < CLIENT_FILTERS_PER_SUBSCRIBE &&
         bytes + ownBytes <= bytesMax &&
-        last[0].strikes + subscription.strikes === 0
+        last[0].strikes + subscription.strikes === 0 &&
+        last[0].identifier === subscription.identifier
       ) {
         last.push(subscription);
         bytes += ownBytes;

@@ -38,7 +38,7 @@ const cases: [string, string[], RegExp][] = [
   ['a bad filter', ['sub', '-t', 'a#'], /Invalid subscription topic 'a#'/],
   ['port 0', ['sub', '-t', 'a', '-p', '0'], /Invalid port given: 0/],
   ['-c without -i', ['sub', '-t', 'a', '-c'], /-c needs a client id/],
-  ['version 5', ['sub', '-t', 'a', '-V', 'mqttv5'], /Invalid protocol-version given: mqttv5/],
+  ['version 6', ['sub', '-t', 'a', '-V', 'mqttv6'], /Invalid protocol-version given: mqttv6/],
   ['a bad URL', ['sub', '-L', 'http://x/a'], /Invalid URL given/],
   ['a will without topic', ['sub', '-t', 'a', '--will-retain'], /--will-retain needs --will-topic/],
   ['a password alone', ['sub', '-t', 'a', '-P', 'p'], /password needs a username/],
