@@ -69,6 +69,8 @@ export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
 export const NEVER_EXPIRES = 0xff_ff_ff_ff;
 /** Topic aliases that a server may give: each keeps a topic of up to 64 KiB for a connection. */
 export const CLIENT_TOPIC_ALIASES = 64;
+/** Requests of a client that wait for their replies, each a promise and a timer. */
+export const CLIENT_REQUESTS_MAX = 1_024;
 /** Defaults and ranges of the client's numeric options. */
 export const CLIENT_SETTINGS = {
   keepAliveSeconds: { default: 60, min: 0, max: 65_535 },

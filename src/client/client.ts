@@ -9,12 +9,13 @@ import { Delivery, type DeliveryHost } from './delivery.js';
 import type { ProtocolLevel } from './handshake.js';
 import { Incoming } from './incoming.js';
 import { Lifecycle } from './lifecycle.js';
-import type { MessageHandler, Payload } from './message.js';
+import type { Message, MessageHandler, Payload } from './message.js';
 import { MessageStream, type StreamHost } from './message-stream.js';
 import { type MessagesOptions, readMessagesOptions } from './messages-options.js';
 import { type ClientOptions, type ClientSettings, resolveOptions } from './options.js';
 import { Outgoing } from './outgoing.js';
 import type { PublishOptions } from './publish-options.js';
+import { Requester, type RequesterHost } from './requester.js';
 import { checkedFilter, type Filters, type SubscribeOptions } from './subscribe-arguments.js';
 import { type GrantedSubscription, SubscriptionRequests } from './subscription-requests.js';
 import { Subscriptions } from './subscriptions.js';
@@ -34,6 +35,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   readonly #requests: SubscriptionRequests;
   readonly #delivery: Delivery;
   readonly #lifecycle: Lifecycle;
+  readonly #requester: Requester;
   #streamsDropped = 0;
 
   /**
@@ -65,7 +67,9 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
       subscriptions: this.#subscriptions,
       requests: this.#requests,
       delivery: this.#delivery,
+      onFinished: (error) => this.#requester.failAll(error),
     });
+    this.#requester = new Requester(this.#requesterHost());
   }
 
   /** Client Identifier, given, made up, or assigned by the server. */
@@ -205,6 +209,18 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
     return stream;
   }
 
+  /**
+   * Publishes a request and resolves with its reply: with a Response Topic of this client's, under
+   * the Response Information of the server where it gives one (`requestResponseInformation`), and
+   * with Correlation Data, which the reply has to carry. MQTT 5.0 only. At most 1,024 wait at once.
+   * @param options as of `publish`; `timeoutMs` is for the reply, `ackTimeout` unless given.
+   * @throws TimeoutError; CapacityError; ArgumentError where MQTT 3.x is spoken; and as `publish`
+   *   and `subscribe`.
+   */
+  request(topic: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<Message> {
+    return this.#requester.request(topic, payload, options);
+  }
+
   /** Sends PINGREQ; resolves on PINGRESP. @throws ConnectionLostError when not connected. */
   async ping(options: CallOptions = NO_OPTIONS): Promise<void> {
     const { signal, timeoutMs = this.#settings.ackTimeoutMs } = options;
@@ -254,6 +270,21 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
         const why = 'to have the messages again that came before anybody took them';
         this.#lifecycle.connection?.fail(new ConnectionLostError(`connection closed: ${why}`));
       },
+    };
+  }
+
+  #requesterHost(): RequesterHost {
+    const client = this;
+    return {
+      get protocolVersion() {
+        return client.protocolVersion;
+      },
+      get responseInformation() {
+        return client.serverProperties.responseInformation;
+      },
+      timeoutMs: this.#settings.ackTimeoutMs,
+      publish: (topic, payload, options) => this.publish(topic, payload, options),
+      subscribe: (filter, handler) => this.subscribe(filter, handler, { qos: 1 }),
     };
   }
 

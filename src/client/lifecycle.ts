@@ -33,6 +33,8 @@ export interface ClientParts {
   readonly subscriptions: Subscriptions;
   readonly requests: SubscriptionRequests;
   readonly delivery: Delivery;
+  /** Nothing follows any more: told why. */
+  readonly onFinished: (error: Error) => void;
 }
 
 /** Makes connections and ends them, for one client. */
@@ -263,6 +265,7 @@ export class Lifecycle {
     for (const call of this.#connectCalls.splice(0)) call.fail(error);
     this.#parts.outgoing.failAll(error, this.#isSessionKept);
     this.#parts.subscriptions.endStreams(streamError);
+    this.#parts.onFinished(error);
   }
 }
 
