@@ -27,10 +27,6 @@ export type Matches = ReturnType<RetainedStore['match']>;
 export interface ReplayHost {
   /** Sends what a topic retains on this shard, if anything. */
   bringOlder(replay: Replay, topicKey: string, qos: QoS): void;
-  /** Sends a PUBLISH as retained, at the lower of its QoS and the granted one. */
-  bring(replay: Replay, topicKey: string, frame: Buffer, qos: QoS): void;
-  /** The shard that holds what a topic retains. */
-  ownerOf(topicKey: string): number;
   /** Forgets a replay. */
   end(replay: Replay): void;
 }
@@ -40,6 +36,14 @@ interface Begun {
   readonly filterKey: string;
   readonly asked: Asked;
   readonly subscribed: string;
+}
+
+/** A SUBSCRIBE that not all shards have confirmed. */
+interface Unconfirmed {
+  readonly filters: Filters;
+  readonly since: number;
+  /** Of them those that the session did not have, or that were unconfirmed too. */
+  readonly fresh: ReadonlySet<string>;
 }
 
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */
@@ -79,7 +83,7 @@ export class Replay implements ReplayGuard {
   /** How many SUBSCRIBEs there were. */
   subscribes = 0;
   /** Those that the other shards have not confirmed yet. */
-  readonly unconfirmed: { readonly filters: Filters; readonly since: number }[] = [];
+  readonly unconfirmed: Unconfirmed[] = [];
   /** What is to be sent of the current filter. */
   asked: Asked = { qos: 0, since: 0 };
   /** Shards to be asked for the current filter. */
@@ -104,6 +108,32 @@ export class Replay implements ReplayGuard {
     this.session = session;
     this.#here = 1 << shardIndex;
     this.#host = host;
+  }
+
+  /** The session is about to subscribe to these filters. */
+  expect(filters: Filters): void {
+    const { subscriptions } = this.session;
+    const fresh = new Set<string>();
+    for (const [filterKey] of filters) {
+      if (!subscriptions.has(filterKey) || this.#isFresh(filterKey)) fresh.add(filterKey);
+    }
+    this.unconfirmed.push({ filters, since: ++this.subscribes, fresh });
+  }
+
+  #isFresh(filterKey: string): boolean {
+    return this.unconfirmed.some(({ fresh }) => fresh.has(filterKey));
+  }
+
+  isHeldBack(topicKey: string): boolean {
+    const { subscriptions } = this.session;
+    if (this.unconfirmed.length === 0 || subscriptions.size > FILTERS_LOOKED_THROUGH) return false;
+    let isFound = false;
+    for (const filterKey of subscriptions.keys()) {
+      if (!matchesKey(filterKey, topicKey)) continue;
+      if (!this.#isFresh(filterKey)) return false;
+      isFound = true;
+    }
+    return isFound;
   }
 
   /** The filter that comes next. @param subscribed to, which it is of. */
@@ -244,12 +274,6 @@ export class Replay implements ReplayGuard {
     return this.local !== null || (this.owners & this.#here) !== 0;
   }
 
-  /** Whether another shard's message of a topic of the current filter may still come. */
-  #isPeersToCome(owner: number, topicKey: string): boolean {
-    if (this.askedShard === owner || (this.owners & (1 << owner)) !== 0) return true;
-    return this.arrived.some((each) => each.topicKey === topicKey);
-  }
-
   /** Gives the current filter up, but for what its owner may be sending. */
   leaveFilter(): void {
     this.local = null;
@@ -264,26 +288,16 @@ export class Replay implements ReplayGuard {
    * come as retained [MQTT-3.3.1-6].
    */
   beforeLive(topicKey: string): void {
-    const qos = this.#owed(topicKey, this.#isHereToCome);
+    if (this.isHeldBack(topicKey)) return;
+    const qos = this.#owed(topicKey);
     if (qos >= 0) this.#host.bringOlder(this, topicKey, qos as QoS);
   }
 
-  isOwedByPeer(topicKey: string): boolean {
-    const owner = this.#host.ownerOf(topicKey);
-    if (1 << owner === this.#here) return false;
-    return this.#owed(topicKey, this.#isPeersToCome(owner, topicKey)) >= 0;
-  }
-
-  bring(topicKey: string, frame: Buffer, qos: QoS): void {
-    this.#host.bring(this, topicKey, frame, qos);
-  }
-
   /**
-   * The highest QoS at which what is retained of a topic is still to be sent. -1 when it is not,
-   * when that is not known yet, or takes too long to find out.
-   * @param isToCome whether its owner has not come to it in the current filter.
+   * The highest QoS at which what this shard retains of a topic is still to be sent. -1 when it is
+   * not, when that is not known yet, or takes too long to find out.
    */
-  #owed(topicKey: string, isToCome: boolean): number {
+  #owed(topicKey: string): number {
     if (!this.#isPlaceKnown) return -1;
     const superseded = this.#superseded.get(topicKey) ?? 0;
     const again = this.filters.get(topicKey);
@@ -294,7 +308,7 @@ export class Replay implements ReplayGuard {
     };
     const isKnown = this.#brought !== null && !this.#brought.has(topicKey);
     const { interrupted } = this;
-    if (isKnown && isToCome) look(this.filterKey, this.asked);
+    if (isKnown && this.#isHereToCome) look(this.filterKey, this.asked);
     if (isKnown && interrupted !== null) look(interrupted.filterKey, interrupted.asked);
     // Removed ones cost a look as well, but a Map has never more of them than a few for each other.
     if (this.filters.size <= left) {

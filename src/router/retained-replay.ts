@@ -68,8 +68,6 @@ export class RetainedReplays {
       const message = this.#parts.retained.get(topicKey);
       if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
     },
-    bring: ({ session }, topicKey, frame, qos) => this.#send(session, topicKey, frame, qos),
-    ownerOf: (topicKey) => retainedOwnerOf(topicKey, this.#parts.shardCount),
     end: (replay) => this.#end(replay),
   };
 
@@ -84,7 +82,7 @@ export class RetainedReplays {
    */
   expect(session: Session, filters: Filters): void {
     const replay = (session.replay as Replay | null) ?? this.#begin(session);
-    replay.unconfirmed.push({ filters, since: ++replay.subscribes });
+    replay.expect(filters);
   }
 
   /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */

@@ -6,8 +6,7 @@
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
 import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
-import type { QoS } from '../protocol/packet.js';
-import { bodyOf, copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
+import { copyRunAsQos0, copyRunWithHeader, frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
 import type { WindowLimits } from '../sessions/outgoing-window.js';
@@ -218,16 +217,12 @@ export class Router {
       const session = subscribers[index];
       if (session.sourceMask !== ALL_SOURCES && ((session.sourceMask >>> source) & 1) === 0)
         continue;
+      const isRetained = (header & RETAIN) !== 0;
+      if (isRetained && session.replay?.isHeldBack(route.topicKey) === true) continue;
       const qos = Math.min(publishedQos, grantedQos[index]);
       let isDelivered = true;
       if (qos === 0 && session.outlet === null) continue;
-      const standsIn =
-        (header & RETAIN) !== 0 &&
-        session.replay !== null &&
-        session.replay.isOwedByPeer(route.topicKey);
-      if (standsIn) {
-        isDelivered = this.#standIn(session, route, buffer, start, end, header, qos, count);
-      } else if (qos === 0) {
+      if (qos === 0) {
         // What is laid out for QoS 1 and 2 meanwhile may have filled the arena and begun it anew.
         if (at < 0 || rewinds !== arena.rewinds) {
           at = this.#layOut(publishedQos, buffer, start, end, header);
@@ -256,52 +251,11 @@ export class Router {
           isDelivered = this.#deliverRun(session, run, qos as 1 | 2);
         }
       }
-      if ((header & RETAIN) !== 0) session.replay?.onLive(route.topicKey, isDelivered);
+      if (isRetained) session.replay?.onLive(route.topicKey, isDelivered);
       const outlet = session.outlet;
       if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
     }
     if (run !== null) this.#queuedTotal.delivered(run);
-  }
-
-  /**
-   * Delivers a run to a session that is still owed what another shard retained of its topic before:
-   * the first message stands in for that, as retained; a clear does not, and the rest comes live.
-   * @returns false when the rest was dropped.
-   */
-  #standIn(
-    session: Session,
-    route: Route,
-    buffer: Buffer,
-    start: number,
-    end: number,
-    header: number,
-    qos: number,
-    count: number,
-  ): boolean {
-    if (this.#isFromRing) checkFrames(buffer, start, end, count);
-    const { topicKey } = route;
-    const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
-    const firstEnd = frameEnd(buffer, start);
-    const payload = bodyOf(buffer, start) + 2 + topicKey.length + (publishedQos > 0 ? 2 : 0);
-    let from = start;
-    if (payload < firstEnd) {
-      const frame = Buffer.from(buffer.subarray(start, firstEnd));
-      frame[0] = header;
-      session.replay?.bring(topicKey, frame, qos as QoS);
-      from = firstEnd;
-    }
-    const left = from === start ? count : count - 1;
-    if (left === 0) return true;
-    if (qos === 0) {
-      if (session.outlet === null) return true;
-      const at = this.#layOut(publishedQos, buffer, from, end, header);
-      return this.#deliverBytes(session, session.outlet, at, this.#arena.position, left);
-    }
-    const total = this.#queuedTotal;
-    const run = total.copyRun(buffer, from, end, header & ~RETAIN, topicKey.length, left);
-    const isDelivered = this.#deliverRun(session, run, qos as 1 | 2);
-    total.delivered(run);
-    return isDelivered;
   }
 
   /** Lays a run into the arena as QoS 0 frames without RETAIN [MQTT-3.3.1-9]. */

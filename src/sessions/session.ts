@@ -52,12 +52,11 @@ export interface ReplayGuard {
   /** A topic's retained message here is about to be replaced by one that comes live. */
   beforeLive(topicKey: string): void;
   /**
-   * Whether what another shard retains of a topic is still to come. One that comes live meanwhile
-   * is newer, and stands in for it: `bring` it instead.
+   * Whether one of a topic, published with RETAIN, is not to be delivered: the session has
+   * subscribed to it, but not all shards have confirmed that yet, and may leave out a newer one.
+   * The newest comes as retained when they have.
    */
-  isOwedByPeer(topicKey: string): boolean;
-  /** Sends a PUBLISH as retained. @param qos granted. */
-  bring(topicKey: string, frame: Buffer, qos: QoS): void;
+  isHeldBack(topicKey: string): boolean;
   /**
    * A newer message of a topic, published with RETAIN, has come live.
    * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.

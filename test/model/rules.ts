@@ -223,24 +223,10 @@ function* unsubscribeEndsAReplay(view: View) {
   }
 }
 
-/** Whether what came as retained was published behind the SUBSCRIBE that it came for. */
-function standsIn(
-  view: View,
-  session: SessionRecord,
-  { publication, topic, at }: Delivery,
-): boolean {
-  return view.subscriptionsTo(session, topic).some(({ subscribe }) => {
-    const { begin } = subscribe.request;
-    return begin < at && publication.endBySeen >= begin;
-  });
-}
-
 /** Messages that must have come live, and have not. */
 function* missing(view: View, isKept: boolean): Iterable<string> {
   for (const [session, { firsts }] of view.streams) {
-    // One that changes what is retained during a replay may stand in for the older value.
-    const comes = firsts.filter((each) => !each.retain || standsIn(view, session, each));
-    const got = new Set(comes.map((each) => each.publication));
+    const got = new Set(firsts.filter(({ retain }) => !retain).map((each) => each.publication));
     for (const publication of view.record.publications) {
       if (!publication.isCertain || got.has(publication)) continue;
       const subscriptions = view.subscriptionsTo(session, publication.topic);
