@@ -148,7 +148,10 @@ export interface LoadedConfig {
   readonly warnings: string[];
 }
 
-/** The environment of this process, for those who load settings of their own (the bench suites). */
+/**
+ * The environment of this process, for those who load settings of their own (the bench suites) and
+ * for what npm says in it.
+ */
 export function processEnvironment(): NodeJS.ProcessEnv {
   return process.env;
 }

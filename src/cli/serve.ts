@@ -7,6 +7,7 @@ import { showBytes, wholeNumber } from '../base/value-type.js';
 import type { Server } from '../primary/server.js';
 import { type Flag, flagsHelp, splitArgs } from './args.js';
 import { openLog } from './log-output.js';
+import { npmIsGone } from './npm-start.js';
 import { packageVersion } from './package-version.js';
 
 const SETTINGS = Object.values(CONFIG_SETTINGS);
@@ -90,15 +91,25 @@ function logStart(logger: Logger, server: Server, config: Config): void {
   logger.info(fields, 'broker is listening');
 }
 
-/** Resolves at the first stop signal; the second ends the process where it stands. */
-function stopSignal(): Promise<StopSignal> {
+/** What ends the broker in order, as its log says it. */
+type StopCause = { readonly signal: StopSignal } | { readonly reason: string };
+
+/**
+ * Resolves at the first stop signal, or when npm is gone that started the broker; a further signal
+ * ends the process where it stands.
+ */
+function stopCause(): Promise<StopCause> {
   return new Promise((resolve) => {
     let isStopping = false;
+    void npmIsGone().then(() => {
+      isStopping = true;
+      resolve({ reason: 'npm, which started it, is gone' });
+    });
     for (const signal of Object.keys(SIGNAL_EXIT_CODES) as StopSignal[]) {
       process.on(signal, () => {
         if (isStopping) process.exit(SIGNAL_EXIT_CODES[signal]);
         isStopping = true;
-        resolve(signal);
+        resolve({ signal });
       });
     }
   });
@@ -139,7 +150,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const loaded = checkedConfig(args);
   const { logger, answers } = openLog(loaded.config.logLevel);
-  const stopped = stopSignal();
+  const stopped = stopCause();
   hearOtherSignals(logger);
   // Only now: help and faults need no broker.
   const { Server } = await import('../primary/server.js');
@@ -154,7 +165,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await server.close();
     return 1;
   }
-  logger.info({ signal: outcome }, 'broker is stopping');
+  logger.info(outcome, 'broker is stopping');
   await server.close();
   logger.info({}, 'broker has stopped');
   return 0;

@@ -143,6 +143,14 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
+test('a broker of npm start ends in order when npm dies of a signal', async () => {
+  const serve = new NpmStart();
+  await serve.until('broker is listening');
+  serve.child.kill('SIGHUP');
+  assert.match((await serve.until('broker is stopping')).reason as string, /npm/);
+  await serve.until('broker has stopped');
+});
+
 test('-p is a port of the loopback interface, and booleans can be denied', async () => {
   const serve = new Serve(
     '-p',
