@@ -83,6 +83,20 @@ export function readDescriptor(
   }
 }
 
+/** What net.Socket keeps of libuv's stream: no public property says how far a write has come. */
+interface Handle {
+  readonly writeQueueSize?: number;
+}
+
+/**
+ * Bytes of the write at hand that the kernel has not taken: fewer whenever it took some, though the
+ * write is not done. All of it where the runtime does not say.
+ */
+export function waitingBytes(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: Handle | null };
+  return handle?.writeQueueSize ?? socket.writableLength;
+}
+
 /** 'close' follows, and says all there is to say. */
 function ignoreError(): void {}
 

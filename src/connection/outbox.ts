@@ -17,6 +17,7 @@ import {
 } from '../base/limits.js';
 import type { ArenaBlock, TurnArena } from '../router/turn-arena.js';
 import type { Outlet, Session } from '../sessions/session.js';
+import { waitingBytes } from './client-socket.js';
 
 /** What an outbox needs of its shard. */
 export interface OutboxHost {
@@ -97,6 +98,8 @@ export class Outbox implements Outlet {
   /** What the socket has not taken; the first is with the socket. */
   #chunks: Chunk[] | null = null;
   #pendingBytes = 0;
+  /** Bytes of the first chunk that the kernel had not taken when it was last looked at. */
+  #untakenBytes = 0;
   /** Bytes of replies in what the socket has not taken. */
   #replyBytes = 0;
   /** Those appended since the last flush. */
@@ -273,6 +276,17 @@ export class Outbox implements Outlet {
     if (isWatched) this.#relieve();
   }
 
+  /**
+   * A look at one whose bytes wait. A chunk may be larger than what a slow reader takes in a long
+   * time: each byte of it that the kernel took is progress.
+   */
+  noteProgress(): void {
+    if (this.#pendingBytes === 0) return;
+    const untaken = waitingBytes(this.#socket);
+    if (untaken < this.#untakenBytes) this.progressAt = this.#host.now;
+    this.#untakenBytes = untaken;
+  }
+
   /** A look at one that is heavy. @returns whether it has come to lag since the last. */
   comesToLag(): boolean {
     const isLong = performance.now() - this.#heavySince >= LAGGING_AFTER_MS;
@@ -336,6 +350,7 @@ export class Outbox implements Outlet {
   #writeChunk(): void {
     const chunk = this.#chunks![0];
     if (this.#socket.destroyed) return;
+    this.#untakenBytes = chunk.length;
     this.#socket.write(chunk.buffer.subarray(0, chunk.length), () => this.#onChunkWritten());
   }
 

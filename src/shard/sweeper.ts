@@ -76,6 +76,7 @@ export class Sweeper {
   #checkReaders(now: number): void {
     const { heavyOutboxes, config } = this.#shard;
     for (const outbox of heavyOutboxes) {
+      outbox.noteProgress();
       if (outbox.hasUnreadReplies && now - outbox.progressAt > config.ackTimeoutMs) {
         outbox.closeConnection(CloseReason.unresponsive);
         continue;

@@ -24,11 +24,14 @@ const NO_DESCRIPTOR = -1;
 /** A stream that is asked to write, and says so when the test lets it. */
 class SlowSocket {
   destroyed = false;
+  /** As net.Socket has it: what the kernel has not taken of the writes. */
+  readonly _handle = { writeQueueSize: 0 };
   readonly writes: string[] = [];
   #callbacks: (() => void)[] = [];
 
   write(bytes: Buffer, done: () => void): boolean {
     this.writes.push(bytes.toString('latin1'));
+    this._handle.writeQueueSize = bytes.length;
     this.#callbacks.push(done);
     return false;
   }
@@ -358,6 +361,30 @@ describe('an outbox', () => {
     assert.equal(outbox.isHeavy, true, 'what it sent waits for the socket now');
     drain();
     assert.equal(outbox.isHeavy, false);
+  });
+
+  test('counts what the kernel took of a write as progress before all of it is taken', () => {
+    outbox.append(0, 3_000);
+    outbox.flush(Buffer.alloc(3_000));
+    assert.deepEqual([outbox.isHeavy, outbox.progressAt], [true, 1]);
+    host.now = 9;
+    outbox.noteProgress();
+    assert.equal(outbox.progressAt, 1, 'nothing was taken');
+    socket._handle.writeQueueSize -= 1;
+    outbox.noteProgress();
+    assert.equal(outbox.progressAt, 9);
+    host.now = 12;
+    outbox.noteProgress();
+    assert.equal(outbox.progressAt, 9, 'the same byte counts once');
+    outbox.append(0, 2_000);
+    outbox.flush(Buffer.alloc(2_000));
+    socket.take();
+    host.now = 15;
+    outbox.noteProgress();
+    assert.equal(outbox.progressAt, 12, 'the next chunk is larger than what was left of the first');
+    socket._handle.writeQueueSize = 0;
+    outbox.noteProgress();
+    assert.equal(outbox.progressAt, 15);
   });
 
   test('is overfull at sixteen marks', () => {
