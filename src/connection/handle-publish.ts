@@ -7,14 +7,18 @@ import { MATCH_STEPS_PER_SHARE } from '../base/turn-limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { PacketType } from '../protocol/packet.js';
 import { frameEnd } from '../protocol/publish-frame.js';
+import { recordSpace } from '../router/ring.js';
 import type { Route } from '../router/route.js';
 import { appendAcks } from './append-acks.js';
 import type { Connection } from './connection.js';
 
+/** What a record takes in the ring beside its bytes, with the header of a flush. */
+const RECORD_OVERHEAD_BYTES = 2 * recordSpace(0);
+
 /**
  * Handles a run of an open connection; its packet ids, if any, are in the host's scan.
- * @returns false when finding its route takes longer than a share of a turn: nothing of it is
- * handled, and the search goes on when it comes again.
+ * @returns false when finding its route takes longer than a share of a turn, or the ring has no
+ * room for it: nothing of it is handled, and it comes again.
  * @throws ProtocolError for a topic that is none.
  */
 export function handlePublishRun(
@@ -43,6 +47,12 @@ export function handlePublishRun(
     connection.changeRoute(route);
   }
   const qos = (header >> 1) & 3;
+  // Of QoS 2 each message may be a record of its own.
+  const bytes = end - start + (qos === 2 ? count * RECORD_OVERHEAD_BYTES : 0);
+  if (!host.router.hasRoomFor(route, header, bytes)) {
+    host.waitForRing(connection);
+    return false;
+  }
   counters.add(Counter.publishReceivedQos0 + qos, count);
   counters.add(Counter.messagesReceived, count);
   if (qos === 2) {

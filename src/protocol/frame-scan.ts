@@ -73,6 +73,7 @@ export class FrameScan {
   /** Most frames that are joined to one run, 1 to RUN_FRAMES_MAX. */
   runFramesMax = RUN_FRAMES_MAX;
   readonly #maxPacketBytes: number;
+  readonly #runBytesMax: number;
   /** The sink wants no more, and has not taken the run that it was given last. */
   #isStopped = false;
   #isRunLeft = false;
@@ -83,9 +84,14 @@ export class FrameScan {
   #viewed: Buffer = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer, NO_BYTES.byteOffset, 0);
 
-  /** @param maxPacketBytes longest whole frame accepted. */
-  constructor(maxPacketBytes: number) {
+  /**
+   * @param maxPacketBytes longest whole frame accepted.
+   * @param runBytesMax most bytes of frames that are joined to one run: what one ring record takes,
+   *   as a run in several could be delivered by its own shard before the last is seen by others.
+   */
+  constructor(maxPacketBytes: number, runBytesMax = Number.POSITIVE_INFINITY) {
     this.#maxPacketBytes = maxPacketBytes;
+    this.#runBytesMax = runBytesMax;
   }
 
   /**
@@ -242,6 +248,7 @@ export class FrameScan {
     const packetIds = this.packetIds;
     const maxPacketBytes = this.#maxPacketBytes;
     const framesMax = this.runFramesMax;
+    const runEndMax = Math.min(end, start + this.#runBytesMax);
     const header = buffer[start] & ~DUP;
     const hasIds = (header & QOS_MASK) !== 0;
     const bodyStart = this.#bodyStart;
@@ -270,7 +277,7 @@ export class FrameScan {
       }
       const distance = at - bodyStart;
       const frameEnd = at + length;
-      if (length < lengthMin || frameEnd > end || frameEnd - position > maxPacketBytes) break;
+      if (length < lengthMin || frameEnd > runEndMax || frameEnd - position > maxPacketBytes) break;
       if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
       if (hasIds) {
         const packetId = view.getUint16(topicEnd + distance);

@@ -28,13 +28,14 @@ export interface MadeParts {
 export class MadeRuns {
   readonly #routes: RouteCache;
   readonly #link: PeerLink;
-  readonly #publish: (run: Run, route: Route) => void;
+  readonly #publish: (run: Run, route: Route) => boolean;
   /** What is not published yet, in order. */
   readonly #waiting: Made[] = [];
   #bytes = 0;
   #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
 
-  constructor({ routes, link }: MadeParts, publish: (run: Run, route: Route) => void) {
+  /** @param publish false when the ring has no room: nothing is done. */
+  constructor({ routes, link }: MadeParts, publish: (run: Run, route: Route) => boolean) {
     this.#routes = routes;
     this.#link = link;
     this.#publish = publish;
@@ -77,7 +78,7 @@ export class MadeRuns {
   }
 
   get #isRingFull(): boolean {
-    return this.#link.backlogBytes > 0;
+    return this.#link.isBlocked;
   }
 
   #try({ mark, run, topicKey, done }: Made): boolean {
@@ -100,9 +101,7 @@ export class MadeRuns {
     const before = this.#routes.matchSteps;
     const route = this.#routes.findKeyWithin(topicKey, this.#stepsLeft);
     this.#stepsLeft -= this.#routes.matchSteps - before;
-    if (route === null) return false;
-    this.#publish(run, route);
-    return true;
+    return route !== null && this.#publish(run, route);
   }
 }
 

@@ -117,12 +117,19 @@ export class PeerLink {
     return this.#backlog.isPast(place);
   }
 
-  /**
-   * Records wait for room, or the peers have much to do before they come to what is sent next: the
-   * caller pauses the connections that feed the ring.
-   */
+  /** Records wait for room, or somebody does that has asked for it. */
+  get isBlocked(): boolean {
+    return this.#backlog.bytes > 0 || this.#writer?.isRoomAsked === true;
+  }
+
+  /** It is blocked, or the peers have much to do first: the caller pauses who feeds the ring. */
   get isFull(): boolean {
-    return this.#backlog.bytes > 0 || this.#writer?.isFarAhead === true;
+    return this.isBlocked || this.#writer?.isFarAhead === true;
+  }
+
+  /** False when records of so many bytes would wait for room now: `isBlocked` while they would. */
+  askRoom(bytes: number): boolean {
+    return this.#backlog.bytes === 0 && this.#writer?.askRoom(bytes) !== false;
   }
 
   /** What was sent last takes the peers so much longer than its bytes say (`workOfRecord`). */
@@ -190,9 +197,9 @@ export class PeerLink {
       writer.wantRoom();
       isFull = !this.#backlog.moveTo(writer);
     }
-    if (writer.checkLead()) {
+    if (writer.checkReaders()) {
       writer.wantRoom();
-      isFull = writer.checkLead() || isFull;
+      isFull = writer.checkReaders() || isFull;
     }
     const touched = writer.touchedMask;
     if (!writer.publish() && !isFull) return;

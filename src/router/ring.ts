@@ -95,6 +95,8 @@ export class RingWriter {
   /** Where the flush header is of what is put and not published. */
   #flushIndex = 0;
   #isFarAhead = false;
+  /** The most bytes that somebody has asked room for and not found; 0: nobody waits. */
+  #askedBytes = 0;
 
   /**
    * Writes on from the ring's head.
@@ -188,16 +190,51 @@ export class RingWriter {
 
   /**
    * The slowest reader has more before it than RING_LEAD_WORK_MAX, or had, and not yet less than
-   * half of that. It may be nearer since: `checkLead` looks.
+   * half of that. It may be nearer since: `checkReaders` looks.
    */
   get isFarAhead(): boolean {
     return this.#isFarAhead;
   }
 
-  /** Looks where the readers are now. @returns `isFarAhead` */
-  checkLead(): boolean {
+  /**
+   * Whether records of so many bytes together find room. Where not, `isRoomAsked` until they do.
+   * What is larger than the ring may begin when that is empty.
+   */
+  askRoom(bytes: number): boolean {
+    if (this.#hasRoom(bytes)) return true;
+    this.#askedBytes = Math.max(this.#askedBytes, bytes);
+    return false;
+  }
+
+  /** Somebody waits for the room that `askRoom` did not find. */
+  get isRoomAsked(): boolean {
+    return this.#askedBytes > 0;
+  }
+
+  /**
+   * Looks where the readers are now.
+   * @returns whether the ring is far ahead of one, or has not the room that is asked for.
+   */
+  checkReaders(): boolean {
     if (this.#isFarAhead) this.#lookAhead();
-    return this.#isFarAhead;
+    if (this.#askedBytes > 0 && this.#hasRoom(this.#askedBytes)) this.#askedBytes = 0;
+    return this.#isFarAhead || this.#askedBytes > 0;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const capacity = this.capacityBytes;
+    const bytesMax = recordBytesMax(capacity);
+    let needed = FLUSH_HEADER_BYTES + recordSpace(bytes);
+    if (bytes > bytesMax) {
+      const more = Math.ceil(bytes / bytesMax) * recordSpace(0) + capacity / RING_FRAGMENT_DIVISOR;
+      needed = Math.min(needed + more, capacity);
+    } else {
+      const roomToEnd = capacity - (this.#headPosition & (capacity - 1));
+      if (needed > roomToEnd) needed += roomToEnd;
+    }
+    if (((this.#headPosition - this.#slowestTail) | 0) + needed <= capacity) return true;
+    this.#slowestTail = this.#findSlowestTail();
+    return ((this.#headPosition - this.#slowestTail) | 0) + needed <= capacity;
   }
 
   #lookAhead(): void {

@@ -101,8 +101,16 @@ export class Router {
     this.#queuedTotal = parts.queuedTotal;
     this.#clock = parts.clock;
     this.made = new MadeRuns(parts, ({ bytes, header, count }, route) => {
+      if (!this.hasRoomFor(route, header, bytes.length)) return false;
       this.publish(NO_PUBLISHER, route, bytes, 0, bytes.length, header, count);
+      return true;
     });
+  }
+
+  /** False: runs of so many bytes wait for the ring, else whoever got them here would be ahead. */
+  hasRoomFor({ shardMask, retainedOwner }: Route, header: number, bytes: number): boolean {
+    const isStoredElsewhere = (header & RETAIN) !== 0 && retainedOwner !== this.#shardIndex;
+    return (shardMask === 0 && !isStoredElsewhere) || this.#link.askRoom(bytes);
   }
 
   /**

@@ -33,6 +33,7 @@ import type { Filters } from '../router/replay.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
 import { RetainedStore, retainedShare } from '../router/retained-store.js';
+import { recordBytesMax } from '../router/ring.js';
 import { RouteCache } from '../router/route.js';
 import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
@@ -118,7 +119,7 @@ export class Shard implements ConnectionHost {
     this.outboxBytesMax = Math.max(config.maxQueuedBytes, config.outboxBytes);
     this.topics = providers.topics;
     this.counters = new Counters(start.counters);
-    this.scan = new FrameScan(config.maxPacketBytes);
+    this.scan = new FrameScan(config.maxPacketBytes, recordBytesMax(config.ringBytes));
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
     this.clientLog = new ClientLog(this.line, shardCount);
     this.link = this.#makeLink(start);
@@ -431,7 +432,7 @@ export class Shard implements ConnectionHost {
       this.turn.schedule();
     }
     this.#ringWaits.answer();
-    if (this.link.backlogBytes > 0) return;
+    if (this.link.isBlocked) return;
     if (this.router.made.areWaiting) {
       this.router.made.goOn();
       this.turn.schedule();

@@ -201,7 +201,7 @@ export class ModelShard {
   readonly line: PrimaryLine;
   readonly arena = new TurnArena(() => this.arena.rewind());
   /** While it is above 0, hand-overs wait. */
-  readonly link: { backlogBytes: number };
+  readonly link: { backlogBytes: number; readonly isBlocked: boolean };
   /** Of the sessions whose client is away. */
   readonly deadlines = new Deadlines<Session>(0, (session) => this.registry.end(session));
   #now = 0;
@@ -212,10 +212,16 @@ export class ModelShard {
     this.topics = topics;
     this.out = Array.from({ length: count }, (_, peer) => (peer === index ? null : []));
     this.inbox = new Array<Message[] | null>(count).fill(null);
-    this.link = { backlogBytes: 0 };
+    this.link = {
+      backlogBytes: 0,
+      get isBlocked() {
+        return this.backlogBytes > 0;
+      },
+    };
     const link = Object.assign(this.link, {
       send: this.#send.bind(this),
       addWork() {},
+      askRoom: () => true,
       hasNews: false,
       mark: () => 0,
       isPast: () => true,

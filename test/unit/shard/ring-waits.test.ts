@@ -7,7 +7,14 @@ import { MADE_RUNS_BYTES_MAX } from '../../../src/base/limits.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { willRun } from '../../../src/sessions/will.js';
-import { type ConnectFields, connect, PINGREQ, publish, pubrel } from '../../support/packets.js';
+import {
+  type ConnectFields,
+  connect,
+  PINGREQ,
+  publish,
+  pubrel,
+  subscribe,
+} from '../../support/packets.js';
 import { RawClient } from '../../support/raw-client.js';
 import { eventually } from '../../support/waiting.js';
 import { makePeer, makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
@@ -126,7 +133,7 @@ describe('a client that feeds a ring which is full', () => {
   test('is answered for nothing that is not on the ring', async () => {
     const [client, got] = await open('c');
     client.send(...messages(1), PINGREQ);
-    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await eventually(() => whole.shard.link.isFull, 'a full ring');
     await turns();
     const acknowledged = got.length;
     assert.ok(acknowledged < MESSAGES);
@@ -134,10 +141,33 @@ describe('a client that feeds a ring which is full', () => {
     assert.ok(acknowledged <= read, `${acknowledged} acknowledged, ${read} on the ring`);
   });
 
+  // Who has got it may publish what others must not get before it.
+  test('is heard here by nobody before the others can hear it', async () => {
+    const [subscriber, got] = await open('s');
+    subscriber.send(subscribe(1, ['t', 0]));
+    const [client] = await open('c');
+    await eventually(
+      () => [...whole.shard.topics.localFilters()].includes('t'),
+      'the subscription',
+    );
+    for (const qos of [1, 2] as const) {
+      got.length = 0;
+      read = 0;
+      client.send(...messages(qos));
+      while (read < MESSAGES) {
+        await turns(3);
+        const delivered = got.length;
+        peerReads();
+        assert.ok(delivered <= read, `QoS ${qos}: ${delivered} delivered, ${read} on the ring`);
+      }
+      await eventually(() => got.length === MESSAGES, 'all of them');
+    }
+  });
+
   test('is answered when the reader that makes no room is dead', async () => {
     const [client, got] = await open('c');
     client.send(...messages(1), PINGREQ);
-    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await eventually(() => whole.shard.link.isFull, 'a full ring');
     whole.shard.dropPeer(1);
     await eventually(() => got.length > MESSAGES, 'all answers');
     assert.deepEqual(got, [...acks(4), '13']);
@@ -147,7 +177,7 @@ describe('a client that feeds a ring which is full', () => {
   test('comes back when what it sent is on it, and is told of each message once', async () => {
     const [first] = await open('c');
     first.send(...messages(2));
-    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await eventually(() => whole.shard.link.isFull, 'a full ring');
     await first.cut();
     const opening = open('c', 0);
     let isBack = false;
@@ -176,7 +206,7 @@ describe('a client that feeds a ring which is full', () => {
   test('may leave while its acks wait, and others are answered', async () => {
     const [first] = await open('c');
     first.send(...messages(1));
-    await eventually(() => whole.shard.link.backlogBytes > 0, 'a full ring');
+    await eventually(() => whole.shard.link.isFull, 'a full ring');
     const [second, got] = await open('d');
     second.send(...messages(1), PINGREQ);
     await turns();

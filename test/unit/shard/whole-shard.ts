@@ -31,7 +31,7 @@ export interface WholeShard {
 }
 
 export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promise<WholeShard> {
-  const { config } = loadConfig({ workers: 2, logLevel }, {}, {});
+  const { config } = loadConfig({ workers: 2, logLevel, ringBytes: RING_BYTES }, {}, {});
   const rings = [createRing(RING_BYTES), createRing(RING_BYTES)];
   const tickets = createTickets();
   const pipes = [createPipe(), createPipe()];
