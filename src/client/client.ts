@@ -240,7 +240,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /**
    * Disconnects: waits for acks, sends DISCONNECT, closes. Calls that have not been answered by
    * then reject with a ClosedError; a session that is kept (cleanSession false) goes on with the
-   * next `connect()` of this object. Never rejects.
+   * next `connect()` of this object.
+   * @throws ArgumentError for properties that may not be; nothing else.
    */
   disconnect(options: DisconnectOptions = NO_OPTIONS): Promise<void> {
     return this.#lifecycle.disconnect(options);

@@ -1,5 +1,6 @@
 /** The connections of a client, one after the other: attempts, what is agreed on, ends. */
 import {
+  ArgumentError,
   ClosedError,
   ConnectFailedError,
   ConnectRefusedError,
@@ -117,6 +118,10 @@ export class Lifecycle {
 
   async #disconnect(options: DisconnectOptions): Promise<void> {
     const { reasonCode, properties } = options;
+    if ((properties?.sessionExpiryInterval ?? 0) > 0 && !this.#isSessionKept) {
+      // A Protocol Error [MQTT 5.0, 3.14.2.2.2].
+      throw new ArgumentError('a session that ends with its connection cannot be given an expiry');
+    }
     const frame = disconnectFrame(this.protocolVersion, reasonCode, properties);
     // A session that ends with this connection is begun anew by the next one.
     if (properties?.sessionExpiryInterval === 0) this.#hasConnected = false;

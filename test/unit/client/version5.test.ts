@@ -224,6 +224,14 @@ test('DISCONNECT has the reason code and the session expiry of the call', async 
   await done;
 });
 
+test('a session that ends with its connection is given no expiry at its end', async (t) => {
+  // [MQTT 5.0, 3.14.2.2.2]: it would be a Protocol Error. The client stays connected.
+  const { client } = await connected5(t);
+  const wrong = client.disconnect({ properties: { sessionExpiryInterval: 9 } });
+  await assert.rejects(wrong, { name: 'ArgumentError' });
+  assert.equal(client.state, 'connected');
+});
+
 test('what the server breaks is told to it in a DISCONNECT', async (t) => {
   // [MQTT-4.13.1-1]
   const { client, connection } = await connected5(t);
