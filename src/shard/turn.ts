@@ -51,6 +51,8 @@ export class Turn {
   #drainMsLeft = CATCH_UP_MS_PER_TURN;
   /** What drains before reads have taken, in all. */
   #drainedMs = 0;
+  /** `catchUp` has handed over records in this turn. */
+  #hasCaughtUp = false;
   /** What is to be done when so much is handed over, in the order in which it came. */
   readonly #waiting: { readonly mark: number; readonly work: () => void }[] = [];
   readonly #end = () => this.#endTurn();
@@ -102,7 +104,7 @@ export class Turn {
     if (link.isDraining || this.#drainMsLeft <= 0) return false;
     this.share.interrupt(this.#drainMsLeft);
     try {
-      link.drain(this.#records, DRAIN_BYTES, false);
+      if (link.drain(this.#records, DRAIN_BYTES, false) > 0) this.#hasCaughtUp = true;
     } finally {
       const taken = this.share.resume();
       this.#drainMsLeft -= taken;
@@ -206,8 +208,10 @@ export class Turn {
     if (this.#steps.onBusy()) this.schedule();
     share.endTurn();
     this.#drainMsLeft = CATCH_UP_MS_PER_TURN;
+    const hasDrained = drained > 0 || this.#hasCaughtUp;
+    this.#hasCaughtUp = false;
     if (this.#isScheduled) return;
-    if (this.#steps.onIdle(drained > 0) || !this.#link.sleep()) this.schedule();
+    if (this.#steps.onIdle(hasDrained) || !this.#link.sleep()) this.schedule();
   }
 
   /** Does what has waited for what is handed over by now. */

@@ -13,6 +13,10 @@ describe('a turn', () => {
   let drains: number[];
   let hasMore: boolean[];
   let waits: boolean[];
+  /** Somebody was told of what is not handed over: `catchUp` drains. */
+  let hasNews: boolean;
+  /** By turn that left nothing to do: whether records had come in it. */
+  let hadRecords: boolean[];
   /** Called by the steps, when a test wants something to happen there. */
   let onDrained: () => void;
   let onBusy: () => boolean;
@@ -29,11 +33,20 @@ describe('a turn', () => {
     beforeFlush = () => {};
     afterFlush = () => {};
     waits = [];
+    hasNews = false;
+    hadRecords = [];
     const link = {
+      isDraining: false,
+      get hasNews() {
+        return hasNews;
+      },
+      mark: () => 1,
+      isPast: () => !hasNews,
       flush: () => void said.push('ring'),
       tell: () => void said.push('tell'),
       drain: () => {
         said.push('drain');
+        hasNews = false;
         return drains.shift() ?? 0;
       },
       sleep: () => {
@@ -59,7 +72,8 @@ describe('a turn', () => {
           said.push('after');
           afterFlush();
         },
-        onIdle: () => {
+        onIdle: (hasDrained) => {
+          hadRecords.push(hasDrained);
           const hasWaited = waits.shift() ?? false;
           if (hasWaited) said.push('wait');
           return hasWaited;
@@ -135,6 +149,17 @@ describe('a turn', () => {
     await immediate();
     await immediate();
     assert.deepEqual(said, [...ORDER.slice(0, -1), 'wait', ...ORDER]);
+  });
+
+  test('records caught up with before a read have come in its turn, and in no other', async () => {
+    drains = [100];
+    hasNews = true;
+    assert.equal(turn.catchUp(), true);
+    turn.afterRead();
+    await immediate();
+    turn.schedule();
+    await immediate();
+    assert.deepEqual(hadRecords, [true, false]);
   });
 
   test('leaves what is more than a turn may drain to the next one', async () => {
