@@ -114,8 +114,11 @@ export class Replay implements ReplayGuard {
   expect(filters: Filters): void {
     const { subscriptions } = this.session;
     const fresh = new Set<string>();
-    for (const [filterKey] of filters) {
-      if (!subscriptions.has(filterKey) || this.#isFresh(filterKey)) fresh.add(filterKey);
+    // A session with more of them holds nothing back: see isHeldBack.
+    if (Math.max(filters.length, subscriptions.size) <= FILTERS_LOOKED_THROUGH) {
+      for (const [filterKey] of filters) {
+        if (!subscriptions.has(filterKey) || this.#isFresh(filterKey)) fresh.add(filterKey);
+      }
     }
     this.unconfirmed.push({ filters, since: ++this.subscribes, fresh });
   }
