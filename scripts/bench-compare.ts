@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { endBrokersOnSignals } from '../bench/support/broker-process.js';
+import { endBrokersOnSignals } from '../bench/support/broker-child.js';
 import { type Peer, parsePeerCommand } from '../bench/support/peers.js';
 import { reportText } from '../bench/support/report-text.js';
 import { hasPassed, type Results } from '../bench/support/results.js';

@@ -1,11 +1,13 @@
 /**
- * `node dist/scripts/model.js [--seeds N] [--first S] [--workers W] [--ring-bytes B] [--kill]
- * [--shrink SECONDS] [--rule NAME] [--verbose]`: random histories of many clients against the
- * reference of test/model, for as many seeds as wanted. Default: 500 seeds from 1 with 1, 2 and 3
- * workers. Prints the faults by rule, and with `--shrink` the shortest history that was found of
- * each faulty seed, up to five. `--rule` looks at that rule alone.
+ * `node dist/scripts/model.js [--seeds N] [--first S] [--workers W] [--ring-bytes B]
+ * [--kill | --restarts] [--shrink SECONDS] [--rule NAME] [--verbose]`: random histories of many
+ * clients against the reference of test/model, for as many seeds as wanted. Default: 500 seeds from
+ * 1 with 1, 2 and 3 workers. `--kill` has a shard die, `--restarts` a broker with a store end, in
+ * order or by SIGKILL, and start again. Prints the faults by rule, and with `--shrink` the shortest
+ * history that was found of each faulty seed, up to five. `--rule` looks at that rule alone.
  */
 import { parseArgs } from 'node:util';
+import { endBrokersOnSignals } from '../bench/support/broker-child.js';
 import { checkSeeds } from '../test/model/check-seeds.js';
 import { RULES } from '../test/model/rules.js';
 
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '1,2,3' },
     'ring-bytes': { type: 'string' },
     kill: { type: 'boolean', default: false },
+    restarts: { type: 'boolean', default: false },
     rule: { type: 'string' },
     shrink: { type: 'string', default: '0' },
     verbose: { type: 'boolean', default: false },
@@ -26,6 +29,7 @@ const { values } = parseArgs({
 });
 const ringBytes = values['ring-bytes'] === undefined ? undefined : Number(values['ring-bytes']);
 let total = 0;
+endBrokersOnSignals();
 
 /** All rules but one. */
 function rulesBeside(rule: string): string[] {
@@ -42,6 +46,7 @@ for (const workers of values.workers.split(',').map(Number)) {
     seeds: Number(values.seeds),
     ...(ringBytes === undefined ? {} : { ringBytes }),
     kills: values.kill,
+    restarts: values.restarts,
     fillsRings: ringBytes !== undefined && ringBytes <= FULL_RING_BYTES,
     patienceMs: PATIENCE_MS,
     shrinkMs,
@@ -51,6 +56,7 @@ for (const workers of values.workers.split(',').map(Number)) {
       if (!values.verbose) return;
       const rules = [...new Set(faults.map(({ rule }) => rule))].join(' ');
       console.log(`seed ${seed}: ${faults.length} faults ${rules}`);
+      for (const { rule, text } of faults) console.log(`  ${rule}: ${text}`);
     },
   });
   for (const text of report.texts) console.log(`${text}\n`);

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MUTATIONS as BASE } from './mutations/base.js';
+import { MUTATIONS as CLIENT } from './mutations/client.js';
 import { MUTATIONS as CONNECTION } from './mutations/connection.js';
+import { MUTATIONS as EDGE } from './mutations/edge.js';
 import type { Mutation } from './mutations/mutation.js';
 import { MUTATIONS as PROTOCOL } from './mutations/protocol.js';
 import { MUTATIONS as PROTOCOL_5 } from './mutations/protocol-v5.js';
@@ -22,6 +24,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ...ROUTER,
   ...CONNECTION,
   ...SHARD,
+  ...EDGE,
+  ...CLIENT,
 ];
 
 /** Mutations that cannot be tried on the checkout at `root`, a line each. */

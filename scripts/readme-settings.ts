@@ -13,9 +13,10 @@ const END = '<!-- settings: end -->';
 /** The table in Markdown, a line a setting. */
 export function settingsTable(): string {
   const rows = Object.values(CONFIG_SETTINGS).map(
-    ({ environment, flag, option, default: fallback, type, summary }) => {
+    ({ environment, flag, option, default: fallback, type, summary, restart }) => {
       const names = `\`${environment}\`<br>\`--${flag}\`<br>\`${option}\``;
-      return `| ${names} | \`${fallback}\` | ${summary} *${type.allowed}* |\n`;
+      const start = restart === true ? ' Changed by a restart alone.' : '';
+      return `| ${names} | \`${fallback}\` | ${summary} *${type.allowed}*${start} |\n`;
     },
   );
   const head = '| environment, flag, option | default | what it does, *what is allowed* |\n';

@@ -29,7 +29,8 @@ const WARM_UP_MS = 6_000;
 
 /** Mosquitto as it comes: it drops what a slow reader does not take. */
 const MOSQUITTO: BrokerCommand = {
-  command(port, _workers, folder) {
+  transports: ['tcp'],
+  command({ port, folder }) {
     const file = join(folder, 'mosquitto.conf');
     writeFileSync(file, `listener ${port} ${HOST}\nallow_anonymous true\nset_tcp_nodelay true\n`);
     return ['mosquitto', '-c', file];

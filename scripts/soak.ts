@@ -129,6 +129,7 @@ class Extras {
 
 const server = new Server({
   workers: Number(values.workers),
+  sessionsProvider: 'mem',
   authenticator,
   ringBytes: 262_144,
   outboxBytes: 65_536,

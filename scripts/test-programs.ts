@@ -1,7 +1,8 @@
 /**
- * What the tests use beside Node: Debian's Mosquitto, as a peer to talk to. Tests fail without it
- * rather than skip, since a test that skips tells nothing; so `npm test` installs it where it may,
- * and says what is missing where it may not.
+ * What the tests use beside Node: Debian's Mosquitto, as a peer to talk to, and its Chromium, as a
+ * browser for the client. `npm test` installs them where it may, and says what is missing where it
+ * may not. Tests fail without Mosquitto rather than skip, since a test that skips tells nothing; a
+ * browser is more than everybody can be asked for, so without it its test says so and no more.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +14,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   '/usr/sbin/mosquitto': 'mosquitto',
   '/usr/bin/mosquitto_pub': 'mosquitto-clients',
   '/usr/bin/mosquitto_sub': 'mosquitto-clients',
+  '/usr/bin/chromium': 'chromium',
 };
 const BROKER = '/usr/sbin/mosquitto';
 /** Debian asks this program whether a package may start its service: 101 says no. */
@@ -48,7 +50,8 @@ export function planFor({ missing, hasApt, isRoot, hasSudo }: Surroundings): Pla
   return {
     packages: [],
     complaint:
-      `the tests need ${missing.join(', ')}, and ${why}: tests of test/interop will fail; ` +
+      `the tests need ${missing.join(', ')}, and ${why}: tests of test/interop ` +
+      'will fail without Mosquitto, and that of test/browser tells nothing without Chromium; ' +
       `install Debian's ${packages.join(' and ')}`,
   };
 }

@@ -27,6 +27,17 @@ const server: Server = new Server(options);
 const limits: ClientOptions = { keepAlive: 10 };
 export const all: [Server, typeof Client, ClientOptions] = [server, Client, limits];
 `;
+/** For browsers: with their types, and none of Node's. */
+const BROWSER_PROGRAM = `import { connect, type Message } from 'surgemq/client/browser';
+const client = await connect('wss://broker.example', { keepAlive: 10, reconnect: false });
+client.on('disconnect', ({ error }) => document.title = String(error));
+client.once('message', (message: Message) => {
+  const bytes: Uint8Array = message.payload;
+  document.body.textContent = message.payload.toString('utf8') + bytes.length;
+});
+await client.subscribe('a/#', ({ topic }) => topic.length);
+await client.publish('a/b', new Uint8Array(3), { qos: 1 });
+`;
 const COMPILER_OPTIONS = {
   module: 'node16',
   moduleResolution: 'node16',
@@ -96,6 +107,17 @@ describe('the package', () => {
     writeFileSync(join(project, 'tsconfig.json'), config);
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     const checked = run(process.execPath, [tsc, '-p', '.'], { cwd: project });
+    await assert.doesNotReject(checked.catch(({ stdout }) => Promise.reject(new Error(stdout))));
+  });
+
+  test('has types for browsers, which need none of Node', async () => {
+    writeFileSync(join(project, 'browser.mts'), BROWSER_PROGRAM);
+    const lib = [...COMPILER_OPTIONS.lib, 'dom'];
+    const compilerOptions = { ...COMPILER_OPTIONS, lib, types: [] };
+    const config = JSON.stringify({ compilerOptions, files: ['browser.mts'] });
+    writeFileSync(join(project, 'tsconfig.browser.json'), config);
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const checked = run(process.execPath, [tsc, '-p', 'tsconfig.browser.json'], { cwd: project });
     await assert.doesNotReject(checked.catch(({ stdout }) => Promise.reject(new Error(stdout))));
   });
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,7 +13,7 @@ import { ConnectRefusedError, connect, Server } from '../src/index.js';
 
 const ROOT = new URL('../../', import.meta.url);
 const README = readFileSync(new URL('README.md', ROOT), 'utf8');
-const EXAMPLES = ['server', 'client', 'authenticator', 'program-authenticator'];
+const EXAMPLES = ['server', 'client', 'client-tls', 'authenticator', 'program-authenticator'];
 
 /** Runs a compiled example to its end, with `port` in place of 1883. */
 async function runExample(name: string, port: number): Promise<string> {
@@ -51,7 +53,7 @@ test("the README's programs are the examples that compile, but for where they im
 });
 
 test("the README's client gets its own message", async () => {
-  await using server = new Server({ workers: 1 });
+  await using server = new Server({ workers: 1, sessionsProvider: 'mem' });
   await server.listenAndServe('tcp://127.0.0.1:0');
   assert.equal(await runExample('client', server.addresses[0].port), 'abc/def: a message\n');
 });
@@ -62,6 +64,8 @@ test("the README's broker starts, publishes and ends", async () => {
 
 test("the README's program lets in whom it says, and nobody else", async () => {
   const { server } = await import('./examples/program-authenticator.js');
+  // What it keeps is kept where it is started.
+  process.chdir(mkdtempSync(join(tmpdir(), 'surgemq-readme-')));
   await using running = server;
   await running.listenAndServe('tcp://127.0.0.1:0');
   const { uri } = running.addresses[0];

@@ -28,8 +28,8 @@ test('who may not install is told in one line what is missing and what to do', (
   assert.equal(
     plan.complaint,
     `the tests need ${PUB}, ${SUB}, and this user may not install packages (neither root nor ` +
-      'sudo without a password): tests of test/interop will fail; ' +
-      "install Debian's mosquitto-clients",
+      'sudo without a password): tests of test/interop will fail without Mosquitto, and that of ' +
+      "test/browser tells nothing without Chromium; install Debian's mosquitto-clients",
   );
   const elsewhere = planFor({ hasApt: false, isRoot: true, hasSudo: false, missing: [BROKER] });
   assert.match(elsewhere.complaint!, /mosquitto, and there is no apt-get here: .* mosquitto$/);

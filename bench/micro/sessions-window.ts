@@ -17,7 +17,14 @@ const UNRELEASED = 100;
 function runOf(count: number, qos: 1 | 2): Run {
   const header = 0x30 | (qos << 1);
   const frames = Array.from({ length: count }, () => encodePublish(TOPIC, PAYLOAD, header, 1));
-  return { bytes: Buffer.concat(frames), header, topicLength: TOPIC.length, count };
+  return {
+    bytes: Buffer.concat(frames),
+    header,
+    topicLength: TOPIC.length,
+    count,
+    propertyBytes: 0,
+    expiresAt: 0,
+  };
 }
 
 /**

@@ -1,27 +1,32 @@
 /** The broker under test: a process of its own, or one that runs already. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { processEnvironment } from '../../src/base/config.js';
+import type { ListenerKind } from '../../src/base/listener-config.js';
 import type { ServerStats } from '../../src/primary/stats.js';
 import { BenchError } from './bench-error.js';
-import { cpuNs, peakBytes, processTree, resetPeak, residentBytes } from './proc.js';
+import { BrokerChild } from './broker-child.js';
+import { anonymousBytes, cpuNs, peakBytes, processTree, resetPeak, residentBytes } from './proc.js';
 
-const START_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 3_000;
-const LOOK_AGAIN_MS = 25;
-/** Last output of a broker that is told when it does not start. */
-const OUTPUT_CHARACTERS = 2_000;
+/** What a broker is started for. */
+export interface BrokerPlace {
+  readonly port: number;
+  readonly workers: number;
+  /** An empty folder of its own, which goes with it. */
+  readonly folder: string;
+  readonly transport: ListenerKind;
+}
 
 /** How a broker is started. */
 export interface BrokerCommand {
-  /** Program and arguments. `folder` is an empty folder of its own that goes with it. */
-  command(port: number, workers: number, folder: string): readonly string[];
+  /** Transports that it can be started with. */
+  readonly transports: readonly ListenerKind[];
+  /** Program and arguments. */
+  command(place: BrokerPlace): readonly string[];
   /** Added to the environment. */
-  environment(port: number, workers: number): Readonly<Record<string, string>>;
+  environment(place: BrokerPlace): Readonly<Record<string, string>>;
   /** It is ours: SIGUSR2 has it write its counters to standard output. */
   readonly tellsStats?: boolean;
 }
@@ -29,31 +34,51 @@ export interface BrokerCommand {
 /** A broker that takes connections. */
 export interface BrokerUnderTest {
   readonly name: string;
+  /** Name or address; of a unix socket the path. */
   readonly host: string;
+  /** 0 for a unix socket. */
   readonly port: number;
+  readonly transport: ListenerKind;
+  /** Where it keeps what it keeps; null when that is not known. */
+  readonly folder: string | null;
   /** CPU time of it and its children so far in nanoseconds; null when its process is not known. */
   cpuNs(): number | null;
   residentBytes(): number | null;
+  /** Of that what is no file's. */
+  anonymousBytes(): number | null;
   peakBytes(): number | null;
   resetPeak(): void;
   /** What it says of itself; null of a broker that does not. */
   stats(): Promise<ServerStats | null>;
   /** What stands against going on, such as that it has ended; null when nothing does. */
   failure(): string | null;
+  /**
+   * Ends its process and starts it again, with the same folder and port.
+   * @returns milliseconds from the start until it took connections.
+   * @throws BenchError when it does not start again, or was not started here.
+   */
+  restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   close(): Promise<void>;
 }
 
+type Readings = Pick<
+  BrokerUnderTest,
+  'cpuNs' | 'residentBytes' | 'anonymousBytes' | 'peakBytes' | 'resetPeak'
+>;
+
 /** Readings of a process tree, or nulls. */
-function readings(
-  pid: number | null,
-): Pick<BrokerUnderTest, 'cpuNs' | 'residentBytes' | 'peakBytes' | 'resetPeak'> {
-  const read = (reading: (pids: readonly number[]) => number) => () =>
-    pid === null ? null : reading(processTree(pid));
+function readings(pidNow: () => number | null): Readings {
+  const read = (reading: (pids: readonly number[]) => number) => () => {
+    const pid = pidNow();
+    return pid === null ? null : reading(processTree(pid));
+  };
   return {
     cpuNs: read(cpuNs),
     residentBytes: read(residentBytes),
+    anonymousBytes: read(anonymousBytes),
     peakBytes: read(peakBytes),
     resetPeak: () => {
+      const pid = pidNow();
       if (pid !== null) resetPeak(processTree(pid));
     },
   };
@@ -65,16 +90,25 @@ export function runningBroker(
   host: string,
   port: number,
   pid: number | null,
+  transport: ListenerKind,
 ): BrokerUnderTest {
   return {
     name,
     host,
     port,
-    ...readings(pid),
+    transport,
+    folder: null,
+    ...readings(() => pid),
     stats: () => Promise.resolve(null),
     failure: () => null,
+    restart: () => Promise.reject(new BenchError(`${name} was not started here`)),
     close: () => Promise.resolve(),
   };
+}
+
+/** Where a broker that listens on a unix socket has it. */
+export function socketIn(folder: string): string {
+  return join(folder, 'socket');
 }
 
 /** A port of the loopback interface that was free a moment ago. */
@@ -86,18 +120,6 @@ function freePort(): Promise<number> {
       const address = server.address();
       server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
     });
-  });
-}
-
-/** Whether something takes connections there. */
-export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, host);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
   });
 }
 
@@ -118,42 +140,6 @@ export function pinGenerator(threads: number): void {
   spawnSync('taskset', ['-a', '-c', '-p', `${first}-${cores - 1}`, String(process.pid)]);
 }
 
-const running = new Set<ChildProcess>();
-/** A bench that ends early leaves no broker behind. */
-process.on('exit', () => {
-  for (const child of running) killGroup(child, 'SIGKILL');
-});
-
-/** Lets SIGINT and SIGTERM end this process in a way that ends the brokers too. For programs. */
-export function endBrokersOnSignals(): void {
-  process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', () => process.exit(143));
-}
-
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, signal);
-  } catch {
-    // It has ended.
-  }
-}
-
-/** Asks a broker of ours for its counters. @returns null when it ends instead of answering. */
-async function statsOf(child: ChildProcess): Promise<ServerStats | null> {
-  const lines = createInterface({ input: child.stdout! });
-  child.kill('SIGUSR2');
-  try {
-    for await (const line of lines) {
-      if (line.includes('"msg":"stats"')) return (JSON.parse(line) as { stats: ServerStats }).stats;
-    }
-    return null;
-  } finally {
-    lines.close();
-    // Closing the reader has paused it.
-    child.stdout!.resume();
-  }
-}
-
 /**
  * Starts a broker and waits until it listens.
  * @param pin keep it on cores of its own.
@@ -164,61 +150,44 @@ export async function startBroker(
   how: BrokerCommand,
   workers: number,
   pin: boolean,
+  transport: ListenerKind = 'tcp',
 ): Promise<BrokerUnderTest> {
-  const port = await freePort();
+  const isUnix = transport === 'unix';
+  const port = isUnix ? 0 : await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'surgemq-bench-'));
-  const command = how.command(port, workers, folder);
-  const [program, ...args] = pin ? ['taskset', '-c', brokerCores(workers), ...command] : command;
-  const child = spawn(program, args, {
-    env: { ...processEnvironment(), ...how.environment(port, workers) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own, so that its children end with it.
-    detached: true,
-  });
-  running.add(child);
-  let output = '';
-  let ended: string | null = null;
-  const keep = (chunk: Buffer): void => {
-    output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS);
-  };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  const gone = new Promise<void>((resolve) => {
-    const onEnd = (how: string) => () => {
-      ended ??= how;
-      resolve();
-    };
-    child.once('error', (error) => onEnd(error.message)());
-    child.once('exit', (code, signal) => onEnd(`it has ended with ${signal ?? code}`)());
+  const host = isUnix ? socketIn(folder) : '127.0.0.1';
+  const place = { port, workers, folder, transport };
+  const command = how.command(place);
+  const child = new BrokerChild({
+    name,
+    host,
+    port,
+    command: pin ? ['taskset', '-c', brokerCores(workers), ...command] : command,
+    environment: how.environment(place),
   });
   const close = async (): Promise<void> => {
-    killGroup(child, 'SIGTERM');
-    const timer = setTimeout(() => killGroup(child, 'SIGKILL'), STOP_TIMEOUT_MS);
-    await gone;
-    clearTimeout(timer);
-    running.delete(child);
+    await child.end('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
   };
-  const until = performance.now() + START_TIMEOUT_MS;
-  while (ended === null && !(await isListening(port))) {
-    if (performance.now() > until) ended = `it does not listen on port ${port}`;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-  }
-  if (ended !== null) {
-    const why: string = ended;
+  try {
+    await child.start();
+  } catch (error) {
     await close();
-    throw new BenchError(
-      `${name} could not be started: ${why}${output === '' ? '' : `\n${output}`}`,
-    );
+    throw error;
   }
   return {
     name,
-    host: '127.0.0.1',
+    host,
     port,
-    ...readings(child.pid ?? null),
-    stats: () =>
-      how.tellsStats === true && ended === null ? statsOf(child) : Promise.resolve(null),
-    failure: () => (ended === null ? null : `${name}: ${ended}\n${output}`),
+    transport,
+    folder,
+    ...readings(() => child.pid),
+    stats: () => (how.tellsStats === true ? child.stats() : Promise.resolve(null)),
+    failure: () => child.failure(),
+    restart: async (signal) => {
+      await child.end(signal);
+      return child.start();
+    },
     close,
   };
 }

@@ -1,6 +1,14 @@
 /** Plans in which some clients publish and some receive: the ordinary patterns. */
+import { toShareFilter } from '../../src/protocol/v5/index.js';
 import { type FrameShape, filterFor } from './frame-format.js';
-import type { ClientPlan, LoadPlan, PublishPlan, ReceivePlan, SubscribePlan } from './load-plan.js';
+import type {
+  ClientPlan,
+  ClientProtocol,
+  LoadPlan,
+  PublishPlan,
+  ReceivePlan,
+  SubscribePlan,
+} from './load-plan.js';
 import type { BenchSettings } from './settings.js';
 
 /** Digits in topics and client ids that are numbered: all of one length, so that frames are too. */
@@ -24,21 +32,53 @@ export function ownTopic(index: number): string {
 /** Topic of all publishers. */
 export const SHARED_TOPIC = 'bench/topic';
 
-/** A client that does nothing yet. */
-export function idleClient(clientId: string): ClientPlan {
-  return { clientId, publish: null, subscribe: null, pauseMs: 0, stayMs: 0 };
+/** What publishers of a run speak, or its subscribers. */
+export function protocolOf(
+  { protocol, topicAlias }: BenchSettings,
+  side: keyof BenchSettings['protocol'],
+): ClientProtocol {
+  const version = protocol[side];
+  return { version, hasAliases: topicAlias && version === 5 };
 }
 
-/** The frames of a publisher. */
-export function shapeFor(settings: BenchSettings, topic: string): FrameShape {
-  const { topicCount, payloadBytes, qos } = settings;
-  return { topic, topicCount, payloadBytes, qos, retain: false };
+/** A client that does nothing yet. */
+export function idleClient(clientId: string, protocol: ClientProtocol): ClientPlan {
+  const { version, hasAliases } = protocol;
+  return {
+    clientId,
+    version,
+    hasAliases,
+    keepsSession: false,
+    publish: null,
+    subscribe: null,
+    pauseMs: 0,
+    stayMs: 0,
+  };
+}
+
+/** The frames of publishers, or those that subscribers get. */
+export function shapeFor(
+  settings: BenchSettings,
+  topic: string,
+  side: keyof BenchSettings['protocol'],
+): FrameShape {
+  const { topicCount, payloadBytes, qos, protocol, properties } = settings;
+  const version = protocol[side];
+  return {
+    version,
+    topic,
+    topicCount,
+    payloadBytes,
+    qos,
+    retain: false,
+    userProperties: properties,
+  };
 }
 
 /** What publisher `index` does. */
 export function publishPlan(settings: BenchSettings, index: number, topic: string): PublishPlan {
   const { window, batch } = settings;
-  return { ...shapeFor(settings, topic), publisher: index, window, batch };
+  return { ...shapeFor(settings, topic, 'publishers'), publisher: index, window, batch };
 }
 
 /** A subscription to `filter` whose messages have the form of `shape`. */
@@ -52,7 +92,19 @@ export function subscribePlan(
   return {
     filters: { kind: 'one', filter },
     qos: receive.qos,
-    receive: { ...receive, firstPublisher, publisherCount, check },
+    receive: { ...receive, firstPublisher, publisherCount, check, group: -1 },
+  };
+}
+
+/**
+ * The same for one of a group, which gets each message once [MQTT 5.0, 4.8.2].
+ * @param group its number in the load, from 0. @param name of the group, which no other load uses.
+ */
+function sharing(plan: SubscribePlan, filter: string, group: number, name: string): SubscribePlan {
+  return {
+    ...plan,
+    filters: { kind: 'one', filter: toShareFilter({ shareName: name, filter }) },
+    receive: { ...plan.receive!, check: 'shared', group },
   };
 }
 
@@ -65,18 +117,24 @@ export function exchangePlan(
 ): LoadPlan {
   const isOwn = settings.topics === 'own';
   const topicOf = (index: number): string => (isOwn ? ownTopic(index) : SHARED_TOPIC);
-  const shape = shapeFor(settings, topicOf(0));
+  const shape = shapeFor(settings, topicOf(0), 'subscribers');
   const filter = isOwn ? (settings.topicCount === 1 ? 'bench/+' : 'bench/#') : filterFor(shape);
-  const subscribe = subscribePlan(filter, shape, 0, publishers);
+  const all = subscribePlan(filter, shape, 0, publishers);
   const senderId = clientIds('pub');
   const receiverId = clientIds('sub');
+  const subscribe = (index: number): SubscribePlan => {
+    if (settings.shared === 0) return all;
+    const group = Math.floor(index / settings.shared);
+    return sharing(all, filter, group, `${receiverId(group)}-group`);
+  };
   const clients: ClientPlan[] = Array.from({ length: publishers }, (_, index) => ({
-    ...idleClient(senderId(index)),
+    ...idleClient(senderId(index), protocolOf(settings, 'publishers')),
     publish: publishPlan(settings, index, topicOf(index)),
-    subscribe: isMesh ? subscribe : null,
+    subscribe: isMesh ? subscribe(index) : null,
   }));
   for (let index = 0; index < subscribers && !isMesh; index++) {
-    clients.push({ ...idleClient(receiverId(index)), subscribe });
+    const client = idleClient(receiverId(index), protocolOf(settings, 'subscribers'));
+    clients.push({ ...client, subscribe: subscribe(index) });
   }
   return { clients, publisherCount: publishers, ratePerSecond: 0, latency: 'sampled' };
 }
@@ -86,14 +144,14 @@ export function pairsPlan(settings: BenchSettings, pairs: number, ratePerSecond:
   const senderId = clientIds('pub');
   const receiverId = clientIds('sub');
   const clients = Array.from({ length: pairs }, (_, index): ClientPlan[] => {
-    const shape = shapeFor(settings, ownTopic(index));
+    const shape = shapeFor(settings, ownTopic(index), 'subscribers');
     return [
       {
-        ...idleClient(senderId(index)),
+        ...idleClient(senderId(index), protocolOf(settings, 'publishers')),
         publish: publishPlan(settings, index, shape.topic),
       },
       {
-        ...idleClient(receiverId(index)),
+        ...idleClient(receiverId(index), protocolOf(settings, 'subscribers')),
         subscribe: subscribePlan(filterFor(shape), shape, index, 1),
       },
     ];

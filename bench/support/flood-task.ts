@@ -1,5 +1,6 @@
 /** A flood inside of its process: opens the connections, writes to all in turn, and counts. */
 import { constants, setPriority } from 'node:os';
+import type { ListenerKind } from '../../src/base/listener-config.js';
 import { encodePacket } from '../../src/protocol/codec.js';
 import { BenchError } from './bench-error.js';
 import { FloodClient } from './flood-client.js';
@@ -19,6 +20,7 @@ export type FloodCommand =
       readonly flood: string;
       readonly host: string;
       readonly port: number;
+      readonly transport: ListenerKind;
       readonly clients: number;
       /** Beginning of the client ids. */
       readonly clientId: string;
@@ -65,7 +67,7 @@ export class FloodTask {
   }
 
   async #open(command: Extract<FloodCommand, { type: 'open' }>): Promise<void> {
-    const { host, port, clientId } = command;
+    const { port, clientId } = command;
     this.#brokerPort = port;
     const flood = FLOODS.get(command.flood);
     if (flood === undefined) throw new BenchError(`${command.flood} is no flood`);
@@ -78,10 +80,10 @@ export class FloodTask {
     );
     if (flood.heldFilters !== undefined) {
       this.#holder = new FloodClient(`${clientId}-holder`, null, readBuffer, onReady);
-      await this.#holder.connect(host, port);
+      await this.#holder.connect(command);
       await this.#hold(this.#holder, flood.heldFilters());
     }
-    for (const client of this.#clients) await client.connect(host, port);
+    for (const client of this.#clients) await client.connect(command);
   }
 
   /** Subscribes in parts. */
@@ -134,7 +136,7 @@ export class FloodTask {
       packets +=
         chunk.answerBytes > 0
           ? (client.bytesReceived / chunk.answerBytes) * chunk.packets
-          : (read / chunk.bytes.length) * chunk.packets;
+          : (read / client.wireBytes) * chunk.packets;
     }
     const lost = this.#holder?.failure ?? null;
     return {

@@ -51,7 +51,16 @@ function publishes(
   chunkBytes = CHUNK_BYTES,
 ): FrameWriter {
   const { qos = 0, retain = false, topicCount, topic = `flood/${index}` } = shape;
-  const form = { qos, retain, topicCount, topic, payloadBytes: PAYLOAD_BYTES_MIN };
+  const payloadBytes = PAYLOAD_BYTES_MIN;
+  const form = {
+    version: 4,
+    qos,
+    retain,
+    topicCount,
+    topic,
+    payloadBytes,
+    userProperties: 0,
+  } as const;
   return new FrameWriter({ ...form, publisher: index, window: 0, batch: 0 }, chunkBytes);
 }
 

@@ -8,8 +8,8 @@ import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isIPv4 } from 'node:net';
 import { BenchError } from './bench-error.js';
-import { monotonicNs, type Span } from './load-plan.js';
-import { connectPacket } from './packets.js';
+import { type ClientPlan, monotonicNs, type Span } from './load-plan.js';
+import { connectPacket, readConnack } from './packets.js';
 
 /** Numbers of Linux' headers. */
 const AF_INET = 2;
@@ -26,7 +26,9 @@ const IP_BIND_ADDRESS_NO_PORT = 24;
 const SOURCE_ADDRESSES = 200;
 /** Connections whose CONNACK is not awaited before the next is opened. */
 const AHEAD = 64;
-const CONNACK_BYTES = 4;
+const CONNACK_BYTES_MIN = 4;
+/** Room for a CONNACK: one of 5.0 has properties, of which a broker sends a few. */
+const CONNACK_BYTES_MAX = 4_096;
 const MSG_DONTWAIT = 0x40;
 const EAGAIN = 11;
 
@@ -88,24 +90,29 @@ interface Opening {
   readonly timeout: Buffer;
 }
 
+/** How often a look is taken for CONNACKs until the next connection is due, in milliseconds. */
+const LOOK_MS = 0.2;
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 const ONE = Buffer.from([1, 0, 0, 0]);
 
 /** Connections of one thread. */
 export class IdleConnections {
   readonly #descriptors: number[] = [];
-  readonly #connack = Buffer.alloc(CONNACK_BYTES);
+  readonly #connack = Buffer.alloc(CONNACK_BYTES_MAX);
   #bindings: Bindings | null = null;
 
   /**
-   * Opens one connection for each client id, and blocks until the last CONNACK.
+   * Opens one connection for each client, and blocks until the last CONNACK.
+   * @param ratePerSecond how many are begun in a second; 0: as fast as it goes.
    * @param onConnack told of each when it was begun, in nanoseconds of the monotonic clock.
    * @throws BenchError when one is refused, or not answered in time.
    */
   open(
     host: string,
     port: number,
-    clientIds: readonly string[],
+    clients: readonly ClientPlan[],
     timeoutMs: number,
+    ratePerSecond: number,
     onConnack: (sentAt: number) => void,
   ): Omit<Span, 'latency'> {
     const bindings = load();
@@ -114,22 +121,34 @@ export class IdleConnections {
     timeout.writeBigInt64LE(BigInt(Math.max(1, Math.ceil(timeoutMs / 1_000))), 0);
     const to = socketAddress(host, port);
     const opening = { bindings, to, from: sourceAddresses(host), timeout };
-    const packets = clientIds.map(connectPacket);
+    const packets = clients.map(connectPacket);
     const from = monotonicNs();
     const sentAt = new Float64Array(packets.length);
     let answered = 0;
+    const intervalNs = ratePerSecond === 0 ? 0 : 1e9 / ratePerSecond;
     for (let opened = 0; answered < packets.length; ) {
-      if (opened < packets.length) {
-        sentAt[opened] = monotonicNs();
+      const now = monotonicNs();
+      const due = intervalNs === 0 ? now : from + opened * intervalNs;
+      const isDue = opened < packets.length && due <= now;
+      if (isDue) {
+        // At a set rate from when it should have been: one that is begun late counts it.
+        sentAt[opened] = due;
         this.#open(opening, packets[opened], opened);
         opened++;
       }
       // In the order of the CONNECTs, as brokers answer all but a few: the first that is not there
       // ends the look.
       let mayWait = opened === packets.length || opened - answered > AHEAD;
-      while (answered < opened && this.#takeConnack(bindings, answered, mayWait)) {
+      while (
+        answered < opened &&
+        this.#takeConnack(bindings, answered, mayWait, clients[answered])
+      ) {
         onConnack(sentAt[answered++]);
         mayWait = opened === packets.length;
+      }
+      if (opened < packets.length && !isDue) {
+        const untilMs = (due - now) / 1e6;
+        Atomics.wait(SLEEPER, 0, 0, opened > answered ? Math.min(LOOK_MS, untilMs) : untilMs);
       }
     }
     return { from, to: monotonicNs() };
@@ -154,16 +173,21 @@ export class IdleConnections {
   }
 
   /** @returns false when the CONNACK is not there and may not be waited for. */
-  #takeConnack({ recv, errno }: Bindings, index: number, mayWait: boolean): boolean {
+  #takeConnack(
+    { recv, errno }: Bindings,
+    index: number,
+    mayWait: boolean,
+    { version }: ClientPlan,
+  ): boolean {
     const connack = this.#connack;
     const flags = mayWait ? 0 : MSG_DONTWAIT;
-    // Four bytes of one packet come together.
-    const length = recv(this.#descriptors[index], connack, CONNACK_BYTES, flags);
+    // The bytes of one small packet come together.
+    const length = recv(this.#descriptors[index], connack, CONNACK_BYTES_MAX, flags);
     if (length < 0 && !mayWait && errno() === EAGAIN) return false;
     if (length < 0) throw new BenchError(`connection ${index}: no CONNACK came`);
-    if (length < CONNACK_BYTES || connack[3] !== 0) {
-      throw new BenchError(`connection ${index}: the broker refused it`);
-    }
+    if (length < CONNACK_BYTES_MIN) throw new BenchError(`connection ${index}: refused`);
+    const { refusal } = readConnack(connack.subarray(0, length), version);
+    if (refusal !== null) throw new BenchError(`connection ${index}: ${refusal}`);
     return true;
   }
 

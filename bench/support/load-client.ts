@@ -1,15 +1,22 @@
 /** One client of the load: its socket, its handshake, its acks, what it has received. */
 import { writeSync } from 'node:fs';
-import {
-  type OnReadOpts,
-  Socket,
-  type SocketConstructorOpts,
-  type TcpSocketConnectOpts,
-} from 'node:net';
-import { frameFormat } from './frame-format.js';
+import type { Socket } from 'node:net';
+import type { ListenerKind } from '../../src/base/listener-config.js';
+import type { ServerLimits } from '../../src/client/server-limits.js';
+import { PacketType } from '../../src/protocol/packet.js';
+import { isErrorCode, reasonName } from '../../src/protocol/v5/index.js';
+import { descriptorOf, dial, isOverTls, isOverWebSocket } from './dial.js';
+import { FrameForms } from './frame-forms.js';
 import { FrameWriter } from './frame-writer.js';
+import type { GroupCheck } from './group-check.js';
 import { type ClientPlan, monotonicNs } from './load-plan.js';
-import { connectPacket, subscribePacketId, subscribePackets } from './packets.js';
+import {
+  ackRefusal,
+  connectPacket,
+  readConnack,
+  subscribePacketId,
+  subscribePackets,
+} from './packets.js';
 import {
   type AckBatch,
   type LatencySink,
@@ -18,17 +25,22 @@ import {
   viewedBytes,
 } from './receiver.js';
 import { type PairFault, SequenceCheck } from './sequence-check.js';
+import { WebSocketFrames } from './web-socket.js';
 
 /** SUBSCRIBEs on their way at once. */
 const SUBSCRIBES_AHEAD = 8;
 const CARRY_BYTES_MIN = 256;
+/** Bytes of an ack that says nothing but its packet id. */
+const ACK_BYTES = 4;
 /** One message in so many has its time since SUBSCRIBE taken. */
 const SAMPLE_MESSAGES = 32;
 
 /** What all clients of a thread share. */
 export interface ClientHost {
+  /** Name or address; of a unix socket the path. */
   readonly host: string;
   readonly port: number;
+  readonly transport: ListenerKind;
   readonly chunkBytes: number;
   /** What every read of every socket goes into. */
   readonly readBuffer: ViewedBytes;
@@ -38,6 +50,8 @@ export interface ClientHost {
   readonly isSampled: boolean;
   /** Counted from the SUBSCRIBE on, of one message in some. */
   readonly isSinceSubscribe: boolean;
+  /** What the members of a group of a Shared Subscription have got, by its number. */
+  groupCheck(group: number, publisherCount: number): GroupCheck;
   /** CONNACK or a SUBACK came, for what was sent at this time. */
   onAnswer(sentAt: number): void;
   /** Deliveries came in. */
@@ -79,12 +93,16 @@ export class LoadClient {
   acknowledged = 0;
   /** Messages it may have sent when the phase is over. */
   sendUpTo = 0;
+  /** Messages of QoS 1 and 2 that it may have sent and not seen acknowledged. */
+  window: number;
   /** In the thread's list of those who may send. */
   isListed = false;
   readonly #host: ClientHost;
   #receiver: Receiver | null = null;
   #socket: Socket | null = null;
   #descriptor = -1;
+  /** Over WebSocket alone. */
+  #frames: WebSocketFrames | null = null;
   #writesPending = 0;
   #isClosing = false;
   /** An unfinished frame of the last read. */
@@ -103,16 +121,19 @@ export class LoadClient {
   constructor(host: ClientHost, plan: ClientPlan) {
     this.#host = host;
     this.plan = plan;
-    this.writer = plan.publish === null ? null : new FrameWriter(plan.publish, host.chunkBytes);
+    const { publish, hasAliases } = plan;
+    this.writer = publish === null ? null : new FrameWriter(publish, host.chunkBytes, hasAliases);
+    this.window = publish?.window ?? 0;
     const receive = plan.subscribe?.receive;
     if (receive) {
-      const { firstPublisher, publisherCount } = receive;
-      const check = new SequenceCheck(receive.check, firstPublisher, publisherCount);
-      const format = frameFormat(receive);
+      const { firstPublisher, publisherCount, group } = receive;
+      const shared = group < 0 ? null : host.groupCheck(group, publisherCount);
+      const check = new SequenceCheck(receive.check, firstPublisher, publisherCount, shared);
+      const forms = new FrameForms(receive);
       // How long a slow reader lets messages wait says nothing of the broker.
       const latency = plan.pauseMs > 0 || host.isSinceSubscribe ? null : host.latency;
       const sampling = { latency, isSampled: host.isSampled };
-      this.#receiver = new Receiver(check, format, receive.qos, firstPublisher, sampling);
+      this.#receiver = new Receiver(check, forms, receive.qos, firstPublisher, sampling);
     }
   }
 
@@ -140,34 +161,40 @@ export class LoadClient {
     this.#isClosing = false;
     this.#carried = 0;
     this.#receiver?.check.onJoin();
-    const { readBuffer, host, port } = this.#host;
-    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
-      onread: {
-        buffer: readBuffer.bytes,
-        callback: (length) => this.#onRead(socket, length),
-      },
-    };
-    const socket = new Socket(options);
+    this.writer?.onConnect();
+    const { transport, readBuffer } = this.#host;
+    const isTls = isOverTls(transport);
+    this.#askedAt = monotonicNs();
+    const socket: Socket = dial(this.#host, readBuffer.bytes, (length) =>
+      this.#onRead(socket, length),
+    );
     this.#socket = socket;
     this.#descriptor = -1;
+    this.#frames = isOverWebSocket(transport)
+      ? new WebSocketFrames((pong) => this.#send(pong))
+      : null;
     socket.on('error', (error) => this.#onClosed(socket, error.message));
     socket.on('end', () => this.#onClosed(socket, 'the broker closed the connection'));
-    socket.once('connect', () => {
-      this.#descriptor = descriptorOf(socket);
-      const connect = connectPacket(this.plan.clientId);
-      this.write(connect, 0, connect.length, true);
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      // Beneath TLS nothing is written past it.
+      if (!isTls) this.#descriptor = descriptorOf(socket);
+      const { host, port } = this.#host;
+      if (this.#frames === null) this.#sayConnect();
+      else this.#send(this.#frames.request(host, port));
     });
-    const connectOptions: TcpSocketConnectOpts = { host, port, noDelay: true };
-    this.#askedAt = monotonicNs();
-    socket.connect(connectOptions);
     return this.#answer();
+  }
+
+  #sayConnect(): void {
+    const connect = connectPacket(this.plan);
+    this.write(connect, 0, connect.length, true);
   }
 
   /** Resolves with the last SUBACK. */
   subscribe(): Promise<void> {
-    const { subscribe } = this.plan;
+    const { subscribe, version } = this.plan;
     if (subscribe === null) return Promise.resolve();
-    this.#subscribes = subscribePackets(subscribe.filters, subscribe.qos);
+    this.#subscribes = subscribePackets(subscribe.filters, subscribe.qos, version);
     this.#subacksDue = 0;
     this.#askedAt = monotonicNs();
     const done = this.#answer();
@@ -189,7 +216,9 @@ export class LoadClient {
     if (socket === null) return;
     this.#isClosing = true;
     this.#descriptor = -1;
-    if (!socket.destroyed) socket.end(Buffer.from([0xe0, 0]));
+    const bytes = Buffer.from([0xe0, 0]);
+    const frame = this.#frames?.isUpgraded ? this.#frames.wrap(bytes, 0, 2) : bytes;
+    if (!socket.destroyed) socket.end(frame);
     this.#socket = null;
     // Whoever does not answer with a close of its own is not waited for.
     setTimeout(() => socket.destroy(), 500).unref();
@@ -210,6 +239,11 @@ export class LoadClient {
    * @returns whether it has.
    */
   write(bytes: Buffer, start: number, end: number, isKept: boolean): boolean {
+    if (this.#frames !== null) return this.#send(this.#frames.wrap(bytes, start, end));
+    return this.#send(bytes, start, end, isKept);
+  }
+
+  #send(bytes: Buffer, start = 0, end = bytes.length, isKept = true): boolean {
     const socket = this.#socket;
     if (socket === null) return false;
     let at = start;
@@ -237,7 +271,10 @@ export class LoadClient {
     const before = this.delivered;
     acks.length = 0;
     try {
-      this.#takeAll(readBuffer, length);
+      this.#takeAll(
+        readBuffer,
+        this.#frames === null ? length : this.#unwrap(this.#frames, length),
+      );
     } catch (error) {
       this.#onClosed(socket, (error as Error).message);
       return true;
@@ -247,6 +284,14 @@ export class LoadClient {
     if (this.plan.pauseMs === 0) return true;
     setTimeout(() => socket.resume(), this.plan.pauseMs);
     return false;
+  }
+
+  /** Bytes of what the frames of a read hold; CONNECT follows when the server has agreed. */
+  #unwrap(frames: WebSocketFrames, length: number): number {
+    const wasUpgraded = frames.isUpgraded;
+    const bytes = frames.unwrap(this.#host.readBuffer.bytes, length);
+    if (!wasUpgraded && frames.isUpgraded) this.#sayConnect();
+    return bytes;
   }
 
   #onDelivered(count: number): void {
@@ -313,12 +358,28 @@ export class LoadClient {
     const first = bytes[at];
     const { acks } = this.#host;
     if (first >> 4 === 3) this.#receiver?.check.onForeign();
-    else if (first === 0x40 || first === 0x70) this.#onAcknowledged();
-    else if (first === 0x50) acks.add(0x62, bytes.readUInt16BE(at + 2));
-    else if (first === 0x62) acks.add(0x70, bytes.readUInt16BE(at + 2));
+    else if (first === 0x40 || first === 0x50 || first === 0x70) {
+      if (length > ACK_BYTES) this.#checkAck(bytes.subarray(at, at + length));
+      if (first === 0x50) acks.add(0x62, bytes.readUInt16BE(at + 2));
+      else this.#onAcknowledged();
+    } else if (first === 0x62) acks.add(0x70, bytes.readUInt16BE(at + 2));
     else if (first === 0x90) this.#onSuback(bytes.subarray(at, at + length));
-    else if (first === 0x20) this.#onConnack(bytes[at + 3]);
+    else if (first === 0x20) this.#onConnack(bytes.subarray(at, at + length));
+    else if (first === 0xe0) this.#onDisconnect(bytes, at, length);
     else throw new LoadError(this.plan.clientId, `a packet of type ${first >> 4} is not expected`);
+  }
+
+  /** An ack with a reason code, which only brokers of 5.0 send. @throws LoadError */
+  #checkAck(frame: Buffer): void {
+    const refusal = ackRefusal(frame);
+    if (refusal !== null) throw new LoadError(this.plan.clientId, refusal);
+  }
+
+  /** @throws LoadError that says why the broker ends the connection. */
+  #onDisconnect(bytes: Buffer, at: number, length: number): void {
+    const code = length > 2 ? bytes[at + 2] : 0;
+    const why = reasonName(code, PacketType.disconnect);
+    throw new LoadError(this.plan.clientId, `the broker closed the connection: ${why}`);
   }
 
   #onAcknowledged(): void {
@@ -326,17 +387,32 @@ export class LoadClient {
     if (this.#writesPending === 0) this.#host.onReady(this);
   }
 
-  #onConnack(returnCode: number): void {
+  #onConnack(frame: Buffer): void {
     this.#host.onAnswer(this.#askedAt);
-    if (returnCode === 0) this.#settle(null);
-    else this.#settle(new LoadError(this.plan.clientId, `refused with return code ${returnCode}`));
+    const { refusal, limits } = readConnack(frame, this.plan.version);
+    const { publish } = this.plan;
+    if (publish !== null) this.window = Math.min(publish.window, limits.receiveMaximum);
+    const fault = refusal ?? this.#limitFault(limits);
+    this.#settle(fault === null ? null : new LoadError(this.plan.clientId, fault));
+  }
+
+  /** What the broker does not take of what is to be published; null for nothing. */
+  #limitFault({ maximumPacketSize, maximumQos, topicAliasMaximum }: ServerLimits): string | null {
+    const { publish, hasAliases } = this.plan;
+    if (publish === null) return null;
+    if (publish.qos > maximumQos) return `the broker takes no more than QoS ${maximumQos}`;
+    if (this.writer!.frameBytesMax > maximumPacketSize) {
+      return `the broker takes no packets of more than ${maximumPacketSize} bytes`;
+    }
+    if (!hasAliases || publish.topicCount <= topicAliasMaximum) return null;
+    return `the broker takes ${topicAliasMaximum} topic aliases, not ${publish.topicCount}`;
   }
 
   #onSuback(frame: Buffer): void {
     const packetId = subscribePacketId(frame);
     this.#host.onAnswer(this.#subscribedAt.get(packetId) ?? this.#askedAt);
     this.#subscribedAt.delete(packetId);
-    if (frame[frame.length - 1] === 0x80) {
+    if (isErrorCode(frame[frame.length - 1])) {
       this.#settle(new LoadError(this.plan.clientId, 'a subscription was refused'));
       return;
     }
@@ -368,10 +444,4 @@ export class LoadClient {
     if (error === null) waiting?.resolve();
     else waiting?.reject(error);
   }
-}
-
-/** The socket's descriptor, -1 where Node keeps it to itself: then writes take the longer way. */
-export function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } };
-  return handle?.fd ?? -1;
 }

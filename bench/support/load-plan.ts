@@ -3,7 +3,8 @@
  * threads, and the commands that the threads take.
  */
 import type { Histogram } from 'node:perf_hooks';
-import type { FrameShape } from './frame-format.js';
+import type { ListenerKind } from '../../src/base/listener-config.js';
+import type { FrameShape, LoadVersion } from './frame-format.js';
 import type { CheckKind, PairFault } from './sequence-check.js';
 
 /** What a client publishes. */
@@ -26,6 +27,8 @@ export interface ReceivePlan extends FrameShape {
   readonly firstPublisher: number;
   readonly publisherCount: number;
   readonly check: CheckKind;
+  /** Of a `shared` check: the number of its group in the load, from 0; else -1. */
+  readonly group: number;
 }
 
 /** What a client subscribes to. */
@@ -36,9 +39,18 @@ export interface SubscribePlan {
   readonly receive: ReceivePlan | null;
 }
 
+/** What a client speaks. */
+export interface ClientProtocol {
+  readonly version: LoadVersion;
+  /** It gives topics aliases, and takes aliases from the broker. Only in 5.0. */
+  readonly hasAliases: boolean;
+}
+
 /** One client. */
-export interface ClientPlan {
+export interface ClientPlan extends ClientProtocol {
   readonly clientId: string;
+  /** Its session stays when it leaves, and is there when it comes back. */
+  readonly keepsSession: boolean;
   readonly publish: PublishPlan | null;
   readonly subscribe: SubscribePlan | null;
   /** A slow reader: how long it reads nothing after each read, in milliseconds; 0 reads on. */
@@ -71,8 +83,10 @@ export function newProgress(threads: number): SharedArrayBuffer {
 
 /** What one thread of the generator gets. */
 export interface LoadShare extends LoadPlan {
+  /** Name or address; of a unix socket the path. */
   readonly host: string;
   readonly port: number;
+  readonly transport: ListenerKind;
   /** Nothing arriving for this long ends a phase; what is missing is lost. In milliseconds. */
   readonly stallMs: number;
   /** Connections that may be on their way at once. */
@@ -90,8 +104,8 @@ export interface LoadShare extends LoadPlan {
 
 /** What a thread is told; it answers each command before it takes the next. */
 export type LoadCommand =
-  /** All clients, or the first so many. */
-  | { readonly type: 'connect'; readonly limit: number }
+  /** All clients, or the first so many; so many begun in a second, 0: as fast as it goes. */
+  | { readonly type: 'connect'; readonly limit: number; readonly ratePerSecond: number }
   | { readonly type: 'subscribe' }
   | { readonly type: 'publish'; readonly messages: number; readonly durationMs: number }
   | { readonly type: 'receive'; readonly totals: Float64Array }
@@ -141,14 +155,17 @@ export function monotonicNs(): number {
 }
 
 /**
- * Divides a load among `threads` threads. At a set rate those who send and those who receive get
- * threads of their own: the senders sleep between two messages, which would make the receivers
- * late.
+ * Divides a load among `threads` threads; the members of a group go to one. At a set rate those who
+ * send and those who receive get threads of their own: the senders sleep between two messages,
+ * which would make the receivers late.
  */
 export function divide(plan: LoadPlan, threads: number): LoadPlan[] {
   if (plan.ratePerSecond === 0) {
     const shares: ClientPlan[][] = Array.from({ length: threads }, () => []);
-    for (const [index, client] of plan.clients.entries()) shares[index % threads].push(client);
+    for (const [index, client] of plan.clients.entries()) {
+      const group = client.subscribe?.receive?.group ?? -1;
+      shares[(group < 0 ? index : group) % threads].push(client);
+    }
     return shares.map((clients) => ({ ...plan, clients }));
   }
   const senders = plan.clients.filter(({ publish }) => publish !== null);

@@ -1,5 +1,7 @@
 /** One thread of the load generator: runs its share of the clients as the commands say. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GroupCheck } from './group-check.js';
 import { canConnectIdle, IdleConnections } from './idle-connections.js';
 import { LoadClient } from './load-client.js';
 import {
@@ -39,6 +41,7 @@ export class LoadThread {
   readonly #share: LoadShare;
   readonly #clients: LoadClient[];
   readonly #publishers: LoadClient[];
+  readonly #groups = new Map<number, GroupCheck>();
   /** All clients only connect: they need no objects. */
   readonly #isIdle: boolean;
   readonly #idle = new IdleConnections();
@@ -77,6 +80,7 @@ export class LoadThread {
     const host = {
       host: share.host,
       port: share.port,
+      transport: share.transport,
       chunkBytes: share.chunkBytes,
       readBuffer: viewedBytes(READ_BUFFER_BYTES),
       // An ack for each of the smallest packets that one read can bring, and for the one carried.
@@ -84,15 +88,23 @@ export class LoadThread {
       latency: isTimed ? { onLatency: (sentAt: number) => this.#onLatency(sentAt) } : null,
       isSampled: share.latency === 'sampled',
       isSinceSubscribe: share.latency === 'sinceSubscribe',
+      groupCheck: (group: number, publishers: number) => this.#groupCheck(group, publishers),
       onAnswer: (sentAt: number) => this.#onAnswer(sentAt),
       onDelivered: (count: number) => this.#onDelivered(count),
       onReady: (client: LoadClient) => this.#onReady(client),
     };
     this.#isIdle =
+      share.transport === 'tcp' &&
       canConnectIdle(share.host) &&
       share.clients.every(({ publish, subscribe }) => publish === null && subscribe === null);
     this.#clients = this.#isIdle ? [] : share.clients.map((plan) => new LoadClient(host, plan));
     this.#publishers = this.#clients.filter(({ writer }) => writer !== null);
+  }
+
+  #groupCheck(group: number, publisherCount: number): GroupCheck {
+    const check = this.#groups.get(group) ?? new GroupCheck(publisherCount);
+    this.#groups.set(group, check);
+    return check;
   }
 
   /** Carries out one command. */
@@ -100,8 +112,8 @@ export class LoadThread {
     switch (command.type) {
       case 'connect':
         return this.#isIdle
-          ? this.#connectIdle(command.limit)
-          : this.#inParts((client) => client.connect(), command.limit);
+          ? this.#connectIdle(command.limit, command.ratePerSecond)
+          : this.#inParts((client) => client.connect(), command.limit, command.ratePerSecond);
       case 'subscribe':
         return this.#inParts((client) => client.subscribe());
       case 'publish':
@@ -115,18 +127,24 @@ export class LoadThread {
     }
   }
 
-  async #connectIdle(limit: number): Promise<Span> {
+  async #connectIdle(limit: number, ratePerSecond: number): Promise<Span> {
     const { host, port, clients, stallMs } = this.#share;
-    const ids = clients.slice(0, limit).map(({ clientId }) => clientId);
     this.#answers = latencyHistogram();
     const onConnack = (sentAt: number): void => this.#onAnswer(sentAt);
-    return { ...this.#idle.open(host, port, ids, stallMs, onConnack), latency: this.#answers };
+    return {
+      ...this.#idle.open(host, port, clients.slice(0, limit), stallMs, ratePerSecond, onConnack),
+      latency: this.#answers,
+    };
   }
 
-  /** Does something for all clients that stay, a bounded number at a time. */
+  /**
+   * Does something for all clients that stay, a bounded number at a time.
+   * @param ratePerSecond how many are begun in a second; 0: as fast as it goes.
+   */
   async #inParts(
     action: (client: LoadClient) => Promise<void>,
     limit = Number.POSITIVE_INFINITY,
+    ratePerSecond = 0,
   ): Promise<Span> {
     this.#answers = latencyHistogram();
     const from = monotonicNs();
@@ -134,10 +152,13 @@ export class LoadThread {
     const rest = staying.slice(0, limit).values();
     let done = 0;
     let to = from;
+    let begun = 0;
     let ended = 0;
     let failure: unknown = null;
     const worker = async (): Promise<void> => {
       for (const client of rest) {
+        const dueMs = ratePerSecond === 0 ? 0 : (begun++ * 1_000) / ratePerSecond;
+        if (dueMs > 0) await delay(Math.max(0, dueMs - (monotonicNs() - from) / 1e6));
         await action(client);
         done++;
         to = monotonicNs();
@@ -154,7 +175,8 @@ export class LoadThread {
     }
     await this.#until(
       () => failure !== null || ended === connectConcurrency,
-      () => done,
+      // Those that come back may be sent much behind their CONNACK.
+      () => done + this.#delivered,
     );
     if (failure !== null) throw failure;
     if (ended < connectConcurrency) throw new Error('the broker does not answer');
@@ -280,9 +302,10 @@ export class LoadThread {
     }, HOLD_MS);
   }
 
-  #countToSend({ writer, plan, acknowledged, isWritable, sendUpTo }: LoadClient): number {
+  #countToSend(client: LoadClient): number {
+    const { writer, plan, window, acknowledged, isWritable, sendUpTo } = client;
     if (!isWritable) return 0;
-    const { qos, window } = plan.publish!;
+    const { qos } = plan.publish!;
     const { sent, frames } = writer!;
     const allowed = qos === 0 ? frames : Math.min(frames, window - (sent - acknowledged));
     return Math.min(allowed, sendUpTo - sent);
@@ -307,7 +330,7 @@ export class LoadThread {
       for (; sent < count && due <= now; sent++, due = start + sent * interval) {
         const client = publishers[sent % publishers.length];
         const writer = client.writer!;
-        client.write(writer.chunk, 0, writer.fillTimed(due), false);
+        client.write(writer.chunk, 0, writer.fill(1, due), false);
         this.#lateness.record(Math.max(1_000, Math.round(now - due)));
         this.#progress[0] += this.#share.receivers[client.plan.publish!.publisher];
       }

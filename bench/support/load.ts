@@ -7,6 +7,7 @@ import type { Histogram } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { ListenerKind } from '../../src/base/listener-config.js';
 import { BenchError } from './bench-error.js';
 import {
   divide,
@@ -30,8 +31,10 @@ const CONNECT_CONCURRENCY = 64;
 
 /** Where the broker is and how to load it. */
 export interface LoadTarget {
+  /** Name or address; of a unix socket the path. */
   readonly host: string;
   readonly port: number;
+  readonly transport: ListenerKind;
   readonly threads: number;
   readonly stallMs: number;
   /** Deliveries outstanding above which publishers wait. */
@@ -120,6 +123,7 @@ export class Load {
           ...share,
           host: target.host,
           port: target.port,
+          transport: target.transport,
           stallMs: target.stallMs,
           ahead: target.ahead,
           receivers,
@@ -154,12 +158,18 @@ export class Load {
   }
 
   /**
-   * Connects all clients, or about the first `limit`. @returns from the first attempt to the last
-   * CONNACK, and how long each took from its attempt on.
+   * Connects all clients, or about the first `limit`.
+   * @param ratePerSecond how many are begun in a second; 0: as fast as it goes.
+   * @returns from the first attempt to the last CONNACK, and how long each took from its own on.
    */
-  async connect(limit = Number.POSITIVE_INFINITY): Promise<Span> {
+  async connect(limit = Number.POSITIVE_INFINITY, ratePerSecond = 0): Promise<Span> {
+    const members = this.#members.length;
     return longest(
-      await this.#all({ type: 'connect', limit: Math.ceil(limit / this.#members.length) }),
+      await this.#all({
+        type: 'connect',
+        limit: Math.ceil(limit / members),
+        ratePerSecond: ratePerSecond / members,
+      }),
     );
   }
 
@@ -212,9 +222,14 @@ export class Load {
     };
   }
 
-  /** What has been published counts as expected of subscribers of `other`. */
+  /** What `other` has published counts as expected of the subscribers here. */
   expectFrom(other: Load): void {
     this.#totals = other.#totals;
+  }
+
+  /** So many messages of each publisher count as expected. */
+  expect(totals: readonly number[]): void {
+    this.#totals = Float64Array.from(totals);
   }
 
   /** Closes the connections and ends the threads. */
@@ -233,12 +248,15 @@ export function defaultThreads(): number {
   return Math.max(1, Math.floor(availableParallelism() / 4));
 }
 
-/** Subscribers by publisher. */
+/** Subscribers by publisher, a group being one. */
 function countReceivers({ clients, publisherCount }: LoadPlan): Float64Array {
   const receivers = new Float64Array(publisherCount);
+  const groups = new Set<number>();
   for (const { subscribe } of clients) {
     const receive = subscribe?.receive;
-    if (!receive || receive.check === 'joined') continue;
+    // Of a group one gets each message.
+    if (!receive || receive.check === 'joined' || groups.has(receive.group)) continue;
+    if (receive.group >= 0) groups.add(receive.group);
     const end = receive.firstPublisher + receive.publisherCount;
     for (let index = receive.firstPublisher; index < end; index++) receivers[index]++;
   }

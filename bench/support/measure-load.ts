@@ -83,6 +83,7 @@ export async function withLoad<T>(
   const load = new Load(plan, {
     host: broker.host,
     port: broker.port,
+    transport: broker.transport,
     threads: settings.loadThreads,
     stallMs: settings.stallMs,
     ahead: settings.ahead,
@@ -109,6 +110,9 @@ export function measured(name: string, unit: Measure['unit'], value: number | nu
 export const MEASURE = {
   deliveries: 'deliveries/s',
   publishes: 'publishes/s',
+  acknowledged: 'acknowledged/s',
+  replayed: 'replayed/s',
+  fdatasync: 'fdatasync',
   bytes: 'payload/s',
   cpu: 'broker CPU a delivery',
   peak: 'peak memory',

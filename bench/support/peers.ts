@@ -4,19 +4,24 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { processEnvironment } from '../../src/base/config.js';
-import type { BrokerCommand } from './broker-process.js';
+import { LISTENER_KINDS, type ListenerKind } from '../../src/base/listener-config.js';
+import { type BrokerCommand, type BrokerPlace, socketIn } from './broker-process.js';
+import { Authority } from './certificates.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const AEDES_PEER = fileURLToPath(new URL('../peers/aedes.js', import.meta.url));
 
+/** A broker that the bench can start. */
+interface StartedPeer {
+  readonly kind: 'started';
+  readonly name: string;
+  readonly settings: string;
+  readonly how: BrokerCommand;
+}
+
 /** A broker that the bench can start, or one that runs. */
 export type Peer =
-  | {
-      readonly kind: 'started';
-      readonly name: string;
-      readonly settings: string;
-      readonly how: BrokerCommand;
-    }
+  | StartedPeer
   | {
       readonly kind: 'running';
       readonly name: string;
@@ -26,28 +31,53 @@ export type Peer =
       readonly pid: number | null;
     };
 
+function isTls(transport: ListenerKind): boolean {
+  return transport === 'tls' || transport === 'wss';
+}
+
+function listenUri({ transport, port, folder }: BrokerPlace): string {
+  if (transport === 'unix') return `unix://${socketIn(folder)}`;
+  return `${transport}://127.0.0.1:${port}`;
+}
+
+/** Puts a certificate into the folder. @returns paths of it and of its key. */
+function certificateIn({ folder }: BrokerPlace): { cert: string; key: string } {
+  const identity = new Authority().issue({ name: 'bench', hosts: ['127.0.0.1'] });
+  const paths = { cert: join(folder, 'certificate.pem'), key: join(folder, 'key.pem') };
+  writeFileSync(paths.cert, identity.cert);
+  writeFileSync(paths.key, identity.key);
+  return paths;
+}
+
+function certificateSettings(place: BrokerPlace): Record<string, string> {
+  const { cert, key } = certificateIn(place);
+  return { SURGEMQ_TLS_CERT: cert, SURGEMQ_TLS_KEY: key };
+}
+
 /**
  * This package's broker. Its settings are its defaults, so that what is measured is what users get.
  */
-export const OURS: Peer = {
+export const OURS: StartedPeer = {
   kind: 'started',
   name: 'surgemq',
   settings: 'defaults; workers as said',
   how: {
+    transports: LISTENER_KINDS,
     command: () => [process.execPath, MAIN, 'serve'],
-    environment: (port, workers) => ({
-      SURGEMQ_LISTEN: `tcp://127.0.0.1:${port}`,
-      SURGEMQ_WORKERS: String(workers),
+    environment: (place) => ({
+      SURGEMQ_LISTEN: listenUri(place),
+      SURGEMQ_WORKERS: String(place.workers),
       SURGEMQ_LOG_LEVEL: 'warn',
+      SURGEMQ_DATA_DIR: join(place.folder, 'data'),
+      ...(isTls(place.transport) ? certificateSettings(place) : {}),
     }),
     tellsStats: true,
   },
 };
 
-/** Nothing is written to disk, no queue has a limit at which messages are lost, Nagle is off. */
-const MOSQUITTO_SETTINGS = [
+/** No queue has a limit at which messages are lost, Nagle is off. */
+const MOSQUITTO_BASE = [
   'allow_anonymous true',
-  'persistence false',
   'log_type error',
   'log_type warning',
   'set_tcp_nodelay true',
@@ -56,26 +86,74 @@ const MOSQUITTO_SETTINGS = [
   'max_queued_bytes 0',
 ];
 
-const MOSQUITTO: Peer = {
-  kind: 'started',
-  name: 'mosquitto',
-  settings: MOSQUITTO_SETTINGS.join('; '),
-  how: {
-    command(port, _workers, folder) {
-      const file = join(folder, 'mosquitto.conf');
-      writeFileSync(file, [`listener ${port} 127.0.0.1`, ...MOSQUITTO_SETTINGS, ''].join('\n'));
-      return ['mosquitto', '-c', file];
+const MOSQUITTO = mosquitto('mosquitto', ['persistence false']);
+
+/** What it has is written to one file, from its beginning to its end, each second. */
+const MOSQUITTO_AUTOSAVE = mosquitto('mosquitto-autosave', [
+  'persistence true',
+  'autosave_interval 1',
+]);
+
+function mosquitto(name: string, settings: readonly string[]): Peer {
+  const all = [...MOSQUITTO_BASE, ...settings];
+  return {
+    kind: 'started',
+    name,
+    settings: all.join('; '),
+    how: {
+      transports: ['tcp', 'tls'],
+      command(place) {
+        const file = join(place.folder, 'mosquitto.conf');
+        // Started by root it would be somebody else, whose the folder is not.
+        const own = [`persistence_location ${place.folder}/`, 'user root'];
+        const lines = [`listener ${place.port} 127.0.0.1`, ...all, ...own];
+        if (isTls(place.transport)) {
+          const { cert, key } = certificateIn(place);
+          lines.push(`certfile ${cert}`, `keyfile ${key}`);
+        }
+        writeFileSync(file, `${lines.join('\n')}\n`);
+        return ['mosquitto', '-c', file];
+      },
+      environment: () => ({ PATH: mosquittoPath() }),
     },
-    environment: () => ({ PATH: mosquittoPath() }),
-  },
-};
+  };
+}
+
+/** Room for what suites of durability have waiting, where the defaults have less. */
+const ROOM = {
+  SURGEMQ_MAX_QUEUED_MESSAGES: '10000000',
+  SURGEMQ_MAX_QUEUED_BYTES: '4GiB',
+  SURGEMQ_MAX_QUEUED_TOTAL_BYTES: '8GiB',
+  SURGEMQ_MAX_RETAINED_MESSAGES: '10000000',
+  SURGEMQ_MAX_RETAINED_BYTES: '4GiB',
+} as const;
+
+/** This package's broker with settings of its own. */
+function oursWith(name: string, added: Readonly<Record<string, string>>): Peer {
+  const { how } = OURS;
+  return {
+    kind: 'started',
+    name,
+    settings: Object.entries(added)
+      .map(([variable, value]) => `${variable}=${value}`)
+      .join(' '),
+    how: { ...how, environment: (place) => ({ ...how.environment(place), ...added }) },
+  };
+}
+
+/** Brokers that keep what they acknowledge, each as it does by default. */
+export const DURABLE_PEERS: readonly Peer[] = [oursWith('surgemq', ROOM), MOSQUITTO_AUTOSAVE];
+
+/** This package's broker with everything in memory. */
+export const OURS_IN_MEMORY = oursWith('surgemq-mem', { SURGEMQ_SESSIONS: 'mem', ...ROOM });
 
 const AEDES: Peer = {
   kind: 'started',
   name: 'aedes',
   settings: 'defaults, over node:net with TCP_NODELAY',
   how: {
-    command: (port) => [process.execPath, AEDES_PEER, String(port)],
+    transports: ['tcp'],
+    command: ({ port }) => [process.execPath, AEDES_PEER, String(port)],
     environment: () => ({}),
   },
 };
@@ -96,7 +174,7 @@ function mosquittoPath(): string {
 
 /** Peers that go by a name. */
 export const NAMED_PEERS: ReadonlyMap<string, Peer> = new Map(
-  [OURS, MOSQUITTO, AEDES].map((peer) => [peer.name, peer]),
+  [OURS, OURS_IN_MEMORY, MOSQUITTO, MOSQUITTO_AUTOSAVE, AEDES].map((peer) => [peer.name, peer]),
 );
 
 /**
@@ -133,15 +211,23 @@ export function parsePeerCommand(text: string): Peer | undefined {
     name: text.slice(0, at),
     settings: command,
     how: {
+      transports: ['tcp'],
       command: () => ['sh', '-c', command],
-      environment: (port, workers) => ({ PORT: String(port), WORKERS: String(workers) }),
+      environment: ({ port, workers }) => ({ PORT: String(port), WORKERS: String(workers) }),
     },
   };
 }
 
+/** Why a peer cannot be measured by a transport; null when nothing is known against it. */
+export function unspoken(peer: Peer, transport: ListenerKind): string | null {
+  if (peer.kind === 'running' || peer.how.transports.includes(transport)) return null;
+  return `${peer.name} is not started here with --transport ${transport}`;
+}
+
 /** Why a peer cannot be started here and what to do; null when nothing is known against it. */
 export function missing(peer: Peer): string | null {
-  if (peer === MOSQUITTO) return hasMosquitto() ? null : MOSQUITTO_MISSING;
+  if (peer === MOSQUITTO || peer === MOSQUITTO_AUTOSAVE)
+    return hasMosquitto() ? null : MOSQUITTO_MISSING;
   if (peer !== AEDES) return null;
   return aedesUrl() === null
     ? 'aedes is not installed: npm install --prefix bench/peers, or npm install --no-save aedes'

@@ -59,6 +59,11 @@ export function residentBytes(pids: readonly number[]): number {
   return statusBytes(pids, 'VmRSS');
 }
 
+/** Memory resident now that is no file's, in bytes: without what a memory map shows of one. */
+export function anonymousBytes(pids: readonly number[]): number {
+  return statusBytes(pids, 'RssAnon');
+}
+
 /** Most memory ever resident, in bytes, since the process began or `resetPeak`. */
 export function peakBytes(pids: readonly number[]): number {
   return statusBytes(pids, 'VmHWM');

@@ -3,7 +3,8 @@
  * each frame it compares what can be wrong (the first word, publisher and sequence) and nothing
  * else.
  */
-import { type FrameFormat, SEQUENCE_AT, TIME_AT } from './frame-format.js';
+import { SEQUENCE_AT, TIME_AT } from './frame-format.js';
+import type { FrameForms } from './frame-forms.js';
 import type { SequenceCheck } from './sequence-check.js';
 
 /** Bytes with the view that reads words of them. */
@@ -61,7 +62,7 @@ export class Receiver {
   /** Messages taken since the connection began. */
   delivered = 0;
   readonly check: SequenceCheck;
-  readonly #format: FrameFormat;
+  readonly #forms: FrameForms;
   readonly #qos: 0 | 1 | 2;
   readonly #firstPublisher: number;
   /** Takes the latency of every message. */
@@ -71,13 +72,13 @@ export class Receiver {
 
   constructor(
     check: SequenceCheck,
-    format: FrameFormat,
+    forms: FrameForms,
     qos: 0 | 1 | 2,
     firstPublisher: number,
     { latency, isSampled }: Sampling,
   ) {
     this.check = check;
-    this.#format = format;
+    this.#forms = forms;
     this.#qos = qos;
     this.#firstPublisher = firstPublisher;
     this.#each = isSampled ? null : latency;
@@ -93,11 +94,19 @@ export class Receiver {
    * Takes whole frames of this subscription from `start` on, as long as there are any.
    * @returns where the first byte stands that is something else, or part of a frame.
    */
-  take({ view }: ViewedBytes, start: number, end: number, acks: AckBatch): number {
-    const { length, firstWord, payloadAt, packetIdAt } = this.#format;
+  take(read: ViewedBytes, start: number, end: number, acks: AckBatch): number {
+    let at = start;
+    do at = this.#takeAlike(read, at, end, acks);
+    while (this.#forms.turnTo(read, at, end));
+    return at;
+  }
+
+  /** Takes those of the current format. */
+  #takeAlike({ view }: ViewedBytes, start: number, end: number, acks: AckBatch): number {
+    const { length, firstWord, payloadAt, packetIdAt } = this.#forms.current;
     const { check } = this;
     const ackByte = this.#qos === 1 ? 0x40 : 0x50;
-    const isSet = check.kind === 'set';
+    const { isOfAny } = check;
     let at = start;
     // The publisher whose stretch this is, and what it must send next.
     let publisher = -1;
@@ -116,7 +125,7 @@ export class Receiver {
       }
       if (packetIdAt >= 0) acks.add(ackByte, view.getUint16(at + packetIdAt, false));
       if (this.#each !== null) this.#each.onLatency(view.getFloat64(payload + TIME_AT, true));
-      if (isSet) publisher = -1;
+      if (isOfAny) publisher = -1;
     }
     if (publisher >= 0) check.next[publisher - this.#firstPublisher] = sequence;
     this.delivered += (at - start) / length;

@@ -1,15 +1,16 @@
 /** Runs suites against brokers, rounds interleaved, and gathers the results. */
+import type { Suite } from '../system/suite.js';
 import { SUITES } from '../system/suites.js';
 import { BenchError } from './bench-error.js';
+import { isListening } from './broker-child.js';
 import {
   type BrokerUnderTest,
   canPin,
-  isListening,
   pinGenerator,
   runningBroker,
   startBroker,
 } from './broker-process.js';
-import type { Peer } from './peers.js';
+import { missing, OURS, type Peer } from './peers.js';
 import { type Cell, commit, machine, type Results, type Round } from './results.js';
 import type { BenchSettings } from './settings.js';
 
@@ -40,12 +41,20 @@ export interface BenchObserver {
 }
 
 /** Starts, or finds, the broker of a peer. @throws BenchError when there is none. */
-async function openPeer(peer: Peer, { workers, pin }: BenchSettings): Promise<BrokerUnderTest> {
-  if (peer.kind === 'started') return startBroker(peer.name, peer.how, workers, pin);
-  if (!(await isListening(peer.port, peer.host))) {
+async function openPeer(peer: Peer, settings: BenchSettings): Promise<BrokerUnderTest> {
+  const { workers, pin, transport } = settings;
+  if (peer.kind === 'started') return startBroker(peer.name, peer.how, workers, pin, transport);
+  const port = transport === 'unix' ? 0 : peer.port;
+  if (!(await isListening(port, peer.host))) {
     throw new BenchError(`nothing takes connections at ${peer.host}:${peer.port}: is it running?`);
   }
-  return runningBroker(peer.name, peer.host, peer.port, peer.pid);
+  return runningBroker(peer.name, peer.host, port, peer.pid, transport);
+}
+
+/** Brokers to measure with a suite: in the place of ours those that it brings itself. */
+function peersOf(peers: readonly Peer[], suite: Suite, settings: BenchSettings): readonly Peer[] {
+  const own = suite.peers?.(settings).filter((peer) => missing(peer) === null);
+  return own === undefined ? peers : peers.flatMap((peer) => (peer === OURS ? own : [peer]));
 }
 
 /**
@@ -62,7 +71,7 @@ async function runPattern(
   const suite = SUITES.get(pattern)!;
   const brokers: BrokerUnderTest[] = [];
   try {
-    for (const peer of plan.peers) {
+    for (const peer of peersOf(plan.peers, suite, settings)) {
       observer.progress(`starting ${peer.name}`);
       brokers.push(await openPeer(peer, settings));
     }
@@ -97,6 +106,16 @@ function partsOf(pattern: string, { label, settings }: Variation): Variation[] {
   }));
 }
 
+/** All brokers that a plan measures, each once. */
+function allPeersOf({ patterns, peers, variations }: BenchPlan): readonly Peer[] {
+  const all = patterns.flatMap((pattern) =>
+    partsOf(pattern, variations[0]).flatMap(({ settings }) =>
+      peersOf(peers, SUITES.get(pattern)!, settings),
+    ),
+  );
+  return [...new Map(all.map((peer) => [peer.name, peer])).values()];
+}
+
 /** Runs everything. @throws BenchError when a broker cannot be started or a connection fails. */
 export async function runBench(plan: BenchPlan, observer: BenchObserver): Promise<Results> {
   const { settings } = plan.variations[0];
@@ -120,7 +139,7 @@ export async function runBench(plan: BenchPlan, observer: BenchObserver): Promis
     commit: commit(),
     machine: machine(),
     settings,
-    peers: plan.peers.map(({ name, settings: how }) => ({ name, settings: how })),
+    peers: allPeersOf(plan).map(({ name, settings: how }) => ({ name, settings: how })),
     cells,
   };
 }

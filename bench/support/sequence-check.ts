@@ -3,6 +3,8 @@
  * comparison, done by the receiver; what is here runs only when it fails.
  */
 
+import type { GroupCheck } from './group-check.js';
+
 /** What went wrong between one publisher and one subscriber. */
 export interface PairFault {
   readonly publisher: number;
@@ -24,7 +26,9 @@ export type CheckKind =
    */
   | 'joined'
   /** Every message once, in any order: retained messages. */
-  | 'set';
+  | 'set'
+  /** In order, and with the other members of its group every message once: Shared Subscriptions. */
+  | 'shared';
 
 interface MutableFault {
   lost: number;
@@ -44,14 +48,27 @@ export class SequenceCheck {
   readonly #faults = new Map<number, MutableFault>();
   /** Sequences seen, a bit each, by publisher: only for sets. */
   readonly #seen: Map<number, Uint8Array> = new Map();
+  readonly #group: GroupCheck | null;
   /** Messages of no publisher of the range, or of another form than its frames. */
   #foreign = 0;
 
-  constructor(kind: CheckKind, firstPublisher: number, publisherCount: number) {
+  /** @param group what the members of its group have got; only of kind `shared`. */
+  constructor(
+    kind: CheckKind,
+    firstPublisher: number,
+    publisherCount: number,
+    group: GroupCheck | null = null,
+  ) {
     this.kind = kind;
+    this.#group = group;
     this.#firstPublisher = firstPublisher;
     this.next = new Int32Array(publisherCount);
     this.#isKnown = new Uint8Array(publisherCount);
+  }
+
+  /** A message need not follow the one before it: each is looked at by itself. */
+  get isOfAny(): boolean {
+    return this.kind === 'set' || this.kind === 'shared';
   }
 
   /** A new connection begins: what was missed between the two is nobody's fault. */
@@ -69,6 +86,7 @@ export class SequenceCheck {
     const index = publisher - this.#firstPublisher;
     if (index < 0 || index >= this.next.length) this.#foreign++;
     else if (this.kind === 'set') this.#onMember(index, sequence);
+    else if (this.kind === 'shared') this.#onShared(index, sequence);
     else this.#onOutOfOrder(index, sequence);
   }
 
@@ -111,9 +129,21 @@ export class SequenceCheck {
     }
   }
 
-  /** Whether everything that publishers have sent is here. @param totals sent, by publisher. */
+  #onShared(index: number, sequence: number): void {
+    const isNew = this.#group!.take(index, sequence);
+    const isBehind = ((sequence - this.next[index]) | 0) < 0;
+    if (!isNew) this.#fault(index).duplicated++;
+    else if (isBehind) this.#fault(index).reordered++;
+    if (!isBehind) this.next[index] = (sequence + 1) | 0;
+  }
+
+  /**
+   * Whether everything that publishers have sent is here, or with another of its group.
+   * @param totals sent, by publisher.
+   */
   isComplete(totals: Float64Array): boolean {
     if (this.kind === 'joined') return true;
+    if (this.#group !== null) return this.#group.isComplete(totals, this.#firstPublisher);
     for (let index = 0; index < this.next.length; index++) {
       if (this.next[index] !== (totals[this.#firstPublisher + index] | 0)) return false;
     }
@@ -125,7 +155,12 @@ export class SequenceCheck {
    * @param totals messages sent so far, by publisher.
    */
   takeFaults(subscriber: string, totals: Float64Array): PairFault[] {
-    for (let index = 0; index < this.next.length && this.kind !== 'joined'; index++) {
+    const isWhole = this.kind === 'whole' || this.kind === 'set';
+    for (let index = 0; index < this.next.length; index++) {
+      // The first member that is asked says what none of the group has got.
+      const missed = this.#group?.takeLost(index, totals[this.#firstPublisher + index]) ?? 0;
+      if (missed > 0) this.#fault(index).lost += missed;
+      if (!isWhole) continue;
       const total = totals[this.#firstPublisher + index] | 0;
       const missing = (total - this.next[index]) | 0;
       if (missing > 0) {

@@ -1,6 +1,7 @@
 /** The settings of the benchmark suites: one table for the environment, the flags and `--help`. */
 import { processEnvironment } from '../../src/base/config.js';
 import { ConfigError } from '../../src/base/errors.js';
+import { LISTENER_KINDS, type ListenerKind } from '../../src/base/listener-config.js';
 import {
   loadSettings,
   type Relation,
@@ -9,9 +10,16 @@ import {
 } from '../../src/base/settings.js';
 import { CONFIG_SETTINGS } from '../../src/base/settings-table.js';
 import * as type from '../../src/base/value-type.js';
+import { DURABLE_ROWS } from './durable-rows.js';
 import { FLOODS, NO_FLOOD } from './floods.js';
-import { PAYLOAD_BYTES_MIN } from './frame-format.js';
+import { type LoadVersion, PAYLOAD_BYTES_MIN } from './frame-format.js';
 import { defaultThreads } from './load.js';
+
+/** Protocol levels of a load. */
+export interface LoadProtocol {
+  readonly publishers: LoadVersion;
+  readonly subscribers: LoadVersion;
+}
 
 /** What a run is asked for. */
 export interface BenchSettings {
@@ -26,6 +34,16 @@ export interface BenchSettings {
   readonly warmupMs: number;
   readonly payloadBytes: number;
   readonly qos: 0 | 1 | 2;
+  /** Of publishers, and of subscribers. */
+  readonly protocol: LoadProtocol;
+  /** How clients reach the broker. */
+  readonly transport: ListenerKind;
+  /** User Properties on each message. */
+  readonly properties: number;
+  /** Publishers give their topics aliases, subscribers take such from the broker. */
+  readonly topicAlias: boolean;
+  /** Subscribers in each group of a Shared Subscription; 0: each gets everything. */
+  readonly shared: number;
   /** QoS 1 and 2 messages of a publisher sent and not acknowledged. */
   readonly window: number;
   /** One topic for all, or one for each publisher. */
@@ -38,6 +56,10 @@ export interface BenchSettings {
   readonly rate: number;
   /** What fair floods with, one after the other. */
   readonly floods: readonly string[];
+  /** Rows of durable, one after the other. */
+  readonly rows: readonly string[];
+  /** Percent of the numbers that durable has: sessions, queued messages, topics. */
+  readonly scale: number;
   /** Filters held while subscribe measures, retained messages of retained. */
   readonly count: number;
   /** Workers of the broker under test. */
@@ -66,11 +88,30 @@ const QOS: type.ValueType<0 | 1 | 2> = {
   read: (given) => ([0, 1, 2] as const).find((qos) => String(qos) === String(given).trim()),
   show: String,
 };
+const VERSIONS: readonly LoadVersion[] = [4, 5];
+const PROTOCOL: type.ValueType<LoadProtocol> = {
+  allowed: '4, 5, 4:5, 5:4',
+  placeholder: 'level',
+  read: (given) => {
+    const [publishers, subscribers = publishers, ...rest] = String(given).trim().split(':');
+    const levels = [publishers, subscribers].map((word) =>
+      VERSIONS.find((version) => String(version) === word),
+    );
+    if (levels[0] === undefined || levels[1] === undefined || rest.length > 0) return undefined;
+    return { publishers: levels[0], subscribers: levels[1] };
+  },
+  show: ({ publishers, subscribers }) =>
+    publishers === subscribers ? String(publishers) : `${publishers}:${subscribers}`,
+};
 const TOPICS: type.ValueType<'shared' | 'own'> = {
   allowed: 'shared, own',
   placeholder: 'word',
   read: (given) => (['shared', 'own'] as const).find((word) => word === String(given).trim()),
   show: (value) => value,
+};
+const TRANSPORT: type.ValueType<ListenerKind> = {
+  ...type.oneOf(LISTENER_KINDS),
+  read: (given) => LISTENER_KINDS.find((kind) => kind === String(given).trim()),
 };
 const TEXT: type.ValueType<string> = {
   allowed: 'text',
@@ -85,15 +126,18 @@ const WORDS: type.ValueType<readonly string[]> = {
   read: (given) => (typeof given === 'string' ? given.split(',').map((w) => w.trim()) : undefined),
   show: (words) => words.join(','),
 };
+/** Some of these names. */
+function wordsOf(names: readonly string[]): type.ValueType<readonly string[]> {
+  return {
+    ...WORDS,
+    allowed: `${names.join(', ')}; by commas`,
+    read: (given) => {
+      const words = WORDS.read(given);
+      return words?.every((word) => names.includes(word)) ? words : undefined;
+    },
+  };
+}
 const FLOOD_NAMES: readonly string[] = [NO_FLOOD, ...FLOODS.keys()];
-const FLOOD_WORDS: type.ValueType<readonly string[]> = {
-  ...WORDS,
-  allowed: `${FLOOD_NAMES.join(', ')}; by commas`,
-  read: (given) => {
-    const words = WORDS.read(given);
-    return words?.every((word) => FLOOD_NAMES.includes(word)) ? words : undefined;
-  },
-};
 const HOUR_MS = 3_600_000;
 
 function setting<T>(
@@ -156,6 +200,39 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
     'Payload of each message.',
   ),
   qos: setting('qos', QOS, '0', 'QoS of messages and of subscriptions.'),
+  protocol: setting(
+    'protocol',
+    PROTOCOL,
+    '4',
+    'Protocol level of the clients: 4 is MQTT 3.1.1, 5 is 5.0; two of them: of publishers and of ' +
+      'subscribers.',
+  ),
+  transport: setting(
+    'transport',
+    TRANSPORT,
+    'tcp',
+    'How clients reach the broker; a running one by ws and wss at /mqtt, by unix at the path ' +
+      'that --host is.',
+  ),
+  properties: setting(
+    'properties',
+    count(0, 100),
+    '0',
+    'User Properties on each message, with names of 11 and values of 16 characters.',
+  ),
+  topicAlias: setting(
+    'topic-alias',
+    type.trueOrFalse(),
+    'false',
+    'Publishers give each topic an alias, subscribers take such from the broker.',
+  ),
+  shared: setting(
+    'shared',
+    count(0, 10_000),
+    '0',
+    'Subscribers in each group of a Shared Subscription: a group gets each message once. 0: each ' +
+      'subscriber gets it. For one, fan-in, fan-out and mesh.',
+  ),
   window: setting(
     'window',
     count(1, 16_384),
@@ -194,11 +271,27 @@ export const BENCH_SETTINGS: SettingsTable<BenchSettings> = {
   ),
   floods: setting(
     'floods',
-    FLOOD_WORDS,
+    wordsOf(FLOOD_NAMES),
     FLOOD_NAMES.join(','),
     `What fair floods with, one after the other: ${[...FLOODS.values()]
       .map(({ name, summary }) => `${name}: ${summary}`)
       .join('; ')}.`,
+  ),
+  rows: setting(
+    'rows',
+    wordsOf(Object.keys(DURABLE_ROWS)),
+    Object.keys(DURABLE_ROWS)
+      .filter((row) => row !== 'start')
+      .join(','),
+    `What durable measures, one after the other. ${Object.entries(DURABLE_ROWS)
+      .map(([name, summary]) => `${name}: ${summary}`)
+      .join('; ')}.`,
+  ),
+  scale: setting(
+    'scale',
+    count(1, 1_000),
+    '100',
+    'Percent of the numbers of durable: of sessions, of messages that wait, of topics.',
   ),
   workers: { ...CONFIG_SETTINGS.workers, summary: 'Worker threads of the broker under test.' },
   host: setting('host', TEXT, '', 'A running broker to measure instead of starting one.'),
@@ -242,6 +335,26 @@ const RELATIONS: readonly Relation<BenchSettings>[] = [
     severity: 'fault',
     check: ({ pid, host }) =>
       pid !== 0 && host === '' ? 'it belongs to a running broker, which host names' : undefined,
+  },
+  {
+    settings: ['properties', 'protocol'],
+    severity: 'fault',
+    check: ({ properties, protocol }) =>
+      properties > 0 && protocol.publishers !== 5 ? 'only publishers of 5.0 can' : undefined,
+  },
+  {
+    settings: ['topicAlias', 'protocol'],
+    severity: 'fault',
+    check: ({ topicAlias, protocol }) =>
+      topicAlias && protocol.publishers !== 5 && protocol.subscribers !== 5
+        ? 'only clients of 5.0 know them'
+        : undefined,
+  },
+  {
+    settings: ['topicAlias', 'topicCount'],
+    severity: 'fault',
+    check: ({ topicAlias, topicCount }) =>
+      topicAlias && topicCount === 0 ? 'topics that never come back need no alias' : undefined,
   },
 ];
 

@@ -1,7 +1,7 @@
 /** How fast clients connect, how long that takes, and what an idle one costs in memory. */
 import type { BrokerUnderTest } from '../support/broker-process.js';
-import { clientIds, idleClient } from '../support/exchange-plan.js';
-import type { LoadPlan } from '../support/load-plan.js';
+import { clientIds, idleClient, protocolOf } from '../support/exchange-plan.js';
+import type { ClientProtocol, LoadPlan } from '../support/load-plan.js';
 import {
   CpuSpan,
   generatorWarnings,
@@ -20,10 +20,10 @@ const WARMUP_CLIENTS_MAX = 1_000;
 /** Memory is read when it has settled. */
 const SETTLE_MS = 500;
 
-function plan(clients: number): LoadPlan {
+function plan(clients: number, protocol: ClientProtocol): LoadPlan {
   const id = clientIds('idle');
   return {
-    clients: Array.from({ length: clients }, (_, index) => idleClient(id(index))),
+    clients: Array.from({ length: clients }, (_, index) => idleClient(id(index), protocol)),
     publisherCount: 0,
     ratePerSecond: 0,
     latency: 'none',
@@ -44,7 +44,7 @@ async function run(context: SuiteContext): Promise<Round> {
   const { broker, settings } = context;
   const clients = settings.clients || CLIENTS;
   const warmup = Math.min(WARMUP_CLIENTS_MAX, Math.ceil(clients / 5));
-  return withLoad(context, plan(clients), async (load) => {
+  return withLoad(context, plan(clients, protocolOf(settings, 'publishers')), async (load) => {
     await load.connect(warmup);
     await load.disconnect();
     await settle();

@@ -57,13 +57,13 @@ async function besideFlood(
 ): Promise<{ phase: Phase; outcome: FloodOutcome }> {
   const { broker, settings, progress } = context;
   const { host, port } = broker;
-  const { clients, warmupMs, durationMs } = settings;
+  const { clients, warmupMs, durationMs, transport } = settings;
   const flood = new FloodProcess();
   let timer: NodeJS.Timeout | undefined;
   try {
     progress(`opening the flood ${name}`);
     const clientId = clientIds('flood')(0);
-    await flood.command({ type: 'open', flood: name, host, port, clients, clientId });
+    await flood.command({ type: 'open', flood: name, host, port, transport, clients, clientId });
     await flood.command({ type: 'start' });
     await delay(warmupMs);
     const from = await flood.command({ type: 'count' });

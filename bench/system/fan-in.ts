@@ -7,6 +7,7 @@ const PUBLISHERS = 20;
 
 export const fanIn: Suite = {
   name: 'fan-in',
+  canShare: true,
   connections: ({ clients }) => (clients || PUBLISHERS) + 1,
   summary: '20 publishers (--clients) to 1 subscriber',
   run(context) {

@@ -7,6 +7,7 @@ const SUBSCRIBERS = 20;
 
 export const fanOut: Suite = {
   name: 'fan-out',
+  canShare: true,
   connections: ({ clients }) => (clients || SUBSCRIBERS) + 1,
   summary: '1 publisher to 20 subscribers (--clients)',
   run(context) {

@@ -7,6 +7,8 @@ const CLIENTS = 20;
 
 export const mesh: Suite = {
   name: 'mesh',
+  canShare: true,
+  isOfOneKind: true,
   connections: ({ clients }) => clients || CLIENTS,
   summary: '20 clients (--clients), all publish and all subscribe',
   run(context) {

@@ -8,7 +8,9 @@ import {
   clientIds,
   idleClient,
   ownTopic,
+  protocolOf,
   publishPlan,
+  shapeFor,
   subscribePlan,
 } from '../support/exchange-plan.js';
 import { type FrameShape, filterFor } from '../support/frame-format.js';
@@ -35,23 +37,25 @@ function plan(context: SuiteContext): LoadPlan {
   const id = clientIds('mixed');
   const pairs = settings.clients || PAIRS;
   const clients: ClientPlan[] = [];
+  const client = (side: 'publishers' | 'subscribers'): ClientPlan =>
+    idleClient(id(clients.length), protocolOf(settings, side));
   for (let index = 0; index < pairs; index++) {
     const payloadBytes = PAYLOADS[index % PAYLOADS.length];
     const qos = ([0, 1, 2] as const)[index % 3];
     const own = { ...settings, payloadBytes, qos, batch: 1, topicCount: 1 };
     const publish = publishPlan(own, index, ownTopic(index));
-    const shape: FrameShape = publish;
+    const shape: FrameShape = shapeFor(own, publish.topic, 'subscribers');
     const filter = filterFor(shape);
     const whole = subscribePlan(filter, shape, index, 1);
-    clients.push({ ...idleClient(id(clients.length)), publish });
-    clients.push({ ...idleClient(id(clients.length)), subscribe: whole });
+    clients.push({ ...client('publishers'), publish });
+    clients.push({ ...client('subscribers'), subscribe: whole });
     if (index % SLOW_EVERY === 0) {
-      const slow = { ...idleClient(id(clients.length)), subscribe: whole };
+      const slow = { ...client('subscribers'), subscribe: whole };
       clients.push({ ...slow, pauseMs: SLOW_PAUSE_MS });
     }
     if (index % VISITOR_EVERY === 0) {
       const subscribe = subscribePlan(filter, shape, index, 1, 'joined');
-      clients.push({ ...idleClient(id(clients.length)), subscribe, stayMs: VISIT_MS });
+      clients.push({ ...client('subscribers'), subscribe, stayMs: VISIT_MS });
     }
   }
   return { clients, publisherCount: pairs, ratePerSecond: settings.rate, latency: 'each' };

@@ -5,6 +5,7 @@ import type { Suite } from './suite.js';
 
 export const one: Suite = {
   name: 'one',
+  canShare: true,
   connections: () => 2,
   summary: '1 publisher to 1 subscriber',
   run(context) {

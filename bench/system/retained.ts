@@ -2,8 +2,10 @@
 import {
   clientIds,
   idleClient,
+  protocolOf,
   publishPlan,
   SHARED_TOPIC,
+  shapeFor,
   subscribePlan,
 } from '../support/exchange-plan.js';
 import { type FrameShape, filterFor } from '../support/frame-format.js';
@@ -23,7 +25,7 @@ function retaining(context: SuiteContext, payloadBytes: number): LoadPlan {
   const all = { ...settings, qos, payloadBytes, topicCount: settings.count };
   const publish = { ...publishPlan(all, 0, SHARED_TOPIC), retain: true };
   return {
-    clients: [{ ...idleClient(clientIds('pub')(0)), publish }],
+    clients: [{ ...idleClient(clientIds('pub')(0), protocolOf(settings, 'publishers')), publish }],
     publisherCount: 1,
     ratePerSecond: 0,
     latency: 'none',
@@ -39,17 +41,12 @@ async function retain(load: Load, count: number): Promise<void> {
 /** New subscribers, each of which gets all of them. */
 function replay(context: SuiteContext, published: Load): Promise<Round> {
   const { settings, broker } = context;
-  const shape: FrameShape = {
-    topic: SHARED_TOPIC,
-    topicCount: settings.count,
-    payloadBytes: settings.payloadBytes,
-    qos: settings.qos,
-    retain: true,
-  };
+  const all = { ...settings, topicCount: settings.count };
+  const shape: FrameShape = { ...shapeFor(all, SHARED_TOPIC, 'subscribers'), retain: true };
   const id = clientIds('sub');
   const subscribe = subscribePlan(filterFor(shape), shape, 0, 1, 'set');
   const clients = Array.from({ length: settings.clients || SUBSCRIBERS }, (_, index) => ({
-    ...idleClient(id(index)),
+    ...idleClient(id(index), protocolOf(settings, 'subscribers')),
     subscribe,
   }));
   const plan: LoadPlan = {

@@ -4,8 +4,8 @@
  * the one before, so that none is helped by its neighbour.
  */
 import { SETTINGS } from '../../src/base/limits.js';
-import { clientIds, exchangePlan, idleClient } from '../support/exchange-plan.js';
-import type { LoadPlan } from '../support/load-plan.js';
+import { clientIds, exchangePlan, idleClient, protocolOf } from '../support/exchange-plan.js';
+import type { ClientProtocol, LoadPlan } from '../support/load-plan.js';
 import {
   CpuSpan,
   generatorWarnings,
@@ -25,13 +25,13 @@ const TOPICS = 50_000;
 const HOLDERS_MIN = 10;
 
 /** Clients that hold filters `from` to `to` among them: none has more than a client may have. */
-function holders(from: number, to: number): LoadPlan {
+function holders(protocol: ClientProtocol, from: number, to: number): LoadPlan {
   const id = clientIds('holder');
   const needed = Math.ceil((to - from) / SETTINGS.maxSubscriptions.default);
   const count = Math.max(HOLDERS_MIN, needed);
   const step = Math.ceil((to - from) / count);
   const clients = Array.from({ length: count }, (_, index) => ({
-    ...idleClient(id(index)),
+    ...idleClient(id(index), protocol),
     subscribe: {
       filters: {
         kind: 'many' as const,
@@ -61,18 +61,20 @@ function named(round: Round, when: string): Measure[] {
 async function run(context: SuiteContext): Promise<Round> {
   const { broker, settings } = context;
   const topicCount = settings.topicCount === 1 ? TOPICS : settings.topicCount;
-  const traffic = exchangePlan({ ...settings, topicCount, topics: 'shared' }, 1, 1);
+  const traffic = exchangePlan({ ...settings, topicCount, topics: 'shared', shared: 0 }, 1, 1);
+  const protocol = protocolOf(settings, 'subscribers');
   const publish = (): Promise<Round> =>
     withLoad(context, traffic, async (load) => {
       await load.connect();
       await load.subscribe();
       return publishMeasured(context, load);
     });
-  return withLoad(context, holders(0, FEW_FILTERS), async (few) => {
+  return withLoad(context, holders(protocol, 0, FEW_FILTERS), async (few) => {
     await few.connect();
     await few.subscribe();
     const withFew = await publish();
-    return withLoad(context, holders(FEW_FILTERS, FEW_FILTERS + settings.count), async (many) => {
+    const rest = holders(protocol, FEW_FILTERS, FEW_FILTERS + settings.count);
+    return withLoad(context, rest, async (many) => {
       await many.connect();
       const memoryBefore = broker.residentBytes();
       const cpu = new CpuSpan(broker);

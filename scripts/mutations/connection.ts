@@ -21,8 +21,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/handle-publish.ts',
-        text: 'if (qos === 1) acknowledge(connection, PacketType.puback, count);',
-        by: 'if (qos === 1) acknowledge(connection, PacketType.puback, Math.max(1, count - 1));',
+        text: 'acknowledge(connection, PacketType.puback, count);',
+        by: 'acknowledge(connection, PacketType.puback, Math.max(1, count - 1));',
       },
     ],
   },
@@ -34,11 +34,11 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/connection/handle-publish.ts',
         text: `if (route.isPublishable) {
-      host.router.publish(connection.id, route, buffer, start, end, header, count);
+      host.router.publish(connection.id, route, buffer, start, end, header, count, traits);
     }
     if (host.isRingFull)`,
         by: `if (route.isPublishable && (qos === 0 || count < 100)) {
-      host.router.publish(connection.id, route, buffer, start, end, header, count);
+      host.router.publish(connection.id, route, buffer, start, end, header, count, traits);
     }
     if (host.isRingFull)`,
       },
@@ -58,7 +58,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: 'src/connection/handle-publish.ts',
-        text: 'if (qos === 1) acknowledge(connection, PacketType.puback, count);',
+        text: 'acknowledge(connection, PacketType.puback, count);',
         by: `if (qos === 1) acknowledge(connection, PacketType.puback, count);
     if (qos === 1) connection.session!.acceptQos2(host.scan.packetIds[0]);`,
       },
@@ -71,8 +71,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/handle-publish.ts',
-        text: 'if (qos === 1) acknowledge(connection, PacketType.puback, count);',
-        by: 'if (qos === 1) acknowledge(connection, PacketType.puback, Math.min(count, 99));',
+        text: 'acknowledge(connection, PacketType.puback, count);',
+        by: 'acknowledge(connection, PacketType.puback, Math.min(count, 99));',
       },
     ],
   },
@@ -95,8 +95,20 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/handle-acks.ts',
-        text: 'session.incomingQos2?.release(packetIds[at]);',
+        text: 'session.releaseQos2(packetIds[at]);',
         by: 'session.incomingQos2?.has(packetIds[at]);',
+      },
+    ],
+  },
+  {
+    name: 'subscribe: the first filters of a packet are handled before the last is checked',
+    test: 'unit/connection/connection.test.ts',
+    red: 'a SUBSCRIBE of many filters closes for its last one, and none is handled',
+    edits: [
+      {
+        file: 'src/connection/handle-subscribe.ts',
+        text: 'while (!filters.checkSome(CHECKED_BYTES_PER_PART)) yield;',
+        by: 'if (!filters.checkSome(CHECKED_BYTES_PER_PART)) yield;',
       },
     ],
   },
@@ -118,9 +130,9 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'silent clients are closed, others are not',
     edits: [
       {
-        file: 'src/connection/connection.ts',
-        text: 'this.keepAliveMs * 1.5',
-        by: 'this.keepAliveMs * 1',
+        file: 'src/connection/answer-connect.ts',
+        text: 'connection.keepAliveMs * 1.5',
+        by: 'connection.keepAliveMs * 1',
       },
       {
         file: 'src/connection/signs-of-life.ts',
@@ -135,9 +147,9 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'is closed after one and a half times that in silence',
     edits: [
       {
-        file: 'src/connection/connection.ts',
-        text: 'this.keepAliveMs * 1.5',
-        by: 'this.keepAliveMs * 10',
+        file: 'src/connection/answer-connect.ts',
+        text: 'connection.keepAliveMs * 1.5',
+        by: 'connection.keepAliveMs * 10',
       },
     ],
   },
@@ -147,13 +159,8 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'a will is not published after DISCONNECT',
     edits: [
       {
-        file: 'src/connection/connection.ts',
-        text: 'reason !== CloseReason.clientDisconnected && reason !== CloseReason.serverShutdown;',
-        by: 'reason !== CloseReason.serverShutdown;',
-      },
-      {
         file: 'src/connection/handle-disconnect.ts',
-        text: `connection.will = null;
+        text: `if (reasonCode === NORMAL_DISCONNECTION) connection.will = null;
 `,
         by: '',
       },

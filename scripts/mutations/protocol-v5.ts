@@ -116,9 +116,9 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'is refused for what it may not be',
     edits: [
       {
-        file: 'src/protocol/v5/read-packet.ts',
-        text: 'if (noLocal && isShareFilter(filter)) {',
-        by: 'if (noLocal && filter === "") {',
+        file: 'src/protocol/v5/subscription-options.ts',
+        text: 'SubscriptionOption.noLocal) !== 0 && isShared',
+        by: 'SubscriptionOption.noLocal) !== 0 && options < 0',
       },
     ],
   },

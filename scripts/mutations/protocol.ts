@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/protocol/frame-scan.ts',
-        text: '|| frameEnd - position > maxPacketBytes) break;',
+        text: '|| length > lengthMax) break;',
         by: ') break;',
       },
     ],

@@ -20,9 +20,9 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'has room for a new topic once one was cleared',
     edits: [
       {
-        file: 'src/router/retained-store.ts',
-        text: 'if (payloadStart === end) {',
-        by: 'if (payloadStart > end) {',
+        file: 'src/router/retained-message.ts',
+        text: 'return payloadStart === end ? -1 : last;',
+        by: 'return payloadStart > end ? -1 : last;',
       },
     ],
   },
@@ -32,7 +32,7 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'counts one refusal for a run, of which it would have kept one message',
     edits: [
       {
-        file: 'src/router/retained-store.ts',
+        file: 'src/router/retained-message.ts',
         text: 'next = frameEnd(buffer, last)) last = next;',
         by: 'next = end) frameEnd(buffer, next - 1);',
       },
@@ -51,12 +51,36 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'retained: what comes before the SUBACK does not stand for what its owner has answered',
+    test: 'unit/router/opening.test.ts',
+    red: 'brings the newest of what has come meanwhile in place of what its owner has',
+    edits: [
+      {
+        file: 'src/router/retained-found.ts',
+        text: 'if (opening.newer.has(found.topicKey)) continue;',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'retained: what another shard sent before it confirmed is taken for newer',
+    test: 'unit/router/opening.test.ts',
+    red: 'leaves to the answer what the other shard has sent before it confirms',
+    edits: [
+      {
+        file: 'src/router/opening.ts',
+        text: 'if (!this.isRouted && !isLocal) return false;',
+        by: '',
+      },
+    ],
+  },
+  {
     name: 'retained: live messages keep RETAIN [MQTT-3.3.1-9]',
     test: 'conformance/04-retain.test.ts',
     red: 'established subscribers get a retained message with RETAIN 0',
     edits: [
       {
-        file: 'src/router/router.ts',
+        file: 'src/router/delivery.ts',
         text: 'copyRunWithHeader(buffer, start, end, arena.buffer, at, PUBLISH_QOS0);',
         by: 'copyRunWithHeader(buffer, start, end, arena.buffer, at, header);',
       },

@@ -8,9 +8,9 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'DUP is not propagated to subscribers',
     edits: [
       {
-        file: 'src/sessions/outgoing-window.ts',
-        text: 'const header = PUBLISH | (qos << 1);',
-        by: 'const header = PUBLISH | (qos << 1) | DUP;',
+        file: 'src/router/delivery.ts',
+        text: 'const header = PUBLISH_QOS0 | (qos << QOS_SHIFT);',
+        by: 'const header = PUBLISH_QOS0 | (qos << QOS_SHIFT) | 8;',
       },
     ],
   },
@@ -58,17 +58,17 @@ export const MUTATIONS: readonly Mutation[] = [
     red: 'after a reconnect the unacknowledged go first, with DUP, in',
     edits: [
       {
-        file: 'src/sessions/outgoing-window.ts',
+        file: 'src/sessions/window-fill.ts',
         text: `if (state === AWAITING_PUBCOMP) {
-        if (end - out`,
+      if (end - out`,
         by: `if (state === FREE_NEVER) {
-        if (end - out`,
+      if (end - out`,
       },
       {
-        file: 'src/sessions/outgoing-window.ts',
-        text: 'export class OutgoingWindow {',
+        file: 'src/sessions/window-fill.ts',
+        text: 'export interface Filled {',
         by: `const FREE_NEVER = 99;
-export class OutgoingWindow {`,
+export interface Filled {`,
       },
     ],
   },
@@ -78,9 +78,9 @@ export class OutgoingWindow {`,
     red: 'after a reconnect the unacknowledged go first, with DUP, in',
     edits: [
       {
-        file: 'src/sessions/outgoing-window.ts',
-        text: 'runs.headerAt(this.#againEntry) | DUP;',
-        by: 'runs.headerAt(this.#againEntry);',
+        file: 'src/sessions/window-fill.ts',
+        text: 'runs.headerAt(entry) | DUP;',
+        by: 'runs.headerAt(entry);',
       },
     ],
   },
@@ -91,14 +91,14 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/outgoing-window.ts',
-        text: `out = this.#fillAgain(target, out, end, stamp);
-      if (this.#inflight.marked > 0) return out;
+        text: `out = fillAgain(this, target, out, end, stamp);
+      if (this.messages.inflight.marked > 0) return out;
     }
-    return this.#fillNew(target, out, end, stamp);`,
-        by: `out = this.#fillNew(target, out, end, stamp);
-      return this.#fillAgain(target, out, end, stamp);
+    return fillNew(this, target, out, end, stamp);`,
+        by: `out = fillNew(this, target, out, end, stamp);
+      return fillAgain(this, target, out, end, stamp);
     }
-    return this.#fillNew(target, out, end, stamp);`,
+    return fillNew(this, target, out, end, stamp);`,
       },
     ],
   },
@@ -109,8 +109,8 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/outgoing-window.ts',
-        text: 'span > 0 ? 0 : maxInflight - span;',
-        by: 'span > 0 ? 0 : maxInflight + 1 - span;',
+        text: 'span > 0 ? 0 : this.#inflightMax - span;',
+        by: 'span > 0 ? 0 : this.#inflightMax + 1 - span;',
       },
     ],
   },
@@ -133,7 +133,7 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/outgoing-window.ts',
-        text: 'if (count > allowed || this.queuedBytes + bytes > limits.maxQueuedBytes) {',
+        text: 'if (count > allowed || waitingBytes + bytes > limits.maxQueuedBytes) {',
         by: 'if (count > allowed) {',
       },
     ],
@@ -169,7 +169,7 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/queued-total.ts',
-        text: 'costOf(run, this.#runs.holdersOf(run)) <= this.#limit',
+        text: 'costOf(run, this.#runs.holdersOf(run)) <= this.limit',
         by: '0 <= Infinity',
       },
     ],
@@ -194,7 +194,7 @@ export class OutgoingWindow {`,
     edits: [
       {
         file: 'src/sessions/queued-total.ts',
-        text: 'return this.bytes >= NEARLY * this.#limit;',
+        text: 'return this.bytes >= NEARLY * this.limit;',
         by: 'return false;',
       },
     ],

@@ -65,7 +65,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/shard/takeover.ts',
-        text: `} else if (packet.cleanSession) {
+        text: `} else if (request.cleanStart) {
       registry.end(session);
       this.#begin(pending);
     } else {`,
@@ -221,12 +221,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/shard/memory-guard.ts',
-        text: `isShort
-      ? 0
-`,
-        by: `isShort
-      ? this.#limits.maxQueuedMessages
-`,
+        text: 'this.#queues.allowQueued(!isShort);',
+        by: 'this.#queues.allowQueued(true);',
       },
     ],
   },

@@ -65,6 +65,20 @@ export const CLIENT_LINGER_MS = 2_000;
  * KiB.
  */
 export const CLIENT_FILTERS_PER_SUBSCRIBE = 100;
+/**
+ * Longest WebSocket message that is put together from its frames, unless packets may be longer: a
+ * server may put many packets into one.
+ */
+export const CLIENT_WS_MESSAGE_BYTES = MIB;
+/**
+ * In a browser, which reads whatever comes: bytes kept while nothing is to be read, before the
+ * connection is given up.
+ */
+export const CLIENT_WS_HELD_BYTES = 64 * MIB;
+/** Bytes that a browser may have to send and counts as sent: a kernel's buffer holds as much. */
+export const CLIENT_WS_SLACK_BYTES = 64 * KIB;
+/** How often a browser that has more to send is looked at: it has no event for it. */
+export const CLIENT_WS_POLL_MS = 5;
 /** Session Expiry Interval of a session that is kept for ever [MQTT 5.0, 3.1.2.11.2]. */
 export const NEVER_EXPIRES = 0xff_ff_ff_ff;
 /** Topic aliases that a server may give: each keeps a topic of up to 64 KiB for a connection. */
@@ -93,6 +107,8 @@ export const CLIENT_SETTINGS = {
    * it receives while 20 QoS 2 messages of the same client have not been released.
    */
   maxInflightQos2: { default: 16, min: 1, max: 16_384 },
+  /** As many as a server may give (CLIENT_TOPIC_ALIASES), and as many as the protocol can say. */
+  maxTopicAliases: { default: CLIENT_TOPIC_ALIASES, min: 0, max: 65_535 },
   maxQueuedMessages: { default: 100_000, min: 0, max: 100_000_000 },
   maxQueuedBytes: { default: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
   highWaterMark: { default: 1_024, min: 1, max: 1_000_000 },

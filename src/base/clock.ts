@@ -19,6 +19,60 @@ export function preciseMs(): number {
   return performance.now();
 }
 
+/** Looks at both clocks of a thread that are tried, and how near to each other is near enough. */
+const OFFSET_LOOKS = 100;
+const OFFSET_GAP_MS = 0.005;
+
+/**
+ * From one clock to another, as exactly as they can be looked at one after the other. A thread that
+ * is put off between two looks would be milliseconds away from all others for as long as it runs:
+ * so the looks are taken that lie closest together.
+ * @param own milliseconds; it is looked at before and behind `shared`.
+ */
+export function offsetBetween(own: () => number, shared: () => number): number {
+  let offset = 0;
+  let gap = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < OFFSET_LOOKS && gap > OFFSET_GAP_MS; look++) {
+    const before = own();
+    const there = shared();
+    const behind = own();
+    if (behind - before >= gap) continue;
+    gap = behind - before;
+    offset = there - (before + behind) / 2;
+  }
+  return offset;
+}
+
+/** From the clock of this thread to that of all threads of the machine. */
+const SHARED_OFFSET_MS = offsetBetween(
+  () => performance.now(),
+  () => Number(process.hrtime.bigint() / 1_000n) / 1_000,
+);
+
+/**
+ * Milliseconds of a monotonic clock that all threads of a process share: since some moment of the
+ * past, in fractions.
+ */
+export function sharedMs(): number {
+  return performance.now() + SHARED_OFFSET_MS;
+}
+
+/**
+ * A moment of `sharedMs` as what outlives the process: milliseconds of the date. 0, which is never,
+ * stays 0.
+ */
+export function dateOf(shared: number): number {
+  return shared === 0 ? 0 : Date.now() + shared - sharedMs();
+}
+
+/**
+ * The way back, in whichever process: `dateOf` has given it. Whole milliseconds, as expiries are;
+ * what was over before the machine began is over now, and not never.
+ */
+export function sharedOf(date: number): number {
+  return date === 0 ? 0 : Math.max(1, Math.round(sharedMs() + date - Date.now()));
+}
+
 /** Called at every tick with the time of the tick, in milliseconds of the monotonic clock. */
 export type TickCallback = (now: number) => void;
 

@@ -17,11 +17,14 @@ export const Counter = {
   publishReceivedQos0: 6,
   publishReceivedQos1: 7,
   publishReceivedQos2: 8,
-  /** QoS 0 messages not sent to a subscriber that does not read, or lags where others keep up. */
+  /**
+   * QoS 0 messages not sent to a subscriber that does not read, or lags where others keep up, and
+   * messages of any QoS that gave way to newer ones, as `slowConsumerPolicy` says.
+   */
   droppedSlowConsumer: 9,
   /** Messages not queued for a client whose queue is full. */
   droppedQueueFull: 10,
-  /** Messages not queued because each alone is larger than a queue may be. */
+  /** Messages that alone are larger than a queue may be, or than their client takes. */
   droppedOversize: 11,
   /** Messages delivered and not kept as retained: as many or as large as may be are kept. */
   droppedRetained: 12,
@@ -45,25 +48,69 @@ export const Counter = {
   droppedReplay: 21,
   /** Messages that waited in sessions that ended: expired, begun anew, or clean and left. */
   droppedExpired: 22,
-  connectionsOpen: 23,
-  sessions: 24,
-  subscriptions: 25,
-  retainedMessages: 26,
-  retainedBytes: 27,
+  /** Messages that expired before they could be sent [MQTT-3.3.2-5]. */
+  droppedMessageExpired: 23,
+  /** CONNECTs and exchanges of clients that are not who they say they are. */
+  authenticationRefusals: 24,
+  /** Messages and wills that access rules forbid their client to publish. */
+  refusedPublications: 25,
+  /** Filters of which access rules let their client read nothing. */
+  deniedSubscriptions: 26,
+  /** Messages that waited, were retained, or were for a group, and may not be read. */
+  deniedDeliveries: 27,
+  /** Times that a client was not read from for a while, as it had sent more than it may. */
+  overRate: 28,
+  /** Messages and wills refused for their payload. */
+  refusedPayloads: 29,
+  /** Messages and wills refused for the length or the levels of their topic. */
+  refusedTopics: 30,
+  /** CONNECTs of users that have as many connections as a user may have. */
+  refusedUserConnections: 31,
+  /** CONNECTs for which there was no room among those that wait to be authenticated. */
+  authenticationsTurnedAway: 32,
+  /** Handshakes beneath MQTT, such as TLS, that came to their end. */
+  handshakes: 33,
+  /** Of these, by a ticket of an earlier connection. */
+  handshakesResumed: 34,
+  /** Clients that took too long for theirs. */
+  handshakeTimeouts: 35,
+  /** The oldest, when more began than may be at a time. */
+  handshakesDisplaced: 36,
+  /** Client certificates missing, not valid, or revoked. */
+  certificatesRefused: 37,
+  /** What came was no handshake, or none that both sides can go through with. */
+  handshakesFailed: 38,
+  /** Clients that left in the middle, or before they had sent anything. */
+  handshakesLeft: 39,
+  /** Times that a publisher was not read from as memory was about to run out. */
+  pausedForMemory: 40,
+  /** CONNECTs of new clients refused as there was no memory for them. */
+  refusedForMemory: 41,
+  /** Times that a client fell behind so far that slowConsumerPolicy took effect. */
+  slowConsumers: 42,
+  connectionsOpen: 43,
+  sessions: 44,
+  subscriptions: 45,
+  retainedMessages: 46,
+  retainedBytes: 47,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
-  inflightMessages: 28,
+  inflightMessages: 48,
   /** Messages that wait to be sent for the first time, to absent clients too. */
-  queuedMessages: 29,
+  queuedMessages: 49,
   /** What these take of maxQueuedTotalBytes, with those sent that are kept to be sent again. */
-  queuedBytes: 30,
+  queuedBytes: 50,
   /** What larger unfinished packets of clients take. */
-  unfinishedBytes: 31,
+  unfinishedBytes: 51,
   /** CONNECTs that wait for the authenticator. */
-  authenticationsWaiting: 32,
+  authenticationsWaiting: 52,
+  /** Clients that are not told yet that they are refused. */
+  refusalsDelayed: 53,
   /** Workers that keep nothing new, as they would run out of memory. */
-  shortOfMemory: 33,
+  shortOfMemory: 54,
+  /** What waits for sockets that take no more for now. */
+  outboxBytes: 55,
   /** Longest delay of the event loop in the last minute, in milliseconds. */
-  eventLoopDelayMs: 34,
+  eventLoopDelayMs: 56,
 } as const;
 export type CounterName = keyof typeof Counter;
 
@@ -73,8 +120,11 @@ const GAUGES_FROM = Counter.connectionsOpen;
 const CLOSED_FROM = Counter.eventLoopDelayMs + 1;
 const CLOSE_REASONS = Object.values(CloseReason);
 const COUNTERS = CLOSED_FROM + CLOSE_REASONS.length;
+/** Behind the counters, in no sum: when the shard was last seen at work, and how late it was. */
+const SEEN_AT = COUNTERS;
+const LATE_BY = COUNTERS + 1;
 /** Whole cache lines, so that no two shards write to one. */
-const BLOCK_BYTES = Math.ceil((COUNTERS * Float64Array.BYTES_PER_ELEMENT) / 128) * 128;
+const BLOCK_BYTES = Math.ceil(((COUNTERS + 2) * Float64Array.BYTES_PER_ELEMENT) / 128) * 128;
 const COUNTER_NAMES = Object.entries(Counter) as [CounterName, number][];
 const CLOSED_INDEX = new Map(CLOSE_REASONS.map((reason, at) => [reason, CLOSED_FROM + at]));
 
@@ -111,6 +161,24 @@ export class Counters {
 
   get(index: number): number {
     return this.#words[index];
+  }
+
+  /** The shard is at work at `now`, `lateMs` later than it should be. @param now as of sharedMs. */
+  seen(now: number, lateMs: number): void {
+    this.#words[SEEN_AT] = now;
+    this.#words[LATE_BY] = (this.#words[LATE_BY] + lateMs) / 2;
+  }
+
+  /**
+   * How late the shard is at `now`, in milliseconds: the mean of when it was last seen, each time
+   * of half the weight of the one behind it, and with now if that makes it more. A moment's delay
+   * is not held against it. @param intervalMs at which it is meant to be seen.
+   */
+  lateness(now: number, intervalMs: number): number {
+    const seenAt = this.#words[SEEN_AT];
+    if (seenAt === 0) return 0;
+    const lateBy = this.#words[LATE_BY];
+    return Math.max(lateBy, (lateBy + now - seenAt - intervalMs) / 2);
   }
 
   /** Counts a closed connection. */

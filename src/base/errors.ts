@@ -11,13 +11,33 @@ export const CloseReason = {
   protocolViolation: 'protocol-violation',
   packetTooLarge: 'packet-too-large',
   connectRefused: 'connect-refused',
+  /** A client that was accepted does not authenticate itself again as it should. */
+  authenticationFailed: 'authentication-failed',
+  /** A client was let in until a time, which has come. */
+  admissionEnded: 'admission-ended',
+  /** A reload of the configuration lets a client in no more. */
+  notAuthorized: 'not-authorized',
+  /** Beneath MQTT: that of TLS, or its request for a WebSocket. */
+  handshakeFailed: 'handshake-failed',
   connectTimeout: 'connect-timeout',
   keepAliveTimeout: 'keep-alive-timeout',
   takenOver: 'taken-over',
   kicked: 'kicked',
+  /** The listener that it came by was removed from the configuration. */
+  listenerRemoved: 'listener-removed',
   unresponsive: 'unresponsive',
   /** Unfinished packets took as much as they may, and this one had not grown for longest. */
   unfinishedPacket: 'unfinished-packet',
+  /** It asked for more than a setting of the operator allows. */
+  quotaExceeded: 'quota-exceeded',
+  /** A proxy sent no PROXY protocol header, or a wrong one. */
+  proxyHeader: 'proxy-header',
+  /** Its address, which a proxy has told, has too many connections, or makes too many. */
+  addressLimit: 'address-limit',
+  /** It did not read what was sent to it, and is not to be waited for. */
+  slowConsumer: 'slow-consumer',
+  /** What it has published was on its way to a worker that died: it is to send it again. */
+  workerDied: 'worker-died',
   serverShutdown: 'server-shutdown',
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];

@@ -19,6 +19,15 @@ const CONSTANTS: Readonly<Partial<Record<NodeJS.Platform, PlatformConstants>>> =
   linux: { fDupfdCloexec: 1030, oNonblock: 0o4000, oCloexec: 0o2000000, hasPipe2: true },
   darwin: { fDupfdCloexec: 67, oNonblock: 0x4, oCloexec: 0x1000000, hasPipe2: false },
 };
+/** flock: exclusively, and without waiting. Alike on both systems. */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+/** fallocate: the file is as long as it was. */
+const FALLOC_FL_KEEP_SIZE = 1;
+/** What says that a file system has no such call. */
+const NOT_SUPPORTED: readonly string[] = ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'];
+/** Those on which off_t of that call has 8 bytes. */
+const WIDE: readonly string[] = ['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'];
 const F_SETFD = 2;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
@@ -31,6 +40,11 @@ interface Bindings {
   readonly fcntl: CFunction;
   /** pipe2(fds, flags), or pipe(fds) where there is no pipe2. */
   readonly pipe: CFunction;
+  readonly flock: CFunction;
+  /** fallocate(fd, mode, offset, length); null where there is none. */
+  readonly fallocate: KoffiFunc<
+    (fd: number, mode: number, offset: number, length: number) => number
+  > | null;
   /** malloc_trim(pad); null in a library that has none. */
   readonly trim: KoffiFunc<(pad: number) => number> | null;
   readonly errno: () => number;
@@ -110,6 +124,34 @@ export function closeDescriptor(fd: number): void {
 }
 
 /**
+ * Locks an open file for this process alone, until the descriptor is closed or the process ends,
+ * however it does. @returns false when another process has locked it.
+ * @throws LibcError for any other reason; PlatformError where the library cannot be used.
+ */
+export function lockFile(fd: number): boolean {
+  if (bindings().flock(fd, LOCK_EX | LOCK_NB) >= 0) return true;
+  const error = lastError('flock');
+  // One number under two names.
+  if (error.code === 'EWOULDBLOCK' || error.code === 'EAGAIN') return false;
+  throw error;
+}
+
+/**
+ * Sets disk space aside for a part of an open file, at its end or behind it: what is written there
+ * later finds room. The file stays as long as it is.
+ * @returns false where the file system, or the C library, cannot do it.
+ * @throws LibcError, such as with code ENOSPC, when there is no such space.
+ */
+export function reserveDisk(fd: number, offset: number, length: number): boolean {
+  const { fallocate } = bindings();
+  if (fallocate === null) return false;
+  if (fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length) >= 0) return true;
+  const error = lastError('fallocate');
+  if (NOT_SUPPORTED.includes(error.code)) return false;
+  throw error;
+}
+
+/**
  * Has the C library return to the system what is free in it: it keeps it otherwise, as long as a
  * single byte behind it is used. Only glibc does. It is done on a thread of libuv's pool, as it
  * takes 0.1 ms for each MiB. Does nothing where the library cannot be used.
@@ -159,6 +201,10 @@ function load(constants: PlatformConstants): Bindings {
     pipe: library.func(
       constants.hasPipe2 ? 'int pipe2(_Out_ int *ends, int flags)' : 'int pipe(_Out_ int *ends)',
     ),
+    flock: library.func('int flock(int fd, int operation)'),
+    fallocate: WIDE.includes(process.arch)
+      ? functionOrNull(library, 'int fallocate(int fd, int mode, int64_t offset, int64_t length)')
+      : null,
     trim: functionOrNull(library, 'int malloc_trim(size_t pad)'),
     errno: () => koffi.errno(),
     errorNames: new Map(
@@ -167,12 +213,12 @@ function load(constants: PlatformConstants): Bindings {
   };
 }
 
-function functionOrNull(
+function functionOrNull<F extends (...parameters: number[]) => number>(
   library: LibraryHandle,
   declaration: string,
-): KoffiFunc<(pad: number) => number> | null {
+): KoffiFunc<F> | null {
   try {
-    return library.func(declaration);
+    return library.func(declaration) as unknown as KoffiFunc<F>;
   } catch {
     return null;
   }

@@ -5,10 +5,19 @@
  */
 import { invariant } from './assert.js';
 
+export * from './access-limits.js';
+export * from './authentication-limits.js';
 export * from './client-limits.js';
+export * from './config-limits.js';
+export * from './edge-limits.js';
 export * from './handover-limits.js';
+export * from './mqtt5-limits.js';
+export * from './opening-limits.js';
+export * from './overload-limits.js';
 export * from './slow-reader-limits.js';
+export * from './store-limits.js';
 export * from './thread-limits.js';
+export * from './tls-limits.js';
 export * from './turn-limits.js';
 
 const KIB = 1024;
@@ -18,6 +27,10 @@ const DAY_MS = 86_400_000;
 // ---- protocol: fixed by MQTT 3.1.1 -------------------------------------------------------------
 /** Largest remaining length that four length bytes can say [MQTT 3.1.1, 2.2.3]. */
 export const REMAINING_LENGTH_MAX = 268_435_455;
+/** Longest frame that can be: the first byte and four length bytes precede what they say. */
+export const FRAME_BYTES_MAX: number = REMAINING_LENGTH_MAX + 5;
+/** No payload is longer: a topic and its length precede it. */
+export const PAYLOAD_BYTES_MAX = REMAINING_LENGTH_MAX;
 /** Longest UTF-8 string: a two-byte length precedes it [MQTT 3.1.1, 1.5.3]. */
 export const STRING_BYTES_MAX = 65_535;
 /** Packet identifiers run from 1 to this; 0 is forbidden [MQTT-2.3.1-1]. */
@@ -407,6 +420,15 @@ export const SETTINGS = {
   maxSessions: { default: 1_000_000, min: 0, max: 16_000_000 },
   /** A client that is away for a weekend, or a plant that stands still for one, misses nothing. */
   sessionExpiryMs: { default: 7 * DAY_MS, min: 0, max: 365 * DAY_MS },
+  /** As many as there are packet ids: a client that acknowledges nothing costs 12 KiB with them. */
+  receiveMaximum: { default: PACKET_ID_MAX, min: 1, max: PACKET_ID_MAX },
+  /** A client has few topics that it publishes to often; each alias keeps one of them. */
+  topicAliasMaximum: { default: 16, min: 0, max: 65_535 },
+  maxQos: { default: 2, min: 0, max: 2 },
+  /** 0: none. */
+  maxKeepAliveSeconds: { default: 0, min: 0, max: 65_535 },
+  /** As for 3.x sessions: clients with ids that never come back must not fill the broker. */
+  maxSessionExpiryMs: { default: 7 * DAY_MS, min: 0, max: 365 * DAY_MS },
 } as const satisfies Record<string, NumberSetting>;
 
 invariant(

@@ -51,7 +51,7 @@ export function escapeControls(text: string): string {
  * what a line costs does not matter.
  * @param level one of LOG_LEVELS.
  */
-export function createLogger(level: string, output: LogOutput): Logger {
+export function createLogger(level: string, output: LogOutput): Logger & { level: string } {
   if (output.isPretty !== true) {
     return pino({ level }, { write: (line) => output.write(escapeControls(line)) });
   }

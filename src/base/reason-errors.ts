@@ -69,13 +69,25 @@ export class ServerDisconnectedError extends ConnectionLostError implements Serv
   }
 }
 
+/** Client and server do not authenticate each other; `cause` is what the method says of it. */
+export class AuthenticationError extends Error {
+  readonly code = 'SURGEMQ_AUTHENTICATION';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AuthenticationError';
+  }
+}
+
 /**
  * What was asked for is beyond what the server said in CONNACK that it takes: it was not sent, and
  * everything else goes on.
  */
 export class ServerLimitError extends Error {
   readonly code = 'SURGEMQ_SERVER_LIMIT';
-  /** 0x95 Packet too large, 0x9A Retain not supported, 0x9B QoS not supported. */
+  /**
+   * 0x95 Packet too large, 0x9A Retain not supported, 0x9B QoS not supported, 0x9E, 0xA1 or 0xA2
+   * for Shared Subscriptions, Subscription Identifiers or wildcards that are not.
+   */
   readonly reasonCode: number;
   constructor(message: string, reasonCode: number) {
     super(message);

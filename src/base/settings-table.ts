@@ -4,30 +4,35 @@
  * reasons, are in limits.ts.
  */
 import { availableParallelism, totalmem } from 'node:os';
-import type { Config, ServerOptions } from './config.js';
-import { PROGRAM_AUTHENTICATOR } from './credentials.js';
-import { SETTINGS, SHARDS_MAX } from './limits.js';
-import {
-  formatListenUri,
-  LISTEN_URI_ALLOWED,
-  parseListenUri,
-  whyNotListenUri,
-} from './listen-uri.js';
+import type { SettingValues } from './config.js';
+import { PATH_BYTES_MAX, SETTINGS, SHARDS_MAX } from './limits.js';
+import { formatListenUri, LISTEN_URI_ALLOWED, parseListenUri } from './listen-uri.js';
 import { LOG_LEVELS } from './log.js';
 import { providerName } from './provider-name.js';
+import type { ServerOptions } from './server-options.js';
 import type { Relation, Setting } from './settings.js';
+import { ACCESS_RELATIONS, ACCESS_SETTINGS } from './settings-access.js';
+import { ADDRESS_SETTINGS } from './settings-address.js';
+import { EDGE_SETTINGS } from './settings-edge.js';
+import { MQTT5_SETTINGS } from './settings-mqtt5.js';
+import { SETTINGS_OF_OVERLOAD } from './settings-overload.js';
+import { SETTINGS_OF_STORE } from './settings-store.js';
+import { WEBSOCKET_SETTINGS } from './settings-websocket.js';
 import type { ValueType } from './value-type.js';
 import * as type from './value-type.js';
 
 /** A setting of the broker: its option is one of the library's. */
-interface ServerSetting<T> extends Setting<T> {
+export interface ServerSetting<T> extends Setting<T> {
   readonly option: keyof ServerOptions & string;
 }
+
+const URI: type.JsonSchema = { type: 'string' };
 
 /** Listen URIs, by commas or in a list; kept in one spelling. */
 const listenUris: ValueType<readonly string[]> = {
   allowed: `one or more, by commas, of ${LISTEN_URI_ALLOWED}`,
   placeholder: 'uri,…',
+  schema: { anyOf: [URI, { type: 'array', items: URI, minItems: 1 }] },
   read(given) {
     const list: unknown = typeof given === 'string' ? given.split(',') : given;
     if (!Array.isArray(list) || list.length === 0) return undefined;
@@ -39,12 +44,6 @@ const listenUris: ValueType<readonly string[]> = {
     }
     return uris;
   },
-  why(given) {
-    const list: unknown = typeof given === 'string' ? given.split(',') : given;
-    if (!Array.isArray(list)) return undefined;
-    const reasons = list.map((item) => whyNotListenUri(String(item).trim()));
-    return reasons.find((reason) => reason !== undefined);
-  },
   show: (uris) => uris.join(','),
 };
 
@@ -52,6 +51,7 @@ const listenUris: ValueType<readonly string[]> = {
 const workerCount: ValueType<number> = {
   allowed: `auto, or a whole number from 1 to ${SHARDS_MAX}`,
   placeholder: 'number',
+  schema: { anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: SHARDS_MAX }] },
   read: (given) =>
     given === 'auto'
       ? Math.min(availableParallelism(), SHARDS_MAX)
@@ -59,17 +59,33 @@ const workerCount: ValueType<number> = {
   show: String,
 };
 
-const shippedAuthenticator = providerName(['mockSuccess', 'mockFailure']);
-/** A program may also give a function. */
-const authenticatorName: ValueType<string> = {
-  ...shippedAuthenticator,
-  allowed: `${shippedAuthenticator.allowed}; in a program also a function`,
-  read: (given) =>
-    typeof given === 'function' ? PROGRAM_AUTHENTICATOR : shippedAuthenticator.read(given),
+const socketPath = type.text(PATH_BYTES_MAX);
+/** Where something is asked of a broker. */
+const controlSocket: ValueType<string> = {
+  ...socketPath,
+  allowed: 'auto, none, or the path of a socket',
+  placeholder: 'path',
+  read(given) {
+    const path = socketPath.read(given);
+    const word = path?.toLowerCase();
+    if (word === 'auto' || word === 'none') return word;
+    return path?.includes('/') ? path : undefined;
+  },
 };
 
 /** Every setting of the broker, by its name in the configuration. */
-export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Config[K]> } = {
+export const CONFIG_SETTINGS: {
+  readonly [K in keyof SettingValues]: ServerSetting<SettingValues[K]>;
+} = {
+  configFile: {
+    environment: 'SURGEMQ_CONFIG',
+    flag: 'config',
+    option: 'configFile',
+    type: type.textOrNone(PATH_BYTES_MAX),
+    default: 'none',
+    restart: true,
+    summary: 'Configuration file, in YAML or JSON: whatever stands here, weaker than all of it.',
+  },
   listen: {
     environment: 'SURGEMQ_LISTEN',
     flag: 'listen',
@@ -78,12 +94,25 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: 'tcp://127.0.0.1:1883',
     summary: 'Addresses to listen on.',
   },
+  ...EDGE_SETTINGS,
+  controlSocket: {
+    environment: 'SURGEMQ_CONTROL_SOCKET',
+    flag: 'control-socket',
+    option: 'controlSocket',
+    type: controlSocket,
+    default: 'auto',
+    restart: true,
+    summary:
+      'Unix socket by which `surgemq reload` reaches the broker that `surgemq serve` runs, for ' +
+      'its own user alone; `auto` is one in a directory of that user.',
+  },
   workers: {
     environment: 'SURGEMQ_WORKERS',
     flag: 'workers',
     option: 'workers',
     type: workerCount,
     default: 'auto',
+    restart: true,
     summary: 'Worker threads that serve clients; `auto` is one for each core.',
   },
   keepAliveSeconds: {
@@ -146,28 +175,15 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
       'A worker that many clients keep waking waits 0.15 ms for more to come, which saves a ' +
       'quarter of its CPU; `false` is for latencies below that.',
   },
-  auth: {
-    environment: 'SURGEMQ_AUTH',
-    flag: 'auth',
-    option: 'authenticator',
-    type: authenticatorName,
-    default: 'mockSuccess',
-    summary: 'Authenticator: who may connect.',
-  },
-  sessions: {
-    environment: 'SURGEMQ_SESSIONS',
-    flag: 'sessions',
-    option: 'sessionsProvider',
-    type: providerName(['mem']),
-    default: 'mem',
-    summary: 'Sessions provider: where sessions are kept.',
-  },
+  ...ACCESS_SETTINGS,
+  ...SETTINGS_OF_STORE,
   topics: {
     environment: 'SURGEMQ_TOPICS',
     flag: 'topics',
     option: 'topicsProvider',
     type: providerName(['mem']),
     default: 'mem',
+    restart: true,
     summary: 'Topics provider: where subscriptions and retained messages are kept.',
   },
   maxPacketBytes: {
@@ -281,6 +297,7 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     option: 'ringBytes',
     type: type.powerOfTwoBytes(SETTINGS.ringBytes),
     default: type.showBytes(SETTINGS.ringBytes.default),
+    restart: true,
     summary: 'Shared memory through which one worker passes messages to the others.',
   },
   maxConnections: {
@@ -291,6 +308,8 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     default: String(SETTINGS.maxConnections.default),
     summary: 'Connections of all workers together; more are refused.',
   },
+  ...ADDRESS_SETTINGS,
+  ...WEBSOCKET_SETTINGS,
   maxSessions: {
     environment: 'SURGEMQ_MAX_SESSIONS',
     flag: 'max-sessions',
@@ -307,8 +326,10 @@ export const CONFIG_SETTINGS: { readonly [K in keyof Config]: ServerSetting<Conf
     option: 'sessionExpiry',
     type: type.duration(SETTINGS.sessionExpiryMs, 1),
     default: type.showDuration(SETTINGS.sessionExpiryMs.default),
-    summary: 'Time without its client after which a session ends; 0 is never.',
+    summary: 'Time without its client after which the session of a 3.x client ends; 0 is never.',
   },
+  ...MQTT5_SETTINGS,
+  ...SETTINGS_OF_OVERLOAD,
   logLevel: {
     environment: 'SURGEMQ_LOG_LEVEL',
     flag: 'log-level',
@@ -325,7 +346,8 @@ function twiceListened(uris: readonly string[]): string | undefined {
 }
 
 /** What must hold between settings that are each allowed by themselves. */
-export const CONFIG_RELATIONS: readonly Relation<Config>[] = [
+export const CONFIG_RELATIONS: readonly Relation<SettingValues>[] = [
+  ...ACCESS_RELATIONS,
   {
     settings: ['listen'],
     severity: 'fault',

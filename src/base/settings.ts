@@ -20,6 +20,8 @@ export interface Setting<T> {
   readonly default: string;
   /** What it does, in one sentence for `--help` and the README. */
   readonly summary: string;
+  /** True: a change takes effect at the next start alone, not when the settings are reloaded. */
+  readonly restart?: true;
 }
 
 /**
@@ -36,11 +38,20 @@ export interface Relation<C> {
   check(values: C): string | undefined;
 }
 
+/** A value of a configuration file. */
+export interface FileValue {
+  /** `surgemq.yaml:3:14`. */
+  readonly place: string;
+  readonly value: unknown;
+}
+
 /**
  * Where values come from, the weakest first. Undefined and (in the environment) empty means not
  * set.
  */
 export interface SettingsSources {
+  /** By option name, as a configuration file has them. */
+  readonly file?: ReadonlyMap<string, FileValue>;
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly flags?: Readonly<Record<string, string>>;
   readonly options?: object;
@@ -60,37 +71,52 @@ export interface SettingsRules<C> {
 /** Outcome of a load. `values` is frozen, and only to be used when there is no fault. */
 export interface LoadedSettings<C> {
   readonly values: C;
+  /** Where each value comes from: `default`, a place in a file, or a name of another source. */
+  readonly origins: Readonly<Record<string, string>>;
   readonly faults: string[];
   readonly warnings: string[];
   /** Library options that are none, a line each. */
   readonly unknownOptions: string[];
 }
 
-/** A value given for a setting: the name its user knows it by, and what was given. */
+/** A value given for a setting. */
 interface Given {
+  /** The name its user knows it by. */
   readonly name: string;
+  /** Where it was given: the name, but for the file, where it is the place. */
+  readonly origin: string;
   readonly value: unknown;
 }
 
 /** What was given for one setting, the weakest source first. */
 function givenFor(setting: Setting<unknown>, sources: SettingsSources): Given[] {
-  const { environment = {}, flags = {}, options = {} } = sources;
+  const { file, environment = {}, flags = {}, options = {} } = sources;
   const given: Given[] = [];
+  const fromFile = file?.get(setting.option);
+  if (fromFile !== undefined) {
+    const { place, value } = fromFile;
+    given.push({ name: `${place}: ${setting.option}`, origin: place, value });
+  }
   const fromEnvironment = environment[setting.environment];
   if (fromEnvironment !== undefined && fromEnvironment.trim() !== '') {
-    given.push({ name: setting.environment, value: fromEnvironment });
+    const name = setting.environment;
+    given.push({ name, origin: name, value: fromEnvironment });
   }
   const fromFlag = Object.hasOwn(flags, setting.flag) ? flags[setting.flag] : undefined;
-  if (fromFlag !== undefined) given.push({ name: `--${setting.flag}`, value: fromFlag });
+  if (fromFlag !== undefined) {
+    const name = `--${setting.flag}`;
+    given.push({ name, origin: name, value: fromFlag });
+  }
   const fromOption: unknown = Reflect.get(options, setting.option);
   if (fromOption !== undefined) {
-    given.push({ name: `option ${setting.option}`, value: fromOption });
+    const name = `option ${setting.option}`;
+    given.push({ name, origin: name, value: fromOption });
   }
   return given;
 }
 
 /** A given value as a fault shows it: short, on one line, quoted as text is. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   let text: string | undefined;
   try {
     // NaN and numbers that JSON does not know would be shown as null.
@@ -155,12 +181,14 @@ export function loadSettings<C extends object>(
   const settings = Object.entries(table) as [keyof C & string, Setting<unknown>][];
   const values: Record<string, unknown> = {};
   const names: Record<string, string> = {};
+  const origins: Record<string, string> = {};
   const unsound = new Set<string>();
   const faults: string[] = [];
   for (const [key, setting] of settings) {
     values[key] = setting.type.read(setting.default);
     names[key] = setting.environment;
-    for (const { name, value } of givenFor(setting, sources)) {
+    origins[key] = 'default';
+    for (const { name, origin, value } of givenFor(setting, sources)) {
       const read = setting.type.read(value);
       if (read === undefined) {
         unsound.add(key);
@@ -169,6 +197,7 @@ export function loadSettings<C extends object>(
       } else {
         values[key] = read;
         names[key] = name;
+        origins[key] = origin;
       }
     }
   }
@@ -185,7 +214,7 @@ export function loadSettings<C extends object>(
     (relation.severity === 'fault' ? faults : warnings).push(`${subject}; ${problem}`);
   }
   const strangers = unknownOptions(every, sources, rules);
-  return { values: loaded, faults, warnings, unknownOptions: strangers };
+  return { values: loaded, origins, faults, warnings, unknownOptions: strangers };
 }
 
 function shownValue<T>(setting: Setting<T>, value: T): string {

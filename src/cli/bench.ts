@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { endBrokersOnSignals } from '../../bench/support/broker-process.js';
+import { endBrokersOnSignals } from '../../bench/support/broker-child.js';
 import {
   missing,
   NAMED_PEERS,
@@ -10,6 +10,7 @@ import {
   type Peer,
   parsePeer,
   parsePeerCommand,
+  unspoken,
 } from '../../bench/support/peers.js';
 import { descriptorsMax } from '../../bench/support/proc.js';
 import { mainChart } from '../../bench/support/report-charts.js';
@@ -22,6 +23,8 @@ import {
   type BenchSettings,
   loadBenchSettings,
 } from '../../bench/support/settings.js';
+import { areOfScenarios, SCENARIO_DEFAULTS, SCENARIOS } from '../../bench/system/open-mqtt.js';
+import type { Suite } from '../../bench/system/suite.js';
 import { SUITES } from '../../bench/system/suites.js';
 import { processEnvironment } from '../base/config.js';
 import { errorCode } from '../base/error-code.js';
@@ -36,6 +39,8 @@ const PROGRESS_LINE_MS = 1_000;
 const DESCRIPTORS_BESIDE = 100;
 /** Rounds of a comparison unless the settings say how many. */
 const COMPARE_DEFAULTS = { [BENCH_SETTINGS.rounds.environment]: '3' };
+
+const SCENARIO_NAMES: readonly string[] = SCENARIOS.map(({ name }) => name);
 
 /** A flag for each setting of the bench. */
 export const SETTING_FLAGS: readonly Flag[] = Object.values(BENCH_SETTINGS).map(
@@ -67,6 +72,12 @@ const FLAGS: readonly Flag[] = [
   { name: 'help', summary: 'Shows this text.' },
 ];
 
+/** A line for each suite. */
+function suitesHelp(suites: readonly Suite[]): string {
+  const width = Math.max(...suites.map(({ name }) => name.length)) + 2;
+  return suites.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`).join('\n');
+}
+
 const HELP = `Usage: surgemq bench [pattern…] [flags]
        surgemq bench compare [mosquitto] [aedes] [mqtt://HOST:PORT[?pid=PID]…] [flags]
 
@@ -75,7 +86,10 @@ a lost, duplicated or reordered one fails, with exit code 1. compare runs other 
 rounds interleaved.
 
 Patterns:
-${[...SUITES.values()].map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+${suitesHelp([...SUITES.values()].filter((suite) => !SCENARIOS.includes(suite)))}
+
+Scenarios of the Open MQTT Benchmark Suite, QoS 1 and 16 bytes, 10 s after 2 s of warm-up:
+${suitesHelp(SCENARIOS)}
 
 Settings come from the environment and, stronger, from flags:
 
@@ -105,6 +119,15 @@ function readWords(
     }
   }
   return { patterns: [], peers };
+}
+
+/** What takes the place of the settings' defaults. @param patterns named on the command line. */
+function defaultsFor(isComparison: boolean, patterns: readonly string[]): NodeJS.ProcessEnv {
+  const areScenarios = patterns.every((pattern) => SCENARIO_NAMES.includes(pattern.trim()));
+  return {
+    ...(isComparison ? COMPARE_DEFAULTS : {}),
+    ...(areScenarios ? SCENARIO_DEFAULTS : {}),
+  };
 }
 
 /** One variation, or one for each value of a sweep. @throws ConfigError */
@@ -179,7 +202,8 @@ function readRequest(args: readonly string[]): Request {
   const flags = Object.fromEntries(
     [...values].map(([name, given]) => [name, given[given.length - 1]]),
   );
-  const defaults = positionals[0] === COMPARE ? COMPARE_DEFAULTS : {};
+  const named = words.patterns.length > 0 ? words.patterns : (flags.patterns ?? '').split(',');
+  const defaults = defaultsFor(positionals[0] === COMPARE, named);
   try {
     const { variations, warnings } = readVariations(
       flags,
@@ -195,7 +219,11 @@ function readRequest(args: readonly string[]): Request {
     }
     const peers = allPeers(settings, words.peers, commands);
     if (faults.length === 0) faults.push(...findObstacles({ patterns, peers, variations }));
-    const all = [...warnings, ...variations.flatMap((one) => pinWarnings(one.settings))];
+    const all = [
+      ...warnings,
+      ...variations.flatMap((one) => pinWarnings(one.settings)),
+      ...leftOut(patterns, peers, settings),
+    ];
     if (faults.length === 0) return { patterns, peers, variations, warnings: [...new Set(all)] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -242,6 +270,24 @@ function unwritable(flag: string, file: string): string | null {
   }
 }
 
+/** Why a pattern cannot be run with these settings; null when nothing is known against it. */
+function unsuited(pattern: string, settings: BenchSettings): string | null {
+  const { shared, protocol, transport } = settings;
+  const { isTcpOnly = false } = SUITES.get(pattern)!;
+  if (isTcpOnly && transport !== 'tcp') return `--transport is not for ${pattern}: it is tcp there`;
+  if (SCENARIO_NAMES.includes(pattern)) {
+    if (shared > 0) return `--shared is not for ${pattern}, whose name says all`;
+    return areOfScenarios(settings)
+      ? null
+      : `${pattern} has QoS 1 and 16 bytes: run it without --qos, --payload, patterns`;
+  }
+  const { canShare = false, isOfOneKind = false } = SUITES.get(pattern)!;
+  if (shared > 0 && !canShare) return `--shared is not for ${pattern}`;
+  const isMixed = protocol.publishers !== protocol.subscribers;
+  if (!isMixed || !isOfOneKind) return null;
+  return `--protocol: publishers of ${pattern} are its subscribers, and speak one version`;
+}
+
 /** What a run would fail by at its end, or that would spoil it, seen beforehand. */
 function findObstacles({ patterns, peers, variations }: Omit<Request, 'warnings'>): string[] {
   const { json, html, svg } = variations[0].settings;
@@ -256,8 +302,29 @@ function findObstacles({ patterns, peers, variations }: Omit<Request, 'warnings'
             'raise them with ulimit -n, or lower --clients';
     }),
   );
-  const all = [...files, ...peers.map(missing), ...connections];
+  const unfit = variations.flatMap(({ settings }) =>
+    patterns.map((pattern) => unsuited(pattern, settings)),
+  );
+  const dumb = variations.flatMap(({ settings }) =>
+    peers.map((peer) => unspoken(peer, settings.transport)),
+  );
+  const all = [...files, ...peers.map(missing), ...dumb, ...connections, ...unfit];
   return [...new Set(all.filter((text) => text !== null))];
+}
+
+/** Says which brokers that a pattern measures beside ours are not here. */
+function leftOut(
+  patterns: readonly string[],
+  peers: readonly Peer[],
+  settings: BenchSettings,
+): string[] {
+  if (!peers.includes(OURS)) return [];
+  return patterns.flatMap((pattern) =>
+    (SUITES.get(pattern)?.peers?.(settings) ?? []).flatMap((peer) => {
+      const why = missing(peer);
+      return why === null ? [] : [`${pattern} is run without ${peer.name}: ${why}`];
+    }),
+  );
 }
 
 /** Says when broker and generator, kept on cores of their own, have to share some. */

@@ -10,6 +10,8 @@ export interface CommandLog {
   readonly logger: Logger;
   /** For what somebody has asked for just now: whatever the level, each field on its own line. */
   readonly answers: Logger;
+  /** Lines below this level are not written any more. */
+  setLevel(level: string): void;
 }
 
 /**
@@ -28,5 +30,11 @@ export function openLog(level: string): CommandLog {
   sink.onLost = (lost) => {
     logger.error({ lost }, 'log lines were lost here: their output took none for a time');
   };
-  return { logger, answers: createLogger('info', { ...output, isMultiLine: true }) };
+  return {
+    logger,
+    answers: createLogger('info', { ...output, isMultiLine: true }),
+    setLevel(level) {
+      logger.level = level;
+    },
+  };
 }

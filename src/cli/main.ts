@@ -12,6 +12,11 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
   serve: { summary: 'Runs the broker.', load: () => import('./serve.js') },
   pub: { summary: 'Publishes messages.', load: () => import('./pub.js') },
   sub: { summary: 'Subscribes and prints messages.', load: () => import('./sub.js') },
+  rr: { summary: 'Sends a request and prints its response.', load: () => import('./rr.js') },
+  passwd: { summary: 'Makes and edits password files.', load: () => import('./passwd.js') },
+  reload: { summary: 'Has a broker reload.', load: () => import('./reload.js') },
+  config: { summary: 'Checks and imports configurations.', load: () => import('./config.js') },
+  store: { summary: 'Checks, copies and prints stores.', load: () => import('./store.js') },
   bench: { summary: 'Measures a broker.', load: () => import('./bench.js') },
 };
 

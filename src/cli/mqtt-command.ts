@@ -1,7 +1,13 @@
-/** What `surgemq pub` and `surgemq sub` share: connection flags, error lines and exit codes. */
+/** What `pub`, `sub` and `rr` share: connection flags, error lines and exit codes. */
 import { resolve } from 'node:path';
 import { CLIENT_SETTINGS, NEVER_EXPIRES } from '../base/limits.js';
-import { formatBrokerUri, parseBrokerUri, withoutPassword } from '../client/broker-uri.js';
+import {
+  type BrokerAddress,
+  formatBrokerUri,
+  PORTS,
+  parseBrokerUri,
+  withoutPassword,
+} from '../client/broker-uri.js';
 import {
   type ClientOptions,
   ConfigError,
@@ -12,6 +18,7 @@ import {
 } from '../client/index.js';
 import { type Flag, type ParsedArgs, splitArgs } from './args.js';
 import { type PropertyFlags, takeProperties } from './property-flags.js';
+import { asksForTls, readTlsFlags, TLS_FLAGS } from './tls-flags.js';
 
 /**
  * Exit codes of mosquitto_pub and mosquitto_sub; a refused CONNECT exits with its return code, or
@@ -45,7 +52,12 @@ const KEEP_ALIVE_DEFAULT = String(CLIENT_SETTINGS.keepAliveSeconds.default);
 /** Flags about the connection, the same for both commands. */
 export const CONNECTION_FLAGS: readonly Flag[] = [
   { name: 'host', short: 'h', placeholder: 'host', summary: 'Server; default localhost.' },
-  { name: 'port', short: 'p', placeholder: 'port', summary: 'Its port; default 1883.' },
+  {
+    name: 'port',
+    short: 'p',
+    placeholder: 'port',
+    summary: 'Its port; default 1883, 8883 with TLS.',
+  },
   {
     name: 'bind-address',
     short: 'A',
@@ -58,8 +70,10 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
     short: 'L',
     placeholder: 'url',
     summary:
-      'All at once: mqtt://[username[:password]@]host[:port]/topic, or unix:///path of a socket.',
+      'All at once: mqtt(s)://[username[:password]@]host[:port]/topic; ws(s)://host[:port]/path, ' +
+      'whose path is that of the WebSocket; or unix:///path of a socket.',
   },
+  ...TLS_FLAGS,
   { name: 'id', short: 'i', placeholder: 'id', summary: 'Client id; default: a random one.' },
   {
     name: 'id-prefix',
@@ -84,16 +98,16 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
     name: 'protocol-version',
     short: 'V',
     placeholder: 'version',
-    summary: 'mqttv311 (default), mqttv31 or mqttv5; also 311, 31 and 5.',
+    summary: 'mqttv311 (default of pub and sub), mqttv31 or mqttv5 (of rr); also 311, 31, 5.',
   },
   {
     name: 'property',
     short: 'D',
     placeholder: 'command property value',
     summary:
-      'Property of MQTT 5.0, which is spoken then: of connect, publish, subscribe, will or ' +
-      'disconnect, such as -D publish content-type text; a user-property has a name and a ' +
-      'value. May be repeated.',
+      'Property of MQTT 5.0, which is spoken then: of connect, publish, subscribe, ' +
+      'unsubscribe, will or disconnect, such as -D publish content-type text; a user-property ' +
+      'has a name and a value. May be repeated.',
   },
   {
     name: 'session-expiry-interval',
@@ -105,6 +119,7 @@ export const CONNECTION_FLAGS: readonly Flag[] = [
   { name: 'will-payload', placeholder: 'text', summary: 'Its payload; default: none.' },
   { name: 'will-qos', placeholder: 'qos', summary: 'Its QoS; default 0.' },
   { name: 'will-retain', summary: 'The server keeps the will as a retained message.' },
+  { name: 'nodelay', summary: 'Small packets wait for nothing: so it is in any case.' },
   { name: 'debug', short: 'd', summary: 'Says what is done, on the standard error.' },
   { name: 'quiet', summary: 'Prints no error messages.' },
   { name: 'help', summary: 'Shows this text.' },
@@ -182,38 +197,45 @@ export interface Target {
   readonly topic: string;
 }
 
-/** Reads the connection flags. Faults are noted in `line`. */
-export function readTarget(line: CommandLine): Target {
+/**
+ * Reads the connection flags. Faults are noted in `line`.
+ * @param defaultVersion protocol level where neither `-V` nor `-D` says another.
+ */
+export function readTarget(line: CommandLine, defaultVersion: 4 | 5 = 4): Target {
   const url = line.text('url');
   const address = url === undefined ? undefined : parseBrokerUri(url);
   if (url !== undefined && address === undefined) {
     line.faults.push(
       `Invalid URL given: ${withoutPassword(url)}; allowed: ` +
-        'mqtt://[user[:password]@]host[:port]/topic, unix:///path',
+        'mqtt(s)://[user[:password]@]host[:port]/topic, ws(s)://host[:port]/path, ' +
+        'unix:///path',
     );
   }
   const host = line.text('host') ?? address?.host ?? 'localhost';
-  const port = line.number('port', 1, 65_535) ?? address?.port ?? 1883;
+  const { kind, port } = placeOf(line, address);
   const username = line.text('username') ?? address?.username ?? undefined;
   const password = line.text('pw') ?? address?.password ?? undefined;
   const prefix = line.text('id-prefix');
   const clientId = line.text('id') ?? (prefix === undefined ? undefined : prefix + process.pid);
   const isKept = line.has('disable-clean-session');
   if (isKept && clientId === undefined) line.faults.push('-c needs a client id: add -i <id>');
-  const protocolVersion = versionOf(line);
+  const protocolVersion = versionOf(line, defaultVersion);
   const { min, max } = CLIENT_SETTINGS.keepAliveSeconds;
   const unix = line.text('unix');
   if (unix !== undefined && ['host', 'port', 'url', 'bind-address'].some((n) => line.has(n))) {
     line.faults.push('--unix stands alone: without -h, -p, -L and -A');
   }
   const path = unix === undefined ? address?.socketPath : resolve(unix);
+  const isTls = (kind === 'tls' || kind === 'wss') && path === undefined;
+  const requestPath = address?.requestPath ?? '';
   const socketPath = path === undefined ? undefined : encodedPath(path);
   return {
-    uri: formatBrokerUri({ host, port, socketPath }),
+    uri: formatBrokerUri({ kind, host, port, requestPath, socketPath }),
     topic: address?.path ?? '',
     options: {
       clientId,
       cleanSession: !isKept,
+      tls: readTlsFlags(line, isTls),
       localAddress: line.text('bind-address'),
       protocolVersion,
       protocolFallback: false,
@@ -226,8 +248,21 @@ export function readTarget(line: CommandLine): Target {
   };
 }
 
+/** What is spoken, and the port: TLS where a flag, the URL or the port says so. */
+function placeOf(
+  line: CommandLine,
+  address: BrokerAddress | undefined,
+): Pick<BrokerAddress, 'kind' | 'port'> {
+  const given = line.number('port', 1, 65_535) ?? address?.port;
+  const kind = address?.kind ?? 'tcp';
+  // An address has its port.
+  if (kind !== 'tcp') return { kind, port: given ?? 0 };
+  const isTls = asksForTls(line) || given === PORTS.tls;
+  return isTls ? { kind: 'tls', port: given ?? PORTS.tls } : { kind, port: given ?? PORTS.tcp };
+}
+
 /** The protocol level; `-D` makes it 5. */
-function versionOf(line: CommandLine): 3 | 4 | 5 {
+function versionOf(line: CommandLine, defaultVersion: 4 | 5): 3 | 4 | 5 {
   const version = line.text('protocol-version');
   const given = version === undefined ? undefined : VERSIONS[version];
   if (version !== undefined && given === undefined) {
@@ -238,14 +273,15 @@ function versionOf(line: CommandLine): 3 | 4 | 5 {
   if (hasProperties && given !== undefined && given !== 5) {
     line.faults.push(`-D needs MQTT 5.0: -V mqttv5, not ${version}`);
   }
-  return hasProperties ? 5 : (given ?? 4);
+  return hasProperties ? 5 : (given ?? defaultVersion);
 }
 
 /** `-D connect` and `-x`. */
 function connectOptions(line: CommandLine, version: 3 | 4 | 5): Partial<ClientOptions> {
-  const { maximumPacketSize, ...connect } = line.properties.connect ?? {};
-  for (const name of ['authenticationMethod', 'authenticationData'] as const) {
-    if (connect[name] !== undefined) line.faults.push(`-D connect: ${name} is not supported`);
+  const { maximumPacketSize, authenticationMethod, authenticationData, ...connect } =
+    line.properties.connect ?? {};
+  if (authenticationData !== undefined && authenticationMethod === undefined) {
+    line.faults.push('-D connect authentication-data needs authentication-method');
   }
   const text = line.text('session-expiry-interval');
   if (text !== undefined && version !== 5) line.faults.push('-x needs MQTT 5.0: add -V mqttv5');
@@ -258,6 +294,9 @@ function connectOptions(line: CommandLine, version: 3 | 4 | 5): Partial<ClientOp
       ...(expiry === undefined ? {} : { sessionExpiryInterval: expiry }),
     },
     ...(maximumPacketSize === undefined ? {} : { maxPacketBytes: maximumPacketSize }),
+    ...(authenticationMethod === undefined
+      ? {}
+      : { authentication: { method: authenticationMethod, data: authenticationData } }),
   };
 }
 

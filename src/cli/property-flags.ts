@@ -21,10 +21,17 @@ const HOLDERS: Readonly<Record<string, PropertyHolder>> = {
   connect: PacketType.connect,
   publish: PacketType.publish,
   subscribe: PacketType.subscribe,
+  unsubscribe: PacketType.unsubscribe,
   disconnect: PacketType.disconnect,
   will: WILL_PROPERTIES,
 };
-export type PropertyCommand = 'connect' | 'publish' | 'subscribe' | 'disconnect' | 'will';
+export type PropertyCommand =
+  | 'connect'
+  | 'publish'
+  | 'subscribe'
+  | 'unsubscribe'
+  | 'disconnect'
+  | 'will';
 
 /** Properties by command. */
 export type PropertyFlags = { readonly [Command in PropertyCommand]?: Properties };
@@ -88,6 +95,10 @@ function add(
   } else {
     const read = readValue(rule, value);
     properties[rule.key] = rule.key === 'subscriptionIdentifiers' ? [read] : read;
+  }
+  // Its method may come behind it.
+  if (rule.key === 'authenticationData' && properties.authenticationMethod === undefined) {
+    return command === 'connect' ? null : `-D ${command}: no ${name} there`;
   }
   try {
     encodeProperties(properties, HOLDERS[command], Sender.client);

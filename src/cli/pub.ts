@@ -1,31 +1,14 @@
 /** `surgemq pub`: publishes, with the flags of mosquitto_pub. */
-import { readFile } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CLIENT_SETTINGS, REMAINING_LENGTH_MAX } from '../base/limits.js';
-import {
-  ArgumentError,
-  Client,
-  type Payload,
-  type PublishProperties,
-  type QoS,
-} from '../client/index.js';
-import { isTopicName } from '../client/text.js';
+import { CLIENT_SETTINGS } from '../base/limits.js';
+import { Client, type Payload, type PublishProperties, type QoS } from '../client/index.js';
 import { type Flag, flagsHelp } from './args.js';
+import { fixedPayload, linesOf, readSource, SOURCE_FLAGS_WITH_LINES } from './message-source.js';
 import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
-
-/** Flags that say where the message comes from: exactly one of them. */
-const SOURCE_FLAGS: readonly Flag[] = [
-  { name: 'message', short: 'm', placeholder: 'text', summary: 'The message.' },
-  { name: 'file', short: 'f', placeholder: 'file', summary: 'Sends the contents of a file.' },
-  { name: 'stdin-line', short: 'l', summary: 'Sends each line of the standard input.' },
-  { name: 'stdin-file', short: 's', summary: 'Sends all of the standard input as one message.' },
-  { name: 'null-message', short: 'n', summary: 'Sends an empty message.' },
-];
 
 const FLAGS: readonly Flag[] = [
   { name: 'topic', short: 't', placeholder: 'topic', summary: 'Topic to publish to.' },
-  ...SOURCE_FLAGS,
+  ...SOURCE_FLAGS_WITH_LINES,
   { name: 'qos', short: 'q', placeholder: 'qos', summary: 'QoS of the messages; default 0.' },
   { name: 'retain', short: 'r', summary: 'The server keeps the message for later subscribers.' },
   { name: 'repeat', placeholder: 'count', summary: 'Publishes -m, -f, -s or -n so many times.' },
@@ -96,14 +79,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function readJob(line: CommandLine, urlTopic: string): Job {
-  const topic = line.text('topic') ?? urlTopic;
-  const sources = SOURCE_FLAGS.filter(({ name }) => line.has(name)).map(({ name }) => name);
-  if (sources.length > 1) line.faults.push('Only one type of message can be sent at once.');
-  if (topic === '' || sources.length === 0) {
-    line.faults.push('Both topic and message must be supplied.');
-  } else if (!isTopicName(topic)) {
-    line.faults.push(`Invalid publish topic '${topic}', does it contain '+' or '#'?`);
-  }
+  const { topic, source } = readSource(line, urlTopic);
   const delayText = line.text('repeat-delay') ?? '0';
   if (!/^\d+(\.\d+)?$/.test(delayText))
     line.faults.push(`Invalid repeat-delay given: ${delayText}`);
@@ -112,26 +88,10 @@ function readJob(line: CommandLine, urlTopic: string): Job {
     qos: line.qos('qos'),
     retain: line.has('retain'),
     properties: line.properties.publish,
-    source: sources[0] ?? '',
+    source,
     repeat: line.number('repeat', 1, Number.MAX_SAFE_INTEGER) ?? 1,
     repeatDelayMs: Number(delayText) * 1_000,
   };
-}
-
-/** The message, read before connecting; null for lines, which come later. */
-async function fixedPayload(source: string, line: CommandLine): Promise<Payload | null> {
-  switch (source) {
-    case 'message':
-      return line.text('message') ?? '';
-    case 'file':
-      return readFile(line.text('file') ?? '');
-    case 'stdin-file':
-      return readAll(process.stdin);
-    case 'null-message':
-      return '';
-    default:
-      return null;
-  }
 }
 
 async function publishAll(
@@ -212,41 +172,4 @@ class Publisher {
     this.#failure ??= error;
     this.#wake?.();
   }
-}
-
-/** All of a stream. @throws ArgumentError when no packet could hold it. */
-async function readAll(input: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of input) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    checkLength(bytes);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** The lines of a stream as bytes, without their `\n`. @throws ArgumentError for one too long. */
-export async function* linesOf(input: Readable): AsyncGenerator<Buffer, void, undefined> {
-  let parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of input as AsyncIterable<Buffer>) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      parts.push(chunk.subarray(start, end));
-      yield parts.length === 1 ? parts[0] : Buffer.concat(parts);
-      parts = [];
-      bytes = 0;
-      start = end + 1;
-    }
-    parts.push(chunk.subarray(start));
-    bytes += chunk.length - start;
-    checkLength(bytes);
-  }
-  if (bytes > 0) yield Buffer.concat(parts);
-}
-
-function checkLength(bytes: number): void {
-  if (bytes <= REMAINING_LENGTH_MAX) return;
-  throw new ArgumentError(`Message too large: a packet has at most ${REMAINING_LENGTH_MAX} bytes`);
 }

@@ -1,79 +1,28 @@
 /** `surgemq serve`: runs the broker until a signal stops it. */
-import { type Config, type LoadedConfig, loadConfig } from '../base/config.js';
-import { ConfigError } from '../base/errors.js';
+import type { Config } from '../base/config.js';
 import type { Logger } from '../base/log.js';
-import { CONFIG_SETTINGS } from '../base/settings-table.js';
-import { showBytes, wholeNumber } from '../base/value-type.js';
+import { showBytes } from '../base/value-type.js';
 import type { Server } from '../primary/server.js';
-import { type Flag, flagsHelp, splitArgs } from './args.js';
-import { openLog } from './log-output.js';
+import { flagsHelp, splitArgs } from './args.js';
+import { controlSocketPath } from './control-directory.js';
+import type { ControlSocket } from './control-socket.js';
+import { type CommandLog, openLog } from './log-output.js';
 import { npmIsGone } from './npm-start.js';
 import { packageVersion } from './package-version.js';
-
-const SETTINGS = Object.values(CONFIG_SETTINGS);
+import { checkedConfig, SERVE_FLAGS } from './serve-config.js';
 
 /** Exit codes of a process that a signal ended: 128 and its number. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 type StopSignal = keyof typeof SIGNAL_EXIT_CODES;
 
-/** One flag for each setting, described by the setting. */
-const SERVE_FLAGS: readonly Flag[] = [
-  ...SETTINGS.map(({ flag, type, environment, summary, default: fallback }) => ({
-    name: flag,
-    ...(type.placeholder === '' ? { isBoolean: true } : { placeholder: type.placeholder }),
-    isRepeatable: flag === CONFIG_SETTINGS.listen.flag,
-    summary: `${summary} Allowed: ${type.allowed}. [${environment}, default ${fallback}]`,
-  })),
-  {
-    name: 'port',
-    short: 'p',
-    placeholder: 'port',
-    summary: 'Listens at this port of 127.0.0.1: short for --listen.',
-  },
-  { name: 'help', short: 'h', summary: 'Shows this text.' },
-  { name: 'version', short: 'v', summary: 'Shows the version.' },
-];
-const portNumber = wholeNumber({ min: 0, max: 65_535 });
-
 const HELP = `Usage: surgemq serve [flags]
 
-Runs the broker until SIGTERM or SIGINT; a second signal ends it at once. SIGUSR2 has it write its
-counters to the log.
-Settings come from the environment and, stronger, from flags:
+Runs the broker until SIGTERM or SIGINT; a second signal ends it at once. SIGHUP has it read its
+configuration again, as surgemq reload does. SIGUSR2 has it write its counters to the log.
+Settings come from a configuration file, the environment and, stronger, from flags:
 
 ${flagsHelp(SERVE_FLAGS)}
 `;
-
-/** Flags as loadConfig takes them: each address of a repeated --listen counts, --port as well. */
-function settingFlags(values: ReadonlyMap<string, readonly string[]>): Record<string, string> {
-  const { listen } = CONFIG_SETTINGS;
-  const flags = Object.fromEntries([...values].map(([name, given]) => [name, given.join(',')]));
-  const port = values.get('port')?.at(-1);
-  if (port === undefined || portNumber.read(port) === undefined) return flags;
-  return { ...flags, [listen.flag]: [...(values.get(listen.flag) ?? []), port].join(',') };
-}
-
-/**
- * Checks flags and environment together, so that every fault is said at once under the name its
- * user gave it.
- * @throws ConfigError
- */
-function checkedConfig(args: readonly string[]): LoadedConfig {
-  const { values, positionals, faults } = splitArgs(SERVE_FLAGS, args);
-  const all = [...faults, ...positionals.map((word) => `${word} is no flag of serve`)];
-  const port = values.get('port')?.at(-1);
-  if (port !== undefined && portNumber.read(port) === undefined) {
-    all.push(`--port is "${port}"; allowed: ${portNumber.allowed}`);
-  }
-  try {
-    const loaded = loadConfig({}, settingFlags(values));
-    if (all.length === 0) return loaded;
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    all.push(...error.faults);
-  }
-  throw new ConfigError(all);
-}
 
 /** One line that says what this broker is and where its limits are. */
 function logStart(logger: Logger, server: Server, config: Config): void {
@@ -116,17 +65,36 @@ function stopCause(): Promise<StopCause> {
 }
 
 /**
- * Hears the signals that would do something else if nobody did: SIGHUP, a terminal that was closed
- * or an operator who wants settings read again, would end the process; SIGUSR1 would have Node open
- * a debugger's port, through which whoever may connect to it runs code in here.
+ * Unheard, SIGUSR1 would have Node open a debugger's port, through which whoever may connect to it
+ * runs code in here; and SIGHUP would end the process before there is something to reload.
  */
 function hearOtherSignals(logger: Logger): void {
-  process.on('SIGHUP', () => {
-    logger.info({ signal: 'SIGHUP' }, 'signal heard; settings are read at the start only');
-  });
+  process.on('SIGHUP', () => logger.debug({ signal: 'SIGHUP' }, 'signal heard'));
   process.on('SIGUSR1', () => {
     logger.info({ signal: 'SIGUSR1' }, 'signal heard; no debugger is opened');
   });
+}
+
+/**
+ * Has SIGHUP, an operator's wish or the end of a terminal, read the configuration again. What is
+ * wrong with it is logged by the server, and everything stays as it was.
+ */
+function reloadOnSignal(server: Server, log: CommandLog, listening: Promise<void>): void {
+  process.on('SIGHUP', () => void listening.then(() => server.reload()).catch(() => {}));
+  server.on('reloaded', () => log.setLevel(server.config.logLevel));
+}
+
+/** Opens the control socket. A broker runs without one: it is said, and no reason to end. */
+async function openControl(server: Server, logger: Logger): Promise<ControlSocket | null> {
+  const path = controlSocketPath(server.config.controlSocket, process.pid);
+  if (path === null) return null;
+  const { openControlSocket } = await import('./control-socket.js');
+  try {
+    return await openControlSocket(path, server);
+  } catch (error) {
+    logger.warn({ err: error }, 'surgemq reload does not reach this broker');
+    return null;
+  }
 }
 
 /**
@@ -149,7 +117,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const loaded = checkedConfig(args);
-  const { logger, answers } = openLog(loaded.config.logLevel);
+  const log = openLog(loaded.config.logLevel);
+  const { logger, answers } = log;
   const stopped = stopCause();
   hearOtherSignals(logger);
   // Only now: help and faults need no broker.
@@ -157,9 +126,13 @@ export async function run(args: readonly string[]): Promise<number> {
   const server = new Server({ logger }, loaded);
   const failed = new Promise<Error>((resolve) => server.once('failed', resolve));
   logStatsOnSignal(server, answers);
-  await server.listenAndServe();
+  const listening = server.listenAndServe();
+  reloadOnSignal(server, log, listening);
+  await listening;
   logStart(logger, server, loaded.config);
+  const control = await openControl(server, logger);
   const outcome = await Promise.race([stopped, failed]);
+  control?.close();
   if (outcome instanceof Error) {
     process.stderr.write(`surgemq: the broker gave up: ${outcome.message}\n`);
     await server.close();

@@ -7,13 +7,13 @@ import {
   type QoS,
   type SubscribeOptions,
   SubscribeRefusedError,
+  type UnsubscribeOptions,
 } from '../client/index.js';
 import { isTopicFilter } from '../client/text.js';
 import { RetainHandling } from '../protocol/v5/index.js';
 import { type Flag, flagsHelp } from './args.js';
-import { type FormatPart, readFormat } from './message-format.js';
+import { MessagePrinter, PRINT_FLAGS } from './message-printer.js';
 import { CONNECTION_FLAGS, CommandLine, ExitCode, Reporter, readTarget } from './mqtt-command.js';
-import { momentNow } from './strftime.js';
 
 const FLAGS: readonly Flag[] = [
   {
@@ -24,20 +24,7 @@ const FLAGS: readonly Flag[] = [
     summary: 'Topic filter to subscribe to. May be repeated.',
   },
   { name: 'qos', short: 'q', placeholder: 'qos', summary: 'QoS to subscribe with; default 0.' },
-  { name: 'verbose', short: 'v', summary: 'Prints the topic before each message.' },
-  {
-    name: 'format',
-    short: 'F',
-    placeholder: 'format',
-    summary:
-      'Prints messages so: %t topic, %p payload, %x and %X payload in hex, %l its length, %q ' +
-      'QoS, %r retained, %m message id, %I and %U time, %j and %J JSON (%J: of a payload that is ' +
-      'JSON), of MQTT 5.0 %C content type, %D correlation data, %E expiry, %F payload format, ' +
-      '%P user properties, %R response topic, %S subscription identifiers; ' +
-      '%%, @ with a letter of strftime, \\n and its like; or json, which is %j.',
-  },
-  { name: 'pretty', summary: 'Prints JSON over several lines.' },
-  { name: 'no-eol', short: 'N', summary: 'Prints no end of line after a message.' },
+  ...PRINT_FLAGS,
   { name: 'count', short: 'C', placeholder: 'count', summary: 'Ends after so many messages.' },
   { name: 'timeout', short: 'W', placeholder: 'seconds', summary: 'Ends after so many seconds.' },
   {
@@ -66,6 +53,11 @@ const FLAGS: readonly Flag[] = [
     name: 'remove-retained',
     summary: 'Has the server forget each retained message that comes and that -T does not hide.',
   },
+  {
+    name: 'random-filter',
+    placeholder: 'percent',
+    summary: 'Prints only a part of the messages, by chance; default 100.',
+  },
   { name: 'no-retry', summary: 'Ends when the first connection fails, instead of trying again.' },
   { name: 'exit-after-sub', short: 'E', summary: 'Ends when the subscriptions are made.' },
   ...CONNECTION_FLAGS,
@@ -85,11 +77,8 @@ interface Job {
   /** Says whether `-T` hides a topic. */
   readonly filteredOut: readonly ((topic: string) => boolean)[];
   readonly qos: QoS;
-  readonly isVerbose: boolean;
-  /** Parts of `-F`; null without. */
-  readonly format: readonly FormatPart[] | null;
+  readonly printer: MessagePrinter;
   readonly removesRetained: boolean;
-  readonly hasEol: boolean;
   /** Infinity: no end. */
   readonly count: number;
   /** 0: no end. */
@@ -99,7 +88,10 @@ interface Job {
   readonly exitsAfterSub: boolean;
   /** Beside the QoS. */
   readonly subscribeOptions: SubscribeOptions;
+  readonly unsubscribeOptions: UnsubscribeOptions;
   readonly disconnectProperties: Properties | undefined;
+  /** Share of the messages that is printed, 0 to 1. */
+  readonly printedShare: number;
 }
 
 /** Runs the command. @returns exit code, as mosquitto_sub has it. */
@@ -120,22 +112,6 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     return reporter.failure(error);
   }
-}
-
-/** Reads `-F` and `--pretty`. */
-function readFormatFlags(line: CommandLine, reporter: Reporter): readonly FormatPart[] | null {
-  const text = line.text('format');
-  const isPretty = line.has('pretty');
-  if (isPretty && text === undefined) line.faults.push('--pretty needs -F with %j, %J or json');
-  if (text === undefined) return null;
-  if (line.has('verbose')) line.faults.push('-v and -F exclude each other');
-  const { parts, fault } = readFormat(text, {
-    isPretty,
-    onNoJson: (topic) =>
-      reporter.error(`Error: Message payload is not valid JSON on topic ${topic}.`),
-  });
-  if (fault !== null) line.faults.push(fault);
-  return parts;
 }
 
 function readJob(line: CommandLine, urlTopic: string, reporter: Reporter): Job {
@@ -160,18 +136,27 @@ function readJob(line: CommandLine, urlTopic: string, reporter: Reporter): Job {
     unwanted,
     filteredOut: filteredOut.filter(isTopicFilter).map(compileFilter),
     qos: line.qos('qos'),
-    isVerbose: line.has('verbose'),
-    format: readFormatFlags(line, reporter),
+    printer: new MessagePrinter(line, reporter),
     removesRetained: line.has('remove-retained'),
-    hasEol: !line.has('no-eol'),
     count: line.number('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
     timeoutMs: (line.number('timeout', 1, 2_000_000) ?? 0) * 1_000,
     hidesRetained: line.has('no-retained'),
     isRetainedOnly,
     exitsAfterSub: line.has('exit-after-sub'),
     subscribeOptions: subscribeOptionsOf(line),
+    unsubscribeOptions: { userProperties: line.properties.unsubscribe?.userProperties },
     disconnectProperties: line.properties.disconnect,
+    printedShare: readShare(line),
   };
+}
+
+/** Reads `--random-filter`. */
+function readShare(line: CommandLine): number {
+  const text = line.text('random-filter') ?? '100';
+  const percent = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (percent > 0 && percent <= 100) return percent / 100;
+  line.faults.push(`Invalid random-filter given: ${text}; allowed: above 0, to 100`);
+  return 1;
 }
 
 /** Words of `--retain-handling`. */
@@ -184,25 +169,20 @@ const RETAIN_HANDLING: Readonly<Record<string, RetainHandling>> = {
 /** Options of MQTT 5.0. */
 function subscribeOptionsOf(line: CommandLine): SubscribeOptions {
   const { userProperties, subscriptionIdentifiers } = line.properties.subscribe ?? {};
-  if (userProperties !== undefined) line.faults.push('-D subscribe user-property: not supported');
   const word = line.text('retain-handling') ?? 'always';
   if (!Object.hasOwn(RETAIN_HANDLING, word)) {
     line.faults.push(`Invalid retain-handling given: ${word}; allowed: always, new, never`);
   }
   return {
     subscriptionIdentifier: subscriptionIdentifiers?.[0],
+    userProperties,
     retainAsPublished: line.has('retain-as-published'),
     retainHandling: RETAIN_HANDLING[word],
   };
 }
 
-const EOL = Buffer.from('\n');
 /** Bytes of payload that are printed at once. */
 const LINES_BYTES = 64 * 1024;
-
-function bytesOf(text: string | Uint8Array): Uint8Array {
-  return typeof text === 'string' ? Buffer.from(text) : text;
-}
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
@@ -274,7 +254,8 @@ class Receiver {
     await this.#subscribe();
     if (this.#job.unwanted.length > 0) {
       this.#reporter.debug(`Client ${clientId} sending UNSUBSCRIBE`);
-      await client.unsubscribe(this.#job.unwanted);
+      const { unwanted, unsubscribeOptions } = this.#job;
+      await client.unsubscribe(unwanted, unsubscribeOptions);
       this.#reporter.debug(`Client ${clientId} received UNSUBACK`);
     }
     if (this.#job.exitsAfterSub) this.#end(ExitCode.ok);
@@ -308,7 +289,8 @@ class Receiver {
   }
 
   #onMessage(message: Message): void {
-    const { hidesRetained, isRetainedOnly, removesRetained, filteredOut, count } = this.#job;
+    const { hidesRetained, isRetainedOnly, removesRetained, filteredOut, count, printedShare } =
+      this.#job;
     if (this.#isEnded || this.#printed >= count) return;
     if (isRetainedOnly && !message.retain) {
       this.#isEnded = true;
@@ -320,24 +302,16 @@ class Receiver {
       if (removesRetained) this.#removeRetained(message.topic);
       if (hidesRetained) return;
     }
+    if (printedShare < 1 && Math.random() >= printedShare) return;
     this.#print(message);
     if (++this.#printed >= count) this.#end(ExitCode.ok);
   }
 
-  /** Adds a message to what is printed, as bytes: a payload need not be text. */
+  /** Adds a message to what is printed. */
   #print(message: Message): void {
-    const { isVerbose, format, hasEol } = this.#job;
-    const { topic, payload } = message;
+    const { payload } = message;
     const isFirst = this.#lines.length === 0;
-    if (format !== null) {
-      const moment = momentNow();
-      for (const part of format) this.#lines.push(bytesOf(part(message, moment)));
-    } else {
-      const isNull = isVerbose && payload.length === 0;
-      if (isVerbose) this.#lines.push(Buffer.from(isNull ? `${topic} (null)` : `${topic} `));
-      this.#lines.push(payload);
-    }
-    if (hasEol) this.#lines.push(EOL);
+    this.#lines.push(...this.#job.printer.print(message));
     this.#linesBytes += payload.length;
     if (this.#linesBytes >= LINES_BYTES) this.#flush();
     else if (isFirst) setImmediate(() => this.#flush());

@@ -35,7 +35,7 @@ export class Announcer {
  * Throws where nothing of ours is on the stack: an uncaught exception, as from any event listener.
  */
 function throwLater(error: unknown): void {
-  process.nextTick(() => {
+  queueMicrotask(() => {
     throw error;
   });
 }

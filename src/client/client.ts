@@ -5,6 +5,7 @@ import type { Properties } from '../protocol/v5/index.js';
 import { Announcer } from './announcer.js';
 import { Call, type CallOptions } from './call.js';
 import type { ClientEvents, ClientState, DisconnectOptions } from './client-events.js';
+import type { Connection } from './connection.js';
 import { Delivery, type DeliveryHost } from './delivery.js';
 import type { ProtocolLevel } from './handshake.js';
 import { Incoming } from './incoming.js';
@@ -16,7 +17,12 @@ import { type ClientOptions, type ClientSettings, resolveOptions } from './optio
 import { Outgoing } from './outgoing.js';
 import type { PublishOptions } from './publish-options.js';
 import { Requester, type RequesterHost } from './requester.js';
-import { checkedFilter, type Filters, type SubscribeOptions } from './subscribe-arguments.js';
+import {
+  checkedFilter,
+  type Filters,
+  type SubscribeOptions,
+  type UnsubscribeOptions,
+} from './subscribe-arguments.js';
 import { type GrantedSubscription, SubscriptionRequests } from './subscription-requests.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -40,8 +46,8 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
 
   /**
    * Makes a client; `connect()` connects it.
-   * @param uri `mqtt://host:port` or `tcp://host:port`, with `user:password@` if need be; or
-   *   `unix:///path`.
+   * @param uri `mqtt://host:port`, or `mqtts:` for TLS; `ws://host:port/path`, or `wss:`; with
+   *   `user:password@` if need be; or `unix:///path`.
    * @throws ConfigError with every fault of the options.
    */
   constructor(uri: string, options: ClientOptions = {}) {
@@ -182,7 +188,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   /** Unsubscribes; resolves on UNSUBACK. Handlers are not called any more from now on. */
   unsubscribe(
     filters: string | readonly string[],
-    options: CallOptions = NO_OPTIONS,
+    options: UnsubscribeOptions = NO_OPTIONS,
   ): Promise<void> {
     return this.#requests.unsubscribe(filters, options);
   }
@@ -222,17 +228,36 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncDisposabl
   }
 
   /** Sends PINGREQ; resolves on PINGRESP. @throws ConnectionLostError when not connected. */
-  async ping(options: CallOptions = NO_OPTIONS): Promise<void> {
+  ping(options: CallOptions = NO_OPTIONS): Promise<void> {
+    return this.#ask('PINGREQ', options, (connection, call) => connection.ping(call));
+  }
+
+  /**
+   * Authenticates again with the option `authentication`, on the connection that stands; resolves
+   * when the server accepts. One that does not ends the connection [MQTT 5.0, 4.12.1].
+   * @throws ConnectionLostError when not connected, AuthenticationError, ArgumentError without the
+   *   option.
+   */
+  reauthenticate(options: CallOptions = NO_OPTIONS): Promise<void> {
+    return this.#ask('AUTH', options, (connection, call) => connection.reauthenticate(call));
+  }
+
+  /** Asks something of the connection, and waits for the answer. */
+  async #ask(
+    what: string,
+    options: CallOptions,
+    ask: (connection: Connection, call: Call) => void,
+  ): Promise<void> {
     const { signal, timeoutMs = this.#settings.ackTimeoutMs } = options;
     signal?.throwIfAborted();
     const { connection } = this.#lifecycle;
     if (!connection?.isOpen) {
-      throw new ConnectionLostError(`not connected to ${this.#settings.uri}: ping when connected`);
+      throw new ConnectionLostError(`not connected to ${this.#settings.uri}: ${what} needs that`);
     }
     const call = new Call();
     const promise = call.promise();
-    call.limit(options, timeoutMs, 'PINGREQ', () => {});
-    connection.ping(call);
+    call.limit(options, timeoutMs, what, () => {});
+    ask(connection, call);
     connection.resumeReading();
     await promise;
   }

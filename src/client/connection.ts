@@ -1,7 +1,4 @@
-/**
- * One network connection of a client: from the TCP handshake and CONNECT to its end, whichever way.
- */
-import { connect as connectSocket, type Socket } from 'node:net';
+/** One network connection of a client: from its transport and CONNECT to its end, whichever way. */
 import {
   ConnectFailedError,
   ConnectionLostError,
@@ -9,17 +6,21 @@ import {
   ProtocolError,
   TimeoutError,
 } from '../base/errors.js';
-import { CLIENT_LINGER_MS, CLIENT_UNREAD_ACKS_BYTES, READ_BUFFER_BYTES } from '../base/limits.js';
-import { PINGREQ } from '../protocol/ack-frame.js';
-import { parsePacket } from '../protocol/codec.js';
+import { CLIENT_LINGER_MS, CLIENT_UNREAD_ACKS_BYTES } from '../base/limits.js';
 import type { FrameSink } from '../protocol/frame-scan.js';
-import { type ControlPacket, PacketType } from '../protocol/packet.js';
-import { type ControlPacket5, NO_PROPERTIES, parsePacket5, Sender } from '../protocol/v5/index.js';
+import { PacketType } from '../protocol/packet.js';
+import {
+  type AuthPacket5,
+  type ControlPacket5,
+  NO_PROPERTIES,
+  parsePacket5,
+  Sender,
+} from '../protocol/v5/index.js';
+import { ConnectionAuthentication } from './authentication.js';
 import type { Call } from './call.js';
 import { beforeConnack, endingBy, ofClient, reasonOf } from './connection-faults.js';
 import type { ConnectionOwner } from './connection-owner.js';
 import { disconnectFrame, isAboutPackets, serverDisconnected } from './disconnect.js';
-import { Fifo } from './fifo.js';
 import {
   type Accepted,
   type Attempt,
@@ -29,9 +30,13 @@ import {
 } from './handshake.js';
 import { KeepAlive, type KeepAliveHost } from './keep-alive.js';
 import type { ClientSettings } from './options.js';
+import { readPacket3, type ServerPacket3 } from './packets3.js';
+import { Pings } from './pings.js';
 import { Reader } from './reader.js';
 import { Ending } from './resend.js';
 import { IncomingAliases } from './topic-aliases.js';
+import type { Transport, TransportOwner } from './transport.js';
+import type { Transports } from './transports.js';
 import { Writer } from './writer.js';
 
 const State = { opening: 0, handshake: 1, open: 2, ending: 3, closed: 4 } as const;
@@ -39,23 +44,17 @@ type State = (typeof State)[keyof typeof State];
 
 const NO_RETURN_CODES: readonly number[] = [];
 
-/**
- * All connections of a thread read into this: what is read is scanned before anything else is read.
- */
-let sharedReadBuffer: Buffer | null = null;
-
-export class Connection implements FrameSink, KeepAliveHost {
+export class Connection implements FrameSink, KeepAliveHost, TransportOwner {
   readonly writer: Writer;
   readonly #attempt: Attempt;
   readonly #aliases: IncomingAliases;
   readonly #settings: ClientSettings;
   readonly #owner: ConnectionOwner;
-  readonly #socket: Socket;
+  readonly #transport: Transport;
   readonly #reader: Reader;
   readonly #keepAlive: KeepAlive;
-  /** Who waits for a PINGRESP, in order; null for keep alive. */
-  readonly #pings = new Fifo<Call | null>();
-  #pingCalls = 0;
+  readonly #pings: Pings;
+  readonly #authentication: ConnectionAuthentication;
   #state: State = State.opening;
   #isReadingStopped = false;
   #isResumeScheduled = false;
@@ -64,30 +63,27 @@ export class Connection implements FrameSink, KeepAliveHost {
   #onEnded: (() => void) | null = null;
   #ending: Ending = Ending.other;
 
-  constructor(settings: ClientSettings, attempt: Attempt, owner: ConnectionOwner) {
+  constructor(
+    settings: ClientSettings,
+    transports: Transports,
+    attempt: Attempt,
+    owner: ConnectionOwner,
+  ) {
     this.#settings = settings;
     this.#attempt = attempt;
     this.#owner = owner;
     this.#aliases = new IncomingAliases(settings.connectProperties.topicAliasMaximum ?? 0);
-    const { host, port, socketPath, localAddress } = settings;
-    sharedReadBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-    const buffer = sharedReadBuffer;
-    const target =
-      socketPath === undefined
-        ? { host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) }
-        : { path: socketPath };
-    this.#socket = connectSocket({
-      ...target,
-      onread: { buffer, callback: (length) => this.#onRead(buffer, length) },
-    });
-    this.writer = new Writer(this.#socket, () => owner.onDrain());
+    this.#transport = transports.open(attempt.protocolVersion, this);
+    this.writer = new Writer(this.#transport, () => owner.onDrain());
     this.#reader = new Reader(settings.maxPacketBytes, attempt.protocolVersion, this);
+    this.#pings = new Pings(this.writer);
+    this.#authentication = new ConnectionAuthentication(settings.authentication, {
+      uri: settings.uri,
+      send: (frame) => this.writer.writeFrame(frame),
+      fail: (error) => this.fail(error),
+    });
     this.#keepAlive = new KeepAlive(settings, this);
     this.#timer = setTimeout(() => this.#onConnectTimeout(), settings.connectTimeoutMs);
-    this.#socket.on('connect', () => this.#onOpen());
-    this.#socket.on('error', (error) => this.#onSocketEnd(error));
-    this.#socket.on('end', () => this.#onSocketEnd(null));
-    this.#socket.on('close', () => this.#onSocketClosed());
   }
 
   get isOpen(): boolean {
@@ -110,14 +106,17 @@ export class Connection implements FrameSink, KeepAliveHost {
 
   /** Calls of the client's user that wait for a PINGRESP. */
   get pingCalls(): number {
-    return this.#pingCalls;
+    return this.#pings.calls;
   }
 
   /** Sends PINGREQ. @param call succeeds with the PINGRESP, fails with the connection. */
   ping(call: Call | null = null): void {
-    if (call !== null) this.#pingCalls++;
-    this.#pings.push(call);
-    this.writer.writeFrame(PINGREQ);
+    this.#pings.send(call);
+  }
+
+  /** Authenticates again. @param call fails where there is nothing to do it with. */
+  reauthenticate(call: Call): void {
+    this.#authentication.reauthenticate(call);
   }
 
   takeHasWritten(): boolean {
@@ -176,11 +175,10 @@ export class Connection implements FrameSink, KeepAliveHost {
     this.writer.flush();
     this.#state = State.ending;
     this.#stop(error);
-    // To destroy the socket at once could reset it, and take DISCONNECT back: the will would be
+    // To destroy the transport at once could reset it, and take DISCONNECT back: the will would be
     // sent.
-    this.#socket.end();
-    this.#socket.resume();
-    this.#timer = setTimeout(() => this.#socket.destroy(), CLIENT_LINGER_MS);
+    this.#transport.end();
+    this.#timer = setTimeout(() => this.#transport.destroy(), CLIENT_LINGER_MS);
     return ended;
   }
 
@@ -239,17 +237,19 @@ export class Connection implements FrameSink, KeepAliveHost {
   onFrame(buffer: Buffer, start: number, end: number): boolean {
     const { protocolVersion } = this.#attempt;
     if (buffer[start] >> 4 === PacketType.connack) this.#onConnack(buffer, start, end);
+    else if (buffer[start] >> 4 === PacketType.auth) this.#onAuth(buffer, start, end);
     else if (this.#state !== State.open) throw beforeConnack(buffer[start] >> 4);
     else if (protocolVersion !== 5)
-      this.#onPacket(parsePacket(buffer, start, end, protocolVersion));
+      this.#onPacket(readPacket3(buffer, start, end, protocolVersion));
     else this.#onPacket5(parsePacket5(buffer, start, end, Sender.server));
-    if (this.isOpen) return true;
+    if (this.#state === State.open || this.#state === State.handshake) return true;
     // A listener has closed the connection: the rest is not looked at.
     this.#reader.stopAt(end);
     return false;
   }
 
-  #onPacket(packet: ControlPacket): void {
+  #onPacket(packet: ServerPacket3 | string): void {
+    if (typeof packet === 'string') throw ofClient(packet);
     switch (packet.type) {
       case 'suback':
         this.#owner.onAnswer(PacketType.suback, packet.packetId, packet.returnCodes, NO_PROPERTIES);
@@ -260,8 +260,6 @@ export class Connection implements FrameSink, KeepAliveHost {
       case 'pingresp':
         this.#onPingresp();
         break;
-      default:
-        throw ofClient(packet.type);
     }
   }
 
@@ -294,10 +292,12 @@ export class Connection implements FrameSink, KeepAliveHost {
 
   #onPingresp(): void {
     this.#keepAlive.answered();
-    const call = this.#pings.shift() ?? null;
-    if (call === null) return;
-    this.#pingCalls--;
-    call.succeed();
+    this.#pings.answered();
+  }
+
+  #onAuth(buffer: Buffer, start: number, end: number): void {
+    const packet = parsePacket5(buffer, start, end, Sender.server) as AuthPacket5;
+    this.#authentication.onAuth(packet, this.isOpen);
   }
 
   #onConnack(buffer: Buffer, start: number, end: number): void {
@@ -310,13 +310,14 @@ export class Connection implements FrameSink, KeepAliveHost {
       this.fail(error);
       return;
     }
+    if (!this.#authentication.connected(accepted.properties)) return;
     clearTimeout(this.#timer);
     this.#state = State.open;
     this.#keepAlive.start(accepted.keepAliveSeconds);
     this.#owner.onConnected(this, accepted);
   }
 
-  // ---- socket ----------------------------------------------------------------------------------
+  // ---- TransportOwner --------------------------------------------------------------------------
 
   /**
    * A stopped reader: for the client's full queues, or because the connection is not open any more.
@@ -325,8 +326,7 @@ export class Connection implements FrameSink, KeepAliveHost {
     return this.#state !== State.open || this.#owner.mustStopReading;
   }
 
-  /** @returns false to stop reading from the socket. */
-  #onRead(buffer: Buffer, length: number): boolean {
+  onRead(buffer: Buffer, length: number): boolean {
     if (this.#state >= State.ending) return true;
     this.#hasRead = true;
     try {
@@ -359,7 +359,7 @@ export class Connection implements FrameSink, KeepAliveHost {
     try {
       if (!this.#reader.resume()) return;
       this.#isReadingStopped = false;
-      this.#socket.resume();
+      this.#transport.resume();
     } catch (error) {
       this.#onReadError(error);
     }
@@ -376,21 +376,23 @@ export class Connection implements FrameSink, KeepAliveHost {
     this.fail(error);
   }
 
-  #onOpen(): void {
+  onOpen(): void {
     if (this.#state !== State.opening) return;
     this.#state = State.handshake;
-    this.writer.writeFrame(connectFrame(this.#settings, this.#attempt));
-    this.writer.flush();
+    this.#authentication.begin((properties) => {
+      this.writer.writeFrame(connectFrame(this.#settings, this.#attempt, properties));
+      this.writer.flush();
+    });
   }
 
   #onConnectTimeout(): void {
     const { uri, connectTimeoutMs } = this.#settings;
-    const what = this.#state === State.opening ? 'connection' : 'CONNACK';
+    const what = this.#state === State.opening ? this.#transport.stage : 'CONNACK';
     const cause = new TimeoutError(`no ${what} within ${connectTimeoutMs} ms`);
     this.fail(new ConnectFailedError(`cannot connect to ${uri}: ${cause.message}`, { cause }));
   }
 
-  #onSocketEnd(cause: Error | null): void {
+  onEnd(cause: Error | null): void {
     const { uri } = this.#settings;
     const why = cause === null ? 'closed by the server' : reasonOf(cause);
     const options = cause === null ? {} : { cause };
@@ -402,8 +404,8 @@ export class Connection implements FrameSink, KeepAliveHost {
     );
   }
 
-  #onSocketClosed(): void {
-    this.#onSocketEnd(null);
+  onTransportClosed(): void {
+    this.onEnd(null);
     clearTimeout(this.#timer);
     this.#state = State.closed;
     this.#onEnded?.();
@@ -413,15 +415,14 @@ export class Connection implements FrameSink, KeepAliveHost {
   #close(error: Error): void {
     this.#state = State.closed;
     this.#stop(error);
-    this.#socket.destroy();
+    this.#transport.destroy();
   }
 
   #stop(error: Error): void {
     clearTimeout(this.#timer);
     this.#keepAlive.stop();
     this.writer.close(error);
-    for (let call = this.#pings.shift(); call !== undefined; call = this.#pings.shift()) {
-      call?.fail(error);
-    }
+    this.#pings.failAll(error);
+    this.#authentication.close(error);
   }
 }

@@ -1,8 +1,14 @@
 /** SUBSCRIBE and UNSUBSCRIBE of every protocol version. */
-import { encodePacket } from '../protocol/codec.js';
 import type { QoS } from '../protocol/packet.js';
-import { encodePacket5, NO_PROPERTIES, RetainHandling, Sender } from '../protocol/v5/index.js';
+import {
+  encodePacket5,
+  NO_PROPERTIES,
+  type Properties,
+  RetainHandling,
+  Sender,
+} from '../protocol/v5/index.js';
 import type { ProtocolLevel } from './handshake.js';
+import { subscribeFrame3, unsubscribeFrame3 } from './packets3.js';
 
 /** A packet id of a frame that has none yet: it gets one when it is sent. */
 const PACKET_ID_LATER = 1;
@@ -25,29 +31,35 @@ export interface FilterRequest extends FilterOptions {
 
 /**
  * A SUBSCRIBE without its packet id.
- * @param identifier Subscription Identifier; 0 for none.
+ * @param properties in 5.0.
  * @returns null where the version has not what is asked for.
  */
 export function subscribeFrame(
   version: ProtocolLevel,
   subscriptions: readonly FilterRequest[],
-  identifier: number,
+  properties: Properties,
 ): Buffer | null {
-  const packet = { type: 'subscribe', packetId: PACKET_ID_LATER, subscriptions } as const;
+  const packetId = PACKET_ID_LATER;
   if (version === 5) {
-    const properties = identifier === 0 ? NO_PROPERTIES : { subscriptionIdentifiers: [identifier] };
-    return encodePacket5({ ...packet, properties }, Sender.client);
+    return encodePacket5({ type: 'subscribe', packetId, subscriptions, properties }, Sender.client);
   }
   const isPlain = subscriptions.every(
     ({ noLocal, retainAsPublished, retainHandling }) =>
       !noLocal && !retainAsPublished && retainHandling === RetainHandling.always,
   );
-  return isPlain && identifier === 0 ? encodePacket(packet, version) : null;
+  if (!isPlain || properties !== NO_PROPERTIES) return null;
+  return subscribeFrame3(packetId, subscriptions, version);
 }
 
-/** An UNSUBSCRIBE without its packet id. */
-export function unsubscribeFrame(version: ProtocolLevel, filters: readonly string[]): Buffer {
-  const packet = { type: 'unsubscribe', packetId: PACKET_ID_LATER, filters } as const;
-  if (version !== 5) return encodePacket(packet, version);
-  return encodePacket5({ ...packet, properties: NO_PROPERTIES }, Sender.client);
+/** An UNSUBSCRIBE without its packet id. @returns null as `subscribeFrame`. */
+export function unsubscribeFrame(
+  version: ProtocolLevel,
+  filters: readonly string[],
+  properties: Properties,
+): Buffer | null {
+  const packetId = PACKET_ID_LATER;
+  if (version === 5) {
+    return encodePacket5({ type: 'unsubscribe', packetId, filters, properties }, Sender.client);
+  }
+  return properties === NO_PROPERTIES ? unsubscribeFrame3(packetId, filters, version) : null;
 }

@@ -1,7 +1,6 @@
 /** CONNECT and CONNACK of every protocol version. */
 import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { encodePacket, parsePacket } from '../protocol/codec.js';
-import { type ConnackPacket, PacketType, type ProtocolVersion } from '../protocol/packet.js';
+import { PacketType, type ProtocolVersion } from '../protocol/packet.js';
 import { ConnackCode } from '../protocol/return-code.js';
 import {
   type ConnackPacket5,
@@ -15,6 +14,7 @@ import {
   toConnackCode,
 } from '../protocol/v5/index.js';
 import type { ClientSettings } from './options.js';
+import { connectFrame3, readConnack3 } from './packets3.js';
 import { limitsIn, NO_LIMITS, type ServerLimits } from './server-limits.js';
 
 /** Protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0. */
@@ -51,14 +51,17 @@ const REFUSALS: Readonly<Record<number, string>> = {
 /** Bytes of a CONNACK of 3.x; in 5.0 it is longer by its Property Length. */
 const CONNACK_BYTES_3 = 4;
 
-/** The CONNECT of an attempt. */
-export function connectFrame(settings: ClientSettings, attempt: Attempt): Buffer {
+/** The CONNECT of an attempt. @param authentication properties of enhanced authentication. */
+export function connectFrame(
+  settings: ClientSettings,
+  attempt: Attempt,
+  authentication: Properties = NO_PROPERTIES,
+): Buffer {
   const { keepAliveSeconds, username, password, will } = settings;
   const { protocolVersion, clientId, isCleanStart } = attempt;
   const common = { type: 'connect', clientId, keepAliveSeconds, username, password } as const;
   if (protocolVersion !== 5) {
-    const packet = { ...common, protocolVersion, cleanSession: isCleanStart, will };
-    return encodePacket(packet, protocolVersion);
+    return connectFrame3({ ...common, protocolVersion, cleanSession: isCleanStart, will });
   }
   const { connectProperties, willProperties } = settings;
   return encodePacket5(
@@ -67,7 +70,7 @@ export function connectFrame(settings: ClientSettings, attempt: Attempt): Buffer
       protocolVersion,
       cleanStart: isCleanStart,
       will: will === null ? null : { ...will, properties: willProperties },
-      properties: connectProperties,
+      properties: { ...connectProperties, ...authentication },
     },
     Sender.client,
   );
@@ -92,8 +95,7 @@ export function readConnack(
     return accepted5(packet as ConnackPacket5, settings, attempt);
   }
   const version = protocolVersion === 5 ? 4 : protocolVersion;
-  const packet = parsePacket(buffer, start, end, version) as ConnackPacket;
-  const { returnCode } = packet;
+  const { returnCode, sessionPresent } = readConnack3(buffer, start, end, version);
   if (returnCode !== ConnackCode.accepted) {
     const why = REFUSALS[returnCode] ?? 'reason unknown';
     const message = `${settings.uri} refuses: ${why} (return code ${returnCode})`;
@@ -103,7 +105,7 @@ export function readConnack(
   return {
     protocolVersion: version,
     // CONNACK of MQTT 3.1 cannot tell; a session that was asked for is taken to be there.
-    sessionPresent: !cleanSession && (version === 3 || packet.sessionPresent),
+    sessionPresent: !cleanSession && (version === 3 || sessionPresent),
     properties: NO_PROPERTIES,
     limits: NO_LIMITS,
     keepAliveSeconds,

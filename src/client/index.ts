@@ -13,6 +13,7 @@ export {
   TimeoutError,
 } from '../base/errors.js';
 export {
+  AuthenticationError,
   PublishRefusedError,
   ServerDisconnectedError,
   ServerLimitError,
@@ -21,6 +22,11 @@ export {
 } from '../base/reason-errors.js';
 export type { QoS } from '../protocol/packet.js';
 export { type Properties, ReasonCode, type UserProperty } from '../protocol/v5/index.js';
+export {
+  type Authentication,
+  type AuthenticationExchange,
+  scramSha256,
+} from './authentication.js';
 export type { CallOptions } from './call.js';
 export { Client, connect } from './client.js';
 export type {
@@ -50,5 +56,7 @@ export type {
   Filters,
   SubscribeOptions,
   SubscribeRequest,
+  UnsubscribeOptions,
 } from './subscribe-arguments.js';
 export type { GrantedSubscription } from './subscription-requests.js';
+export type { Pem, TlsOptions } from './tls-options.js';

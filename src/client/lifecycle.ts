@@ -24,6 +24,8 @@ import { Reconnect } from './reconnect.js';
 import { Ending } from './resend.js';
 import type { SubscriptionRequests } from './subscription-requests.js';
 import type { Subscriptions } from './subscriptions.js';
+import { isCertificateFault } from './tls-faults.js';
+import { Transports } from './transports.js';
 
 /** What every connection of a client works with. */
 export interface ClientParts {
@@ -51,6 +53,7 @@ export class Lifecycle {
   clientId: string;
   readonly #parts: ClientParts;
   readonly #settings: ClientSettings;
+  readonly #transports: Transports;
   readonly #reconnect: Reconnect;
   readonly #connectCalls: Call[] = [];
   /** A server has accepted a connection of this object: there may be a session to go on with. */
@@ -64,6 +67,7 @@ export class Lifecycle {
     this.#settings = parts.settings;
     this.protocolVersion = parts.settings.protocolVersion;
     this.clientId = parts.settings.clientId;
+    this.#transports = new Transports(parts.settings);
     this.#reconnect = new Reconnect(parts.settings);
   }
 
@@ -159,7 +163,8 @@ export class Lifecycle {
     // A session that outlives its connections is begun once, and gone on with from then on.
     const isCleanStart = cleanSession && !(this.#hasConnected && this.#isSessionKept);
     const attempt = { protocolVersion, clientId, isCleanStart };
-    this.connection = new Connection(this.#settings, attempt, this.#connectionOwner());
+    const owner = this.#connectionOwner();
+    this.connection = new Connection(this.#settings, this.#transports, attempt, owner);
   }
 
   /** Nobody waits for the first connection any more. */
@@ -205,7 +210,7 @@ export class Lifecycle {
     // MQTT 3.1 does not say whether it has the session: to subscribe twice does no harm.
     const mustRemake = !sessionPresent || is31 || this.#isRemakeUnfinished;
     this.#isRemakeUnfinished = false;
-    const first = mustRemake ? requests.remake() : [];
+    const first = mustRemake ? requests.remake(limits) : [];
     outgoing.attach(connection.writer, sessionPresent, limits, first);
     for (const call of this.#connectCalls.splice(0)) call.succeed();
     this.#parts.announcer.tell('connect', { sessionPresent: this.sessionPresent });
@@ -242,7 +247,10 @@ export class Lifecycle {
 
   /** A server does not speak MQTT 5.0, and 3.1.1 will do [MQTT-3.1.2-2]. */
   #mayFallBack(error: Error): boolean {
-    if (this.protocolVersion !== 5 || !this.#settings.protocolFallback) return false;
+    const { protocolFallback, authentication, username, password } = this.#settings;
+    if (this.protocolVersion !== 5 || !protocolFallback || authentication !== null) return false;
+    // Of 5.0 alone.
+    if (password !== null && username === null) return false;
     const version = ConnackCode.unacceptableProtocolVersion;
     return error instanceof ConnectRefusedError && error.returnCode === version;
   }
@@ -279,5 +287,5 @@ function mayPass(error: Error): boolean {
   if (error instanceof ConnectRefusedError) {
     return error.returnCode === ConnackCode.serverUnavailable;
   }
-  return error instanceof ConnectFailedError;
+  return error instanceof ConnectFailedError && !isCertificateFault(error.cause);
 }

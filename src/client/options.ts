@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { ConfigError } from '../base/errors.js';
 import { CLIENT_SETTINGS, CLIENT_TOPIC_ALIASES, STRING_BYTES_MAX } from '../base/limits.js';
-import { didYouMean } from '../base/nearest.js';
+import type { ListenerKind } from '../base/listener-config.js';
 import { bytes, duration, trueOrFalse, type ValueType, wholeNumber } from '../base/value-type.js';
 import type { QoS, WillMessage } from '../protocol/packet.js';
 import type { Properties } from '../protocol/v5/index.js';
+import { type Authentication, readAuthentication } from './authentication.js';
 import {
   BROKER_URI_ALLOWED,
-  formatBrokerUri,
   parseBrokerUri,
+  shownBrokerUri,
   withoutPassword,
 } from './broker-uri.js';
 import {
@@ -21,7 +22,9 @@ import {
 } from './connect-properties.js';
 import type { ProtocolLevel } from './handshake.js';
 import type { Payload } from './message.js';
+import { OptionReader, shown } from './option-reader.js';
 import { isPayload, isSoundText, isTopicName } from './text.js';
+import { readTls, type TlsOptions, type TlsSettings } from './tls-options.js';
 
 /** A time: a number of seconds, or text such as `'250ms'` or `'2m'`. */
 export type Duration = number | string;
@@ -64,11 +67,12 @@ export interface ClientOptions {
    * interval than 0, true is for the first connection only: the next ones go on with the session.
    */
   readonly cleanSession?: boolean | undefined;
+  /** TLS, for URIs that begin with `mqtts:` or `wss:`. */
+  readonly tls?: TlsOptions | undefined;
   /** IP address of this machine to connect from; default: the system chooses. */
   readonly localAddress?: string | undefined;
   /**
-   * 4 for MQTT 3.1.1 (default), 3 for MQTT 3.1, 5 for MQTT 5.0 and, with a server that refuses
-   * that, 3.1.1.
+   * 5 (default) for MQTT 5.0 and, with a server that refuses that, 3.1.1; 4 for 3.1.1, 3 for 3.1.
    */
   readonly protocolVersion?: ProtocolLevel | undefined;
   /** Default true; false: a server that refuses MQTT 5.0 is not asked for 3.1.1. */
@@ -77,10 +81,15 @@ export interface ClientOptions {
   readonly properties?: ConnectProperties | undefined;
   readonly username?: string | undefined;
   readonly password?: Payload | undefined;
+  /**
+   * Enhanced authentication of MQTT 5.0, such as `scramSha256({ username, password })`. A server
+   * that does not speak 5.0 is not asked for 3.1.1 then.
+   */
+  readonly authentication?: Authentication | undefined;
   readonly will?: WillOptions | undefined;
   /** Longest silence of this client, 60 s unless given; a ping is sent before. 0: no pings. */
   readonly keepAlive?: Duration | undefined;
-  /** Time for the TCP connection and CONNACK, 10 s unless given. */
+  /** Time for the connection with its handshakes and CONNACK, 10 s unless given. */
   readonly connectTimeout?: Duration | undefined;
   /**
    * Time for SUBACK, UNSUBACK and PINGRESP, and for `disconnect` to get its acks, 20 s unless
@@ -108,6 +117,11 @@ export interface ClientOptions {
    * QoS 2 messages among them, 16 unless given: Mosquitto loses messages when they are 20 or more.
    */
   readonly maxInflightQos2?: number | undefined;
+  /**
+   * In MQTT 5.0: topics that are given an alias on a connection, so that later messages to them go
+   * without their names, 64 unless given, and never more than the server takes; 0 for none.
+   */
+  readonly maxTopicAliases?: number | undefined;
   /** Messages that wait to be sent, 100,000 unless given; more are refused with a CapacityError. */
   readonly maxQueuedMessages?: number | undefined;
   /** Bytes of messages that wait to be sent or acknowledged, 64 MiB unless given. */
@@ -116,11 +130,16 @@ export interface ClientOptions {
 
 /** Options after the checks: plain frozen data. */
 export interface ClientSettings {
+  readonly kind: ListenerKind;
   readonly host: string;
   readonly port: number;
+  /** Path of the WebSocket request, with its query; empty for other kinds. */
+  readonly requestPath: string;
   /** Path of a Unix domain socket, instead of host and port. */
   readonly socketPath: string | undefined;
   readonly localAddress: string | undefined;
+  /** Null where the URI is without TLS. */
+  readonly tls: TlsSettings | null;
   /** Address without user name and password, for messages. */
   readonly uri: string;
   readonly clientId: string;
@@ -132,6 +151,7 @@ export interface ClientSettings {
   readonly willProperties: Properties;
   readonly username: string | null;
   readonly password: Buffer | null;
+  readonly authentication: Authentication | null;
   readonly will: WillMessage | null;
   readonly keepAliveSeconds: number;
   readonly connectTimeoutMs: number;
@@ -142,6 +162,7 @@ export interface ClientSettings {
   readonly maxPacketBytes: number;
   readonly maxInflight: number;
   readonly maxInflightQos2: number;
+  readonly maxTopicAliases: number;
   readonly maxQueuedMessages: number;
   readonly maxQueuedBytes: number;
   readonly reconnectMinDelayMs: number;
@@ -158,12 +179,14 @@ const L = CLIENT_SETTINGS;
 const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   clientId: true,
   cleanSession: true,
+  tls: true,
   localAddress: true,
   protocolVersion: true,
   protocolFallback: true,
   properties: true,
   username: true,
   password: true,
+  authentication: true,
   will: true,
   keepAlive: true,
   connectTimeout: true,
@@ -175,6 +198,7 @@ const KNOWN_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
   maxPacketBytes: true,
   maxInflight: true,
   maxInflightQos2: true,
+  maxTopicAliases: true,
   maxQueuedMessages: true,
   maxQueuedBytes: true,
 };
@@ -204,40 +228,6 @@ const clientIds: ValueType<string> = {
   show: String,
 };
 
-/** Reads options one by one and gathers what is wrong with them. */
-class OptionReader {
-  readonly faults: string[] = [];
-
-  /** The value of an option, or its default when it is not given or not allowed. */
-  read<T>(name: string, type: ValueType<T>, given: unknown, byDefault: T): T {
-    if (given === undefined) return byDefault;
-    const value = type.read(given);
-    if (value !== undefined) return value;
-    this.faults.push(`option ${name} is ${shown(given)}; allowed: ${type.allowed}`);
-    return byDefault;
-  }
-
-  /** Notes a fault unless `holds`. */
-  expect(holds: boolean, fault: string): void {
-    if (!holds) this.faults.push(fault);
-  }
-
-  /** Names that are no options are faults here: nobody reads a library's warnings. */
-  known(options: object, known: Readonly<Record<string, true>>, prefix: string): void {
-    for (const name of Object.keys(options)) {
-      if (Object.hasOwn(known, name)) continue;
-      const hint = didYouMean(name, Object.keys(known));
-      this.faults.push(`there is no option ${prefix}${name}${hint}`);
-    }
-  }
-}
-
-/** A given value as a fault shows it. */
-function shown(value: unknown): string {
-  const text = typeof value === 'string' ? `'${value}'` : String(value);
-  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
-}
-
 /**
  * Checks a client's URI and options.
  * @throws ConfigError with every fault.
@@ -250,15 +240,13 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
     address !== undefined && address.path === '',
     `the server's URI is ${shown(withoutPassword(String(uri)))}; allowed: ${BROKER_URI_ALLOWED}`,
   );
-  const { host = '', port = 0, socketPath } = address ?? {};
+  const { kind = 'tcp', host = '', port = 0, requestPath = '', socketPath } = address ?? {};
   const username = options.username ?? address?.username ?? null;
   const password = options.password ?? address?.password ?? null;
   reader.expect(
     username === null || clientIds.read(username) !== undefined,
     `option username is ${shown(username)}; allowed: ${clientIds.allowed}`,
   );
-  // A password without a user name cannot be sent [MQTT-3.1.2-22].
-  reader.expect(password === null || username !== null, 'option password needs a username');
   const passwordBytes = bytesOf(reader, 'password', password);
   const cleanSession = reader.read('cleanSession', trueOrFalse(), options.cleanSession, true);
   // A session cannot be found again by an id that changes, and 3.1.1 refuses an empty one
@@ -268,20 +256,24 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
     'option cleanSession is false; a session that is kept needs a clientId',
   );
   const clientId = reader.read('clientId', clientIds, options.clientId, randomClientId());
-  const protocolVersion = reader.read(
-    'protocolVersion',
-    protocolVersions,
-    options.protocolVersion,
-    4,
+  const given = options.protocolVersion;
+  const protocolVersion = reader.read('protocolVersion', protocolVersions, given, 5);
+  // In 3.x a password without a user name cannot be sent [MQTT-3.1.2-22].
+  reader.expect(
+    password === null || username !== null || protocolVersion === 5,
+    'option password needs a username in MQTT 3.x',
   );
   const onFault = (fault: string): number => reader.faults.push(fault);
   const limits = limitsOf(reader, options);
   const settings: ClientSettings = {
+    kind,
     host,
     port,
+    requestPath,
     socketPath,
+    tls: readTls(reader, address?.kind, options.tls),
     localAddress: reader.read('localAddress', ipAddresses, options.localAddress, undefined),
-    uri: formatBrokerUri({ host, port, socketPath }),
+    uri: shownBrokerUri({ kind, host, port, requestPath, socketPath }),
     clientId,
     cleanSession,
     protocolVersion,
@@ -301,6 +293,7 @@ export function resolveOptions(uri: string, options: ClientOptions): ClientSetti
     willProperties: willProperties(options.will?.properties, onFault),
     username,
     password: passwordBytes,
+    authentication: readAuthentication(options.authentication, protocolVersion, onFault),
     will: willOf(reader, options.will),
     ...limits,
     ...reconnectOf(reader, options.reconnect ?? true),
@@ -316,8 +309,9 @@ function randomClientId(): string {
 
 /** The numbers and switches that need no more than their range. */
 function limitsOf(reader: OptionReader, options: ClientOptions) {
-  const whole = (name: 'maxInflight' | 'maxInflightQos2' | 'maxQueuedMessages'): number =>
-    reader.read(name, wholeNumber(L[name]), options[name], L[name].default);
+  const whole = (
+    name: 'maxInflight' | 'maxInflightQos2' | 'maxTopicAliases' | 'maxQueuedMessages',
+  ): number => reader.read(name, wholeNumber(L[name]), options[name], L[name].default);
   const size = (name: 'maxOutgoingPacketBytes' | 'maxPacketBytes' | 'maxQueuedBytes'): number =>
     reader.read(name, bytes(L[name]), options[name], L[name].default);
   const timeout = (name: 'connectTimeout' | 'ackTimeout'): number =>
@@ -338,6 +332,7 @@ function limitsOf(reader: OptionReader, options: ClientOptions) {
     maxPacketBytes: size('maxPacketBytes'),
     maxInflight: whole('maxInflight'),
     maxInflightQos2: whole('maxInflightQos2'),
+    maxTopicAliases: whole('maxTopicAliases'),
     maxQueuedMessages: whole('maxQueuedMessages'),
     maxQueuedBytes: size('maxQueuedBytes'),
   };

@@ -96,6 +96,13 @@ export class OutgoingLedger {
     this.queue.release(packet);
   }
 
+  /** The connection is gone on which an alias stood for the topic of a packet. */
+  protected restoreName(packet: OutgoingPacket): void {
+    const { frameBytes } = packet;
+    packet.restoreName();
+    this.queue.heldBytes += packet.frameBytes - frameBytes;
+  }
+
   /** A packet will neither be sent any more nor answered. */
   protected drop(packet: OutgoingPacket): void {
     this.queue.release(packet);
@@ -116,6 +123,8 @@ export class OutgoingLedger {
   protected faultOf(packet: OutgoingPacket): Error | null {
     const { awaits, frameBytes, what } = packet;
     if (awaits === PacketType.pubcomp || this.limits === NO_LIMITS) return null;
+    const fault = packet.faultOf?.(this.limits) ?? null;
+    if (fault !== null) return fault;
     const flags = packet.isPublish ? packet.buffer[packet.start] : 0;
     return limitFault(this.limits, (flags >> 1) & 3, (flags & RETAIN) !== 0, frameBytes, what);
   }

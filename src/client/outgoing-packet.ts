@@ -1,10 +1,14 @@
 /** A packet of ours that waits: to be sent, or for its answer. */
 import { PacketType } from '../protocol/packet.js';
 import { copyRunWithIds, writeRemainingLength } from '../protocol/publish-frame.js';
-import { type Properties, PublishView } from '../protocol/v5/index.js';
+import { type Properties, PublishView, variableByteIntegerBytes } from '../protocol/v5/index.js';
 import { Call } from './call.js';
 import type { ProtocolLevel } from './handshake.js';
+import { NO_NAME, TopicForm, withAlias, withoutAlias } from './outgoing-aliases.js';
 import type { PendingAck } from './pending-acks.js';
+import { publishFrameBytes, writePublish } from './publish-encoder.js';
+import type { ServerLimits } from './server-limits.js';
+import type { TopicField } from './topic-fields.js';
 import type { Writer } from './writer.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -36,6 +40,8 @@ export class OutgoingPacket extends Call implements PendingAck {
    * not what is asked for.
    */
   encode: ((version: ProtocolLevel) => Buffer | null) | null = null;
+  /** What keeps a SUBSCRIBE from being sent to a server with these limits; null for nothing. */
+  faultOf: ((limits: ServerLimits) => Error | null) | null = null;
   /** Called when it will neither be sent any more nor answered. */
   onDropped: (() => void) | null = null;
   /** Made by the client itself for this connection; the next one gets its own. */
@@ -56,6 +62,10 @@ export class OutgoingPacket extends Call implements PendingAck {
   isWritten = false;
   /** Where such a message ends in all bytes of its connection. */
   endPosition = 0;
+  /** Topic of a message. */
+  field: TopicField | null = null;
+  /** Its frame has an alias in place of the topic, which holds for one connection. */
+  isNameless = false;
   /** Words for errors, of a SUBSCRIBE or UNSUBSCRIBE. */
   title = '';
 
@@ -92,10 +102,37 @@ export class OutgoingPacket extends Call implements PendingAck {
   /** Topic of a message, while its frame is kept; null otherwise. */
   get topic(): string | null {
     if (!this.isPublish || this.frameBytes === 0) return null;
+    if (this.field !== null) return this.field.topic;
     let at = this.start + 1;
     while (this.buffer[at] >= 0x80) at++;
     const start = at + 3;
     return this.buffer.toString('utf8', start, start + this.buffer.readUInt16BE(at + 1));
+  }
+
+  /** Notes the topic of a message. @param isNameless its frame does not have it. */
+  names(field: TopicField, isNameless: boolean): void {
+    this.field = field;
+    this.isNameless = isNameless;
+  }
+
+  /** Has the frame say its topic again, and no alias. */
+  restoreName(): void {
+    if (!this.isNameless || this.field === null || this.frameBytes === 0) return;
+    const view = new PublishView();
+    view.readTrusted(this.buffer, this.start, 5);
+    const properties = withoutAlias(propertiesOf(this.buffer, view));
+    this.isNameless = false;
+    const payload = this.buffer.subarray(view.payloadStart, this.end);
+    const header = this.buffer[this.start];
+    const { bytes } = this.field;
+    const qos = (header >> 1) & 3;
+    const frame = Buffer.allocUnsafe(
+      publishFrameBytes(bytes, payload.length, qos, properties.length),
+    );
+    writePublish(frame, 0, header, bytes, 0, properties, payload, payload.length);
+    this.buffer = frame;
+    this.start = 0;
+    this.end = frame.length;
   }
 
   /** Rejects the call. Nobody need wait for a message: its failure is an event as well. */
@@ -140,8 +177,16 @@ export class OutgoingPacket extends Call implements PendingAck {
     this.end = 0;
   }
 
-  /** Writes the frame with its packet id. @param dup 0, or the DUP flag [MQTT-3.3.1-1]. */
-  write(writer: Writer, dup: number): void {
+  /**
+   * Writes the frame with its packet id.
+   * @param dup 0, or the DUP flag [MQTT-3.3.1-1].
+   * @param form what stands for the topic, which the frame has.
+   */
+  write(writer: Writer, dup: number, form: TopicForm = TopicForm.name): void {
+    if (form !== TopicForm.name) {
+      this.#writeAliased(writer, form);
+      return;
+    }
     const { buffer, start, end } = this;
     const length = end - start;
     writer.reserve(length);
@@ -169,4 +214,40 @@ export class OutgoingPacket extends Call implements PendingAck {
     }
     writer.commit(position + length, false);
   }
+
+  #writeAliased(writer: Writer, form: TopicForm): void {
+    const { buffer, start, end } = this;
+    const { alias, bytes } = this.field!;
+    const view = new PublishView();
+    view.readTrusted(buffer, start, 5);
+    const payload = buffer.subarray(view.payloadStart, end);
+    const properties = withAlias(propertiesOf(buffer, view), alias);
+    const name = form === TopicForm.alias ? NO_NAME : bytes;
+    const header = buffer[start];
+    const qos = (header >> 1) & 3;
+    writer.reserve(publishFrameBytes(name, payload.length, qos, properties.length));
+    const { chunk, position } = writer;
+    const { packetId } = this;
+    const { length } = payload;
+    const behind = writePublish(
+      chunk,
+      position,
+      header,
+      name,
+      packetId,
+      properties,
+      payload,
+      length,
+    );
+    writer.commit(behind, false);
+  }
+}
+
+/** Property Length and properties of a frame that was read. */
+function propertiesOf(buffer: Buffer, view: PublishView): Buffer {
+  const { propertiesStart, propertiesLength, payloadStart } = view;
+  return buffer.subarray(
+    propertiesStart - variableByteIntegerBytes(propertiesLength),
+    payloadStart,
+  );
 }

@@ -11,6 +11,7 @@ import { isErrorCode, type Properties } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
 import type { Payload } from './message.js';
 import type { ClientSettings } from './options.js';
+import { OutgoingAliases, TopicForm } from './outgoing-aliases.js';
 import { tooLong, wrongAnswer } from './outgoing-faults.js';
 import { OutgoingLedger } from './outgoing-ledger.js';
 import { OutgoingPacket } from './outgoing-packet.js';
@@ -36,12 +37,14 @@ export class Outgoing extends OutgoingLedger {
       this.queue.release(packet);
     },
   );
+  readonly #aliases: OutgoingAliases;
   #isFirstConnection = true;
   #sessionPresent = false;
 
   constructor(settings: ClientSettings) {
     super(settings);
     this.#settings = settings;
+    this.#aliases = new OutgoingAliases(settings.maxTopicAliases);
     this.#draft = new PublishDraft(settings.maxOutgoingPacketBytes);
   }
 
@@ -73,8 +76,16 @@ export class Outgoing extends OutgoingLedger {
       const frame = Buffer.allocUnsafe(frameBytes);
       draft.write(frame, 0, 0);
       const packet = new OutgoingPacket(FIRST_ANSWER[qos], frame, 0, frameBytes);
+      packet.names(draft.field, false);
       return this.#enqueue(packet, options, 0, topic);
     }
+    return this.#write(writer, draft, options, topic);
+  }
+
+  /** Writes what the draft has into the batch. */
+  #write(writer: Writer, draft: PublishDraft, options: CallOptions, topic: string): Promise<void> {
+    const isNameless = this.#aliases.isOn && draft.shorten(this.#aliases, this.limits);
+    const { qos, frameBytes, field } = draft;
     writer.reserve(frameBytes);
     const at = writer.position;
     if (qos === 0) {
@@ -82,9 +93,14 @@ export class Outgoing extends OutgoingLedger {
       const end = draft.write(chunk, at, 0);
       writer.commit(end, this.#settings.resendQos0);
       if (!writer.isBusy && !writer.isBehind) return DONE;
-      return this.#whenTaken(writer, options, chunk, at, end, topic);
+      if (writer.isSocketFull) this.onAwaiting();
+      const packet = this.#untakenPacket(chunk, at, end, options);
+      if (packet === null) return writer.whenTaken(1);
+      packet.names(field, isNameless);
+      return this.#whenTaken(writer, packet, options, topic);
     }
     const packet = new OutgoingPacket(FIRST_ANSWER[qos], writer.chunk, at, at + frameBytes);
+    packet.names(field, isNameless);
     this.keepSent(packet);
     const { packetId } = packet;
     // The frame stays where it lies in the batch: it is sent again from there if need be.
@@ -94,24 +110,32 @@ export class Outgoing extends OutgoingLedger {
     return promise;
   }
 
-  /** Waits with the QoS 0 message [start, end) of `chunk` until the socket has taken it. */
-  #whenTaken(
-    writer: Writer,
-    options: CallOptions,
+  /**
+   * The QoS 0 message [start, end) of `chunk`, where it waits by itself for the socket to take it;
+   * null where many calls share one promise: no limit of their own, and not sent again.
+   */
+  #untakenPacket(
     chunk: Buffer,
     start: number,
     end: number,
-    topic: string,
-  ): Promise<void> {
-    if (writer.isSocketFull) this.onAwaiting();
+    options: CallOptions,
+  ): OutgoingPacket | null {
     const isKept = this.#settings.resendQos0;
     const { signal, timeoutMs = 0 } = options;
-    // Many calls share one promise, unless one has a limit of its own or may be sent again.
-    if (!isKept && signal === undefined && timeoutMs === 0) return writer.whenTaken(1);
-    const packet = new OutgoingPacket(0, chunk, start, isKept ? end : start);
+    if (!isKept && signal === undefined && timeoutMs === 0) return null;
+    return new OutgoingPacket(0, chunk, start, isKept ? end : start);
+  }
+
+  /** Waits with the QoS 0 message that was written last until the socket has taken it. */
+  #whenTaken(
+    writer: Writer,
+    packet: OutgoingPacket,
+    options: CallOptions,
+    topic: string,
+  ): Promise<void> {
     this.queue.keep(packet);
     const promise = packet.promise();
-    this.#untaken.add(writer, packet, isKept);
+    this.#untaken.add(writer, packet, this.#settings.resendQos0);
     this.#limit(packet, options, 0, topic);
     return promise;
   }
@@ -150,6 +174,7 @@ export class Outgoing extends OutgoingLedger {
     this.writer = writer;
     this.limits = limits;
     this.sent.beginConnection(limits.receiveMaximum);
+    this.#aliases.begin(limits.topicAliasMaximum);
     this.#sessionPresent = sessionPresent;
     writer.onLost = (messages, error) => {
       // Later: a listener may publish, and this connection has not been let go yet.
@@ -187,6 +212,7 @@ export class Outgoing extends OutgoingLedger {
       if (packet.isOwn) hasOwn = true;
       if (packet.isOwn) this.forget(packet);
       else if (packet.isAbandoned) this.letGo(packet);
+      else this.restoreName(packet);
     }
     return hasOwn;
   }
@@ -216,7 +242,10 @@ export class Outgoing extends OutgoingLedger {
       this.#reject(rejected);
       this.queue.release(rejected);
     }
-    for (const packet of again) if (packet.isSettled) this.drop(packet);
+    for (const packet of again) {
+      if (packet.isSettled) this.drop(packet);
+      else this.restoreName(packet);
+    }
     const waiting = again.filter((packet) => !packet.isSettled);
     if (waiting.length > 0) this.queue.prepend(waiting);
   }
@@ -286,12 +315,20 @@ export class Outgoing extends OutgoingLedger {
       }
       this.queue.shift();
       if (packet.awaits !== 0) this.sent.add(packet);
-      packet.write(writer, 0);
+      packet.write(writer, 0, this.#formOf(packet));
       if (packet.awaits !== 0) this.onAwaiting();
       else if (!writer.isBusy && !writer.isBehind) this.taken(packet);
       else this.#untaken.add(writer, packet, this.#settings.resendQos0);
     }
     if (this.isIdle) this.onIdle();
+  }
+
+  /** How a packet of the queue names its topic. */
+  #formOf({ field, frameBytes }: OutgoingPacket): TopicForm {
+    if (field === null || !this.#aliases.isOn) return TopicForm.name;
+    const { maxOutgoingPacketBytes } = this.#settings;
+    const bytesMax = Math.min(maxOutgoingPacketBytes, this.limits.maximumPacketSize);
+    return this.#aliases.next(field, bytesMax - frameBytes);
   }
 
   /** Writes a packet that an earlier connection carried, or one of our own. */

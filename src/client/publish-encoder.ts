@@ -1,57 +1,14 @@
-/**
- * Encodes PUBLISH frames from what a caller gives: the topic's bytes are remembered, nothing else
- * made.
- */
+/** Encodes PUBLISH frames from what a caller gives, and makes nothing else. */
 import { ArgumentError } from '../base/errors.js';
-import { CLIENT_TOPICS_CACHED, REMAINING_LENGTH_MAX } from '../base/limits.js';
+import { REMAINING_LENGTH_MAX } from '../base/limits.js';
 import { remainingLengthBytes, writeRemainingLength } from '../protocol/publish-frame.js';
 import type { Payload } from './message.js';
-import { isPayload, isTopicName } from './text.js';
+import { isPayload } from './text.js';
 
 /** Below this many bytes a loop copies faster than `TypedArray.set`, whose call costs 40 ns. */
 const LOOP_BYTES = 32;
 /** The same for text, whose `write` costs 180 ns. */
 const LOOP_CHARACTERS = 24;
-
-/** Topics as they stand in a packet: two length bytes and the UTF-8 bytes, checked once. */
-export class TopicFields {
-  readonly #fields = new Map<string, Buffer>();
-  #lastTopic = '';
-  #lastField: Buffer = Buffer.alloc(0);
-
-  /**
-   * The field of a topic; not to be written to.
-   * @throws ArgumentError for what is no topic name [MQTT-3.3.2-2].
-   */
-  fieldOf(topic: string): Buffer {
-    // A publisher that repeats its topic, with the same string, pays for a comparison of pointers.
-    if (topic === this.#lastTopic && topic !== '') return this.#lastField;
-    let field = this.#fields.get(topic);
-    if (field === undefined) {
-      field = topicField(topic);
-      if (this.#fields.size >= CLIENT_TOPICS_CACHED) this.#fields.clear();
-      this.#fields.set(topic, field);
-    }
-    this.#lastTopic = topic;
-    this.#lastField = field;
-    return field;
-  }
-}
-
-function topicField(topic: string): Buffer {
-  if (!isTopicName(topic)) {
-    throw new ArgumentError(
-      `cannot publish to ${typeof topic === 'string' ? `'${topic}'` : String(topic)}: ` +
-        'a topic name has 1 to 65,535 bytes and no +, # or NUL',
-    );
-  }
-  const length = Buffer.byteLength(topic);
-  const field = Buffer.allocUnsafe(2 + length);
-  field[0] = length >> 8;
-  field[1] = length;
-  field.write(topic, 2, 'utf8');
-  return field;
-}
 
 /** Bytes of a payload. @throws ArgumentError for what is none. */
 export function payloadBytes(payload: Payload): number {

@@ -18,6 +18,8 @@ export interface RequesterHost {
   subscribe(filter: string, handler: MessageHandler): Promise<unknown>;
 }
 
+/** Correlation Data count in 64 bits, written in two halves. */
+const UINT32_RANGE = 2 ** 32;
 /** Begins the topic of replies where the server names none. */
 const RESPONSE_TOPIC = 'surgemq/response';
 /** Bytes of the random part of the topic: nobody else's, and not to be guessed. */
@@ -54,7 +56,9 @@ export class Requester {
       throw new CapacityError(`${CLIENT_REQUESTS_MAX} requests wait for their replies: await some`);
     }
     const correlationData = Buffer.alloc(8);
-    correlationData.writeBigUInt64BE(BigInt(this.#nextCorrelation++));
+    const correlation = this.#nextCorrelation++;
+    correlationData.writeUInt32BE(Math.floor(correlation / UINT32_RANGE), 0);
+    correlationData.writeUInt32BE(correlation % UINT32_RANGE, 4);
     const key = correlationData.toString('hex');
     const pending: Pending = { call: new Call(), reply: null };
     const { call } = pending;

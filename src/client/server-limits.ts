@@ -1,7 +1,7 @@
 /** What a server takes: what its CONNACK says in MQTT 5.0 [MQTT 5.0, 3.2.2.3]. */
 import { ServerLimitError } from '../base/reason-errors.js';
 import type { QoS } from '../protocol/packet.js';
-import { type Properties, ReasonCode } from '../protocol/v5/index.js';
+import { isShareFilter, type Properties, ReasonCode } from '../protocol/v5/index.js';
 
 /** Receive Maximum of a side that says none [MQTT 5.0, 3.2.2.3.3]. */
 const RECEIVE_MAXIMUM_DEFAULT = 65_535;
@@ -16,6 +16,10 @@ export interface ServerLimits {
   readonly retainAvailable: boolean;
   /** Topic aliases it remembers; 0 for none. */
   readonly topicAliasMaximum: number;
+  /** Filters with wildcards, Subscription Identifiers and Shared Subscriptions. */
+  readonly wildcardsAvailable: boolean;
+  readonly identifiersAvailable: boolean;
+  readonly sharedAvailable: boolean;
 }
 
 /** Of a server of 3.x, and of one that is not known yet: it says nothing. */
@@ -25,6 +29,9 @@ export const NO_LIMITS: ServerLimits = Object.freeze({
   maximumQos: 2,
   retainAvailable: true,
   topicAliasMaximum: 0,
+  wildcardsAvailable: true,
+  identifiersAvailable: true,
+  sharedAvailable: true,
 });
 
 /** The limits in the properties of a CONNACK. */
@@ -35,6 +42,9 @@ export function limitsIn(properties: Properties): ServerLimits {
     maximumQos: properties.maximumQos ?? 2,
     retainAvailable: properties.retainAvailable ?? true,
     topicAliasMaximum: properties.topicAliasMaximum ?? 0,
+    wildcardsAvailable: properties.wildcardSubscriptionAvailable ?? true,
+    identifiersAvailable: properties.subscriptionIdentifiersAvailable ?? true,
+    sharedAvailable: properties.sharedSubscriptionAvailable ?? true,
   };
 }
 
@@ -67,6 +77,30 @@ export function limitFault(
       `${what} is to be retained; the server does not keep messages`,
       ReasonCode.retainNotSupported,
     );
+  }
+  return null;
+}
+
+/**
+ * What keeps a filter from being subscribed to [MQTT 5.0, 3.2.2.3.11 to 3.2.2.3.13]; null for
+ * nothing.
+ * @param hasIdentifier with a Subscription Identifier.
+ */
+export function subscriptionFault(
+  limits: ServerLimits,
+  filter: string,
+  hasIdentifier: boolean,
+): ServerLimitError | null {
+  const refused = (what: string, reasonCode: number): ServerLimitError =>
+    new ServerLimitError(`cannot subscribe to '${filter}': the server has no ${what}`, reasonCode);
+  if (!limits.sharedAvailable && isShareFilter(filter)) {
+    return refused('Shared Subscriptions', ReasonCode.sharedSubscriptionsNotSupported);
+  }
+  if (!limits.wildcardsAvailable && /[+#]/.test(filter)) {
+    return refused('subscriptions with wildcards', ReasonCode.wildcardSubscriptionsNotSupported);
+  }
+  if (!limits.identifiersAvailable && hasIdentifier) {
+    return refused('Subscription Identifiers', ReasonCode.subscriptionIdentifiersNotSupported);
   }
   return null;
 }

@@ -3,8 +3,17 @@
  * message: a QoS that is passed over in silence would lose messages.
  */
 import { ArgumentError } from '../base/errors.js';
-import type { QoS } from '../protocol/packet.js';
-import { RetainHandling, VARIABLE_BYTE_INTEGER_MAX } from '../protocol/v5/index.js';
+import { PacketType, type QoS } from '../protocol/packet.js';
+import {
+  encodeProperties,
+  NO_PROPERTIES,
+  type Properties,
+  type PropertyHolder,
+  RetainHandling,
+  Sender,
+  type UserProperty,
+  VARIABLE_BYTE_INTEGER_MAX,
+} from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
 import type { FilterOptions } from './filter-frames.js';
 import type { MessageHandler } from './message.js';
@@ -31,6 +40,14 @@ export interface SubscribeOptions extends CallOptions, Partial<FilterOptions> {
    * that a filter of this call brings.
    */
   readonly subscriptionIdentifier?: number | undefined;
+  /** In MQTT 5.0, for the server. */
+  readonly userProperties?: readonly UserProperty[] | undefined;
+}
+
+/** Options of an `unsubscribe` call. */
+export interface UnsubscribeOptions extends CallOptions {
+  /** In MQTT 5.0, for the server. */
+  readonly userProperties?: readonly UserProperty[] | undefined;
 }
 
 /** What `subscribe` takes: one filter or several, each by its text or as an object, or a map. */
@@ -51,8 +68,8 @@ export interface CheckedRequest {
 
 /** A `subscribe` call, checked. */
 export interface SubscribeArguments {
-  /** 0 for none. */
-  readonly subscriptionIdentifier: number;
+  /** Of the SUBSCRIBE; NO_PROPERTIES itself for none. */
+  readonly properties: Properties;
   readonly requests: readonly CheckedRequest[];
   readonly options: CallOptions;
 }
@@ -71,6 +88,7 @@ const OPTION_NAMES: readonly string[] = [
   'signal',
   'timeoutMs',
   'subscriptionIdentifier',
+  'userProperties',
   ...FILTER_OPTIONS,
 ];
 const REQUEST_NAMES: readonly string[] = ['filter', 'qos', 'handler', ...FILTER_OPTIONS];
@@ -105,12 +123,30 @@ export function readSubscribe(
   const defaults = { handler, qos: checkedQos(options?.qos ?? 0), filterOptions };
   const requests = requestsOf(filters).map((request) => checkedRequest(request, defaults));
   if (requests.length === 0) throw wrong('subscribe needs at least one filter');
-  const subscriptionIdentifier = checkedIdentifier(options?.subscriptionIdentifier);
-  return { requests, options: options ?? {}, subscriptionIdentifier };
+  const properties = callProperties(PacketType.subscribe, options ?? {});
+  return { requests, options: options ?? {}, properties };
+}
+
+/**
+ * The properties of a SUBSCRIBE or UNSUBSCRIBE; NO_PROPERTIES itself for none.
+ * @throws ArgumentError for what may not be.
+ */
+export function callProperties(
+  holder: PropertyHolder,
+  { userProperties, subscriptionIdentifier }: SubscribeOptions,
+): Properties {
+  if (userProperties === undefined && subscriptionIdentifier === undefined) return NO_PROPERTIES;
+  const properties = {
+    ...(userProperties === undefined ? {} : { userProperties }),
+    ...(subscriptionIdentifier === undefined
+      ? {}
+      : { subscriptionIdentifiers: [checkedIdentifier(subscriptionIdentifier)] }),
+  };
+  encodeProperties(properties, holder, Sender.client);
+  return properties;
 }
 
 function checkedIdentifier(given: unknown): number {
-  if (given === undefined) return 0;
   const isNumber = typeof given === 'number' && Number.isInteger(given);
   if (isNumber && given >= 1 && given <= VARIABLE_BYTE_INTEGER_MAX) return given;
   throw new ArgumentError(

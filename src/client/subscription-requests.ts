@@ -3,6 +3,7 @@
  */
 import { PacketRejectedError, ProtocolError, type SubscribeRefusedError } from '../base/errors.js';
 import { CLIENT_STRIKES_MAX } from '../base/limits.js';
+import type { ServerLimitError } from '../base/reason-errors.js';
 import { PacketType, type QoS } from '../protocol/packet.js';
 import { isErrorCode, type Properties } from '../protocol/v5/index.js';
 import type { CallOptions } from './call.js';
@@ -13,7 +14,14 @@ import type { Outgoing } from './outgoing.js';
 import { OutgoingPacket } from './outgoing-packet.js';
 import { needsVersion5 } from './publish-options.js';
 import { subscribeRefused, unsubscribeRefused } from './reasons.js';
-import { type CheckedRequest, readSubscribe, readUnsubscribe } from './subscribe-arguments.js';
+import { type ServerLimits, subscriptionFault } from './server-limits.js';
+import {
+  type CheckedRequest,
+  callProperties,
+  readSubscribe,
+  readUnsubscribe,
+  type UnsubscribeOptions,
+} from './subscribe-arguments.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 
 /** A filter the server has accepted. */
@@ -33,7 +41,8 @@ interface Change {
 /** Makes the packets and follows their answers. */
 export class SubscriptionRequests {
   /** Told of subscriptions that the server did not make again after it had lost them. */
-  onLost: (error: SubscribeRefusedError | PacketRejectedError) => void = () => {};
+  onLost: (error: SubscribeRefusedError | PacketRejectedError | ServerLimitError) => void =
+    () => {};
   readonly #subscriptions: Subscriptions;
   readonly #outgoing: Outgoing;
   readonly #packetBytesMax: number;
@@ -52,13 +61,8 @@ export class SubscriptionRequests {
    */
   async subscribe(...given: readonly unknown[]): Promise<GrantedSubscription[]> {
     const [filters, second, third, ...rest] = given;
-    const { requests, options, subscriptionIdentifier } = readSubscribe(
-      filters,
-      second,
-      third,
-      rest,
-    );
-    const changes = requests.map((request) => this.#change(request, subscriptionIdentifier));
+    const { requests, options, properties } = readSubscribe(filters, second, third, rest);
+    const changes = requests.map((request) => this.#change(request, properties));
     await this.#request(changes, options, `SUBSCRIBE to ${listed(requests)}`);
     return changes.map(({ subscription }) => ({
       filter: subscription.filter,
@@ -94,7 +98,10 @@ export class SubscriptionRequests {
    * before.
    * @throws ArgumentError and what a call may throw.
    */
-  async unsubscribe(filters: string | readonly string[], options: CallOptions): Promise<void> {
+  async unsubscribe(
+    filters: string | readonly string[],
+    options: UnsubscribeOptions,
+  ): Promise<void> {
     const all = readUnsubscribe(filters);
     const unwanted: string[] = [];
     for (const filter of all) {
@@ -110,8 +117,18 @@ export class SubscriptionRequests {
     if (unwanted.length > 0) await this.#sendUnsubscribe(unwanted, options);
   }
 
-  /** SUBSCRIBE packets for everything that had been granted, for a server that has lost it. */
-  remake(): OutgoingPacket[] {
+  /**
+   * SUBSCRIBE packets for everything that had been granted, for a server that has lost it.
+   * @param limits of the server: what is beyond them is lost.
+   */
+  remake(limits: ServerLimits): OutgoingPacket[] {
+    for (const subscription of this.#subscriptions.granted(this.#packetBytesMax).flat()) {
+      const fault = faultIn(limits, subscription);
+      if (fault === null) continue;
+      this.#lose(subscription, fault);
+      // Later: a listener may disconnect, and this connection is not made use of yet.
+      queueMicrotask(() => this.onLost(fault));
+    }
     return this.#subscriptions.granted(this.#packetBytesMax).map((group) => {
       const packet = this.#packet(group);
       packet.isOwn = true;
@@ -152,19 +169,19 @@ export class SubscriptionRequests {
     this.#subscriptions.dropIfUnused(subscription);
   }
 
-  #change(request: CheckedRequest, identifierAsked: number): Change {
+  #change(request: CheckedRequest, propertiesAsked: Properties): Change {
     const subscription = this.#subscriptions.ensure(request.filter);
-    const { directQos, handler, options, identifier } = subscription;
+    const { directQos, handler, options, properties } = subscription;
     subscription.directQos = request.qos;
     subscription.handler = request.handler;
     subscription.options = request.filterOptions;
-    subscription.identifier = identifierAsked;
+    subscription.properties = propertiesAsked;
     if (request.handler !== null) this.#subscriptions.hasTakers = true;
     const undo = (): void => {
       subscription.directQos = directQos;
       subscription.handler = handler;
       subscription.options = options;
-      subscription.identifier = identifier;
+      subscription.properties = properties;
       this.#subscriptions.dropIfUnused(subscription);
     };
     return { subscription, requestNumber: ++subscription.requests, undo };
@@ -177,12 +194,16 @@ export class SubscriptionRequests {
 
   #packet(subscriptions: readonly Subscription[]): OutgoingPacket {
     const requests = subscriptions.map(({ filter, qos, options }) => ({ filter, qos, ...options }));
-    const { identifier } = subscriptions[0];
+    const { properties } = subscriptions[0];
     const { version } = this.#outgoing;
-    const frame = subscribeFrame(version, requests, identifier);
+    const frame = subscribeFrame(version, requests, properties);
     if (frame === null) throw needsVersion5('options of a subscription', version);
     const packet = new OutgoingPacket(PacketType.suback, frame, 0, frame.length);
-    packet.encode = (level) => subscribeFrame(level, requests, identifier);
+    packet.encode = (level) => subscribeFrame(level, requests, properties);
+    packet.faultOf = (limits) => {
+      const faults = subscriptions.map((one) => faultIn(limits, one));
+      return faults.find((fault) => fault !== null) ?? null;
+    };
     return packet;
   }
 
@@ -220,10 +241,13 @@ export class SubscriptionRequests {
     }
   }
 
-  async #sendUnsubscribe(filters: readonly string[], options: CallOptions): Promise<void> {
-    const frame = unsubscribeFrame(this.#outgoing.version, filters);
+  async #sendUnsubscribe(filters: readonly string[], options: UnsubscribeOptions): Promise<void> {
+    const { version } = this.#outgoing;
+    const properties = callProperties(PacketType.unsubscribe, options);
+    const frame = unsubscribeFrame(version, filters, properties);
+    if (frame === null) throw needsVersion5('properties of an UNSUBSCRIBE', version);
     const packet = new OutgoingPacket(PacketType.unsuback, frame, 0, frame.length);
-    packet.encode = (version) => unsubscribeFrame(version, filters);
+    packet.encode = (level) => unsubscribeFrame(level, filters, properties);
     packet.onAnswer = (codes, properties) => {
       // In 3.x it has none.
       if (this.#outgoing.version !== 5) return null;
@@ -235,6 +259,13 @@ export class SubscriptionRequests {
     const what = `UNSUBSCRIBE from ${filters.map((filter) => `'${filter}'`).join(', ')}`;
     await this.#outgoing.request(packet, options, what);
   }
+}
+
+function faultIn(
+  limits: ServerLimits,
+  { filter, properties }: Subscription,
+): ServerLimitError | null {
+  return subscriptionFault(limits, filter, properties.subscriptionIdentifiers !== undefined);
 }
 
 /** Undoes a change, unless a later one has taken its place. */

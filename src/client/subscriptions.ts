@@ -4,8 +4,14 @@
  */
 import { ProtocolError } from '../base/errors.js';
 import { CLIENT_FILTERS_PER_SUBSCRIBE, CLIENT_TOPICS_CACHED } from '../base/limits.js';
-import type { QoS } from '../protocol/packet.js';
-import { parseShareFilter } from '../protocol/v5/index.js';
+import { PacketType, type QoS } from '../protocol/packet.js';
+import {
+  encodeProperties,
+  NO_PROPERTIES,
+  type Properties,
+  parseShareFilter,
+  Sender,
+} from '../protocol/v5/index.js';
 import { MatchResult, type Subscriber, SubscriptionTree } from '../topics/subscription-tree.js';
 import { fromTopicKey, hasWildcard, isUtf8TopicBytes, toTopicKey } from '../topics/topic.js';
 import type { FilterOptions } from './filter-frames.js';
@@ -14,8 +20,8 @@ import type { MessageStream } from './message-stream.js';
 import { NO_FILTER_OPTIONS } from './subscribe-arguments.js';
 
 /**
- * Bytes of a SUBSCRIBE without its filters, at most, with an identifier in its properties; and of
- * each filter beside its text.
+ * Bytes of a SUBSCRIBE without its filters and properties, at most; and of each filter beside its
+ * text.
  */
 const SUBSCRIBE_BYTES = 13;
 const SUBSCRIBE_BYTES_PER_FILTER = 3;
@@ -33,8 +39,8 @@ export class Subscription implements Subscriber {
   handler: MessageHandler | null = null;
   /** Asked for last, for MQTT 5.0. */
   options: FilterOptions = NO_FILTER_OPTIONS;
-  /** Subscription Identifier that was asked for last; 0 for none. */
-  identifier = 0;
+  /** Properties of the SUBSCRIBE that asked for it last. */
+  properties: Properties = NO_PROPERTIES;
   /** Replaced, not changed: a delivery may be looking at it. */
   streams: readonly MessageStream[] = [];
   /** Counts what was asked of the server: an answer to anything but the last is out of date. */
@@ -63,6 +69,11 @@ export class Subscription implements Subscriber {
     for (const stream of this.streams) qos = Math.max(qos, stream.qos);
     return qos as QoS;
   }
+}
+
+function propertyBytes(properties: Properties): number {
+  if (properties === NO_PROPERTIES) return 0;
+  return encodeProperties(properties, PacketType.subscribe, Sender.client).length;
 }
 
 /** A topic and the subscriptions that match it. */
@@ -138,13 +149,13 @@ export class Subscriptions {
         last.length < CLIENT_FILTERS_PER_SUBSCRIBE &&
         bytes + ownBytes <= bytesMax &&
         last[0].strikes + subscription.strikes === 0 &&
-        last[0].identifier === subscription.identifier
+        last[0].properties === subscription.properties
       ) {
         last.push(subscription);
         bytes += ownBytes;
       } else {
         groups.push([subscription]);
-        bytes = SUBSCRIBE_BYTES + ownBytes;
+        bytes = SUBSCRIBE_BYTES + ownBytes + propertyBytes(subscription.properties);
       }
     }
     return groups;

@@ -2,7 +2,6 @@
  * The write side of one connection. Frames of one turn of the event loop are laid one behind the
  * other and leave in one write: a publisher's messages reach the server as runs.
  */
-import type { Socket } from 'node:net';
 import {
   CLIENT_BATCH_BYTES,
   CLIENT_BATCH_BYTES_MIN,
@@ -11,6 +10,7 @@ import {
 } from '../base/limits.js';
 import { ACK_BYTES, writeAck } from '../protocol/ack-frame.js';
 import { Fifo } from './fifo.js';
+import type { Transport } from './transport.js';
 
 /** Who waits for the socket to take what was written before `end`: one promise for a batch. */
 interface Gate {
@@ -42,7 +42,7 @@ export class Writer {
   hasWritten = false;
   /** Told at the end how many messages waited in vain for the socket to take them. */
   onLost: (messages: number, error: Error) => void = () => {};
-  readonly #socket: Socket;
+  readonly #transport: Transport;
   readonly #onDrain: () => void;
   #isOpen = true;
   /** Bytes of `chunk` before this are the socket's. */
@@ -69,10 +69,9 @@ export class Writer {
    * @param onDrain called when a socket that was full, or a turn that was, takes more again, and
    *   when it has taken everything.
    */
-  constructor(socket: Socket, onDrain: () => void) {
-    this.#socket = socket;
+  constructor(transport: Transport, onDrain: () => void) {
+    this.#transport = transport;
     this.#onDrain = onDrain;
-    socket.on('drain', () => this.#drained());
   }
 
   /** False after `close`: what is written then is lost. */
@@ -97,7 +96,7 @@ export class Writer {
 
   /** Bytes that the kernel has not taken yet. */
   get unsentBytes(): number {
-    return this.position - this.#sentPosition + this.#socket.writableLength;
+    return this.position - this.#sentPosition + this.#transport.waitingBytes;
   }
 
   /** Where what has been written ends, in all bytes of the connection. */
@@ -163,14 +162,14 @@ export class Writer {
     const start = this.#sentPosition;
     const end = this.position;
     if (start === end || !this.#isOpen) return;
-    const socket = this.#socket;
+    const transport = this.#transport;
     this.#writes.push(end - start);
     this.#handedBytes += end - start;
     this.#openGate = null;
-    socket.write(this.chunk.subarray(start, end), this.#onWritten);
+    transport.write(this.chunk.subarray(start, end), this.#onWritten);
     this.#sentPosition = end;
     this.hasWritten = true;
-    const unsentBytes = socket.writableLength;
+    const unsentBytes = transport.waitingBytes;
     if (unsentBytes >= CLIENT_WRITE_HIGH_MARK) {
       this.#isSocketFull = true;
     } else if (unsentBytes === 0) {
@@ -214,21 +213,17 @@ export class Writer {
     if (wasBusy && !this.#isSocketFull) this.#onDrain();
   }
 
-  #drained(): void {
-    if (!this.#isSocketFull) return;
-    this.#isSocketFull = false;
-    this.#onDrain();
-  }
-
   /** The socket has completed the first of its writes. */
   #written(error: Error | null | undefined): void {
     const bytes = this.#writes.shift() ?? 0;
     if (!this.#isOpen || (error !== null && error !== undefined)) return;
     const wasBehind = this.isBehind;
+    const isDrained = this.#isSocketFull && this.#transport.waitingBytes === 0;
+    if (isDrained) this.#isSocketFull = false;
     this.#completedBytes += bytes;
     this.#takenBytes = Math.max(this.#takenBytes, this.#completedBytes);
     this.#settle();
-    if (wasBehind && !this.isBehind) this.#onDrain();
+    if (isDrained || (wasBehind && !this.isBehind)) this.#onDrain();
   }
 
   /** Tells those whose bytes have been taken; in a full turn they wait for its end. */

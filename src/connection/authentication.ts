@@ -1,27 +1,44 @@
 /** The question to the authenticator about one CONNECT, and what is made of its answer. */
+import { admissionOf, isOver, readAdmission } from '../access/admission.js';
+import type { Authenticator } from '../access/authenticator.js';
+import { BusyError } from '../access/fair-queue.js';
 import { Counter } from '../base/counters.js';
-import type { Credentials } from '../base/credentials.js';
-import type { ConnectPacket } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
+import type { Admission, CertificateNames, Credentials } from '../base/credentials.js';
+import { ReasonCode } from '../protocol/v5/index.js';
+import { admit } from './admit.js';
+import type { ConnectRequest } from './connect-request.js';
 import type { Connection } from './connection.js';
+import { type PendingDecision, refuseClient } from './refuse-client.js';
 
 /** What an authenticator is shown. It may keep this for ever: it holds nothing when it is over. */
-class AskedCredentials implements Credentials {
+export class AskedCredentials implements Credentials {
   readonly clientId: string;
   readonly username: string | null;
   readonly password: Buffer | null;
   #connection: Connection | null;
 
-  constructor(connection: Connection, packet: ConnectPacket) {
+  constructor(connection: Connection, request: Pick<ConnectRequest, 'username' | 'password'>) {
     this.clientId = connection.clientId;
-    this.username = packet.username;
-    this.password = packet.password;
+    this.username = request.username;
+    this.password = request.password;
     this.#connection = connection;
   }
 
   /** Asks the kernel, so only if somebody wants to know. */
   get remoteAddress(): string {
-    return this.#connection?.socket.remoteAddress ?? '';
+    return this.#connection?.transport.peer.address ?? '';
+  }
+
+  get listener(): string {
+    return this.#connection?.transport.peer.listener ?? '';
+  }
+
+  get certificate(): CertificateNames | null {
+    return this.#connection?.transport.peer.certificate ?? null;
+  }
+
+  get isOver(): boolean {
+    return this.#connection === null;
   }
 
   release(): void {
@@ -30,29 +47,31 @@ class AskedCredentials implements Credentials {
 }
 
 /**
- * One question. Whatever the authenticator does (throw, answer something else than true or false,
- * answer twice, late or never), it is settled once, and holds neither connection nor packet then.
+ * One question. Whatever the authenticator does (throw, answer something else than a verdict,
+ * answer twice, late or never), it is settled once, and holds neither connection nor CONNECT then.
  */
-export class Authentication {
+export class Authentication implements PendingDecision {
   #connection: Connection | null;
-  #packet: ConnectPacket | null;
+  #request: ConnectRequest | null;
   readonly #credentials: AskedCredentials;
+  /** Who has been asked. */
+  #authenticator: Authenticator;
   #isCounted = false;
 
-  constructor(connection: Connection, packet: ConnectPacket) {
+  constructor(connection: Connection, request: ConnectRequest) {
     this.#connection = connection;
-    this.#packet = packet;
-    this.#credentials = new AskedCredentials(connection, packet);
+    this.#request = request;
+    this.#authenticator = connection.host.authenticator;
+    this.#credentials = new AskedCredentials(connection, request);
   }
 
   /** Asks; the connection is told at once, or has `authentication` set while it waits. */
   ask(): void {
-    const { host } = this.#connection!;
     let answer: unknown;
     try {
-      answer = host.authenticator.authenticate(this.#credentials);
+      answer = this.#authenticator.authenticate(this.#credentials);
     } catch (error) {
-      this.#fail(lineOf(error));
+      this.#onError(error);
       return;
     }
     if (typeof answer === 'object' && answer !== null) this.#wait(answer);
@@ -66,7 +85,7 @@ export class Authentication {
     if (this.#isCounted) connection.host.counters.add(Counter.authenticationsWaiting, -1);
     connection.authentication = null;
     this.#connection = null;
-    this.#packet = null;
+    this.#request = null;
     this.#credentials.release();
   }
 
@@ -92,26 +111,47 @@ export class Authentication {
     // may throw there, call back at once, or more than once.
     new Promise((resolve) => resolve(answer)).then(
       (settled) => this.#settle(settled),
-      (error: unknown) => this.#fail(lineOf(error)),
+      (error: unknown) => this.#onError(error),
     );
   }
 
   #settle(answer: unknown): void {
     const connection = this.#connection;
-    const packet = this.#packet;
-    if (connection === null || packet === null) return;
-    if (answer !== true && answer !== false) {
+    const request = this.#request;
+    if (connection === null || request === null) return;
+    if (this.#authenticator !== connection.host.authenticator) {
+      // Whoever was asked may know somebody who is not to be let in any more.
+      this.abandon();
+      new Authentication(connection, request).ask();
+      return;
+    }
+    const admission = verdictOf(answer, request.username);
+    if (admission === undefined) {
       this.#fail(unfitAnswer(answer));
       return;
     }
     this.abandon();
-    if (answer) {
-      connection.host.claim(connection, packet);
+    if (admission !== null) {
+      admit(connection, admission);
+      connection.host.claim(connection, request);
       return;
     }
-    const { badUserNameOrPassword, notAuthorized } = ConnackCode;
-    const returnCode = packet.username === null ? notAuthorized : badUserNameOrPassword;
-    connection.refuse(returnCode, 'the authenticator said no');
+    const { badUserNameOrPassword, notAuthorized } = ReasonCode;
+    const isNobody = request.username === null && request.password === null;
+    const reasonCode = isNobody ? notAuthorized : badUserNameOrPassword;
+    refuseClient(connection, reasonCode, 'the authenticator said no');
+  }
+
+  #onError(error: unknown): void {
+    if (!(error instanceof BusyError)) {
+      this.#fail(lineOf(error));
+      return;
+    }
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.abandon();
+    connection.host.counters.add(Counter.authenticationsTurnedAway, 1);
+    connection.refuse(ReasonCode.serverBusy, error.message);
   }
 
   #fail(detail: string): void {
@@ -121,15 +161,26 @@ export class Authentication {
     const { host, clientId } = connection;
     host.counters.add(Counter.authenticationFailures, 1);
     host.log('error', { clientId, detail }, 'authenticator failed');
-    connection.refuse(ConnackCode.serverUnavailable, 'the authenticator failed');
+    connection.refuse(ReasonCode.serverUnavailable, 'the authenticator failed');
   }
 }
 
-/** What is wrong with an answer that is neither true nor false. */
+/**
+ * Who an answer lets in.
+ * @param username of CONNECT: whom `true` speaks of.
+ * @returns null for nobody, undefined for an answer that is no verdict.
+ */
+function verdictOf(answer: unknown, username: string | null): Admission | null | undefined {
+  if (answer === true) return admissionOf(username);
+  if (answer === false || answer === null) return null;
+  const admission = readAdmission(answer);
+  return admission !== undefined && isOver(admission) ? null : admission;
+}
+
+/** What is wrong with an answer that is no verdict. */
 export function unfitAnswer(answer: unknown): string {
-  const isNothing = answer === null || answer === undefined;
-  const what = isNothing ? String(answer) : `a value of type ${typeof answer}`;
-  return `its answer is ${what}, neither true nor false`;
+  const what = answer === undefined ? 'undefined' : `a value of type ${typeof answer}`;
+  return `its answer is ${what}, no verdict`;
 }
 
 /** An error in one line, whatever was thrown. */

@@ -1,76 +1,60 @@
 /**
  * One client's network connection: bytes in, frames to their handlers, a state, and how it ends.
  */
-import type { Socket } from 'node:net';
-import { Counter } from '../base/counters.js';
+import type { Config } from '../base/config.js';
+import type { Admission } from '../base/credentials.js';
 import { Deadline } from '../base/deadlines.js';
-import { CloseReason, ConnectRefusedError, ProtocolError } from '../base/errors.js';
-import { LINGER_MS, RECENT_ROUTES, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
+import { CloseReason } from '../base/errors.js';
+import { FRAME_BYTES_MAX, LINGER_MS, UNREAD_REPLY_BYTES_MAX } from '../base/limits.js';
 import { WORK_PER_LOOK } from '../base/turn-limits.js';
-import { connackFrame } from '../protocol/ack-frame.js';
-import type { FrameSink } from '../protocol/frame-scan.js';
-import type { ConnectPacket, ProtocolVersion, WillMessage } from '../protocol/packet.js';
-import { layOutWholeWindow } from '../router/lay-out-window.js';
-import { isPublishable, type Route } from '../router/route.js';
+import { QOS_MASK } from '../protocol/fixed-header.js';
+import type { FrameScan, FrameSink } from '../protocol/frame-scan.js';
+import type { ProtocolVersion } from '../protocol/packet.js';
+import type { FrameScan5 } from '../protocol/v5/index.js';
+import type { Route } from '../router/route.js';
 import { type Publisher, Slowdown } from '../router/slowdown.js';
 import type { Session } from '../sessions/session.js';
-import { willRun } from '../sessions/will.js';
-import { toTopicKey } from '../topics/topic.js';
+import type { Will } from '../sessions/will.js';
+import { NO_PLACE } from '../transport/address-table.js';
+import type { Transport, TransportOwner } from '../transport/transport.js';
 import { AckHold } from './ack-hold.js';
+import { dismiss } from './admit.js';
+import { acceptConnect, refuseConnect } from './answer-connect.js';
 import { appendPingresps } from './append-acks.js';
-import type { Authentication } from './authentication.js';
-import { dispatchFrame, notConnected } from './dispatch.js';
+import type { ClientProfile } from './client-profile.js';
+import type { ConnectRequest } from './connect-request.js';
+import { type CloseDetails, ConnectionState, Pause } from './connection-state.js';
+import { dispatchFrame } from './dispatch.js';
+import type { EnhancedAuthentication } from './enhanced-authentication.js';
+import { farewell5 } from './farewell5.js';
 import { handleAcks } from './handle-acks.js';
+import { handleAcks5 } from './handle-acks5.js';
 import { endIfAnswered } from './handle-disconnect.js';
 import { handlePublishRun } from './handle-publish.js';
+import { handlePublishRun5 } from './handle-publish5.js';
 import type { ConnectionHost } from './host.js';
+import type { IncomingAliases } from './incoming-aliases.js';
+import { leaveWill } from './leave-will.js';
 import { Outbox } from './outbox.js';
+import { notOpen } from './packet-errors.js';
+import type { RateLimit } from './rate-limit.js';
 import { Reading } from './reading.js';
+import type { ReceiveQuota } from './receive-quota.js';
+import { RecentRoutes } from './recent-routes.js';
+import type { PendingDecision } from './refuse-client.js';
+import { refusedFlagsError } from './refused-flags.js';
 import { type OwedReply, ReplyQueue } from './reply-queue.js';
-import { checkKeepAlive, SignsOfLife } from './signs-of-life.js';
+import { checkKeepAlive, type SignsOfLife } from './signs-of-life.js';
 import { workOfRun } from './turn-share.js';
 
-/** Life of a connection. */
-export const ConnectionState = {
-  /** Nothing but a CONNECT may come, and it must come soon. */
-  awaitConnect: 0,
-  /** CONNECT has come; it is being authenticated, or its client id is being claimed. */
-  connecting: 1,
-  open: 2,
-  /** DISCONNECT has come; replies are owed that wait for other shards. Nothing is read any more. */
-  leaving: 3,
-  closed: 4,
-} as const;
-export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+export { ConnectionState, Pause } from './connection-state.js';
 
-/** Why nothing is read from the socket; bits, all of which must go. */
-export const Pause = {
-  connecting: 1,
-  slowReader: 2,
-  ringFull: 4,
-  quiesced: 8,
-  /** Nothing behind a DISCONNECT counts. */
-  leaving: 64,
-  /** It has had its share of the turn: it is served in turn with others, not polled. */
-  turnSpent: 16,
-  /** It sends on and does not read the replies. */
-  unreadReplies: 32,
-  /** A packet of it is handled in parts, and is not done. */
-  longPacket: 128,
-  /** So many replies wait behind one that is owed that no more are to be caused. */
-  subackOwed: 256,
-} as const;
-
-/** Picks one change of route in eight, at distances that fit no rhythm of topics. */
-const SPREAD = 0x9e3779b1;
-const SPREAD_SHIFT = 29;
-
-/** One accepted socket of a shard. */
-export class Connection extends Deadline implements FrameSink, Publisher {
+/** One accepted connection of a shard: the owner of its transport. */
+export class Connection extends Deadline implements FrameSink, Publisher, TransportOwner {
   /** Unique in the shard, 1 to 2^32 - 1: what run records name the publisher by. */
   readonly id: number;
   readonly host: ConnectionHost;
-  readonly socket: Socket;
+  readonly transport: Transport;
   readonly outbox: Outbox;
   state: ConnectionState = ConnectionState.awaitConnect;
   session: Session | null = null;
@@ -80,33 +64,65 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   /** User name of its CONNECT, shortened, for the log. */
   username: string | null = null;
   protocolVersion: ProtocolVersion = 4;
+  /** Longest frame that the client takes, in bytes. */
+  maximumPacketSize = FRAME_BYTES_MAX;
+  /** It wants to be told why something failed [MQTT-3.1.2-29]. */
+  wantsReasons = false;
+  /** It brings messages from another server, and says so in its protocol level. */
+  isBridge = false;
   keepAliveMs = 0;
-  will: WillMessage | null = null;
+  /** What holds for it; see `giveProfile`. */
+  profile: ClientProfile;
+  /**
+   * Its configuration at its CONNECT: what it was told there of packets, topic aliases, QoS and
+   * retained messages holds for as long as it stays, whatever is reloaded.
+   */
+  terms: Config;
+  /** Bits of a PUBLISH header that are not taken by it: see refused-flags.ts. */
+  refusedFlags = 0;
+  will: Will | null = null;
   /** Route of the last run: most clients publish to one topic. */
   lastRoute: Route | null = null;
   /** PUBACKs and PUBRECs withheld while a reader is behind; made by the first. */
   ackHold: AckHold | null = null;
+  /** Topic Aliases that the client has given; made by the first. */
+  aliases: IncomingAliases | null = null;
   /** When it was last heard of; null without keep alive. */
   signs: SignsOfLife | null = null;
+  /** Where it is counted by its address (transport/address-limits.ts). */
+  addressPlace = NO_PLACE;
+  /** Where it is counted by its listener (transport/listener-counts.ts). */
+  listenerSlot = 0;
   /** Which read of its shard was its last. */
   readSerial = 0;
-  /** The question to the authenticator while it has not answered. */
-  authentication: Authentication | null = null;
-  /** Routes before `lastRoute`, in a ring; made by the first client that has two topics. */
-  #olderRoutes: Route[] | null = null;
-  #routeChanges = 0;
-  #routesNoted = 0;
+  /** The last of its replies that wait for the disk: its shard's to write. */
+  durableWait: object | null = null;
+  /** Made where the server has said a Receive Maximum. */
+  quota: ReceiveQuota | null = null;
+  /** Where its rates are limited; made with its session. */
+  rate: RateLimit | null = null;
+  /** What is waited for while the authenticator has not answered, or it is not told yet. */
+  authentication: PendingDecision | null = null;
+  /** Who it has been let in as; null before. */
+  admission: Admission | null = null;
+  /** Where its CONNECT names an Authentication Method. */
+  enhanced: EnhancedAuthentication | null = null;
+  /** Routes before `lastRoute`; made when there are two topics. */
+  #recentRoutes: RecentRoutes | null = null;
   #pauses = 0;
   readonly #reading: Reading;
 
-  constructor(host: ConnectionHost, id: number, socket: Socket, descriptor: number) {
+  constructor(host: ConnectionHost, id: number, transport: Transport) {
     super();
     this.host = host;
+    this.profile = host.profileOf(transport.peer.listener, null);
+    this.terms = this.profile.config;
     this.id = id;
-    this.socket = socket;
+    this.transport = transport;
+    transport.owner = this;
     host.deadlines.set(this, host.deadlines.now, host.config.connectTimeoutMs);
-    this.#reading = new Reading(this, descriptor);
-    this.outbox = new Outbox(host, this, socket, descriptor);
+    this.#reading = new Reading(this);
+    this.outbox = new Outbox(host, this, transport, this.profile);
   }
 
   /**
@@ -117,12 +133,17 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     return this.#reading.onRead(length);
   }
 
-  /** Why nothing is read from the socket: bits of Pause. */
+  /** What finds the frames in what it sends. */
+  get scan(): FrameScan | FrameScan5 {
+    return this.protocolVersion === 5 ? this.host.scan5 : this.host.scan;
+  }
+
+  /** Why nothing is read: bits of Pause. */
   get pauses(): number {
     return this.#pauses;
   }
 
-  /** It is not polled from here on, since its socket has been told to read no more. */
+  /** It is not polled from here on, since its transport has been told to read no more. */
   spendTurn(): void {
     this.#pauses |= Pause.turnSpent;
   }
@@ -136,25 +157,41 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     header: number,
     count: number,
   ): boolean {
-    if (this.state !== ConnectionState.open) throw notConnected();
+    if (this.state !== ConnectionState.open) throw notOpen(this.state);
     // Not acknowledged, so it is the client's still.
     if (this.host.isStopping) return true;
-    if (!handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count)) {
-      this.host.scan.leaveRun();
+    const { refusedFlags } = this;
+    if ((header & refusedFlags) !== 0) throw refusedFlagsError(header & refusedFlags);
+    // Two calls: of one that is picked here V8 would know less.
+    const isHandled =
+      this.protocolVersion === 5
+        ? handlePublishRun5(this, buffer, start, end, topicStart, topicLength, header, count)
+        : handlePublishRun(this, buffer, start, end, topicStart, topicLength, header, count);
+    if (!isHandled) {
+      this.scan.leaveRun();
       return false;
     }
+    this.rate?.onMessages(count);
+    this.quota?.spend(this, (header & QOS_MASK) >> 1, count);
     const subscribers = this.lastRoute === null ? 0 : this.lastRoute.subscribers.length;
     return !this.host.share.spend(workOfRun(count, subscribers)) && this.isOpen;
   }
 
+  aliasedTopicBytes(alias: number): number {
+    return this.aliases?.topicOf(alias)?.length ?? 0;
+  }
+
   onAcks(type: number, count: number): boolean {
-    if (this.state !== ConnectionState.open) throw notConnected();
-    handleAcks(this, type, count);
+    if (this.state !== ConnectionState.open) throw notOpen(this.state);
+    if (this.protocolVersion === 5) handleAcks5(this, type, count);
+    else handleAcks(this, type, count);
     return !this.host.share.spend(1 + (count >> 4)) && this.isOpen;
   }
 
   onPings(count: number): boolean {
-    if (this.state !== ConnectionState.open) throw notConnected();
+    if (this.state !== ConnectionState.open) throw notOpen(this.state);
+    // An answer would say that what was published before it is taken.
+    if (this.host.isStopping) return true;
     appendPingresps(this, count);
     return !this.host.share.spend(1 + (count >> 6)) && this.isOpen;
   }
@@ -173,29 +210,29 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     return this.state === ConnectionState.open;
   }
 
-  /** Accepts the CONNECT: the session is here. What was pipelined behind it is handled next. */
-  attach(session: Session, packet: ConnectPacket, sessionPresent: boolean): void {
-    this.session = session;
-    this.state = ConnectionState.open;
-    this.keepAliveMs = packet.keepAliveSeconds * 1000;
-    this.will = packet.will;
-    session.attach(this.outbox);
-    this.outbox.session = session;
-    this.append(connackFrame(0, sessionPresent, this.protocolVersion));
-    session.window?.beginResend();
-    layOutWholeWindow(session, this.host.arena, this.host.stamp);
-    if (this.isClosed) return;
-    if (session.window?.sendable) this.outbox.wake();
-    if (this.keepAliveMs === 0) {
-      this.cancelDeadline();
-      this.socket.setKeepAlive(true, this.host.config.keepAliveSeconds * 1000);
-    } else {
-      this.signs = new SignsOfLife(this.host.deadlines.now);
-      this.host.deadlines.set(this, this.host.deadlines.now, this.keepAliveMs * 1.5);
-    }
-    this.host.onAttached(this);
+  /** The client is to answer the authenticator by AUTH, and may have done so. */
+  awaitAuth(): void {
+    this.state = ConnectionState.awaitAuth;
     this.unpause(Pause.connecting);
     this.#reading.handleKept();
+  }
+
+  /**
+   * Accepts the CONNECT: the session is here. What was pipelined behind it is handled next.
+   * @returns false when it cannot be accepted: it is closed, and has never had the session.
+   */
+  attach(session: Session, request: ConnectRequest, sessionPresent: boolean): boolean {
+    if (!acceptConnect(this, session, request, sessionPresent)) return false;
+    if (this.isClosed) return true;
+    this.unpause(Pause.connecting);
+    if ((this.#pauses & Pause.overRate) === 0) this.#reading.handleKept();
+    return true;
+  }
+
+  /** It owes nothing any more: what it had pipelined behind its CONNECT is handled, too. */
+  goOnBelowRate(): void {
+    this.unpause(Pause.overRate);
+    if (this.isOpen) this.#reading.handleKept();
   }
 
   /** Sends a small packet at the end of the turn, in order with all other replies. */
@@ -253,7 +290,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
   }
 
   pause(reason: number): void {
-    if (this.#pauses === 0 && this.state !== ConnectionState.closed) this.socket.pause();
+    if (this.#pauses === 0 && this.state !== ConnectionState.closed) this.transport.pause();
     this.#pauses |= reason;
   }
 
@@ -264,19 +301,13 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     if (this.#pauses === Pause.turnSpent) this.#reading.waitInLine();
     if (this.#pauses !== 0) return;
     this.signs?.forgive(this.host.deadlines.now);
-    this.socket.resume();
+    this.transport.resume();
   }
 
   /** A route it has used lately that is this topic's: many clients have a few topics in turn. */
   findRecentRoute(buffer: Buffer, topicStart: number, topicLength: number): Route | null {
-    const older = this.#olderRoutes;
-    if (older === null) return null;
-    const { routes } = this.host;
-    for (let index = 0; index < older.length; index++) {
-      const route = older[index];
-      if (routes.isFresh(route) && route.isTopic(buffer, topicStart, topicLength)) return route;
-    }
-    return null;
+    const recent = this.#recentRoutes;
+    return recent === null ? null : recent.find(this.host.routes, buffer, topicStart, topicLength);
   }
 
   /** The next run goes another way than the last. */
@@ -284,21 +315,20 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     const last = this.lastRoute;
     this.lastRoute = route;
     if (last === null) return;
-    // Of ever new topics some will do, as each that is kept costs the collector.
-    const change = this.#routeChanges++;
-    if (change >= RECENT_ROUTES && Math.imul(change, SPREAD) >>> SPREAD_SHIFT !== 0) return;
-    this.#olderRoutes ??= [];
-    if (this.#olderRoutes.includes(last)) return;
-    this.#olderRoutes[this.#routesNoted++ % RECENT_ROUTES] = last;
+    this.#recentRoutes ??= new RecentRoutes();
+    this.#recentRoutes.note(last);
+  }
+
+  /** What it may publish to is looked up again. */
+  forgetRoutes(): void {
+    this.lastRoute = null;
+    this.#recentRoutes = null;
   }
 
   recentRoutes(): readonly Route[] {
     const { lastRoute } = this;
     if (lastRoute === null) return [];
-    const older = (this.#olderRoutes ?? []).filter(
-      ({ topicKey }) => topicKey !== lastRoute.topicKey,
-    );
-    return [lastRoute, ...older];
+    return [lastRoute, ...(this.#recentRoutes?.besides(lastRoute) ?? [])];
   }
 
   /** Slows this publisher down, or lets it go on: see shard/backpressure.ts. */
@@ -313,73 +343,63 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     if (shards === 0 && this.ackHold.length > 0) this.append(this.ackHold.release());
   }
 
-  /**
-   * Closes for what was thrown while handling its bytes. @throws what is no fault of the client.
-   */
-  fail(error: unknown): void {
-    if (error instanceof ProtocolError) {
-      this.close(error.reason, { clause: error.clause, detail: error.message });
-    } else if (error instanceof ConnectRefusedError) {
-      this.refuse(error.returnCode, error.message);
-    } else {
-      throw error;
-    }
-  }
-
-  /** Answers CONNECT with a non-zero return code and closes [MQTT-3.2.2-5]. */
-  refuse(returnCode: number, detail: string): void {
-    this.append(connackFrame(returnCode, false, this.protocolVersion));
-    this.host.counters.add(Counter.connectRefused, 1);
-    this.close(CloseReason.connectRefused, { returnCode, detail });
+  /** Answers CONNECT with a reason code of 5.0, and closes. `detail` is for log and client. */
+  refuse(reasonCode: number, detail: string): void {
+    refuseConnect(this, reasonCode, detail);
   }
 
   /**
    * Ends the connection; a second call does nothing. What was handled before is flushed, and the
    * will is published but after DISCONNECT [MQTT-3.1.2-8, 3.14.4-3].
-   * @param details for the log line.
+   * @param details for the log line; its `detail` is said to a 5.0 client too.
+   * @param reasonCode for a 5.0 client, where it is not the one that goes with `reason`.
    */
-  close(reason: CloseReason, details: object = {}): void {
+  close(reason: CloseReason, details: CloseDetails = {}, reasonCode?: number): void {
     if (this.state === ConnectionState.closed) return;
     const { host, session, will } = this;
     host.onClosing(this, reason, details);
     // What its last acks acknowledge is to be seen by the other shards before they leave.
     host.flushRing();
     this.outbox.flush(host.arena.buffer);
+    if (this.protocolVersion === 5) this.#sayWhy(reason, reasonCode, details.detail);
     this.state = ConnectionState.closed;
     host.deadlines.set(this, host.deadlines.now, LINGER_MS);
     const isFlushed = !this.outbox.isBlocked;
     this.outbox.close();
     this.#reading.clear();
-    this.lastRoute = null;
-    this.#olderRoutes = null;
+    this.forgetRoutes();
     this.session = null;
     this.will = null;
     this.ackHold = null;
+    this.aliases = null;
     this.replies = null;
-    this.authentication?.abandon();
+    dismiss(this);
+    this.rate?.close();
     if (session !== null) {
       session.detach();
       this.outbox.session = null;
     }
     // Read on, to throw it away: closing with unread bytes would take our last reply from the
     // client.
-    if (isFlushed && reason !== CloseReason.connectionLost) {
-      this.socket.resume();
-      this.socket.end();
+    const isThere = reason !== CloseReason.connectionLost && !this.transport.isDestroyed;
+    if (isFlushed && isThere) {
+      this.transport.resume();
+      this.transport.end();
     } else {
-      this.socket.destroy();
+      this.transport.destroy();
     }
-    const isWillWanted =
-      reason !== CloseReason.clientDisconnected && reason !== CloseReason.serverShutdown;
-    if (will !== null && isWillWanted) {
-      const topicKey = toTopicKey(will.topic);
-      // No more than the client could have published itself.
-      if (isPublishable(topicKey)) {
-        host.router.publishRun(willRun(will), topicKey);
-        host.schedule();
-      }
-    }
+    if (will !== null && reason !== CloseReason.serverShutdown) leaveWill(host, session, will);
     host.onClosed(this, session, reason);
+  }
+
+  /** Behind it nothing may follow [MQTT-3.14.4-1]: what the window holds stays there. */
+  #sayWhy(reason: CloseReason, reasonCode: number | undefined, detail = ''): void {
+    const { outbox, host } = this;
+    const packet = outbox.isBlocked ? null : farewell5(this, reason, reasonCode, detail);
+    if (packet === null) return;
+    outbox.session = null;
+    this.#appendNow(packet);
+    outbox.flush(host.arena.buffer);
   }
 
   /**
@@ -391,9 +411,17 @@ export class Connection extends Deadline implements FrameSink, Publisher {
     if (!this.#reading.endsLater()) this.close(CloseReason.connectionLost);
   }
 
-  /** The socket is closed: whatever the reason, it is no fault of this side. */
-  onSocketClosed(): void {
-    this.close(CloseReason.connectionLost);
+  charge(work: number): boolean {
+    return this.#reading.charge(work);
+  }
+
+  onFault(reason: CloseReason, detail: string): void {
+    this.close(reason, { detail });
+  }
+
+  /** Whatever the reason, it is no fault of this side. */
+  onTransportClosed(reason: CloseReason = CloseReason.connectionLost): void {
+    this.close(reason);
     this.cancelDeadline();
     this.host.onGone(this);
   }
@@ -414,7 +442,7 @@ export class Connection extends Deadline implements FrameSink, Publisher {
         this.close(CloseReason.clientDisconnected);
         return;
       default:
-        this.socket.destroy();
+        this.transport.destroy();
     }
   }
 }

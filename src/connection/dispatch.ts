@@ -1,11 +1,14 @@
 /** From a frame that is neither PUBLISH nor an ack to its handler. */
-import { CloseReason, ProtocolError } from '../base/errors.js';
 import { parsePacket } from '../protocol/codec.js';
+import { openSubscribe, openUnsubscribe } from '../protocol/frame-check.js';
+import { PacketType } from '../protocol/packet.js';
 import { type Connection, ConnectionState } from './connection.js';
-import { handleConnect } from './handle-connect.js';
+import { dispatchConnect } from './dispatch-connect.js';
+import { dispatchFrame5 } from './dispatch5.js';
 import { handleDisconnect } from './handle-disconnect.js';
 import { handleSubscribe } from './handle-subscribe.js';
 import { handleUnsubscribe } from './handle-unsubscribe.js';
+import { notForClients, secondConnect } from './packet-errors.js';
 
 /**
  * Handles the whole frame [start, end).
@@ -17,35 +20,33 @@ export function dispatchFrame(
   start: number,
   end: number,
 ): void {
-  const packet = parsePacket(buffer, start, end, connection.protocolVersion);
-  if (connection.state === ConnectionState.awaitConnect) {
-    if (packet.type !== 'connect') throw notConnected();
-    handleConnect(connection, packet);
+  const { host, state, protocolVersion } = connection;
+  if (state === ConnectionState.awaitConnect) {
+    dispatchConnect(connection, buffer, start, end);
     return;
   }
-  if (connection.host.isStopping && packet.type !== 'disconnect') return;
+  if (protocolVersion === 5) {
+    dispatchFrame5(connection, buffer, start, end);
+    return;
+  }
+  // These are not parsed in one go: see long-packet.ts.
+  const type = buffer[start]! >> 4;
+  if (type === PacketType.subscribe || type === PacketType.unsubscribe) {
+    if (host.isStopping) return;
+    if (type === PacketType.subscribe) {
+      handleSubscribe(connection, openSubscribe(buffer, start, end, protocolVersion));
+    } else handleUnsubscribe(connection, openUnsubscribe(buffer, start, end, protocolVersion));
+    return;
+  }
+  const packet = parsePacket(buffer, start, end, protocolVersion);
+  if (host.isStopping && packet.type !== 'disconnect') return;
   switch (packet.type) {
-    case 'subscribe':
-      handleSubscribe(connection, packet);
-      return;
-    case 'unsubscribe':
-      handleUnsubscribe(connection, packet);
-      return;
     case 'disconnect':
       handleDisconnect(connection);
       return;
     case 'connect':
-      throw violation('MQTT-3.1.0-2', 'a second CONNECT');
+      throw secondConnect();
     default:
-      throw violation('2.2.1', `a client may not send ${packet.type.toUpperCase()}`);
+      throw notForClients(packet.type);
   }
-}
-
-/** The error for a packet before CONNECT. */
-export function notConnected(): ProtocolError {
-  return violation('MQTT-3.1.0-1', 'the first packet is not CONNECT');
-}
-
-function violation(clause: string, message: string): ProtocolError {
-  return new ProtocolError(clause, message, CloseReason.protocolViolation);
 }

@@ -30,7 +30,7 @@ export function foreignProtocol(buffer: Buffer, start: number, end: number): str
     return 'an HTTP or WebSocket client on a port for plain MQTT';
   }
   if (text.startsWith('PROXY ') || text.startsWith(PROXY_V2)) {
-    return 'a proxy that sends a PROXY protocol header, which is not understood: turn it off there';
+    return 'a proxy that sends a PROXY protocol header: name its address in proxyProtocolFrom';
   }
   return text.startsWith('SSH-') ? 'an SSH client on a port for MQTT' : undefined;
 }

@@ -1,16 +1,27 @@
-/** DISCONNECT (MQTT 3.1.1, 3.14). */
+/** DISCONNECT (3.14). */
 import { CloseReason } from '../base/errors.js';
 import { DISCONNECT_WAIT_MS } from '../base/limits.js';
+import { NORMAL_DISCONNECTION } from '../protocol/v5/index.js';
+import { allowedExpiry, expiryMsOf } from './connect-request.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
+import { violation } from './packet-errors.js';
 
 /**
- * Ends the connection without its will [MQTT-3.14.4-3], and answers what was asked for before: acks
- * that are withheld go out, and when SUBACKs wait for the other shards the end waits for them,
- * DISCONNECT_WAIT_MS at most.
+ * Ends the connection, without its will where the client goes in order [MQTT-3.14.4-3], and answers
+ * what was asked for before: acks that are withheld go out, and when SUBACKs wait for the other
+ * shards the end waits for them, DISCONNECT_WAIT_MS at most.
+ * @param reasonCode of MQTT 5.0; 0 in 3.x. @param expirySeconds a new Session Expiry Interval.
+ * @throws ProtocolError for one of a session that was to end with its connection: what a client
+ *   says so is no DISCONNECT [MQTT-3.14.2-2].
  */
-export function handleDisconnect(connection: Connection): void {
+export function handleDisconnect(
+  connection: Connection,
+  reasonCode: number = NORMAL_DISCONNECTION,
+  expirySeconds?: number,
+): void {
   const { ackHold } = connection;
-  connection.will = null;
+  if (expirySeconds !== undefined) changeExpiry(connection, expirySeconds);
+  if (reasonCode === NORMAL_DISCONNECTION) connection.will = null;
   if (ackHold !== null && ackHold.length > 0) connection.append(ackHold.release());
   if (connection.replies === null) {
     connection.close(CloseReason.clientDisconnected);
@@ -26,4 +37,11 @@ export function handleDisconnect(connection: Connection): void {
 export function endIfAnswered(connection: Connection): void {
   if (connection.state === ConnectionState.leaving)
     connection.close(CloseReason.clientDisconnected);
+}
+
+function changeExpiry({ profile, session }: Connection, seconds: number): void {
+  if (session!.endsWithConnection && seconds > 0) {
+    throw violation('3.14.2.2.2', 'Session Expiry Interval of a session that was to have none');
+  }
+  session!.expiryMs = expiryMsOf(allowedExpiry(seconds, profile.config));
 }

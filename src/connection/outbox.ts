@@ -4,8 +4,6 @@
  * send, in one system call. What the kernel does not take is copied here and goes out as the socket
  * drains.
  */
-import { writeSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import type { CloseReason } from '../base/errors.js';
 import {
   KEEPS_UP_AFTER_MS,
@@ -15,45 +13,13 @@ import {
   SCRATCH_BYTES,
   UNREAD_REPLY_BYTES_MAX,
 } from '../base/limits.js';
-import type { ArenaBlock, TurnArena } from '../router/turn-arena.js';
+import type { ArenaBlock } from '../router/turn-arena.js';
 import type { Outlet, Session } from '../sessions/session.js';
-import { waitingBytes } from './client-socket.js';
+import type { SlowQueue } from '../sessions/slow-queue.js';
+import type { Transport } from '../transport/transport.js';
+import type { OutboxHost, OutboxLimits, OutboxOwner } from './outbox-host.js';
 
-/** What an outbox needs of its shard. */
-export interface OutboxHost {
-  /** Asks for a flush of this outbox at the end of the turn. */
-  onDirty(outbox: Outbox): void;
-  /** The outbox went over its mark. It is looked at by the sweeper until it is light again. */
-  onHeavy(outbox: Outbox): void;
-  /** It is light again, or closed: whoever was paused for it may go on. */
-  onRelieved(outbox: Outbox): void;
-  /** Messages are on their way to a session, or wait, and its deadline is not set. */
-  onDelivering(session: Session): void;
-  /** The socket took bytes. */
-  onSent(bytes: number): void;
-  /** It has taken all bytes of so many application messages. */
-  onDelivered(messages: number): void;
-  /** Coarse time in milliseconds. */
-  readonly now: number;
-  /** What deliveries are stamped with, for their time-outs: the time of the shard's deadlines. */
-  readonly stamp: number;
-  readonly arena: TurnArena;
-  /** Buffer of SCRATCH_BYTES that every flush may use. */
-  readonly scratch: Buffer;
-  /** Bytes above which an outbox is heavy. */
-  readonly outboxBytes: number;
-  /**
-   * Bytes waiting for the socket above which it stalls at once: what memory a slow reader may cost.
-   */
-  readonly outboxBytesMax: number;
-}
-
-/** The connection that an outbox belongs to. */
-export interface OutboxOwner {
-  /** So many replies wait for the socket that no more are to be caused, or few again. */
-  onUnreadReplies(areMany: boolean): void;
-  close(reason: CloseReason): void;
-}
+export type { OutboxHost, OutboxLimits, OutboxOwner } from './outbox-host.js';
 
 interface Chunk {
   readonly buffer: Buffer;
@@ -71,6 +37,7 @@ export class Outbox implements Outlet {
   isOverfull = false;
   isLagging = false;
   isStalled = false;
+  slowQueue: SlowQueue | null = null;
   /** So many replies wait that its client is not read from. */
   hasUnreadReplies = false;
   /** Publishers paused for it, as the shard notes them; made by the first. */
@@ -78,15 +45,15 @@ export class Outbox implements Outlet {
   /** When its client last took bytes or acknowledged, while it is heavy; coarse milliseconds. */
   progressAt = 0;
   session: Session | null = null;
+  /** What its client is held to now. */
+  limits: OutboxLimits;
   /** When it became heavy, and when it was last known to lag. */
   #heavySince = 0;
   #laggedAt = Number.NEGATIVE_INFINITY;
   readonly #openedAt: number;
   readonly #host: OutboxHost;
   readonly #owner: OutboxOwner;
-  readonly #socket: Socket;
-  /** Descriptor to write to without the stream's machinery, -1 when there is none. */
-  #descriptor: number;
+  readonly #transport: Transport;
   /**
    * The first stretch of the arena that is to be written: mostly the only one. Empty: start = end.
    */
@@ -108,11 +75,11 @@ export class Outbox implements Outlet {
   #newMessages = 0;
   #isClosed = false;
 
-  constructor(host: OutboxHost, owner: OutboxOwner, socket: Socket, descriptor: number) {
+  constructor(host: OutboxHost, owner: OutboxOwner, transport: Transport, limits: OutboxLimits) {
+    this.limits = limits;
     this.#host = host;
     this.#owner = owner;
-    this.#socket = socket;
-    this.#descriptor = descriptor;
+    this.#transport = transport;
     this.#openedAt = host.now;
   }
 
@@ -188,6 +155,7 @@ export class Outbox implements Outlet {
       this.#newMessages += window.written;
       window.written = 0;
     }
+    if (this.slowQueue !== null) this.#drainSlow(this.slowQueue);
     if (this.#pendingBytes > 0) this.#noteInLastChunk();
     else if (this.#newMessages > 0) this.#host.onDelivered(this.#newMessages);
     this.#newMessages = 0;
@@ -195,6 +163,31 @@ export class Outbox implements Outlet {
     const { session } = this;
     if (session !== null && session.nextDeadline === null) this.#watch(session);
     this.#weigh();
+  }
+
+  /** Something waits by its policy. */
+  get #hasWaiting(): boolean {
+    return this.slowQueue !== null && this.slowQueue.length > 0;
+  }
+
+  /** Sends of what waits by its policy as much as the socket takes. */
+  #drainSlow(queue: SlowQueue): void {
+    while (queue.length > 0 && !this.isBlocked && !this.#isClosed) {
+      const bytes = queue.take(this.session ?? NOBODY, this.#host.scratch);
+      this.#newMessages += queue.writtenCount;
+      this.#write(bytes, 0, bytes.length);
+    }
+  }
+
+  /** It is behind: its policy takes effect. */
+  #applyPolicy(): void {
+    const { slowConsumerPolicy: policy } = this.limits;
+    if (policy === 'backpressure' || policy === 'disconnect' || this.session === null) return;
+    this.#host.onSlowConsumer(this.session.clientId);
+    if (policy !== 'drop-newest') {
+      this.slowQueue = this.#host.makeSlowQueue(policy === 'latest', this.limits);
+    }
+    this.stall();
   }
 
   /** Has the acks of a session looked at while any are due. */
@@ -265,9 +258,9 @@ export class Outbox implements Outlet {
   /** Forgets what has not been written. */
   close(): void {
     this.#isClosed = true;
-    this.#descriptor = -1;
     for (const { block } of this.#chunks ?? []) if (block !== null) this.#host.arena.unpin(block);
     this.#chunks = null;
+    this.#host.outboxTotal.bytes -= this.#pendingBytes;
     this.#pendingBytes = 0;
     this.#firstEnd = this.#firstStart;
     this.#moreSegments = null;
@@ -282,7 +275,7 @@ export class Outbox implements Outlet {
    */
   noteProgress(): void {
     if (this.#pendingBytes === 0) return;
-    const untaken = waitingBytes(this.#socket);
+    const untaken = this.#transport.waitingBytes;
     if (untaken < this.#untakenBytes) this.progressAt = this.#host.now;
     this.#untakenBytes = untaken;
   }
@@ -301,17 +294,17 @@ export class Outbox implements Outlet {
     this.#host.onRelieved(this);
   }
 
+  /** Memory is to be spared. */
+  shed(): void {
+    if (this.isHeavy && !this.isStalled && !this.#isClosed) this.stall();
+  }
+
   #write(buffer: Buffer, start: number, end: number): void {
     if (this.#isClosed || start === end) return;
     let at = start;
-    if (this.#pendingBytes === 0 && this.#descriptor >= 0 && !this.#socket.destroyed) {
-      try {
-        at += writeSync(this.#descriptor, buffer, start, end - start);
-        this.#host.onSent(at - start);
-      } catch (error) {
-        // Full is no fault. Anything else the stream will find for itself and report once.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#descriptor = -1;
-      }
+    if (this.#pendingBytes === 0) {
+      at += this.#transport.writeNow(buffer, start, end);
+      this.#host.onSent(at - start);
       if (at === end) return;
     }
     this.#keep(buffer, at, end);
@@ -323,6 +316,7 @@ export class Outbox implements Outlet {
     const chunks = this.#chunks;
     const isIdle = this.#pendingBytes === 0;
     this.#pendingBytes += length;
+    this.#host.outboxTotal.bytes += length;
     const tail = chunks.length > 1 ? chunks[chunks.length - 1] : null;
     const block = length >= PIN_BYTES_MIN ? this.#host.arena.pin(buffer) : null;
     if (block !== null) {
@@ -349,9 +343,9 @@ export class Outbox implements Outlet {
 
   #writeChunk(): void {
     const chunk = this.#chunks![0];
-    if (this.#socket.destroyed) return;
+    if (this.#transport.isDestroyed) return;
     this.#untakenBytes = chunk.length;
-    this.#socket.write(chunk.buffer.subarray(0, chunk.length), () => this.#onChunkWritten());
+    this.#transport.write(chunk.buffer.subarray(0, chunk.length), () => this.#onChunkWritten());
   }
 
   #onChunkWritten(): void {
@@ -359,6 +353,7 @@ export class Outbox implements Outlet {
     if (chunk === undefined) return;
     if (chunk.block !== null) this.#host.arena.unpin(chunk.block);
     this.#pendingBytes -= chunk.length;
+    this.#host.outboxTotal.bytes -= chunk.length;
     this.#replyBytes -= chunk.replyBytes;
     this.#host.onSent(chunk.length);
     if (chunk.messages > 0) this.#host.onDelivered(chunk.messages);
@@ -368,7 +363,7 @@ export class Outbox implements Outlet {
       this.#writeChunk();
     } else {
       this.#chunks = null;
-      if (this.session?.window?.sendable) this.wake();
+      if (this.session?.window?.sendable || this.slowQueue !== null) this.wake();
     }
     if (this.isHeavy) this.#weigh();
   }
@@ -399,18 +394,23 @@ export class Outbox implements Outlet {
   #weigh(): void {
     const window = this.session === null ? null : this.session.window;
     const load = this.#pendingBytes + (window === null ? 0 : window.queuedBytes);
-    this.isOverfull = load > this.#host.outboxBytes * OVERFULL_FACTOR;
-    if (this.#pendingBytes > this.#host.outboxBytesMax && !this.isStalled) this.stall();
+    this.isOverfull = load > this.limits.outboxBytes * OVERFULL_FACTOR;
+    const isShed =
+      this.#pendingBytes > 0 &&
+      (this.#pendingBytes > this.limits.outboxBytesMax || this.#host.shedsQos0);
     if (!this.isHeavy) {
-      if (load <= this.#host.outboxBytes) return;
+      if (load <= this.limits.outboxBytes && !isShed) return;
       this.isHeavy = true;
       this.#heavySince = performance.now();
       this.isLagging = this.#heavySince - this.#laggedAt < KEEPS_UP_AFTER_MS;
       this.progressAt = this.#host.now;
       this.#host.onHeavy(this);
-    } else if (load <= this.#host.outboxBytes >> 1) {
+      this.#applyPolicy();
+    } else if (load <= this.limits.outboxBytes >> 1 && !isShed && !this.#hasWaiting) {
       this.#relieve();
+      return;
     }
+    if (isShed && !this.isStalled) this.stall();
   }
 
   #relieve(): void {
@@ -418,12 +418,16 @@ export class Outbox implements Outlet {
     if (this.isHeavy && now - this.#heavySince >= LAGGING_AFTER_MS) this.#laggedAt = now;
     this.isHeavy = false;
     this.isStalled = false;
+    this.slowQueue?.clear();
+    this.slowQueue = null;
     this.isOverfull = false;
     this.isLagging = false;
     this.#host.onRelieved(this);
   }
 }
 
+/** Its session has been taken from it: nothing that follows will be read. */
+const NOBODY = { receiver: null, rights: null };
 /**
  * A publisher that goes on sending QoS 1 or 2 without acks is no longer read from at this many
  * marks.

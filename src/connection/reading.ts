@@ -13,8 +13,8 @@ import {
 import { BUSY_READ_BYTES_MIN, RUN_DELIVERIES_MAX, SHARE_SLACK } from '../base/turn-limits.js';
 import { PacketType } from '../protocol/packet.js';
 import type { Servable } from './busy-connections.js';
-import { readDescriptor } from './client-socket.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
+import { failConnection } from './fail.js';
 import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
 import type { UnfinishedHolder } from './unfinished-packets.js';
@@ -27,15 +27,15 @@ export class Reading implements Servable, UnfinishedHolder {
   unfinishedBytes = 0;
   unfinishedMark = 0;
   readonly #connection: Connection;
-  /** To read from without the stream, -1 when there is none. */
-  readonly #descriptor: number;
-  /** Bytes of it that are handled in a millisecond, as the last read had it. */
+  /** Bytes that are handled in a millisecond, as the last read had it. */
   #bytesPerMs = READ_BUFFER_BYTES;
   /** It waits among the host's busy connections. */
   #isInLine = false;
   /** What is kept waits until the host is past this mark: it was read behind what is there. */
   #mark = 0;
   #isWaiting = false;
+  /** Its transport has used up its share, and may have more of the kind. */
+  #isCharged = false;
   /** The client has closed its side, behind packets that wait for the answer to its CONNECT. */
   #hasEnded = false;
   /**
@@ -44,9 +44,8 @@ export class Reading implements Servable, UnfinishedHolder {
    */
   #gather: Gather | null = null;
 
-  constructor(connection: Connection, descriptor: number) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.#descriptor = descriptor;
   }
 
   /**
@@ -61,11 +60,20 @@ export class Reading implements Servable, UnfinishedHolder {
     host.afterRead(this.#connection);
     if (this.#connection.isClosed || !(host.share.isSpent || this.#isWaiting)) return true;
     // A read that was not full has found all there was.
-    const isMoreToDo = length === READ_BUFFER_BYTES || this.#gather !== null;
+    const isMoreToDo = length === READ_BUFFER_BYTES || this.#gather !== null || this.#isCharged;
+    this.#isCharged = false;
     if (!isMoreToDo) return true;
     this.#connection.spendTurn();
     this.waitInLine();
     return false;
+  }
+
+  /** Its transport has done something for the client. @returns whether its share is used up. */
+  charge(work: number): boolean {
+    const { share } = this.#connection.host;
+    share.beginPolled(this);
+    this.#isCharged = share.spend(work);
+    return this.#isCharged;
   }
 
   /**
@@ -133,13 +141,8 @@ export class Reading implements Servable, UnfinishedHolder {
   }
 
   #readNow(wanted: number): number {
-    if (this.#descriptor < 0) return 0;
-    return readDescriptor(
-      this.#descriptor,
-      this.#connection.host.readBuffer,
-      READ_HEADROOM_BYTES,
-      wanted,
-    );
+    const { transport, host } = this.#connection;
+    return transport.readNow(host.readBuffer, READ_HEADROOM_BYTES, wanted);
   }
 
   /** Reads no more at a time than can be handled: what is kept is copied, and costs memory. */
@@ -195,6 +198,7 @@ export class Reading implements Servable, UnfinishedHolder {
     const { host } = this.#connection;
     host.counters.add(Counter.bytesReceived, length);
     if (this.#connection.state >= ConnectionState.leaving) return;
+    this.#connection.rate?.onBytes(length);
     this.#connection.signs?.onRead(host.deadlines.now, this.#gather === null);
     const buffer = host.readBuffer;
     let start = READ_HEADROOM_BYTES;
@@ -260,7 +264,8 @@ export class Reading implements Servable, UnfinishedHolder {
   }
 
   #process(buffer: Buffer, start: number, end: number): void {
-    const { scan, share } = this.#connection.host;
+    const connection = this.#connection;
+    const { share, scan: scan3x, scan5 } = connection.host;
     if (this.#connection.state >= ConnectionState.leaving || start === end) return;
     if (
       this.#gather !== null ||
@@ -271,15 +276,19 @@ export class Reading implements Servable, UnfinishedHolder {
       return;
     }
     try {
-      scan.protocolVersion = this.#connection.protocolVersion;
+      const { protocolVersion } = connection;
+      const scan = protocolVersion === 5 ? scan5 : scan3x;
+      if (protocolVersion !== 5) scan3x.protocolVersion = protocolVersion;
       scan.runFramesMax = this.#runFramesMax();
+      scan.maxPacketBytes = connection.terms.maxPacketBytes;
+      scan.payloadBytesMax = connection.profile.payloadBytesMax;
       const position = scan.scan(buffer, start, end, this.#connection);
       if (position > start) this.#connection.signs?.onPacket();
       if (position < end && !this.#connection.isClosed) {
         this.#keep(buffer, position, end, scan.neededBytes);
       }
     } catch (error) {
-      this.#connection.fail(error);
+      failConnection(this.#connection, error);
     }
   }
 

@@ -5,6 +5,7 @@
  * withheld for slow readers (ack-hold.ts) take their place when they are released.
  */
 import { ACK_BYTES, PINGRESP, writeAck } from '../protocol/ack-frame.js';
+import { ACK_BYTES_MAX_5, writeAck5 } from '../protocol/v5/index.js';
 import { HeldReplies } from './ack-hold.js';
 
 /**
@@ -57,6 +58,22 @@ export class ReplyQueue {
     for (let index = 0; index < count; index++) {
       held.length = writeAck(buffer, held.length, type, packetIds[index]!);
     }
+  }
+
+  /** The same for a 5.0 client. @param reasonCodes one for each. */
+  addAcks5(
+    type: number,
+    packetIds: ArrayLike<number>,
+    reasonCodes: ArrayLike<number>,
+    count: number,
+  ): void {
+    const held = this.#hold(0);
+    const before = held.length;
+    const buffer = held.reserve(count * ACK_BYTES_MAX_5);
+    for (let index = 0; index < count; index++) {
+      held.length = writeAck5(buffer, held.length, type, packetIds[index]!, reasonCodes[index]!);
+    }
+    this.#bytes += held.length - before;
   }
 
   /** Adds `count` PINGRESPs. */

@@ -2,6 +2,7 @@
  * What the unfinished packets of a shard take, all together. Each is bounded by maxPacketBytes, but
  * many clients may each send all of one but its last byte, and keep quiet from then on.
  */
+import { largestPacketBytes } from '../base/client-settings.js';
 import type { Config } from '../base/config.js';
 import { CloseReason } from '../base/errors.js';
 import {
@@ -24,12 +25,9 @@ export interface UnfinishedHolder {
  * What one of `shardCount` shards may keep of unfinished packets, in bytes: a part of what may wait
  * in queues, but at least one packet, so that each can be finished.
  */
-export function unfinishedShare(
-  { maxQueuedTotalBytes, maxPacketBytes }: Config,
-  shardCount: number,
-): number {
-  const share = Math.ceil(maxQueuedTotalBytes / UNFINISHED_TOTAL_DIVISOR / shardCount);
-  return Math.max(share, maxPacketBytes);
+export function unfinishedShare(config: Config, shardCount: number): number {
+  const share = Math.ceil(config.maxQueuedTotalBytes / UNFINISHED_TOTAL_DIVISOR / shardCount);
+  return Math.max(share, largestPacketBytes(config));
 }
 
 /**
@@ -40,13 +38,13 @@ export function unfinishedShare(
 export class UnfinishedPackets {
   /** What is taken. */
   bytes = 0;
-  readonly #limit: number;
+  /** In bytes, see `unfinishedShare`; a lower one holds from the next packet on. */
+  limit: number;
   /** In the order in which they have grown. */
   readonly #holders = new Set<UnfinishedHolder>();
 
-  /** @param limit in bytes, see `unfinishedShare`. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /**
@@ -63,7 +61,7 @@ export class UnfinishedPackets {
     this.bytes += capacity - holder.unfinishedBytes;
     holder.unfinishedBytes = capacity;
     // One alone fits, whatever the limit.
-    while (this.bytes > this.#limit && this.#holders.size > 1) this.#closeFirst();
+    while (this.bytes > this.limit && this.#holders.size > 1) this.#closeFirst();
   }
 
   /** It is whole, or of no use any more. */

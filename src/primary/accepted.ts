@@ -12,6 +12,8 @@ export interface Accepted {
   readonly fd: number;
   /** Closes the connection, or this thread's descriptor of it when there are others. */
   close(): void;
+  /** Address of the other end; empty when it has none, as with a unix socket, or is gone. */
+  readonly peerAddress: string;
   /** Makes a socket of it, paused, which owns it from here on. */
   toSocket(): Socket;
 }
@@ -20,7 +22,10 @@ export interface Accepted {
 interface ClientHandle {
   readonly fd?: number;
   close(): void;
-  setNoDelay(enabled: boolean): number;
+  /** Of TCP alone. */
+  setNoDelay?(enabled: boolean): number;
+  /** Of TCP alone. @returns 0, or the number of an error. */
+  getpeername?(out: { address?: string }): number;
 }
 
 /** Node's own object for a listener: it calls `onconnection` for each connection. */
@@ -37,6 +42,12 @@ class AcceptedHandle implements Accepted {
 
   get fd(): number {
     return this.#handle.fd ?? -1;
+  }
+
+  get peerAddress(): string {
+    const peer: { address?: string } = {};
+    this.#handle.getpeername?.(peer);
+    return peer.address ?? '';
   }
 
   close(): void {
@@ -68,7 +79,7 @@ export function takeAccepted(
       onFailed(`accept ${getSystemErrorName(status)}`);
       return;
     }
-    client.setNoDelay(true);
+    client.setNoDelay?.(true);
     onAccepted(new AcceptedHandle(client));
   };
 }

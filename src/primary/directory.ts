@@ -12,7 +12,7 @@
  */
 import { CLAIMS_WAITING_MAX, SHARDS_MAX } from '../base/limits.js';
 import { tableKey } from '../base/table-key.js';
-import type { Claim, ClaimRefusal } from '../shard/control.js';
+import type { Claim, ClaimRefusal, LoadedSession } from '../shard/control.js';
 
 /**
  * Where the directory's answers go. They are called while the directory changes: they must not call
@@ -43,8 +43,12 @@ interface Entry {
   claim: number;
   /** Whether the session outlives its connection: such sessions are counted. */
   isKept: boolean;
+  /** Whose connection the claim is for, where that counts; null when it has left. */
+  user: string | null;
   /** False from the grant until the holder has said `settled`. */
   isSettled: boolean;
+  /** Its shard has died, and the successor will find the session in the store. */
+  isOrphan: boolean;
   /**
    * Claims in order of arrival, at most CLAIMS_WAITING_MAX; null while there is none, as nearly
    * always.
@@ -65,16 +69,28 @@ export class Directory {
 
   /** Sessions that outlive their connection, those of connected clients among them. */
   #kept = 0;
-  readonly #keptMax: number;
-
+  /** Users with connections, and how many. */
+  readonly #users = new Map<string, number>();
   /**
-   * @param sessionsMax sessions that may outlive their connection. A client that wants one more is
-   * refused: the oldest would have to go for it, and whoever makes many could have all others'
-   * sessions go, with the messages that were acknowledged for them.
+   * Sessions that may outlive their connection. A client that wants one more is refused: the oldest
+   * would have to go for it, and whoever makes many could have all others' sessions go, with the
+   * messages that were acknowledged for them.
    */
-  constructor(output: DirectoryOutput, sessionsMax = Number.POSITIVE_INFINITY) {
+  sessionsMax: number;
+  /** Connections that a user may have; who wants one more is refused. 0: any number. */
+  userConnectionsMax: (user: string) => number;
+
+  /** There is memory for new sessions; those that there are may be taken over. */
+  hasMemory: () => boolean = () => true;
+
+  constructor(
+    output: DirectoryOutput,
+    sessionsMax = Number.POSITIVE_INFINITY,
+    userConnectionsMax: (user: string) => number = () => 0,
+  ) {
     this.#output = output;
-    this.#keptMax = sessionsMax;
+    this.sessionsMax = sessionsMax;
+    this.userConnectionsMax = userConnectionsMax;
   }
 
   /** Client ids with a session, or about to have one. */
@@ -96,6 +112,40 @@ export class Directory {
   holderOf(clientId: string): number {
     const entry = this.#byClientId.get(tableKey(clientId));
     return entry === undefined ? -1 : shardOfClaim(entry.claim);
+  }
+
+  /** A shard has found these sessions in its store: nobody has claimed their client ids since. */
+  load(sessions: readonly LoadedSession[]): void {
+    for (const { clientId, claim } of sessions) {
+      const entry: Entry = this.#byClientId.get(tableKey(clientId)) ?? {
+        ...{ clientId, claim, isKept: false, user: null },
+        ...{ isSettled: true, isOrphan: false, waiting: null },
+      };
+      entry.claim = claim;
+      entry.isOrphan = false;
+      this.#byClientId.set(tableKey(clientId), entry);
+      this.#byClaim.set(claim, entry);
+      this.#setKept(entry, true);
+      this.settle([claim]);
+    }
+  }
+
+  /** Client ids whose sessions the successor of a dead shard is to find in the store. */
+  orphansOf(shardIndex: number): string[] {
+    const orphans: string[] = [];
+    for (const { clientId, claim, isOrphan } of this.#byClientId.values()) {
+      if (isOrphan && shardOfClaim(claim) === shardIndex) orphans.push(clientId);
+    }
+    return orphans;
+  }
+
+  /** The successor has found what there was: who waits for others begins anew. */
+  allLoaded(shardIndex: number): void {
+    for (const entry of [...this.#byClientId.values()]) {
+      if (!entry.isOrphan || shardOfClaim(entry.claim) !== shardIndex) continue;
+      entry.isOrphan = false;
+      this.#vacate(entry);
+    }
   }
 
   /** CONNECTs want these client ids, in this order. */
@@ -127,12 +177,26 @@ export class Directory {
     }
   }
 
+  /** The connections of these claims are gone, and their sessions are kept. */
+  leave(claims: readonly number[]): void {
+    for (const claim of claims) {
+      const entry = this.#byClaim.get(claim);
+      if (entry?.claim === claim) this.#setUser(entry, null);
+    }
+  }
+
+  /** Connections of a user that are counted, those that are about to be among them. */
+  connectionsOf(user: string): number {
+    return this.#users.get(tableKey(user)) ?? 0;
+  }
+
   /**
    * A shard has died with its sessions. Who waited for it to settle proceeds without a former
    * session. Who was granted a session `from` it is told by `peer-dead` that none will come, and
    * settles by itself.
+   * @param isStored sessions that outlive their connections are on disk: they wait for a successor.
    */
-  shardDied(shardIndex: number): void {
+  shardDied(shardIndex: number, isStored = false): void {
     for (const entry of this.#byClientId.values()) {
       if (entry.waiting !== null) {
         keepWaiting(entry, (waiting) => {
@@ -143,7 +207,8 @@ export class Directory {
       }
       if (shardOfClaim(entry.claim) === shardIndex) {
         this.#byClaim.delete(entry.claim);
-        this.#vacate(entry);
+        if (isStored && entry.isKept) this.#orphan(entry);
+        else this.#vacate(entry);
       }
     }
   }
@@ -151,14 +216,23 @@ export class Directory {
   #claimOne(claim: Claim): void {
     const entry = this.#byClientId.get(tableKey(claim.clientId));
     const isNext = entry === undefined || entry.isSettled;
-    if (isNext && !this.#mayKeep(entry, claim)) {
-      this.#output.refuse(shardOfClaim(claim.claim), claim.claim, 'sessions');
+    const refusal = isNext ? this.#refusalOf(entry, claim) : undefined;
+    if (refusal !== undefined) {
+      this.#output.refuse(shardOfClaim(claim.claim), claim.claim, refusal);
     } else if (entry === undefined) {
       const { clientId, claim: number } = claim;
-      const created = { clientId, claim: number, isKept: false, isSettled: false, waiting: null };
+      const created: Entry = {
+        clientId,
+        claim: number,
+        isKept: false,
+        user: null,
+        ...{ isSettled: false, isOrphan: false },
+        waiting: null,
+      };
       this.#byClientId.set(tableKey(clientId), created);
       this.#byClaim.set(number, created);
-      this.#setKept(created, !claim.discard);
+      this.#setKept(created, claim.isKept);
+      this.#setUser(created, claim.user);
       this.#output.grant(shardOfClaim(number), number, -1);
     } else if (entry.isSettled) {
       this.#byClaim.set(claim.claim, entry);
@@ -182,7 +256,8 @@ export class Directory {
     this.#byClaim.delete(former);
     entry.claim = next.claim;
     entry.isSettled = false;
-    this.#setKept(entry, !next.discard);
+    this.#setKept(entry, next.isKept);
+    this.#setUser(entry, next.user);
     if (holder === to) {
       this.#output.grant(to, next.claim, holder);
       return;
@@ -194,6 +269,7 @@ export class Directory {
   /** The holder's session is gone and its claim forgotten: the next in line starts anew. */
   #vacate(entry: Entry): void {
     this.#setKept(entry, false);
+    this.#setUser(entry, null);
     const next = this.#takeNext(entry);
     if (next === undefined) {
       this.#byClientId.delete(tableKey(entry.clientId));
@@ -201,13 +277,39 @@ export class Directory {
     }
     entry.claim = next.claim;
     entry.isSettled = false;
-    this.#setKept(entry, !next.discard);
+    this.#setKept(entry, next.isKept);
+    this.#setUser(entry, next.user);
     this.#output.grant(shardOfClaim(next.claim), next.claim, -1);
   }
 
-  /** Whether a session may be kept for this claim, or none is to be. */
-  #mayKeep(entry: Entry | undefined, claim: Claim): boolean {
-    return claim.discard || entry?.isKept === true || this.#kept < this.#keptMax;
+  /** Why a claim is not granted; undefined: it may be. */
+  #refusalOf(entry: Entry | undefined, { isKept, user }: Claim): ClaimRefusal | undefined {
+    if (entry === undefined && !this.hasMemory()) return 'memory';
+    const mayKeep = !isKept || entry?.isKept === true || this.#kept < this.sessionsMax;
+    if (!mayKeep) return 'sessions';
+    // One takes the place of the other.
+    if (user === null || entry?.user === user) return undefined;
+    const max = this.userConnectionsMax(user);
+    return max === 0 || this.connectionsOf(user) < max ? undefined : 'user';
+  }
+
+  #orphan(entry: Entry): void {
+    entry.isOrphan = true;
+    entry.isSettled = false;
+    this.#setUser(entry, null);
+  }
+
+  #setUser(entry: Entry, user: string | null): void {
+    if (entry.user === user) return;
+    if (entry.user !== null) this.#countUser(entry.user, -1);
+    if (user !== null) this.#countUser(user, 1);
+    entry.user = user;
+  }
+
+  #countUser(user: string, change: number): void {
+    const count = this.connectionsOf(user) + change;
+    if (count === 0) this.#users.delete(tableKey(user));
+    else this.#users.set(tableKey(user), count);
   }
 
   #setKept(entry: Entry, isKept: boolean): void {
@@ -218,9 +320,10 @@ export class Directory {
   /** Takes the next claim in line; those that may not have a session are refused. */
   #takeNext(entry: Entry): Claim | undefined {
     for (let next = takeFirst(entry); next !== undefined; next = takeFirst(entry)) {
-      if (this.#mayKeep(entry, next)) return next;
+      const refusal = this.#refusalOf(entry, next);
+      if (refusal === undefined) return next;
       this.#byClaim.delete(next.claim);
-      this.#output.refuse(shardOfClaim(next.claim), next.claim, 'sessions');
+      this.#output.refuse(shardOfClaim(next.claim), next.claim, refusal);
     }
     return undefined;
   }

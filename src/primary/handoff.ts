@@ -16,6 +16,7 @@ import { Socket } from 'node:net';
 import { MessageChannel, type Transferable } from 'node:worker_threads';
 import { errorCode } from '../base/error-code.js';
 import { closeDescriptor, createPipe, duplicateDescriptor } from '../base/libc.js';
+import type { CountedAt } from '../shard/adoption.js';
 import type { ToShard } from '../shard/control.js';
 import type { Accepted } from './accepted.js';
 
@@ -31,12 +32,12 @@ export interface Handoff {
   readonly kind: 'descriptor' | 'socket';
   /**
    * Gives a connection just accepted to a shard; it is not the caller's any more.
-   * @param listener the URI of the listener it came by.
+   * @param counted the listener it came by, and where it is counted.
    * @returns false when the shard is down; the connection is closed then.
    * @throws LibcError with code EMFILE when descriptors have run out; the connection is the
    * caller's still.
    */
-  hand(shardIndex: number, accepted: Accepted, listener: string): boolean;
+  hand(shardIndex: number, accepted: Accepted, counted: CountedAt): boolean;
   /**
    * A shard's thread is gone: closes the connections that were given to it and that it never took,
    * which would hang otherwise. @returns how many they were.
@@ -104,7 +105,7 @@ export class DescriptorHandoff implements Handoff {
     this.#takenBy = takenBy;
   }
 
-  hand(shardIndex: number, accepted: Accepted, listener: string): boolean {
+  hand(shardIndex: number, accepted: Accepted, counted: CountedAt): boolean {
     const original = accepted.fd;
     if (original < 0) {
       // The client is gone already.
@@ -114,7 +115,7 @@ export class DescriptorHandoff implements Handoff {
     const fd = duplicateDescriptor(original);
     accepted.close();
     const { ino: inode } = fstatSync(fd);
-    if (!this.#post(shardIndex, { kind: 'descriptor', fd, listener })) {
+    if (!this.#post(shardIndex, { kind: 'descriptor', fd, ...counted })) {
       closeDescriptor(fd);
       return false;
     }
@@ -167,14 +168,15 @@ export class SocketHandoff implements Handoff {
     this.#post = post;
   }
 
-  hand(shardIndex: number, accepted: Accepted, listener: string): boolean {
+  hand(shardIndex: number, accepted: Accepted, counted: CountedAt): boolean {
     const socket = accepted.toSocket();
     // A client that resets the connection meanwhile is no affair of anybody.
     socket.on('error', ignore);
     let isPosted = false;
     try {
       transferSocket(socket, (moved, transfer) => {
-        isPosted = this.#post(shardIndex, { kind: 'socket', socket: moved, listener }, transfer);
+        const message = { kind: 'socket', socket: moved, ...counted } as const;
+        isPosted = this.#post(shardIndex, message, transfer);
       });
     } catch (error) {
       // The client is gone already.

@@ -8,7 +8,13 @@ export interface ShardLoads {
   taken(shardIndex: number): number;
   /** Connections that it has open now. */
   open(shardIndex: number): number;
+  /** Its event loop keeps everyone waiting for too long: it is to be given nothing more. */
+  isLate(shardIndex: number): boolean;
 }
+
+/** No place for a connection: no shard is live, or all that are keep everyone waiting. */
+export const NONE_LIVE = -1;
+export const ALL_LATE = -2;
 
 export class Placement {
   readonly #loads: ShardLoads;
@@ -32,14 +38,21 @@ export class Placement {
     this.#placed[shardIndex] = isLive ? this.#loads.taken(shardIndex) : 0;
   }
 
-  /** Chooses a live shard and counts the connection as its own. @returns -1 when none is live. */
+  /**
+   * Chooses a live shard that is not late, and counts the connection as its own.
+   * @returns NONE_LIVE or ALL_LATE when there is none.
+   */
   place(): number {
     const shardCount = this.#isLive.length;
-    let chosen = -1;
+    let chosen: number = NONE_LIVE;
     let fewest = Number.POSITIVE_INFINITY;
     for (let step = 0; step < shardCount; step++) {
       const shardIndex = (this.#next + step) % shardCount;
       if (!this.#isLive[shardIndex]) continue;
+      if (this.#loads.isLate(shardIndex)) {
+        if (chosen === NONE_LIVE) chosen = ALL_LATE;
+        continue;
+      }
       const load = this.load(shardIndex);
       if (load < fewest) {
         fewest = load;

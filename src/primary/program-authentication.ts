@@ -1,4 +1,5 @@
 /** The function of an embedding program that decides about clients: asked for the shards. */
+import { readAdmission } from '../access/admission.js';
 import type { Authenticate } from '../base/credentials.js';
 import { lineOf, unfitAnswer } from '../connection/authentication.js';
 import type { AuthenticationAnswer, AuthenticationQuestion } from '../shard/control.js';
@@ -23,9 +24,8 @@ export class ProgramAuthentication {
   ask(shardIndex: number, questions: readonly AuthenticationQuestion[]): void {
     const deaths = this.#deathsOf(shardIndex);
     for (const question of questions) {
-      const { id } = question;
-      const answer = (given: boolean | string): void => {
-        if (this.#deathsOf(shardIndex) === deaths) this.#add(shardIndex, { id, answer: given });
+      const answer = (given: AuthenticationAnswer): void => {
+        if (this.#deathsOf(shardIndex) === deaths) this.#add(shardIndex, given);
       };
       this.#askOne(question, answer);
     }
@@ -36,24 +36,30 @@ export class ProgramAuthentication {
     this.#answers.delete(shardIndex);
   }
 
-  #askOne(question: AuthenticationQuestion, answer: (given: boolean | string) => void): void {
-    const { clientId, username, remoteAddress } = question;
+  #askOne(
+    { id, ...question }: AuthenticationQuestion,
+    answer: (given: AuthenticationAnswer) => void,
+  ): void {
     const password = question.password === null ? null : Buffer.from(question.password);
+    const fail = (error: unknown): void => answer({ id, fault: lineOf(error) });
     const settle = (given: unknown): void => {
-      answer(typeof given === 'boolean' ? given : unfitAnswer(given));
+      // Only what it is made of: a program may answer what no thread can send to another.
+      const isPlain = given === null || typeof given === 'boolean';
+      const verdict = isPlain ? given : readAdmission(given);
+      answer(verdict === undefined ? { id, fault: unfitAnswer(given) } : { id, verdict });
     };
     let given: unknown;
     try {
-      given = this.#authenticate({ clientId, username, password, remoteAddress });
+      given = this.#authenticate({ ...question, password });
     } catch (error) {
-      answer(lineOf(error));
+      fail(error);
       return;
     }
     if (typeof given !== 'object' || given === null) {
       settle(given);
       return;
     }
-    new Promise((resolve) => resolve(given)).then(settle, (error) => answer(lineOf(error)));
+    new Promise((resolve) => resolve(given)).then(settle, fail);
   }
 
   #add(shardIndex: number, answer: AuthenticationAnswer): void {

@@ -6,11 +6,25 @@ import type { Logger } from '../base/log.js';
 export const RefusalReason = {
   descriptorsExhausted: 'descriptors-exhausted',
   maxConnections: 'max-connections',
+  listenerConnections: 'max-connections-of-listener',
+  addressConnections: 'max-connections-per-address',
+  addressRate: 'connect-rate-per-address',
+  connectRate: 'connect-rate',
   maxSessions: 'max-sessions',
+  maxConnectionsPerUser: 'max-connections-per-user',
+  maxLoopDelay: 'max-loop-delay',
+  memoryLimit: 'memory-limit',
   noShard: 'no-shard',
   acceptFailed: 'accept-failed',
 } as const;
 export type RefusalReason = (typeof RefusalReason)[keyof typeof RefusalReason];
+
+/** A count for each reason, all 0. */
+export function noRefusals(): Record<RefusalReason, number> {
+  const counts: Partial<Record<RefusalReason, number>> = {};
+  for (const reason of Object.values(RefusalReason)) counts[reason] = 0;
+  return counts as Record<RefusalReason, number>;
+}
 
 /** Refusals of one reason that have not been told. */
 interface Untold {
@@ -24,25 +38,31 @@ interface Untold {
 export class Refusals {
   readonly #logger: Logger;
   readonly #intervalMs: number;
+  readonly #totals: Record<RefusalReason, number>;
   readonly #untold = new Map<RefusalReason, Untold>();
   #timer: NodeJS.Timeout | null = null;
-  #total = 0;
 
   constructor(logger: Logger, intervalMs: number = REFUSAL_LOG_INTERVAL_MS) {
     this.#logger = logger;
     this.#intervalMs = intervalMs;
+    this.#totals = noRefusals();
   }
 
   /** Connections refused so far, for whatever reason. */
   get total(): number {
-    return this.#total;
+    return Object.values(this.#totals).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The same by reason. */
+  get totals(): Readonly<Record<RefusalReason, number>> {
+    return { ...this.#totals };
   }
 
   /**
    * @param detail what the operator should know besides, such as the limit; the newest is logged.
    */
   add(reason: RefusalReason, detail: string, count = 1): void {
-    this.#total += count;
+    this.#totals[reason] += count;
     const untold = this.#untold.get(reason);
     if (untold === undefined) this.#untold.set(reason, { count, detail });
     else {

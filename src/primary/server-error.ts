@@ -12,6 +12,8 @@ export const ServerErrorCode = {
    * A publication was not confirmed: no shard was there to take it, or the one that took it died.
    */
   notPublished: 'SURGEMQ_NOT_PUBLISHED',
+  /** A shard could not go by a reloaded configuration, which the others go by. */
+  notReloaded: 'SURGEMQ_NOT_RELOADED',
 } as const;
 export type ServerErrorCode = (typeof ServerErrorCode)[keyof typeof ServerErrorCode];
 

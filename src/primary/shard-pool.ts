@@ -6,6 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { scramSecret } from '../access/scram-exchange.js';
 import { SHARD_YOUNG_GENERATION_MIB, THREAD_EXIT_TIMEOUT_MS } from '../base/limits.js';
 import type { Logger } from '../base/log.js';
 import type { ShardStart } from '../shard/control.js';
@@ -26,6 +27,8 @@ export class ShardPool {
    */
   constructor(threadCount: number, logger: Logger, workerUrl: URL = SHARD_WORKER) {
     this.#filename = fileURLToPath(workerUrl);
+    // Made before the threads, or each would make its own.
+    scramSecret();
     this.#pool = new Piscina<ShardStart, void>({
       minThreads: threadCount,
       maxThreads: threadCount,
@@ -53,7 +56,7 @@ export class ShardPool {
   run(start: ShardStart, signal: AbortSignal): Promise<void> {
     return this.#pool.run(start, {
       filename: this.#filename,
-      transferList: [start.port],
+      transferList: start.store === null ? [start.port] : [start.port, start.store.port],
       signal,
     });
   }

@@ -1,6 +1,8 @@
 /** What a server says of itself: counters by name, plain data. */
 import { type CounterTotals, sumCounters } from '../base/counters.js';
 import type { BoundAddress } from './acceptor.js';
+import type { Ledger } from './memory-watch.js';
+import { noRefusals, type RefusalReason } from './refusals.js';
 
 /** Counters of one shard since it started last. */
 export interface ShardStats extends CounterTotals {
@@ -20,8 +22,17 @@ export interface ServerStats extends CounterTotals {
   readonly listeners: readonly BoundAddress[];
   /** Client ids with a session, connected or not. */
   readonly clientIds: number;
-  /** Connections closed at once because no shard, descriptor or place was left for them. */
+  /** Connections closed at once for whatever reason. */
   readonly refusedConnections: number;
+  /** The same by reason. */
+  readonly refusals: Readonly<Record<RefusalReason, number>>;
+  /** Connections that have no limits by address, since more addresses came than can be counted. */
+  readonly uncountedAddresses: number;
+  /** How short of memory the process is, 0 to 3: see base/memory-level.ts. */
+  readonly memoryLevel: number;
+  /** What it has in memory, and what it may have (`memoryLimit`), in bytes. */
+  readonly memoryUsedBytes: number;
+  readonly memoryLimitBytes: number;
   /** Shards that died and were replaced. */
   readonly shardDeaths: number;
   readonly shards: readonly ShardStats[];
@@ -34,7 +45,12 @@ export function emptyStats(): ServerStats {
     listeners: [],
     clientIds: 0,
     refusedConnections: 0,
+    refusals: noRefusals(),
+    uncountedAddresses: 0,
     shardDeaths: 0,
+    memoryLevel: 0,
+    memoryUsedBytes: 0,
+    memoryLimitBytes: 0,
     shards: [],
     ...sumCounters([]),
   };
@@ -47,4 +63,10 @@ export function shardStats(
   counters: SharedArrayBuffer,
 ): ShardStats {
   return { shardIndex, isLive, ...sumCounters([counters]) };
+}
+
+/** What is known of the use of memory, in bytes, for the log. */
+export function ledgerOf(totals: CounterTotals): Ledger {
+  const { queuedBytes, outboxBytes, retainedBytes, unfinishedBytes } = totals;
+  return { queuedBytes, outboxBytes, retainedBytes, unfinishedBytes };
 }

@@ -12,6 +12,7 @@ import { monotonicMs } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import {
   QUIESCE_TIMEOUT_MS,
+  RELOAD_TIMEOUT_MS,
   SHARD_DEATH_WINDOW_MS,
   SHARD_DEATHS_MAX,
   SHARD_START_TIMEOUT_MS,
@@ -20,30 +21,19 @@ import {
   THREAD_EXIT_TIMEOUT_MS,
 } from '../base/limits.js';
 import type { Logger } from '../base/log.js';
+import type { Materials } from '../base/materials.js';
+import { DURABLE_SESSIONS } from '../base/settings-store.js';
 import type { ToPrimary, ToShard } from '../shard/control.js';
+import type { ShardStoreStart } from '../store/store-messages.js';
+import { AwaitedPeers } from './awaited-peers.js';
+import { ReloadRound } from './reload-round.js';
 import { ServerError, ServerErrorCode } from './server-error.js';
 import { ShardPool } from './shard-pool.js';
 import { ShardTask } from './shard-task.js';
+import type { SupervisorEvents } from './supervisor-events.js';
 import { Topology } from './topology.js';
 
-/** What the supervisor tells its owner. Called from event handlers: they must not throw. */
-export interface SupervisorEvents {
-  /** A message that is not about the shard's life. */
-  onMessage(shardIndex: number, message: ToPrimary): void;
-  /** The shard is there and may be sent messages; nothing has reached it yet. */
-  onLaunched(shardIndex: number): void;
-  /** The shard may be given connections. */
-  onLive(shardIndex: number): void;
-  /**
-   * The shard is no more; its peers have been told. Not called for a shard that cannot start at
-   * all, nor for one that ends when asked to.
-   */
-  onDead(shardIndex: number, cause: Error): void;
-  /** The thread of a dead shard is gone: nothing of it uses a descriptor any longer. */
-  onThreadGone(shardIndex: number): void;
-  /** Too many deaths: no shard is replaced any more. The owner should stop everything. */
-  onFailed(error: Error): void;
-}
+export type { SupervisorEvents } from './supervisor-events.js';
 
 /** Time limits in milliseconds; tests shorten them. */
 export interface SupervisorTimeouts {
@@ -53,6 +43,7 @@ export interface SupervisorTimeouts {
   readonly stopMs: number;
   /** How long a death counts towards giving up. */
   readonly deathWindowMs: number;
+  readonly reloadMs: number;
 }
 
 const DEFAULT_TIMEOUTS: SupervisorTimeouts = {
@@ -61,12 +52,18 @@ const DEFAULT_TIMEOUTS: SupervisorTimeouts = {
   quiesceMs: QUIESCE_TIMEOUT_MS,
   stopMs: STOP_TIMEOUT_MS,
   deathWindowMs: SHARD_DEATH_WINDOW_MS,
+  reloadMs: RELOAD_TIMEOUT_MS,
 };
 
 export interface SupervisorOptions {
   readonly config: Config;
+  readonly materials: Materials;
   readonly logger: Logger;
   readonly events: SupervisorEvents;
+  /** What a shard keeps its sessions in, once it may start; null: its memory. */
+  readonly attachStore?: (shardIndex: number) => Promise<ShardStoreStart> | null;
+  /** Client ids whose sessions a successor is to find there. */
+  readonly orphansOf?: (shardIndex: number) => readonly string[];
   /** Default: `workers/shard.js`. */
   readonly workerUrl?: URL | undefined;
   readonly timeouts?: Partial<SupervisorTimeouts> | undefined;
@@ -81,6 +78,8 @@ interface Shard {
   isLive: boolean;
   /** False from its death until its thread is gone. */
   isThreadGone: boolean;
+  /** Peers that have still to keep what they had of it, dead as it is. */
+  readonly awaited: AwaitedPeers;
   /** By peer: how many `peer-new` of this shard that peer has still to answer. */
   readonly welcomesDue: number[];
 }
@@ -92,9 +91,15 @@ interface Shard {
 type Phase = 'starting' | 'broken' | 'running' | 'givenUp' | 'stopped';
 
 export class Supervisor {
-  readonly #config: Config;
+  /** What shards go by that start from now on. */
+  #config: Config;
+  #materials: Materials;
   readonly #logger: Logger;
   readonly #events: SupervisorEvents;
+  readonly #attachStore: (shardIndex: number) => Promise<ShardStoreStart> | null;
+  readonly #orphansOf: (shardIndex: number) => readonly string[];
+  /** Sessions are on disk. */
+  readonly #isStored: boolean;
   readonly #timeouts: SupervisorTimeouts;
   readonly #topology: Topology;
   readonly #pool: ShardPool;
@@ -104,6 +109,9 @@ export class Supervisor {
   #hasStarted = false;
   #startSettled: ((error: Error | null) => void) | null = null;
   #stopping: Promise<void> | null = null;
+  /** The newest reload, and its number. */
+  #reload: ReloadRound | null = null;
+  #reloadId = 0;
   /** When shards died, in milliseconds of the monotonic clock; none older than the window. */
   #deaths: number[] = [];
   /**
@@ -121,8 +129,12 @@ export class Supervisor {
     const { config } = options;
     const { workers } = config;
     this.#config = config;
+    this.#materials = options.materials;
     this.#logger = options.logger;
     this.#events = options.events;
+    this.#attachStore = options.attachStore ?? (() => null);
+    this.#orphansOf = options.orphansOf ?? (() => []);
+    this.#isStored = config.sessions === DURABLE_SESSIONS && options.orphansOf !== undefined;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#topology = new Topology(workers, config.ringBytes);
     this.#pool = new ShardPool(workers, options.logger, options.workerUrl);
@@ -132,6 +144,7 @@ export class Supervisor {
       isReady: false,
       isLive: false,
       isThreadGone: true,
+      awaited: new AwaitedPeers(),
       welcomesDue: new Array<number>(workers).fill(0),
     }));
   }
@@ -145,7 +158,8 @@ export class Supervisor {
     const settled = new Promise<Error | null>((resolve) => {
       this.#startSettled = resolve;
     });
-    for (const shard of this.#shards) this.#launch(shard, false);
+    // The store may end before it answers.
+    await Promise.race([this.#launchAll(), settled]);
     const error = await settled;
     if (error === null) return;
     await this.stop();
@@ -184,19 +198,59 @@ export class Supervisor {
     return this.#topology.countersOf(shardIndex);
   }
 
+  /** The word in which shards find how much memory is used. */
+  get memoryLevel(): SharedArrayBuffer {
+    return this.#topology.memoryLevel;
+  }
+
+  /** Connections by address, of all shards. */
+  get addresses(): SharedArrayBuffer {
+    return this.#topology.addresses;
+  }
+
+  /** Connections by listener, for the primary's own counting. */
+  get listenerCounts(): SharedArrayBuffer {
+    return this.#topology.listenerCounts;
+  }
+
   /** All counters whose sums count, those of dead shards among them. */
   allCounters(): SharedArrayBuffer[] {
     return this.#topology.allCounters();
   }
 
+  /**
+   * Has all shards go by another configuration, those too that start from now on. The last reload
+   * must be done.
+   * @returns what went wrong, a line each.
+   */
+  reload(config: Config, materials: Materials): Promise<readonly string[]> {
+    this.#config = config;
+    this.#materials = materials;
+    const id = ++this.#reloadId;
+    const running = this.#shards.filter((shard) => shard.task !== null);
+    const indexes = running.map((shard) => shard.index);
+    this.#reload = new ReloadRound(indexes, this.#timeouts.reloadMs);
+    this.postAll({ kind: 'reload', id, config, materials });
+    return this.#reload.done;
+  }
+
   // ---- one shard's life ------------------------------------------------------------------------
 
-  #launch(shard: Shard, isReplacement: boolean): void {
+  async #launchAll(): Promise<void> {
+    const stores = await Promise.all(this.#shards.map((shard) => this.#attachStore(shard.index)));
+    if (this.#phase !== 'starting') return;
+    for (const shard of this.#shards) this.#launch(shard, stores[shard.index], false);
+  }
+
+  #launch(shard: Shard, store: ShardStoreStart | null, isReplacement: boolean): void {
     const start = {
       shardIndex: shard.index,
       shardCount: this.#shards.length,
       config: this.#config,
+      materials: this.#materials,
       ...this.#topology.partsFor(shard.index),
+      store,
+      orphans: isReplacement ? this.#orphansOf(shard.index) : null,
       isReplacement,
     };
     const owner = {
@@ -216,9 +270,13 @@ export class Supervisor {
   #onMessage(shard: Shard, task: ShardTask, message: ToPrimary): void {
     if (message.kind === 'ready') {
       shard.isReady = true;
-      this.#checkLive(shard);
+      for (const each of this.#shards) this.#checkLive(each);
     } else if (message.kind === 'peer-welcomed') {
       this.#onWelcomed(this.#shards[message.shardIndex], shard);
+    } else if (message.kind === 'peer-dropped') {
+      this.#shards[message.shardIndex]?.awaited.delete(shard.index);
+    } else if (message.kind === 'reloaded') {
+      if (message.id === this.#reloadId) this.#reload?.answered(shard.index, message.fault);
     } else if (message.kind === 'quiesced') {
       if (this.#awaitedStep === 'quiesced') this.#noLongerAwaited(shard.index);
     } else if (task === shard.task) {
@@ -235,6 +293,8 @@ export class Supervisor {
 
   #checkLive(shard: Shard): void {
     if (shard.isLive || !shard.isReady || shard.welcomesDue.some((due) => due > 0)) return;
+    // What its clients publish may be for sessions that another successor is still to find.
+    if (this.#isStored && !this.#shards.every((each) => each.isReady)) return;
     shard.isLive = true;
     this.#events.onLive(shard.index);
     if (this.#phase !== 'starting' || !this.#shards.every((each) => each.isLive)) return;
@@ -249,6 +309,7 @@ export class Supervisor {
     shard.isLive = false;
     shard.isThreadGone = false;
     this.#noLongerAwaited(shard.index);
+    this.#reload?.ended(shard.index);
     if (this.#phase === 'stopped' && cause === null) return;
     const reason = cause ?? new Error('its task ended without being asked to');
     if (this.#hasStarted) this.#onDeath(shard, reason);
@@ -267,10 +328,14 @@ export class Supervisor {
     const fields = { shard: shard.index, err: cause };
     if (this.#phase === 'stopped') this.#logger.warn(fields, 'a shard did not stop in good order');
     else this.#logger.error(fields, 'a shard died');
+    if (this.#isStored) {
+      for (const peer of this.#shards) if (peer.task !== null) shard.awaited.add(peer.index);
+    }
     this.postAll({ kind: 'peer-dead', shardIndex: shard.index });
     this.#events.onDead(shard.index, cause);
     for (const other of this.#shards) {
       other.welcomesDue[shard.index] = 0;
+      other.awaited.delete(shard.index);
       this.#checkLive(other);
     }
     if (this.#phase === 'running') this.#replaceOrGiveUp(shard, cause);
@@ -310,12 +375,16 @@ export class Supervisor {
       this.#topology.threadStuck(shard.index);
       this.#logger.error({ shard: shard.index }, 'the thread of a dead shard does not end');
     }
+    // What the dead one has said before its end counts, and what others have had of it.
+    await shard.awaited.none();
+    const store = await this.#attachStore(shard.index);
+    if (this.#phase !== 'running') return;
     const peers = this.#shards.filter((peer) => peer !== shard && peer.task !== null);
     const users = this.#shards.filter((peer) => peer.task !== null || !peer.isThreadGone);
     try {
       const indexes = users.filter((user) => user !== shard).map((user) => user.index);
       const fresh = this.#topology.replace(shard.index, indexes);
-      this.#launch(shard, true);
+      this.#launch(shard, store, true);
       for (const peer of peers) {
         shard.welcomesDue[peer.index]++;
         peer.task?.post({ kind: 'peer-new', shardIndex: shard.index, ...fresh });

@@ -10,8 +10,12 @@
 import { fstatSync } from 'node:fs';
 import { createCounterBlock, retireCounters } from '../base/counters.js';
 import { closeDescriptor, createPipe, type Pipe } from '../base/libc.js';
+import { createMemoryWord } from '../base/memory-level.js';
+import { RateDebts } from '../base/rate-debts.js';
 import { createTickets, RING_HEADER_BYTES } from '../router/ring-layout.js';
 import type { ShardStart } from '../shard/control.js';
+import { AddressTable } from '../transport/address-table.js';
+import { ListenerCounts } from '../transport/listener-counts.js';
 
 /** What the topology needs of the operating system. */
 export interface PipeSystem {
@@ -37,7 +41,15 @@ const pipeSystem: PipeSystem = {
 /** The part of a shard's task data that comes from here. */
 export type SharedParts = Pick<
   ShardStart,
-  'rings' | 'tickets' | 'doorbellReadFd' | 'doorbellWriteFds' | 'counters'
+  | 'rings'
+  | 'tickets'
+  | 'addresses'
+  | 'listenerCounts'
+  | 'rateDebts'
+  | 'memoryLevel'
+  | 'doorbellReadFd'
+  | 'doorbellWriteFds'
+  | 'counters'
 >;
 
 /** Stands for the pipe of a shard without peers: nobody wakes it. */
@@ -67,6 +79,14 @@ export class Topology {
   readonly #seats: Seat[] = [];
   /** It outlives every shard: the order of tickets goes on. */
   readonly #tickets = createTickets();
+  /** What the process uses of its memory. */
+  readonly memoryLevel: SharedArrayBuffer = createMemoryWord();
+  /** Connections by address: likewise, a dead shard's are given back. */
+  readonly addresses: SharedArrayBuffer;
+  /** Connections by listener: likewise. */
+  readonly listenerCounts: SharedArrayBuffer;
+  /** What clients owe that have sent too much: likewise. */
+  readonly rateDebts: SharedArrayBuffer = RateDebts.createMemory();
   #retired: RetiredDoorbell[] = [];
   /** What dead shards had counted. */
   readonly #retiredCounters = createCounterBlock();
@@ -80,6 +100,8 @@ export class Topology {
   constructor(shardCount: number, ringBytes: number, pipes: PipeSystem = pipeSystem) {
     this.#ringBytes = shardCount === 1 ? 0 : RING_HEADER_BYTES + ringBytes;
     this.#pipes = pipes;
+    this.addresses = AddressTable.createMemory(shardCount);
+    this.listenerCounts = ListenerCounts.createMemory(shardCount);
     try {
       while (this.#seats.length < shardCount) this.#seats.push(this.#createSeat());
     } catch (error) {
@@ -94,6 +116,10 @@ export class Topology {
     return {
       rings: this.#seats.map((seat) => seat.ring),
       tickets: this.#tickets,
+      memoryLevel: this.memoryLevel,
+      addresses: this.addresses,
+      listenerCounts: this.listenerCounts,
+      rateDebts: this.rateDebts,
       doorbellReadFd: pipe.readFd,
       doorbellWriteFds: this.#seats.map((seat) => seat.pipe.writeFd),
       counters,

@@ -2,7 +2,7 @@
  * Frames small or frequent enough to be written by hand: acks, CONNACK, SUBACK, pings, DISCONNECT.
  */
 import { invariant } from '../base/assert.js';
-import { PacketType, type ProtocolVersion } from './packet.js';
+import { PacketType, type ProtocolVersion3x } from './packet.js';
 import { remainingLengthBytes, writeRemainingLength } from './publish-frame.js';
 import { ConnackCode } from './return-code.js';
 
@@ -53,7 +53,7 @@ const CONNACK_SESSION_PRESENT = CONNACKS.length - 1;
 export function connackFrame(
   returnCode: number,
   sessionPresent: boolean,
-  version: ProtocolVersion,
+  version: ProtocolVersion3x,
 ): Buffer {
   invariant(returnCode >= 0 && returnCode < CONNACK_SESSION_PRESENT, 'a CONNACK return code');
   const withSession = sessionPresent && returnCode === ConnackCode.accepted && version !== 3;

@@ -8,16 +8,19 @@ import { unreachable } from '../base/assert.js';
 import { ProtocolError } from '../base/errors.js';
 import { PACKET_ID_MAX, REMAINING_LENGTH_MAX, STRING_BYTES_MAX } from '../base/limits.js';
 import { ackFrame, connackFrame, DISCONNECT, PINGREQ, PINGRESP, subackFrame } from './ack-frame.js';
+import type { FilterPacket } from './filter-cursor.js';
 import { DUP, PUBLISH, RETAIN } from './fixed-header.js';
-import { checkFrame, readSubscribe, readUnsubscribe } from './frame-check.js';
+import { checkFrame, openSubscribe, openUnsubscribe } from './frame-check.js';
 import {
   type ConnackPacket,
   type ConnectPacket,
   type ControlPacket,
   PacketType,
-  type ProtocolVersion,
+  type ProtocolVersion3x,
   type PublishPacket,
+  type QoS,
   type SubscribePacket,
+  type SubscriptionRequest,
   type UnsubscribePacket,
 } from './packet.js';
 import { encodePublish } from './publish-frame.js';
@@ -25,6 +28,11 @@ import { ConnackCode } from './return-code.js';
 
 // Otherwise mqtt-packet keeps 65,536 two-byte Buffers in every thread that writes a packet.
 mqttPacket.writeToStream.cacheNumbers = false;
+
+/** What mqtt-packet's types leave out: a level with the bit of bridges. */
+interface BridgeMode {
+  readonly bridgeMode?: boolean;
+}
 
 /** The parser of this thread and what it said last. It is only ever given one whole frame. */
 let parser = createParser();
@@ -54,16 +62,37 @@ export function parsePacket(
   buffer: Buffer,
   start: number,
   end: number,
-  version: ProtocolVersion,
+  version: ProtocolVersion3x,
 ): ControlPacket {
   switch (buffer[start] >> 4) {
     case PacketType.subscribe:
-      return readSubscribe(buffer, start, end, version);
+      return readSubscribe(openSubscribe(buffer, start, end, version));
     case PacketType.unsubscribe:
-      return readUnsubscribe(buffer, start, end, version);
+      return readUnsubscribe(openUnsubscribe(buffer, start, end, version));
     default:
       return toControlPacket(parseFrame(checkFrame(buffer, start, end, version)), version);
   }
+}
+
+function readSubscribe({ packetId, filters }: FilterPacket): SubscribePacket {
+  const subscriptions: SubscriptionRequest[] = [];
+  filters.checkSome(Number.POSITIVE_INFINITY);
+  while (!filters.isAtEnd) {
+    const filter = decodeKey(filters.next());
+    subscriptions.push({ filter, qos: filters.options as QoS });
+  }
+  return { type: 'subscribe', packetId, subscriptions };
+}
+
+function readUnsubscribe({ packetId, filters }: FilterPacket): UnsubscribePacket {
+  const read: string[] = [];
+  filters.checkSome(Number.POSITIVE_INFINITY);
+  while (!filters.isAtEnd) read.push(decodeKey(filters.next()));
+  return { type: 'unsubscribe', packetId, filters: read };
+}
+
+function decodeKey(filterKey: string): string {
+  return Buffer.from(filterKey, 'latin1').toString('utf8');
 }
 
 /** Has mqtt-packet parse a checked frame. */
@@ -89,7 +118,7 @@ function parseFrame(frame: Buffer): mqttPacket.Packet {
 }
 
 /** Our packet for one of mqtt-packet's. Its Buffers are views of the frame, ours are copies. */
-function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): ControlPacket {
+function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion3x): ControlPacket {
   const packetId = packet.messageId ?? 0;
   switch (packet.cmd) {
     case 'connect':
@@ -123,7 +152,7 @@ function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): C
     case 'pingresp':
     case 'disconnect':
       return { type: packet.cmd };
-    case 'subscribe': // Read by frame-check.ts.
+    case 'subscribe': // Read by filter-cursor.ts.
     case 'unsubscribe':
     case 'auth': // Packet type 15 is reserved.
       throw new ProtocolError('2.2.1', `no ${packet.cmd} is read here`);
@@ -132,11 +161,12 @@ function toControlPacket(packet: mqttPacket.Packet, version: ProtocolVersion): C
   }
 }
 
-function toConnect(packet: mqttPacket.IConnectPacket): ConnectPacket {
+function toConnect(packet: mqttPacket.IConnectPacket & BridgeMode): ConnectPacket {
   const { will, password } = packet;
   return {
     type: 'connect',
     protocolVersion: packet.protocolVersion === 3 ? 3 : 4,
+    ...(packet.bridgeMode && { isBridge: true }),
     clientId: packet.clientId,
     cleanSession: packet.clean ?? false,
     keepAliveSeconds: packet.keepalive ?? 0,
@@ -170,7 +200,7 @@ function copyToKeep(bytes: Buffer | string): Buffer {
  * @throws ProtocolError when the packet may not be sent: what `parsePacket` refuses is not made.
  *   ConnectRefusedError for an empty client id that no server may accept.
  */
-export function encodePacket(packet: ControlPacket, version: ProtocolVersion): Buffer {
+export function encodePacket(packet: ControlPacket, version: ProtocolVersion3x): Buffer {
   switch (packet.type) {
     case 'connect':
       return generate(connectForm(packet), packet.protocolVersion);
@@ -202,7 +232,7 @@ export function encodePacket(packet: ControlPacket, version: ProtocolVersion): B
 }
 
 /** Has mqtt-packet write the packet and checks the frame as if it had been received. */
-function generate(packet: mqttPacket.Packet, version: ProtocolVersion): Buffer {
+function generate(packet: mqttPacket.Packet, version: ProtocolVersion3x): Buffer {
   let frame: Buffer;
   try {
     frame = mqttPacket.generate(packet);
@@ -213,7 +243,7 @@ function generate(packet: mqttPacket.Packet, version: ProtocolVersion): Buffer {
   return checked(frame, version);
 }
 
-function checked(frame: Buffer, version: ProtocolVersion): Buffer {
+function checked(frame: Buffer, version: ProtocolVersion3x): Buffer {
   checkFrame(frame, 0, frame.length, version);
   return frame;
 }
@@ -256,6 +286,7 @@ function connectForm(packet: ConnectPacket): mqttPacket.IConnectPacket {
     cmd: 'connect',
     protocolId: packet.protocolVersion === 3 ? 'MQIsdp' : 'MQTT',
     protocolVersion: packet.protocolVersion,
+    ...(packet.isBridge && { bridgeMode: true }),
     clientId: checkedText(packet.clientId, 'client id'),
     clean: packet.cleanSession,
     keepalive: packet.keepAliveSeconds,

@@ -11,6 +11,9 @@ export const RETAIN = 0x01;
 /** A PUBLISH header with every flag 0. */
 export const PUBLISH = PacketType.publish << 4;
 
+/** Bytes of the longest fixed header: the first byte, and four of the remaining length. */
+export const FIXED_HEADER_BYTES_MAX = 5;
+
 /** Value in HEADER_RULES of a header byte that no version allows. */
 export const HEADER_FORBIDDEN = 0;
 /** Value in HEADER_RULES of a header byte that 3.1 and 3.1.1 allow. */

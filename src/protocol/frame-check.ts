@@ -1,11 +1,16 @@
 /**
  * What MQTT 3.1 and 3.1.1 demand of a packet by itself, checked on its bytes. mqtt-packet leaves
  * much of it to its user: UTF-8, packet id 0, bytes too many or too few, fields that the flags do
- * not announce. SUBSCRIBE and UNSUBSCRIBE, which may hold a filter in every four bytes, are read
- * here too, in a third of the time.
+ * not announce. SUBSCRIBE and UNSUBSCRIBE are only opened here: see filter-cursor.ts.
  */
-import { isUtf8 } from 'node:buffer';
 import { ConnectRefusedError, ProtocolError } from '../base/errors.js';
+import {
+  FilterCursor,
+  type FilterPacket,
+  type FilterRules,
+  SUBSCRIBE_RULES,
+  UNSUBSCRIBE_RULES,
+} from './filter-cursor.js';
 import {
   DUP,
   FIXED_LENGTHS,
@@ -19,15 +24,9 @@ import {
   lengthTooLong,
   QOS_MASK,
 } from './fixed-header.js';
-import {
-  PacketType,
-  type ProtocolVersion,
-  type QoS,
-  type SubscribePacket,
-  type SubscriptionRequest,
-  type UnsubscribePacket,
-} from './packet.js';
+import { PacketType, type ProtocolVersion3x } from './packet.js';
 import { ConnackCode, SUBACK_FAILURE } from './return-code.js';
+import { checkText } from './text-check.js';
 
 /** Bits of the connect flags byte [MQTT 3.1.1, figure 3.4]. */
 const ConnectFlag = {
@@ -41,6 +40,8 @@ const ConnectFlag = {
 } as const;
 
 const CONNECT = PacketType.connect << 4;
+/** Added to the level by bridges, such as Mosquitto's. */
+const BRIDGE_BIT = 0x80;
 const PLUS_SIGN = 0x2b;
 const NUMBER_SIGN = 0x23;
 
@@ -49,28 +50,29 @@ const NUMBER_SIGN = 0x23;
  * left.
  */
 class FieldReader {
-  readonly frame: Buffer;
+  /** No view of it: many packets are short, and a view costs as much as they do. */
+  readonly buffer: Buffer;
+  readonly end: number;
   position: number;
 
-  constructor(frame: Buffer, position: number) {
-    this.frame = frame;
+  constructor(buffer: Buffer, position: number, end: number) {
+    this.buffer = buffer;
     this.position = position;
+    this.end = end;
   }
 
   get isAtEnd(): boolean {
-    return this.position === this.frame.length;
+    return this.position === this.end;
   }
 
   byte(clause: string, what: string): number {
-    if (this.position + 1 > this.frame.length)
-      throw new ProtocolError(clause, `${what} is missing`);
-    return this.frame[this.position++];
+    if (this.position + 1 > this.end) throw new ProtocolError(clause, `${what} is missing`);
+    return this.buffer[this.position++];
   }
 
   uint16(clause: string, what: string): number {
-    if (this.position + 2 > this.frame.length)
-      throw new ProtocolError(clause, `${what} is missing`);
-    const value = this.frame.readUInt16BE(this.position);
+    if (this.position + 2 > this.end) throw new ProtocolError(clause, `${what} is missing`);
+    const value = this.buffer.readUInt16BE(this.position);
     this.position += 2;
     return value;
   }
@@ -79,51 +81,18 @@ class FieldReader {
   binary(clause: string, what: string): Buffer {
     const length = this.uint16(clause, what);
     const start = this.position;
-    if (start + length > this.frame.length) {
+    if (start + length > this.end) {
       throw new ProtocolError(clause, `${what} is longer than the packet`);
     }
     this.position += length;
-    return this.frame.subarray(start, start + length);
+    return this.buffer.subarray(start, start + length);
   }
 
   /** A binary field that is a UTF-8 encoded string [MQTT 3.1.1, 1.5.3]. */
   text(clause: string, what: string): Buffer {
     const bytes = this.binary(clause, what);
-    this.#checkText(this.position - bytes.length, this.position, what);
+    checkText(this.buffer, this.position - bytes.length, this.position, what);
     return bytes;
-  }
-
-  /** A topic filter, of whose syntax only its length is looked at. */
-  filter(clause: string): string {
-    const what = 'topic filter';
-    const length = this.uint16(clause, what);
-    const start = this.position;
-    const end = start + length;
-    if (end > this.frame.length)
-      throw new ProtocolError(clause, `${what} is longer than the packet`);
-    if (length === 0) throw new ProtocolError('MQTT-4.7.3-1', `${what} is empty`);
-    this.position = end;
-    // No view of each: a packet holds up to 100,000, and most are ASCII.
-    const isAscii = this.#checkText(start, end, what);
-    return this.frame.toString(isAscii ? 'latin1' : 'utf8', start, end);
-  }
-
-  /** @returns whether the text is ASCII. */
-  #checkText(start: number, end: number, what: string): boolean {
-    const { frame } = this;
-    let seen = 0;
-    let hasNul = false;
-    for (let index = start; index < end; index++) {
-      const byte = frame[index]!;
-      seen |= byte;
-      if (byte === 0) hasNul = true;
-    }
-    // Without surrogates and overlong forms, as isUtf8 has it.
-    if (seen >= 0x80 && !isUtf8(frame.subarray(start, end))) {
-      throw new ProtocolError('MQTT-1.5.3-1', `${what} is not valid UTF-8`);
-    }
-    if (hasNul) throw new ProtocolError('MQTT-1.5.3-2', `${what} contains U+0000`);
-    return seen < 0x80;
   }
 
   packetId(): number {
@@ -134,10 +103,7 @@ class FieldReader {
 
   atEnd(clause: string): void {
     if (!this.isAtEnd) {
-      throw new ProtocolError(
-        clause,
-        `${this.frame.length - this.position} bytes too many in the packet`,
-      );
+      throw new ProtocolError(clause, `${this.end - this.position} bytes too many in the packet`);
     }
   }
 }
@@ -153,10 +119,10 @@ export function checkFrame(
   buffer: Buffer,
   start: number,
   end: number,
-  version: ProtocolVersion,
+  version: ProtocolVersion3x,
 ): Buffer {
-  const reader = openFrame(buffer, start, end, version);
-  const { frame } = reader;
+  const frame = buffer.subarray(start, end);
+  const reader = openFrame(frame, 0, frame.length, version);
   const header = frame[0];
   switch (header >> 4) {
     case PacketType.connect:
@@ -168,13 +134,13 @@ export function checkFrame(
       checkPublish(reader, header);
       break;
     case PacketType.subscribe:
-      subscribeOf(reader);
+      checkFilters(reader, subscribeOf(reader));
       break;
     case PacketType.suback:
       checkSuback(reader);
       break;
     case PacketType.unsubscribe:
-      unsubscribeOf(reader);
+      checkFilters(reader, unsubscribeOf(reader));
       break;
     case PacketType.pingreq:
     case PacketType.pingresp:
@@ -187,23 +153,27 @@ export function checkFrame(
   return HEADER_RULES[header] === HEADER_ALLOWED ? frame : withByte(frame, 0, header & ~DUP);
 }
 
-/** Checks and reads a whole SUBSCRIBE, [start, end) of `buffer`. @throws ProtocolError */
-export function readSubscribe(
+/**
+ * Opens a whole SUBSCRIBE, [start, end) of `buffer`, up to its filters. @throws ProtocolError
+ */
+export function openSubscribe(
   buffer: Buffer,
   start: number,
   end: number,
-  version: ProtocolVersion,
-): SubscribePacket {
+  version: ProtocolVersion3x,
+): FilterPacket {
   return subscribeOf(openFrame(buffer, start, end, version));
 }
 
-/** Checks and reads a whole UNSUBSCRIBE, [start, end) of `buffer`. @throws ProtocolError */
-export function readUnsubscribe(
+/**
+ * Opens a whole UNSUBSCRIBE, [start, end) of `buffer`, up to its filters. @throws ProtocolError
+ */
+export function openUnsubscribe(
   buffer: Buffer,
   start: number,
   end: number,
-  version: ProtocolVersion,
-): UnsubscribePacket {
+  version: ProtocolVersion3x,
+): FilterPacket {
   return unsubscribeOf(openFrame(buffer, start, end, version));
 }
 
@@ -219,10 +189,9 @@ function openFrame(
   buffer: Buffer,
   start: number,
   end: number,
-  version: ProtocolVersion,
+  version: ProtocolVersion3x,
 ): FieldReader {
-  const frame = buffer.subarray(start, end);
-  const reader = new FieldReader(frame, 0);
+  const reader = new FieldReader(buffer, start, end);
   const header = reader.byte('2.2', 'fixed header');
   const rule = HEADER_RULES[header];
   // CONNECT says its version itself: what 3.1 leaves open in its header is judged with that.
@@ -242,17 +211,17 @@ function openFrame(
   if (length !== FIXED_LENGTHS[type] && FIXED_LENGTHS[type] !== LENGTH_VARIES) {
     throw lengthError(type, length);
   }
-  const found = frame.length - reader.position;
+  const found = end - reader.position;
   if (length !== found) {
     throw new ProtocolError('2.2.3', `remaining length ${length}, but ${found} bytes`);
   }
   return reader;
 }
 
-/** CONNECT. @returns the frame, its flags naming only what is there. */
+/** CONNECT, from position 0. @returns the frame, its flags naming only what is there. */
 function checkConnect(reader: FieldReader): Buffer {
   const version = checkProtocol(reader);
-  const header = reader.frame[0];
+  const header = reader.buffer[0];
   if (version !== 3 && HEADER_RULES[header] !== HEADER_ALLOWED) throw headerError(header);
   const flagsAt = reader.position;
   let flags = reader.byte('3.1.2.3', 'connect flags');
@@ -278,20 +247,20 @@ function checkConnect(reader: FieldReader): Buffer {
   }
   reader.atEnd('MQTT-3.1.3-1');
   checkEmptyClientId(clientId, flags, version);
-  const { frame } = reader;
+  const { buffer: frame } = reader;
   const isPlain = frame[0] === CONNECT && frame[flagsAt] === present;
   return isPlain ? frame : withByte(withByte(frame, 0, CONNECT), flagsAt, present);
 }
 
 /** Protocol name and level. An unknown level is answered before anything behind it is looked at. */
-function checkProtocol(reader: FieldReader): ProtocolVersion {
+function checkProtocol(reader: FieldReader): ProtocolVersion3x {
   const name = reader.binary('MQTT-3.1.2-1', 'protocol name').toString('latin1');
   if (name !== 'MQTT' && name !== 'MQIsdp') {
     throw new ProtocolError('MQTT-3.1.2-1', 'protocol name is neither MQTT nor MQIsdp');
   }
   const level = reader.byte('3.1.2.2', 'protocol level');
   const version = name === 'MQTT' ? 4 : 3;
-  if (level !== version) {
+  if ((level & ~BRIDGE_BIT) !== version) {
     throw new ConnectRefusedError(
       ConnackCode.unacceptableProtocolVersion,
       `protocol ${name} level ${level} [MQTT-3.1.2-2]`,
@@ -320,7 +289,7 @@ function checkConnectFlags(flags: number): void {
   }
 }
 
-function checkEmptyClientId(clientId: Buffer, flags: number, version: ProtocolVersion): void {
+function checkEmptyClientId(clientId: Buffer, flags: number, version: ProtocolVersion3x): void {
   if (clientId.length !== 0) return;
   if (version === 4 && (flags & ConnectFlag.cleanSession) !== 0) return;
   const rule = version === 3 ? 'in MQTT 3.1' : 'with clean session 0 [MQTT-3.1.3-8]';
@@ -342,7 +311,7 @@ function checkConnack(reader: FieldReader): void {
 function checkPublish(reader: FieldReader, header: number): void {
   checkTopicName(reader.text('MQTT-3.3.2-1', 'topic'), 'MQTT-3.3.2-2', 'topic');
   if ((header & QOS_MASK) !== 0) reader.packetId();
-  reader.position = reader.frame.length;
+  reader.position = reader.end;
 }
 
 /** At least one byte, no wildcard. */
@@ -353,17 +322,29 @@ function checkTopicName(topic: Buffer, wildcardClause: string, what: string): vo
   }
 }
 
-function subscribeOf(reader: FieldReader): SubscribePacket {
+function filtersOf(
+  reader: FieldReader,
+  rules: FilterRules,
+  noFilterClause: string,
+  what: string,
+): FilterPacket {
   const packetId = reader.packetId();
-  if (reader.isAtEnd) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
-  const subscriptions: SubscriptionRequest[] = [];
-  while (!reader.isAtEnd) {
-    const filter = reader.filter('MQTT-3.8.3-1');
-    const qos = reader.byte('3.8.3', 'requested QoS');
-    if (qos > 2) throw new ProtocolError('MQTT-3-8.3-4', `requested QoS byte ${qos}`);
-    subscriptions.push({ filter, qos: qos as QoS });
-  }
-  return { type: 'subscribe', packetId, subscriptions };
+  if (reader.isAtEnd) throw new ProtocolError(noFilterClause, `${what} without a filter`);
+  const { buffer, position, end } = reader;
+  return { packetId, filters: new FilterCursor(buffer, position, end, rules) };
+}
+
+function subscribeOf(reader: FieldReader): FilterPacket {
+  return filtersOf(reader, SUBSCRIBE_RULES, 'MQTT-3.8.3-3', 'SUBSCRIBE');
+}
+
+function unsubscribeOf(reader: FieldReader): FilterPacket {
+  return filtersOf(reader, UNSUBSCRIBE_RULES, 'MQTT-3.10.3-2', 'UNSUBSCRIBE');
+}
+
+function checkFilters(reader: FieldReader, { filters }: FilterPacket): void {
+  filters.checkSome(Number.POSITIVE_INFINITY);
+  reader.position = reader.end;
 }
 
 function checkSuback(reader: FieldReader): void {
@@ -375,14 +356,4 @@ function checkSuback(reader: FieldReader): void {
       throw new ProtocolError('MQTT-3.9.3-2', `return code ${code} is reserved`);
     }
   }
-}
-
-function unsubscribeOf(reader: FieldReader): UnsubscribePacket {
-  const packetId = reader.packetId();
-  if (reader.isAtEnd) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
-  const filters: string[] = [];
-  while (!reader.isAtEnd) {
-    filters.push(reader.filter('MQTT-3.10.3-1'));
-  }
-  return { type: 'unsubscribe', packetId, filters };
 }

@@ -4,9 +4,10 @@
  * frame is handed on whole. Nothing is allocated here, neither a frame nor a run.
  */
 import { CloseReason, ProtocolError } from '../base/errors.js';
-import { RUN_FRAMES_MAX } from '../base/limits.js';
+import { PAYLOAD_BYTES_MAX, RUN_FRAMES_MAX } from '../base/limits.js';
 import {
   DUP,
+  FIXED_HEADER_BYTES_MAX,
   FIXED_LENGTHS,
   HEADER_ALLOWED,
   HEADER_ALLOWED_IN_31,
@@ -17,7 +18,7 @@ import {
   lengthTooLong,
   QOS_MASK,
 } from './fixed-header.js';
-import { PacketType, type ProtocolVersion } from './packet.js';
+import { PacketType, type ProtocolVersion3x } from './packet.js';
 import { remainingLengthBytes, writeRemainingLength } from './publish-frame.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
@@ -41,6 +42,11 @@ export interface FrameSink {
     header: number,
     count: number,
   ): boolean;
+  /**
+   * Bytes of the topic that a Topic Alias of the client stands for, 0 for none: what each frame of
+   * a run grows by. Who is sent none has no such function.
+   */
+  aliasedTopicBytes?(alias: number): number;
   /**
    * `count` acks in a row of one type, PUBACK, PUBREC, PUBREL or PUBCOMP (`type` 4 to 7), already
    * checked. Elements [0, count) of the scan's `packetIds` hold their packet ids, until this
@@ -69,10 +75,15 @@ export class FrameScan {
    */
   neededBytes = 0;
   /** Version of the connection that is scanned: 3 allows DUP on PUBREL, SUBSCRIBE, UNSUBSCRIBE. */
-  protocolVersion: ProtocolVersion = 4;
+  protocolVersion: ProtocolVersion3x = 4;
+  /** The frame that is handed to `onFrame` came with a longer remaining length than it needs. */
+  isShortened = false;
   /** Most frames that are joined to one run, 1 to RUN_FRAMES_MAX. */
   runFramesMax = RUN_FRAMES_MAX;
-  readonly #maxPacketBytes: number;
+  /** A PUBLISH with a longer payload than this is a run of its own. */
+  payloadBytesMax = PAYLOAD_BYTES_MAX;
+  /** Longest whole frame accepted: of the connection that is scanned. */
+  maxPacketBytes: number;
   readonly #runBytesMax: number;
   /** The sink wants no more, and has not taken the run that it was given last. */
   #isStopped = false;
@@ -90,7 +101,7 @@ export class FrameScan {
    *   as a run in several could be delivered by its own shard before the last is seen by others.
    */
   constructor(maxPacketBytes: number, runBytesMax = Number.POSITIVE_INFINITY) {
-    this.#maxPacketBytes = maxPacketBytes;
+    this.maxPacketBytes = maxPacketBytes;
     this.#runBytesMax = runBytesMax;
   }
 
@@ -129,6 +140,7 @@ export class FrameScan {
         if (this.#isStopped) return position;
         continue;
       }
+      this.isShortened = this.#isPadded;
       const goOn = this.#isPadded
         ? this.#handOnShortest(buffer, position, frameEnd, sink)
         : this.#handOn(buffer, position, frameEnd, sink);
@@ -223,8 +235,8 @@ export class FrameScan {
       throw lengthError(type, length);
     }
     const frameEnd = at + length;
-    if (frameEnd - position > this.#maxPacketBytes) {
-      throw tooLarge(frameEnd - position, this.#maxPacketBytes);
+    if (frameEnd - position > this.maxPacketBytes) {
+      throw tooLarge(frameEnd - position, this.maxPacketBytes);
     }
     if (frameEnd > end) {
       this.neededBytes = frameEnd - position;
@@ -246,8 +258,6 @@ export class FrameScan {
   #run(buffer: Buffer, start: number, firstEnd: number, end: number, sink: FrameSink): number {
     const view = this.#viewOf(buffer);
     const packetIds = this.packetIds;
-    const maxPacketBytes = this.#maxPacketBytes;
-    const framesMax = this.runFramesMax;
     const runEndMax = Math.min(end, start + this.#runBytesMax);
     const header = buffer[start] & ~DUP;
     const hasIds = (header & QOS_MASK) !== 0;
@@ -255,6 +265,8 @@ export class FrameScan {
     const topicStart = bodyStart + 2;
     const topicEnd = topicEndOf(buffer, bodyStart, firstEnd, hasIds ? 2 : 0);
     const lengthMin = topicEnd - bodyStart + (hasIds ? 2 : 0);
+    const lengthMax = this.#lengthMax(lengthMin);
+    const framesMax = firstEnd - bodyStart > lengthMax ? 1 : this.runFramesMax;
     if (hasIds) packetIds[0] = packetIdAt(buffer, topicEnd);
     let count = 1;
     let position = firstEnd;
@@ -277,7 +289,7 @@ export class FrameScan {
       }
       const distance = at - bodyStart;
       const frameEnd = at + length;
-      if (length < lengthMin || frameEnd > runEndMax || frameEnd - position > maxPacketBytes) break;
+      if (length < lengthMin || frameEnd > runEndMax || length > lengthMax) break;
       if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
       if (hasIds) {
         const packetId = view.getUint16(topicEnd + distance);
@@ -290,6 +302,14 @@ export class FrameScan {
     const topicLength = topicEnd - topicStart;
     this.#isStopped = !sink.onRun(buffer, start, position, topicStart, topicLength, header, count);
     return this.#isRunLeft ? start : position;
+  }
+
+  /**
+   * The longest body of a frame that is joined to a run: one whose packet may be too long, or whose
+   * payload is, is met again as the first of a run. @param lengthMin of one without a payload.
+   */
+  #lengthMax(lengthMin: number): number {
+    return Math.min(lengthMin + this.payloadBytesMax, this.maxPacketBytes - FIXED_HEADER_BYTES_MAX);
   }
 
   /**

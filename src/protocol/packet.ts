@@ -21,8 +21,10 @@ export const PacketType = {
 } as const;
 export type PacketType = (typeof PacketType)[keyof typeof PacketType];
 
-/** Protocol level of CONNECT: 3 is MQTT 3.1 ("MQIsdp"), 4 is MQTT 3.1.1 ("MQTT"). */
-export type ProtocolVersion = 3 | 4;
+/** Protocol level of CONNECT: 3 is MQTT 3.1 ("MQIsdp"), 4 is MQTT 3.1.1 ("MQTT"), 5 is MQTT 5.0. */
+export type ProtocolVersion = 3 | 4 | 5;
+/** Those whose packets are told in this folder; 5.0 has one of its own. */
+export type ProtocolVersion3x = Exclude<ProtocolVersion, 5>;
 
 /** Quality of Service: at most once, at least once, exactly once [MQTT 3.1.1, 4.3]. */
 export type QoS = 0 | 1 | 2;
@@ -39,7 +41,9 @@ export interface WillMessage {
 /** CONNECT [MQTT 3.1.1, 3.1]. */
 export interface ConnectPacket {
   readonly type: 'connect';
-  readonly protocolVersion: ProtocolVersion;
+  readonly protocolVersion: ProtocolVersion3x;
+  /** Another server's: its level has the bit 0x80. Not there: it is none. */
+  readonly isBridge?: true;
   /** Empty only with `cleanSession` in 3.1.1: the server then makes one up [MQTT-3.1.3-6]. */
   readonly clientId: string;
   readonly cleanSession: boolean;

@@ -13,6 +13,15 @@ export interface Run {
   readonly topicLength: number;
   /** Number of frames, 1 to 65,536. */
   readonly count: number;
+  /**
+   * Bytes of the properties in each frame, with their length before them; 0: these are frames of
+   * 3.x. The properties are canonical, see v5/publish-view.ts.
+   */
+  readonly propertyBytes: number;
+  /** When the message expires, in milliseconds of `sharedMs`; 0: never. */
+  readonly expiresAt: number;
+  /** Its topic as a string, once somebody has needed it. */
+  topicKey?: string;
   /** Where its shard keeps it while queues hold it, see held-runs.ts: theirs to write. */
   place?: number;
   /** The reused memory that its bytes lie in, if they do; taken back when nobody holds it. */

@@ -50,6 +50,10 @@ export class Interest {
   /** Bit mask of the other shards that are alive. */
   #peers = 0;
   readonly #collected = new Map<string, Collected>();
+  /** Filters that the store of this shard keeps messages for from now on. */
+  readonly #kept = new Set<string>();
+  /** Whether it does; set once, where there is a store. */
+  isKept: (filterKey: string) => boolean = () => false;
   /** Bytes of the filters there. */
   #collectedBytes = 0;
   /** Somebody waits for the change that is being collected, even if nothing is left of it. */
@@ -98,6 +102,15 @@ export class Interest {
     this.#unconfirmed.set(filterKey, this.#nextChange);
   }
 
+  /** This shard keeps messages of a filter in its store: whoever publishes them waits for that. */
+  keep(filterKey: string): void {
+    if (this.#peers === 0) return;
+    if (this.#collectedBytes >= INTEREST_PIECE_BYTES) this.#send();
+    this.#kept.add(filterKey);
+    this.#collectedBytes += filterKey.length;
+    this.#unconfirmed.set(filterKey, this.#nextChange);
+  }
+
   /** The last local subscription to a filter is gone. */
   remove(filterKey: string): void {
     if (this.#peers === 0) return;
@@ -122,9 +135,20 @@ export class Interest {
     if (change === this.#nextChange) this.#isAwaited = true;
   }
 
+  /** Calls back once all peers have confirmed all that was added so far. */
+  whenAllConfirmed(confirmed: Confirmed): void {
+    if (this.#unconfirmed.size === 0) confirmed();
+    else this.#waiting.push({ change: this.#nextChange - (this.hasChanges ? 0 : 1), confirmed });
+  }
+
+  /** Something is collected. */
+  get hasChanges(): boolean {
+    return this.#collected.size + this.#kept.size > 0;
+  }
+
   /** Sends what the turn has collected; called before the link is flushed. */
   flush(): void {
-    if (this.#collected.size > 0 || this.#isAwaited) this.#send();
+    if (this.hasChanges || this.#isAwaited) this.#send();
   }
 
   /** A peer has applied all changes up to the one with this number, in two words. */
@@ -205,7 +229,9 @@ export class Interest {
     // Changes that are collected carry a later number than all that were sent.
     this.flush();
     unconfirmed.push(this.#nextChange);
-    this.#write({ added, removed: [] }, 1 << index);
+    const kept = added.filter(this.isKept);
+    const told = { added, removed: [] };
+    this.#write(kept.length === 0 ? told : { ...told, kept }, 1 << index);
   }
 
   #onPieceConfirmed(welcome: Welcome, change: number): void {
@@ -233,12 +259,15 @@ export class Interest {
       if (what === Collected.added) added.push(filterKey);
       else if (what !== Collected.unchanged) removed.push(filterKey);
     }
-    const isChange = added.length + removed.length > 0;
+    const kept = [...this.#kept];
+    const isChange = added.length + removed.length + kept.length > 0;
+    this.#kept.clear();
     this.#collected.clear();
     this.#collectedBytes = 0;
     if (!isChange && !this.#isAwaited) return;
     this.#isAwaited = false;
-    const change: InterestChange = { added, removed };
+    const change: InterestChange =
+      kept.length === 0 ? { added, removed } : { added, removed, kept };
     this.#write(change, this.#peers);
     if (this.#peers === 0) this.#settle();
   }
@@ -274,7 +303,10 @@ export class Interest {
  * @throws RecordError when it is none.
  */
 export function unpackInterestChange(buffer: Buffer, start: number, end: number): InterestChange {
-  const { added, removed } = unpackRecord(buffer, start, end);
-  if (areFilters(added) && areFilters(removed)) return { added, removed };
-  throw new RecordError('an interest change has two lists of filters');
+  const { added, removed, kept } = unpackRecord(buffer, start, end);
+  if (areFilters(added) && areFilters(removed)) {
+    if (kept === undefined) return { added, removed };
+    if (areFilters(kept)) return { added, removed, kept };
+  }
+  throw new RecordError('an interest change has lists of filters');
 }

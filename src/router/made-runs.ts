@@ -33,6 +33,8 @@ export class MadeRuns {
   readonly #waiting: Made[] = [];
   #bytes = 0;
   #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
+  /** What goes on may take a flush, behind which it would go on once more with the same. */
+  #isGoingOn = false;
 
   /** @param publish false when the ring has no room: nothing is done. */
   constructor({ routes, link }: MadeParts, publish: (run: Run, route: Route) => boolean) {
@@ -69,11 +71,17 @@ export class MadeRuns {
    * there is more that does not wait for the ring.
    */
   goOn(): boolean {
+    if (this.#isGoingOn) return false;
     this.#stepsLeft = MADE_RUNS_STEPS_PER_TURN;
     const waiting = this.#waiting;
     let done = 0;
-    while (done < waiting.length && this.#try(waiting[done]!)) done++;
-    if (done > 0) waiting.splice(0, done);
+    this.#isGoingOn = true;
+    try {
+      while (done < waiting.length && this.#try(waiting[done]!)) done++;
+    } finally {
+      this.#isGoingOn = false;
+      if (done > 0) waiting.splice(0, done);
+    }
     return waiting.length > 0 && !this.#isRingFull;
   }
 

@@ -17,33 +17,12 @@ import { RING_DRAIN_QUANTUM_BYTES, SHARDS_MAX } from '../base/limits.js';
 import { putRecord, RecordBacklog } from './backlog.js';
 import { DoorbellReader, ringDoorbell } from './doorbell.js';
 import { ASSEMBLED_BYTES_MAX } from './fragment-assembly.js';
+import type { PeerLinkOptions } from './peer-link-options.js';
 import { RingWriter } from './ring.js';
 import { type RecordHandler, RingReader } from './ring-reader.js';
 import { KIND_MASK } from './ring-record.js';
 
 export type { RecordHandler } from './ring-reader.js';
-
-/** What a shard is told about its peers when it starts. */
-export interface PeerLinkOptions {
-  readonly shardIndex: number;
-  /** 1 to SHARDS_MAX. With 1 there are no peers, and nothing here does anything. */
-  readonly shardCount: number;
-  /** Ring i is written by shard i. This shard's own must be new. */
-  readonly rings: readonly SharedArrayBuffer[];
-  /** The word that all of them take their tickets from. */
-  readonly tickets: SharedArrayBuffer;
-  /** Read end of this shard's doorbell, owned by the link from here on; -1: none. */
-  readonly doorbellReadFd: number;
-  /** Write ends by shard; they stay the primary's. */
-  readonly doorbellWriteFds: readonly number[];
-  /** Called when the doorbell has rung. The shard then takes a turn. */
-  readonly onDoorbell: () => void;
-  /**
-   * Told of each record that is not what its kind says: it is left out. Without, `drain` throws.
-   * @param from the shard that sent it.
-   */
-  readonly onUnreadable?: (from: number, kind: number, error: Error) => void;
-}
 
 /** A shard's link with all its peers. */
 export class PeerLink {
@@ -51,6 +30,7 @@ export class PeerLink {
   readonly #writer: RingWriter | null;
   readonly #backlog = new RecordBacklog();
   readonly #onUnreadable: PeerLinkOptions['onUnreadable'];
+  readonly #hasOtherNews: PeerLinkOptions['hasOtherNews'];
   readonly #doorbell: DoorbellReader | null;
   readonly #doorbellWriteFds: number[];
   readonly #tickets: Int32Array;
@@ -74,6 +54,7 @@ export class PeerLink {
     invariant(shardIndex >= 0 && shardIndex < shardCount, 'the shard is one of them');
     this.#shardIndex = shardIndex;
     this.#onUnreadable = options.onUnreadable;
+    this.#hasOtherNews = options.hasOtherNews;
     this.#tickets = new Int32Array(options.tickets, 0, 1);
     this.#doorbellWriteFds = [...options.doorbellWriteFds];
     this.#doorbell =
@@ -100,6 +81,11 @@ export class PeerLink {
   /** A record is being handled. */
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  /** The peers that are alive, as a bit mask. */
+  get liveMask(): number {
+    return this.#writer?.readerMask ?? 0;
   }
 
   /** Bytes that wait for room. */
@@ -365,13 +351,15 @@ export class PeerLink {
     this.#isSleeping = true;
     for (const reader of this.#readers) reader.setSleeping(true);
     for (const reader of this.#strangers) reader.setSleeping(true);
-    for (const reader of this.#readers) {
-      if (reader.hasRecords()) {
-        this.#wake();
-        return false;
-      }
-    }
-    return true;
+    const isAny = this.#readers.some((reader) => reader.hasRecords());
+    if (!isAny && this.#hasOtherNews?.() !== true) return true;
+    this.#wake();
+    return false;
+  }
+
+  /** Has this peer look at shared words, should it sleep. */
+  wake(index: number): void {
+    if (this.#writer?.takeSleeper(index)) ringDoorbell(this.#doorbellWriteFds[index]!);
   }
 
   /** Whether this peer has shown something that is not handed over. */

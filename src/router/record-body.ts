@@ -5,6 +5,11 @@ import { isValidTopicFilter } from '../topics/topic.js';
 
 const packr = new Packr({ useRecords: false });
 
+/** The body of a record that says this. */
+export function packRecord(body: object): Buffer {
+  return packr.pack(body);
+}
+
 /**
  * The object in [start, end) of a ring. Its fields may be anything yet.
  * @throws RecordError when there is none.

@@ -3,11 +3,20 @@
  * words. No logic. Bodies other than PUBLISH frames are msgpackr.
  */
 
+import type { AccessRule } from '../base/access-rule.js';
+import type { Grant } from '../topics/grant.js';
+
 export const RecordKind = {
   /**
    * Body: a run. Words: publisher's connection id; header byte | flags; topic length; count.
    */
   run: 1,
+  /**
+   * Body: a run of 5.0, canonical (protocol/v5/publish-view.ts). Words: publisher's connection id;
+   * header byte | flags, with the upper bits of its expiry (run-words.ts); topic length |
+   * (count - 1) << 16; the lower bits of its expiry.
+   */
+  run5: 22,
   /**
    * Body: InterestChange. Word 0, 1: low and high half of its number, confirmed by
    * `interestConfirmed`.
@@ -23,15 +32,19 @@ export const RecordKind = {
   slowDown: 4,
   /** The same words: it may go on. */
   goOn: 5,
-  /** Body: filter key (latin1). Word 0: replay id of the asking shard. */
+  /**
+   * Body: filter key (latin1). Word 0: replay id of the asking shard; word 1: bytes that it wants
+   * in one part, if they are all, or 0.
+   */
   retainedQuery: 6,
   /**
-   * Body: one PUBLISH frame. Words: replay id; 0; topic length; 0.
+   * Body: one PUBLISH frame. Words: replay id; 1 for one of 5.0, else 0, with the upper bits of its
+   * expiry; topic length; the lower bits of its expiry.
    */
   retainedMessage: 7,
   /**
    * Word 0: replay id; word 1: 1 when this was the last part, 0 when more is sent on
-   * `retainedMore`.
+   * `retainedMore`, or there is more than was wanted.
    */
   retainedPart: 8,
   /** Word 0: replay id; word 1: 1 to go on, 0 to give up. */
@@ -60,6 +73,42 @@ export const RecordKind = {
    * | topic length << 16; word 3: count.
    */
   handoverRun: 16,
+  /** Body: MovedTraits of the run that follows, where they are not those of 3.x. */
+  handoverTraits: 23,
+  /**
+   * Body: GroupJoin. Word 0: member id of the sending shard; word 1: a MemberState. To the shard
+   * that the group's key names.
+   */
+  groupJoin: 24,
+  /** Word 0: member id of the receiving shard: all shards route to its group. */
+  groupJoined: 25,
+  /** Word 0: member id; word 1: its MemberState from here on. */
+  groupState: 26,
+  /** Word 0: member id, which is a member no more. Answered by groupLeft. */
+  groupLeave: 27,
+  /** Words 0, 1: the expiry of the groupRun that follows, where it has one, or groupReturn. */
+  groupExpiry: 28,
+  /**
+   * Body: a run for a member of the receiving shard. Words: publisher's connection id; header byte
+   * | the shard of that << 8 | 1 << 13 for one of 5.0; topic length | (count - 1) << 16; member id.
+   */
+  groupRun: 29,
+  /**
+   * Body: a run that a member of the group named last has not acknowledged, and that is for
+   * another one. Word 0: 0; the others as in groupRun.
+   */
+  groupReturn: 30,
+  /** Word 0: a member id of the receiving shard that nothing is sent for any more. */
+  groupLeft: 31,
+  /** Body: the key (latin1) of the group that what follows of groupReturn is of. */
+  groupName: 32,
+  /** Word 0: member id; word 1: how many messages wait for it, or for its acknowledgement. */
+  groupLoad: 33,
+  /**
+   * Where the groupRun that follows is on disk, if it is, or groupReturn. Words 0, 1: low and high
+   * half of the queue's number; words 2, 3: of the position in it.
+   */
+  groupRow: 34,
   /** A piece of the window has been sent. Word 2: its cost; word 3: 1 for the last. */
   handoverPart: 17,
   /** Word 2: the cost of a piece of whatever session, which the claimer has taken. */
@@ -70,15 +119,45 @@ export const RecordKind = {
   readersKeepUp: 21,
 } as const;
 
+/** Whether this is a kind of record about the groups of Shared Subscriptions. */
+export function isOfGroups(kind: number): boolean {
+  return kind >= RecordKind.groupJoin && kind <= RecordKind.groupRow;
+}
+
 /** Filters in which the sending shard became interested or lost interest, in that order. */
 export interface InterestChange {
   readonly added: readonly string[];
   readonly removed: readonly string[];
+  /** Those for some of whose subscribers it keeps messages in a store, behind both. */
+  readonly kept?: readonly string[];
 }
 
 /** Some subscriptions of a session that moves; `owed` 1: with all that is retained for it. */
 export type SubscriptionPiece = readonly (readonly [
   filterKey: string,
-  qos: 0 | 1 | 2,
+  grant: Grant,
   owed?: 0 | 1,
 ])[];
+
+/** A member comes to the group of a Shared Subscription. */
+export interface GroupJoin {
+  /** `$share/{ShareName}/{filter}`, as a key. */
+  readonly groupKey: string;
+  /** Who it is, which says what it may be given. */
+  readonly clientId: string;
+  readonly username: string | null;
+  readonly rules: readonly AccessRule[] | null;
+  /** Its session is kept on disk: so is what is for its group. */
+  readonly isKept: boolean;
+}
+
+/** What a run of a window has beside its frames, and what its session gets them with. */
+export interface MovedTraits {
+  /** As in Run. */
+  readonly propertyBytes: number;
+  readonly expiresAt: number;
+  /** Subscription Identifiers to deliver with, if any. */
+  readonly identifiers: readonly number[];
+  /** What is not sent of it is another member's of its group. */
+  readonly isGivenAway: boolean;
+}

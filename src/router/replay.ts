@@ -1,8 +1,10 @@
 /** How far the retained messages for one session have come, whoever brings them. */
 import { BROUGHT_BYTES_MAX, SUPERSEDED_BYTES_MAX } from '../base/limits.js';
-import type { QoS } from '../protocol/packet.js';
 import type { ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
+import { type Grant, grantedQos } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
+import type { Opening } from './opening.js';
+import type { RetainedFrame, RetainedMessage } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 
 /** What a topic in a Set or Map takes beside its characters. */
@@ -10,12 +12,12 @@ const TOPIC_OVERHEAD_BYTES = 64;
 /** A topic that comes live is looked for among no more filters than these. */
 const FILTERS_LOOKED_THROUGH = 64;
 
-/** Filters of a SUBSCRIBE, with the QoS granted. */
-export type Filters = readonly (readonly [filterKey: string, qos: QoS])[];
+/** Filters of a SUBSCRIBE, with what each is granted. */
+export type Filters = readonly (readonly [filterKey: string, grant: Grant])[];
 
 /** What is to be sent of one filter. */
 export interface Asked {
-  readonly qos: QoS;
+  readonly grant: Grant;
   /** Which SUBSCRIBE of this replay has asked, 1 or more. */
   readonly since: number;
 }
@@ -26,9 +28,13 @@ export type Matches = ReturnType<RetainedStore['match']>;
 /** What a replay asks of its shard. */
 export interface ReplayHost {
   /** Sends what a topic retains on this shard, if anything. */
-  bringOlder(replay: Replay, topicKey: string, qos: QoS): void;
+  bringOlder(replay: Replay, topicKey: string, grant: Grant): void;
+  /** Goes on with a replay that was held. */
+  goOn(replay: Replay): void;
   /** Forgets a replay. */
   end(replay: Replay): void;
+  /** The SUBACK of a SUBSCRIBE waits for what others retain, and a newer message has come here. */
+  keepNewer(opening: Opening, topicKey: string, message: RetainedMessage | null): void;
 }
 
 /** A filter, or a topic that is asked for again, and the filter subscribed to that it is of. */
@@ -38,12 +44,24 @@ interface Begun {
   readonly subscribed: string;
 }
 
-/** A SUBSCRIBE that not all shards have confirmed. */
-interface Unconfirmed {
+/** A message that an owner has sent. */
+export interface Arrived extends RetainedFrame {
+  readonly topicKey: string;
+}
+
+/** A SUBSCRIBE whose SUBACK waits for other shards. */
+export interface Unconfirmed {
   readonly filters: Filters;
   readonly since: number;
-  /** Of them those that the session did not have, or that were unconfirmed too. */
-  readonly fresh: ReadonlySet<string>;
+  /**
+   * Of them those that the session did not have, or that were unconfirmed too; null: it has too
+   * many filters to hold anything back, or too many hold something back already.
+   */
+  readonly fresh: Set<string> | null;
+  /** Of the filters those unsubscribed since; null: none, or there are too many. */
+  left: Set<string> | null;
+  /** What other shards are asked for before the SUBACK; null: nothing. */
+  opening: Opening | null;
 }
 
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */
@@ -85,7 +103,7 @@ export class Replay implements ReplayGuard {
   /** Those that the other shards have not confirmed yet. */
   readonly unconfirmed: Unconfirmed[] = [];
   /** What is to be sent of the current filter. */
-  asked: Asked = { qos: 0, since: 0 };
+  asked: Asked = { grant: 0, since: 0 };
   /** Shards to be asked for the current filter. */
   owners = 0;
   /** The current filter's messages here, when this shard's part is being read. */
@@ -97,9 +115,13 @@ export class Replay implements ReplayGuard {
   /** The filter subscribed to that the current one is of. */
   subscribed = '';
   /** What an owner has sent and the session was not given yet: one part at most. */
-  readonly arrived: { readonly topicKey: string; readonly frame: Buffer }[] = [];
+  readonly arrived: Arrived[] = [];
   /** What was being read when the client left: it comes first when the client is back. */
   interrupted: Begun | null = null;
+  /** Those of `unconfirmed` that hold anything back: few, where there may be 16,000. */
+  readonly #holding: Unconfirmed[] = [];
+  /** SUBACKs that have to go out before anything is sent. */
+  #holds = 0;
   /** In the list of those that have a step to take. */
   isReady = false;
 
@@ -111,20 +133,49 @@ export class Replay implements ReplayGuard {
   }
 
   /** The session is about to subscribe to these filters. */
-  expect(filters: Filters): void {
+  expect(filters: Filters): Unconfirmed {
     const { subscriptions } = this.session;
-    const fresh = new Set<string>();
-    // A session with more of them holds nothing back: see isHeldBack.
-    if (Math.max(filters.length, subscriptions.size) <= FILTERS_LOOKED_THROUGH) {
+    let fresh: Set<string> | null = null;
+    const most = Math.max(filters.length, subscriptions.size, this.#holding.length + 1);
+    if (most <= FILTERS_LOOKED_THROUGH) {
+      fresh = new Set();
       for (const [filterKey] of filters) {
         if (!subscriptions.has(filterKey) || this.#isFresh(filterKey)) fresh.add(filterKey);
       }
     }
-    this.unconfirmed.push({ filters, since: ++this.subscribes, fresh });
+    const since = ++this.subscribes;
+    const unconfirmed = { filters, since, fresh, left: null, opening: null };
+    this.unconfirmed.push(unconfirmed);
+    if (fresh !== null) this.#holding.push(unconfirmed);
+    return unconfirmed;
   }
 
   #isFresh(filterKey: string): boolean {
-    return this.unconfirmed.some(({ fresh }) => fresh.has(filterKey));
+    return this.#holding.some(({ fresh }) => fresh?.has(filterKey) === true);
+  }
+
+  /** A filter is unsubscribed: an earlier SUBSCRIBE begins nothing any more. */
+  noteLeft(filterKey: string): void {
+    for (const unconfirmed of this.#holding) {
+      if (!unconfirmed.filters.some(([each]) => each === filterKey)) continue;
+      unconfirmed.left ??= new Set();
+      unconfirmed.left.add(filterKey);
+    }
+  }
+
+  /** The SUBACK of a SUBSCRIBE has gone out. */
+  confirm(filters: Filters): Unconfirmed | null {
+    const at = this.unconfirmed.findIndex((each) => each.filters === filters);
+    if (at < 0) return null;
+    const [confirmed] = this.unconfirmed.splice(at, 1) as [Unconfirmed];
+    const held = this.#holding.indexOf(confirmed);
+    if (held >= 0) this.#holding.splice(held, 1);
+    // What is published from here on comes live, whatever later SUBSCRIBEs of it wait for.
+    for (const [filterKey] of filters) {
+      if (confirmed.left?.has(filterKey) === true) continue;
+      for (const { fresh } of this.#holding) fresh?.delete(filterKey);
+    }
+    return confirmed;
   }
 
   isHeldBack(topicKey: string): boolean {
@@ -137,6 +188,29 @@ export class Replay implements ReplayGuard {
       isFound = true;
     }
     return isFound;
+  }
+
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    if (this.#holds > 0 && --this.#holds === 0) this.#host.goOn(this);
+  }
+
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+
+  wantsNewer(topicKey: string, isLocal: boolean): boolean {
+    return this.#holding.some(({ opening }) => opening?.wants(topicKey, isLocal) === true);
+  }
+
+  keepNewer(topicKey: string, message: RetainedMessage | null, isLocal: boolean): void {
+    for (const { opening } of this.#holding) {
+      if (opening === null || !opening.wants(topicKey, isLocal)) continue;
+      this.#host.keepNewer(opening, topicKey, message);
+    }
   }
 
   /** The filter that comes next. @param subscribed to, which it is of. */
@@ -154,6 +228,8 @@ export class Replay implements ReplayGuard {
   interrupt(): void {
     // Not acknowledged: the client asks again.
     this.unconfirmed.length = 0;
+    this.#holding.length = 0;
+    this.#holds = 0;
     if (!this.isReading) return;
     const { filterKey, asked, subscribed } = this;
     this.interrupted = { filterKey, asked, subscribed };
@@ -193,18 +269,18 @@ export class Replay implements ReplayGuard {
    * anew.
    */
   place(): ReplayPlace {
-    const begun: [filterKey: string, subscribed: string, qos: QoS][] = [];
+    const begun: [filterKey: string, subscribed: string, grant: Grant][] = [];
     const { interrupted } = this;
     if (interrupted !== null) {
-      begun.push([interrupted.filterKey, interrupted.subscribed, interrupted.asked.qos]);
+      begun.push([interrupted.filterKey, interrupted.subscribed, interrupted.asked.grant]);
     }
     let bytes = 0;
     const whole = new Set<string>();
     for (const [topicKey, subscribed] of this.again) {
       bytes += topicKey.length + TOPIC_OVERHEAD_BYTES;
-      const qos = this.filters.get(topicKey)?.qos ?? 0;
-      if (bytes <= BROUGHT_BYTES_MAX) begun.push([topicKey, subscribed, qos]);
-      else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, qos]);
+      const grant = this.filters.get(topicKey)?.grant ?? 0;
+      if (bytes <= BROUGHT_BYTES_MAX) begun.push([topicKey, subscribed, grant]);
+      else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, grant]);
       if (bytes > BROUGHT_BYTES_MAX) whole.add(subscribed);
     }
     const superseded = [...this.#superseded].filter(([topicKey, since]) => {
@@ -233,21 +309,21 @@ export class Replay implements ReplayGuard {
   }
 
   /** A filter of another shard's replay that has not begun; how far that has come will follow. */
-  addMoved(filterKey: string, qos: QoS): void {
+  addMoved(filterKey: string, grant: Grant): void {
     this.#isPlaceKnown = false;
-    this.filters.set(filterKey, { qos, since: this.subscribes });
+    this.filters.set(filterKey, { grant, since: this.subscribes });
   }
 
   /** Takes over how far another shard's replay has come. */
   restore({ begun, brought, superseded }: ReplayPlace): void {
     const since = this.subscribes;
     this.#isPlaceKnown = true;
-    for (const [filterKey, subscribed, qos] of begun) {
+    for (const [filterKey, subscribed, grant] of begun) {
       if (brought !== null && this.interrupted === null) {
-        this.interrupted = { filterKey, asked: { qos, since }, subscribed };
+        this.interrupted = { filterKey, asked: { grant, since }, subscribed };
         continue;
       }
-      this.filters.set(filterKey, { qos, since });
+      this.filters.set(filterKey, { grant, since });
       if (filterKey !== subscribed) this.again.set(filterKey, subscribed);
     }
     for (const topicKey of superseded) this.onLive(topicKey, true);
@@ -292,22 +368,23 @@ export class Replay implements ReplayGuard {
    */
   beforeLive(topicKey: string): void {
     if (this.isHeldBack(topicKey)) return;
-    const qos = this.#owed(topicKey);
-    if (qos >= 0) this.#host.bringOlder(this, topicKey, qos as QoS);
+    const owed = this.#owed(topicKey);
+    if (owed !== null) this.#host.bringOlder(this, topicKey, owed.grant);
   }
 
   /**
-   * The highest QoS at which what this shard retains of a topic is still to be sent. -1 when it is
-   * not, when that is not known yet, or takes too long to find out.
+   * The filter of the highest QoS for which what this shard retains of a topic is still to be sent.
+   * Null when there is none, when that is not known yet, or takes too long to find out.
    */
-  #owed(topicKey: string): number {
-    if (!this.#isPlaceKnown) return -1;
+  #owed(topicKey: string): Asked | null {
+    if (!this.#isPlaceKnown) return null;
     const superseded = this.#superseded.get(topicKey) ?? 0;
     const again = this.filters.get(topicKey);
-    let owed = again !== undefined && again.since > superseded ? again.qos : -1;
+    let owed = again !== undefined && again.since > superseded ? again : null;
     let left = FILTERS_LOOKED_THROUGH;
-    const look = (filterKey: string, { qos, since }: Asked) => {
-      if (since > superseded && qos > owed && matchesKey(filterKey, topicKey)) owed = qos;
+    const look = (filterKey: string, asked: Asked) => {
+      if (asked.since <= superseded || !matchesKey(filterKey, topicKey)) return;
+      if (owed === null || grantedQos(asked.grant) > grantedQos(owed.grant)) owed = asked;
     };
     const isKnown = this.#brought !== null && !this.#brought.has(topicKey);
     const { interrupted } = this;
@@ -321,8 +398,8 @@ export class Replay implements ReplayGuard {
     for (const { filters, since } of this.unconfirmed) {
       left -= filters.length;
       if (left < 0) break;
-      for (const [filterKey, qos] of filters) {
-        if (this.session.subscriptions.has(filterKey)) look(filterKey, { qos, since });
+      for (const [filterKey, grant] of filters) {
+        if (this.session.subscriptions.has(filterKey)) look(filterKey, { grant, since });
       }
     }
     return owed;
@@ -356,7 +433,12 @@ export class Replay implements ReplayGuard {
    */
   isLeftOut(topicKey: string): boolean {
     if (this.#skipsBrought && this.#brought?.has(topicKey) === true) return true;
-    return (this.#superseded.get(topicKey) ?? 0) >= this.asked.since;
+    return this.isSuperseded(topicKey, this.asked.since);
+  }
+
+  /** Whether a newer message has come live since this SUBSCRIBE. */
+  isSuperseded(topicKey: string, since: number): boolean {
+    return (this.#superseded.get(topicKey) ?? 0) >= since;
   }
 
   /** Bytes of the topics remembered. */

@@ -3,7 +3,6 @@
  * lie with the shards that own their topics: this shard's part is read here, others are asked one
  * after another and answer in parts, the next being asked for when the session has taken the last.
  */
-import { Counter, type Counters } from '../base/counters.js';
 import {
   PARKED_REPLAYS_MAX,
   RETAINED_PART_BYTES,
@@ -12,45 +11,26 @@ import {
 } from '../base/limits.js';
 import { WordIds } from '../base/word-ids.js';
 import { DUP } from '../protocol/fixed-header.js';
-import type { QoS } from '../protocol/packet.js';
-import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import { checkRun } from '../protocol/run-check.js';
-import type { QueuedTotal } from '../sessions/queued-total.js';
+import { propertyBytesOf } from '../protocol/v5/index.js';
 import type { ReplayPlace, Session } from '../sessions/session.js';
 import { hasWildcard } from '../topics/topic.js';
-import type { ClientDrops } from './client-drops.js';
-import { layOutWindow } from './lay-out-window.js';
-import type { PeerLink } from './peer-link.js';
+import { type OpeningParts, Openings } from './opening.js';
 import { RecordKind } from './records.js';
 import { type Asked, type Filters, type Matches, Replay, type ReplayHost } from './replay.js';
 import { RetainedAnswers } from './retained-answers.js';
-import { toFrame } from './retained-message.js';
-import type { RetainedStore } from './retained-store.js';
+import { sendRetained } from './retained-delivery.js';
+import { type FoundParts, sendFound } from './retained-found.js';
+import { type RetainedFrame, toFrame } from './retained-message.js';
 import { retainedOwnerOf } from './route.js';
-import type { TurnArena } from './turn-arena.js';
+import { expiryOf } from './run-words.js';
 
 const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
 const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
-const PUBLISH_QOS0_RETAINED = 0x31;
 
 /** What the replays of one shard work with. */
-export interface ReplayParts {
-  readonly shardIndex: number;
-  readonly shardCount: number;
-  readonly arena: TurnArena;
-  readonly link: PeerLink;
-  readonly retained: RetainedStore;
-  readonly counters: Counters;
-  readonly queuedTotal: QueuedTotal;
-  readonly drops: ClientDrops;
-  /** Live peers, as a mask. */
-  readonly peers: () => number;
-  /** Coarse time in milliseconds. */
-  readonly clock: { readonly now: number };
-  /** Asks for another turn. */
-  readonly schedule: () => void;
-}
+export interface ReplayParts extends FoundParts, OpeningParts {}
 
 /** All replays of one shard, asked for here or by peers. */
 export class RetainedReplays {
@@ -61,54 +41,86 @@ export class RetainedReplays {
   /** Replays with a step to take in the next turn: not those that wait for a peer. */
   #ready: Replay[] = [];
   readonly #ids = new WordIds();
+  readonly #openings: Openings;
   /** Of clients that are away, oldest first: it is known what was sent to them. */
   readonly #parked = new Set<Replay>();
   readonly #host: ReplayHost = {
-    bringOlder: (replay, topicKey, qos) => {
+    bringOlder: (replay, topicKey, grant) => {
       const message = this.#parts.retained.get(topicKey);
-      if (message !== undefined) this.#send(replay.session, topicKey, toFrame(message), qos);
+      if (message === undefined) return;
+      sendRetained(this.#parts, replay.session, topicKey, toFrame(message), grant);
     },
+    goOn: (replay) => this.#makeReady(replay),
     end: (replay) => this.#end(replay),
+    keepNewer: (opening, topicKey, message) => {
+      this.#openings.keepNewer(opening, topicKey, message);
+    },
   };
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
     this.answers = new RetainedAnswers(parts);
+    this.#openings = new Openings(parts, this.#ids, this.#replays);
   }
 
   /**
-   * The session has subscribed, and `start` will follow: what comes live from here on is not to be
-   * sent once more as retained.
+   * The session is about to subscribe, and `start` will follow: what comes live from here on is not
+   * to be sent once more as retained.
+   * @param ready called when the SUBACK may go out.
+   * @returns what is to be called when all shards route the filters.
    */
-  expect(session: Session, filters: Filters): void {
+  expect(session: Session, filters: Filters, ready: () => void): () => void {
     const replay = (session.replay as Replay | null) ?? this.#begin(session);
-    replay.expect(filters);
+    const unconfirmed = replay.expect(filters);
+    // One that does not read is not sent more than it takes.
+    if (unconfirmed.fresh === null || session.outlet?.isHeavy !== false) return ready;
+    const opening = this.#openings.begin(filters, ready);
+    if (opening === null) return ready;
+    unconfirmed.opening = opening;
+    return () => this.#openings.onRouted(opening);
   }
 
-  /** Begins to send what is retained for these filters; goes on turn by turn in `pump`. */
+  /**
+   * The SUBACK has gone out: sends what is retained for these filters, what has come before it at
+   * once; goes on turn by turn in `pump`. Where it has not gone out the replay is held, and nothing
+   * is sent here.
+   */
   start(session: Session, filters: Filters): void {
     const replay = session.replay as Replay | null;
-    const at = replay?.unconfirmed.findIndex((each) => each.filters === filters) ?? -1;
-    if (replay === null || at < 0) return;
-    const [{ since }] = replay.unconfirmed.splice(at, 1);
-    let asked: Asked = { qos: 0, since };
-    for (const [filterKey, qos] of filters) {
-      if (asked.qos !== qos) asked = { qos, since };
+    const confirmed = replay?.confirm(filters) ?? null;
+    if (replay === null || confirmed === null) return;
+    const { since, opening, left } = confirmed;
+    if (opening !== null) this.#openings.end(opening);
+    let asked: Asked = { grant: 0, since };
+    const whole = new Map<string, Asked>();
+    for (const [filterKey, grant] of filters) {
+      if (asked.grant !== grant) asked = { grant, since };
       // Unsubscribed meanwhile.
-      if (!session.subscriptions.has(filterKey)) continue;
+      if (!session.subscriptions.has(filterKey) || left?.has(filterKey) === true) continue;
       // All of it is sent now, whatever was left of an earlier SUBSCRIBE.
       this.#leave(replay, filterKey);
       replay.again.delete(filterKey);
       replay.filters.delete(filterKey);
-      replay.filters.set(filterKey, asked);
+      if (opening?.isWhole(filterKey) === true && !replay.isHeld) whole.set(filterKey, asked);
+      else replay.filters.set(filterKey, asked);
     }
-    this.#makeReady(replay);
+    if (opening !== null) {
+      for (const [filterKey, asked] of whole) {
+        if (sendFound(this.#parts, replay, opening, filterKey, asked)) continue;
+        replay.filters.set(filterKey, asked);
+      }
+    }
+    // What was sent may have closed the connection.
+    if (session.replay !== replay) return;
+    if (replay.isDone && replay.unconfirmed.length === 0) this.#end(replay);
+    else this.#makeReady(replay);
   }
 
   /** The session has unsubscribed: nothing more is sent of the filter [MQTT-3.10.4-2]. */
   leave(session: Session, filterKey: string): void {
     const replay = session.replay as Replay | null;
     if (replay === null) return;
+    replay.noteLeft(filterKey);
     // Topics of it that are asked for again are left out when their turn comes.
     if (!replay.again.has(filterKey)) replay.filters.delete(filterKey);
     this.#leave(replay, filterKey);
@@ -121,6 +133,7 @@ export class RetainedReplays {
   park(session: Session): void {
     const replay = session.replay as Replay | null;
     if (replay === null) return;
+    this.#giveUpOpenings(replay);
     replay.interrupt();
     if (replay.isReading) this.#leaveFilter(replay);
     if (replay.isDone) this.#end(replay);
@@ -146,7 +159,7 @@ export class RetainedReplays {
       replay.subscribes++;
       this.#notePark(replay);
     }
-    for (const [filterKey, qos] of filters) replay.addMoved(filterKey, qos);
+    for (const [filterKey, grant] of filters) replay.addMoved(filterKey, grant);
   }
 
   /** The rest of that has come. */
@@ -155,29 +168,40 @@ export class RetainedReplays {
   }
 
   /**
-   * A message of a replay asked for here. It is kept until the rings have been read to their ends:
-   * its owner may have read a message from another ring that comes here live too, and must come
-   * once. What lies in the rings when this arrives includes that.
+   * A message of a replay asked for here; the words are those of RecordKind. It is kept until the
+   * rings have been read to their ends: its owner may have read a message from another ring that
+   * comes here live too, and must come once. What lies in the rings when this arrives includes
+   * that.
    * @throws RecordError when [start, end) is no PUBLISH.
    */
   onMessage(
     replayId: number,
+    word1: number,
     topicLength: number,
+    word3: number,
     buffer: Buffer,
     start: number,
     end: number,
   ): void {
     const replay = this.#replays.get(replayId);
-    if (replay === undefined) return;
+    const isOpening = this.#openings.has(replayId);
+    if (replay === undefined && !isOpening) return;
     const header = buffer[start] & ~DUP;
     const topicStart = checkRun(buffer, start, end, header, topicLength, 1);
     const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
-    replay.arrived.push({ topicKey, frame: Buffer.from(buffer.subarray(start, end)) });
+    const isOf5 = (word1 & 1) === 1;
+    if (isOf5) propertyBytesOf(buffer, start, topicStart, topicLength, header);
+    const frame = Buffer.from(buffer.subarray(start, end));
+    const arrived = { topicKey, frame, isOf5, expiresAt: expiryOf(word1, word3) };
+    if (isOpening) this.#openings.onMessage(replayId, arrived);
+    if (replay === undefined) return;
+    replay.arrived.push(arrived);
     this.#makeReady(replay);
   }
 
   /** A part of a replay asked for here has come whole. */
   onPart(replayId: number, isLast: boolean): void {
+    if (this.#openings.has(replayId)) this.#openings.onAnswered(replayId, isLast);
     const replay = this.#replays.get(replayId);
     if (replay === undefined) return;
     if (isLast) replay.askedShard = -1;
@@ -188,6 +212,7 @@ export class RetainedReplays {
   /** A peer died: nothing is to be had from it. */
   dropPeer(index: number): void {
     this.answers.dropPeer(index);
+    this.#openings.dropPeer(index);
     for (const replay of this.#replays.values()) {
       replay.owners &= ~(1 << index);
       if (replay.askedShard === index) {
@@ -198,9 +223,13 @@ export class RetainedReplays {
     }
   }
 
-  /** One turn's work; called when the rings have been read to their ends. */
-  pump(): void {
+  /**
+   * One turn's work; called when the rings have been read to their ends. @param isDelayed nothing
+   * is to be replayed for now.
+   */
+  pump(isDelayed = false): void {
     this.answers.pump();
+    if (isDelayed) return;
     const ready = this.#ready;
     this.#ready = [];
     for (const replay of ready) {
@@ -209,8 +238,20 @@ export class RetainedReplays {
     }
   }
 
+  /** What SUBACKs wait for, here and on other shards; to be called behind what is announced. */
+  beforeFlush(): void {
+    this.answers.pumpWhole();
+    this.#openings.flush();
+  }
+
+  #giveUpOpenings(replay: Replay): void {
+    for (const { opening } of replay.unconfirmed) {
+      if (opening !== null) this.#openings.giveUp(opening);
+    }
+  }
+
   #begin(session: Session): Replay {
-    const id = this.#ids.next(this.#replays);
+    const id = this.#ids.next(this.#openings.used);
     const replay = new Replay(id, session, this.#parts.shardIndex, this.#host);
     session.replay = replay;
     this.#replays.set(id, replay);
@@ -227,6 +268,7 @@ export class RetainedReplays {
 
   #end(replay: Replay): void {
     replay.session.replay = null;
+    this.#giveUpOpenings(replay);
     this.#replays.delete(replay.id);
     this.#parked.delete(replay);
     if (replay.askedShard >= 0)
@@ -244,7 +286,7 @@ export class RetainedReplays {
     if (replay.askedShard >= 0)
       this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 0);
     this.#replays.delete(replay.id);
-    replay.id = this.#ids.next(this.#replays);
+    replay.id = this.#ids.next(this.#openings.used);
     this.#replays.set(replay.id, replay);
     replay.leaveFilter();
     this.#makeReady(replay);
@@ -264,7 +306,7 @@ export class RetainedReplays {
   /** Takes steps until the replay waits, a part is sent, or others are to have their turn. */
   #steps(replay: Replay): void {
     const outlet = replay.session.outlet;
-    if (outlet === null) return;
+    if (outlet === null || replay.isHeld) return;
     this.#takeArrived(replay);
     let bytesLeft = RETAINED_PART_BYTES;
     for (let steps = 0; steps < RETAINED_REPLAY_STEPS_MAX && bytesLeft > 0; steps++) {
@@ -297,8 +339,9 @@ export class RetainedReplays {
    * for again, by its topic: the newest then comes.
    */
   #takeArrived(replay: Replay): void {
-    for (const { topicKey, frame } of replay.arrived) {
-      if (!replay.isPartDoubtful) this.#deliver(replay, topicKey, frame);
+    for (const message of replay.arrived) {
+      const { topicKey } = message;
+      if (!replay.isPartDoubtful) this.#deliver(replay, topicKey, message);
       else if (!replay.filters.has(topicKey)) {
         replay.filters.set(topicKey, replay.asked);
         replay.again.set(topicKey, replay.subscribed);
@@ -374,53 +417,18 @@ export class RetainedReplays {
       }
       if (next.value === null) break;
       const [topicKey, message] = next.value;
-      const frame = toFrame(message);
-      this.#deliver(replay, topicKey, frame);
-      bytes += frame.length;
+      if (this.#parts.retained.clearExpired(topicKey, message)) continue;
+      const found = toFrame(message);
+      this.#deliver(replay, topicKey, found);
+      bytes += found.frame.length;
     }
     return bytes;
   }
 
-  #deliver(replay: Replay, topicKey: string, frame: Buffer): void {
+  #deliver(replay: Replay, topicKey: string, message: RetainedFrame): void {
     if (replay.isLeftOut(topicKey)) return;
     replay.noteBrought(topicKey);
-    this.#send(replay.session, topicKey, frame, replay.asked.qos);
-  }
-
-  /** Sends with RETAIN set [MQTT-3.3.1-8], at the lower of the message's and the granted QoS. */
-  #send(session: Session, topicKey: string, frame: Buffer, grantedQos: QoS): void {
-    const { outlet } = session;
-    const [header] = frame;
-    const publishedQos = (header >> 1) & 3;
-    const qos = Math.min(publishedQos, grantedQos);
-    if (qos > 0) {
-      const run = { bytes: frame, header: header & ~1, topicLength: topicKey.length, count: 1 };
-      const dropped = session.enqueue(run, qos as 1 | 2, true);
-      if (dropped > 0) this.#countDropped(session, dropped);
-      // Before what comes live next, at whatever QoS.
-      else if (outlet !== null)
-        layOutWindow(session, this.#parts.arena, frame.length, this.#parts.clock.now);
-      return;
-    }
-    if (outlet === null) return;
-    const { arena } = this.#parts;
-    const end = frame.length;
-    const at = arena.reserve(end);
-    if (publishedQos === 0) {
-      copyRunWithHeader(frame, 0, end, arena.buffer, at, PUBLISH_QOS0_RETAINED);
-    } else {
-      arena.shrink(copyRunAsQos0(frame, 0, end, arena.buffer, at));
-      arena.buffer[at] = PUBLISH_QOS0_RETAINED;
-    }
-    outlet.append(at, arena.position, 1);
-  }
-
-  /** Counts them for this reason alone, whatever bound it was. */
-  #countDropped(session: Session, dropped: number): void {
-    const { counters, queuedTotal, drops } = this.#parts;
-    counters.add(Counter.droppedReplay, dropped);
-    queuedTotal.takeRefused();
-    drops.note(session, dropped);
+    sendRetained(this.#parts, replay.session, topicKey, message, replay.asked.grant);
   }
 
   #tell(kind: number, shard: number, replayId: number, word1: number): void {

@@ -4,15 +4,19 @@
  */
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { RecordError } from '../base/errors.js';
 import { RETAINED_STEPS_MAX } from '../base/limits.js';
-import { frameEnd } from '../protocol/publish-frame.js';
+import { hasExpired } from '../sessions/delivery-form.js';
 import type { Session } from '../sessions/session.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
-import { type RetainedMessage, toRetainedMessage } from './retained-message.js';
+import {
+  expiryOfRetained,
+  findRetained,
+  type RetainedMessage,
+  takeRetained,
+} from './retained-message.js';
+import { PLAIN_RUN, type RunTraits } from './run-traits.js';
 
-const QOS_MASK = 0b0110;
 const ENOUGH_MEMORY = { isShort: false };
 
 /** What may be retained: by all shards together, or by one. */
@@ -34,17 +38,25 @@ export function retainedShare(limits: RetainedLimits, shardCount: number): Retai
   };
 }
 
+/** What retained messages are journaled in: store/journal.ts is one. */
+export interface RetainedJournal {
+  /** @param message null: there is none any more. */
+  retain(topicKey: string, message: RetainedMessage | null): void;
+}
+
 /** One a shard. */
 export class RetainedStore {
+  /** What this shard may retain: see `retainedShare`. What is retained already stays. */
+  share: RetainedLimits;
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
   readonly #counters: Counters;
-  readonly #share: RetainedLimits;
   readonly #memory: { readonly isShort: boolean };
+  /** Where they are kept, too; null: nowhere. Set once, before anything is stored. */
+  journal: RetainedJournal | null = null;
   #messages = 0;
   #bytes = 0;
 
   /**
-   * @param share what this shard may retain: see `retainedShare`.
    * @param memory of this shard: while it is short nothing is retained that takes more of it.
    */
   constructor(
@@ -55,7 +67,7 @@ export class RetainedStore {
   ) {
     this.#topics = topics;
     this.#counters = counters;
-    this.#share = share;
+    this.share = share;
     this.#memory = memory;
   }
 
@@ -65,31 +77,49 @@ export class RetainedStore {
    * and not kept; nor is the older one then, as it is no longer the topic's last [MQTT-3.3.1-7].
    * @throws RecordError when [start, end) is no run.
    */
-  store(topicKey: string, buffer: Buffer, start: number, end: number, header: number): void {
-    let last = start;
-    let next = frameEnd(buffer, last);
-    for (; next < end; next = frameEnd(buffer, last)) last = next;
-    if (next !== end) throw new RecordError('the last frame to be retained does not end its run');
-    let body = last + 1;
-    while (buffer[body] >= 0x80) body++;
-    const idBytes = (header & QOS_MASK) === 0 ? 0 : 2;
-    const payloadStart = body + 1 + 2 + topicKey.length + idBytes;
-    if (payloadStart === end) {
+  store(
+    topicKey: string,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    header: number,
+    traits: Readonly<RunTraits> = PLAIN_RUN,
+  ): void {
+    const last = findRetained(topicKey, buffer, start, end, header, traits);
+    if (last < 0) {
       this.#clear(topicKey);
     } else if (this.#hasRoom(topicKey, end - last)) {
-      const message = toRetainedMessage(buffer, last, end);
-      const older = this.#topics.setRetained(topicKey, message);
-      if (older === undefined) this.#account(1, message.length);
-      else this.#account(0, message.length - older.length);
+      const message = takeRetained(buffer, last, end, traits);
+      this.load(topicKey, message);
+      if (this.journal !== null) this.journal.retain(topicKey, message);
     } else {
       this.#clear(topicKey);
       this.#counters.add(Counter.droppedRetained, 1);
     }
   }
 
+  /** Takes one that was retained before. */
+  load(topicKey: string, message: RetainedMessage): void {
+    const older = this.#topics.setRetained(topicKey, message);
+    if (older === undefined) this.#account(1, message.length);
+    else this.#account(0, message.length - older.length);
+  }
+
   /** What is retained of a topic. */
   get(topicKey: string): RetainedMessage | undefined {
-    return this.#topics.getRetained(topicKey);
+    const message = this.#topics.getRetained(topicKey);
+    return message === undefined || this.clearExpired(topicKey, message) ? undefined : message;
+  }
+
+  /**
+   * Clears what was retained of a topic when it has expired [MQTT-3.3.2-5].
+   * @returns whether it has.
+   */
+  clearExpired(topicKey: string, message: RetainedMessage): boolean {
+    if (!hasExpired(expiryOfRetained(message))) return false;
+    this.#clear(topicKey);
+    this.#counters.add(Counter.droppedMessageExpired, 1);
+    return true;
   }
 
   /**
@@ -105,7 +135,7 @@ export class RetainedStore {
   }
 
   #hasRoom(topicKey: string, length: number): boolean {
-    const { maxRetainedMessages, maxRetainedBytes } = this.#share;
+    const { maxRetainedMessages, maxRetainedBytes } = this.share;
     if (this.#memory.isShort) {
       return (this.#topics.getRetained(topicKey)?.length ?? 0) >= length;
     }
@@ -117,7 +147,9 @@ export class RetainedStore {
 
   #clear(topicKey: string): void {
     const older = this.#topics.deleteRetained(topicKey);
-    if (older !== undefined) this.#account(-1, -older.length);
+    if (older === undefined) return;
+    this.#account(-1, -older.length);
+    if (this.journal !== null) this.journal.retain(topicKey, null);
   }
 
   #account(messages: number, bytes: number): void {

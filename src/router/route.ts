@@ -3,7 +3,8 @@
  * once for a run. A change of an exact filter drops one route; one of a wildcard filter drops those
  * that it matches, when they are used next (route-changes.ts).
  */
-import { ProtocolError } from '../base/errors.js';
+import type { Rights } from '../access/rights.js';
+import { CloseReason, ProtocolError } from '../base/errors.js';
 import {
   LEFT_MATCH_SWEEPS_MAX,
   LEFT_MATCHES_MAX,
@@ -14,7 +15,9 @@ import {
   ROUTES_SWEPT_MAX,
 } from '../base/limits.js';
 import { MATCH_STEPS_PER_WORK } from '../base/turn-limits.js';
+import { ReasonCode } from '../protocol/v5/index.js';
 import type { Session } from '../sessions/session.js';
+import type { MatchedGrant } from '../topics/grant.js';
 import { ANY_STEPS, type MatchWalk } from '../topics/match-walk.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
@@ -24,7 +27,7 @@ import { RouteChanges } from './route-changes.js';
 import { hashOfBytes, hashOfTopic, TopicPlaces } from './topic-places.js';
 
 const NO_SUBSCRIBERS: readonly Session[] = [];
-const NO_QOS: readonly number[] = [];
+const NO_GRANTS: readonly MatchedGrant[] = [];
 const DOLLAR = 0x24;
 /** What `toString('latin1', start, end)` comes to, without the names of encodings on the way. */
 const { latin1Slice } = Buffer.prototype as unknown as {
@@ -40,23 +43,34 @@ const CHECKS_MIN = 8;
 /** One topic's destinations. Plain data; the arrays are replaced, never changed. */
 export class Route {
   readonly topicKey: string;
-  /** See `isPublishable`. */
+  /** See `isPublishable`; false too for one that is made for a publisher that may not. */
   readonly isPublishable: boolean;
   /** The shard that keeps this topic's retained message. */
   readonly retainedOwner: number;
   generation = STALE;
   /** Local sessions with a matching filter, each once. */
   subscribers: readonly Session[] = NO_SUBSCRIBERS;
-  /** Highest QoS granted to each of `subscribers`. */
-  grantedQos: readonly number[] = NO_QOS;
+  /** What each of `subscribers` is granted. */
+  grants: readonly MatchedGrant[] = NO_GRANTS;
+  /** Subscription Identifiers of each of them that has any; null when none has. */
+  identifiers: readonly (readonly number[] | undefined)[] | null = null;
+  /** Those that go with what each of them publishes itself: see MatchResult. */
+  ownIdentifiers: readonly (readonly number[] | undefined)[] | null = null;
   /** Other shards with a matching filter. */
   shardMask = 0;
+  /** Those of them that keep what is for some subscriber in a store. */
+  keptMask = 0;
+  /** This shard does, or one of them. */
+  isKept = false;
+  /** Whoever was found last to be allowed to publish here. */
+  publisherRights: Rights | null = null;
   /** Steps that it took to resolve it: checking whether it has to be again must not cost more. */
   matchSteps = 0;
 
-  constructor(topicKey: string, retainedOwner: number) {
+  /** @param isRefused its publisher may not publish there, though others may. */
+  constructor(topicKey: string, retainedOwner: number, isRefused = false) {
     this.topicKey = topicKey;
-    this.isPublishable = isPublishable(topicKey);
+    this.isPublishable = !isRefused && isPublishable(topicKey);
     this.retainedOwner = retainedOwner;
   }
 
@@ -65,7 +79,10 @@ export class Route {
     this.generation = STALE;
     // A delivery under way holds the arrays themselves.
     this.subscribers = NO_SUBSCRIBERS;
-    this.grantedQos = NO_QOS;
+    this.grants = NO_GRANTS;
+    this.identifiers = null;
+    this.ownIdentifiers = null;
+    this.publisherRights = null;
   }
 
   /** Whether bytes [start, start + length) are this topic. */
@@ -103,6 +120,8 @@ interface LeftMatch {
  * match, and no garbage that would outlive the turn.
  */
 export class RouteCache {
+  /** Some session's rights are bounded: those who may not read a topic are not on its route. */
+  isRuled = false;
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
   readonly #shardCount: number;
   readonly #match = new MatchResult<Session>();
@@ -299,12 +318,20 @@ export class RouteCache {
     this.#stepsNotTaken += steps;
     if (!isDone) return false;
     route.shardMask = match.shardMask;
+    route.keptMask = match.keptMask;
+    route.isKept = match.isKeptHere || match.keptMask !== 0;
+    const areAny = match.identifiers.length > 0;
+    route.identifiers = areAny ? match.identifiers.slice() : null;
+    route.ownIdentifiers = areAny ? match.ownIdentifiers.slice() : null;
     if (match.count === 0) {
       route.subscribers = NO_SUBSCRIBERS;
-      route.grantedQos = NO_QOS;
+      route.grants = NO_GRANTS;
+    } else if (this.isRuled) {
+      takeReaders(route, match);
+      this.#stepsNotTaken += match.count;
     } else {
       route.subscribers = match.subscribers.slice(0, match.count);
-      route.grantedQos = match.qos.slice(0, match.count);
+      route.grants = match.grants.slice(0, match.count);
     }
     route.generation = this.#generation;
     // One that was left took a great many.
@@ -337,11 +364,29 @@ export class RouteCache {
   }
 }
 
+/** Gives a route those of its subscribers that may read its topic. */
+function takeReaders(route: Route, match: MatchResult<Session>): void {
+  const places: number[] = [];
+  for (let at = 0; at < match.count; at++) {
+    const { rights } = match.subscribers[at]!;
+    if (rights === null || rights.mayRead(route.topicKey)) places.push(at);
+  }
+  route.subscribers = places.map((at) => match.subscribers[at]!);
+  route.grants = places.map((at) => match.grants[at]!);
+  if (route.identifiers === null) return;
+  route.identifiers = places.map((at) => match.identifiers[at]);
+  route.ownIdentifiers = places.map((at) => match.ownIdentifiers[at]);
+}
+
 function checkTopic(topicKey: string, buffer: Buffer, start: number, length: number): void {
   if (!isUtf8TopicBytes(buffer, start, start + length)) {
     throw new ProtocolError('MQTT-1.5.3-1', 'topic name is not valid UTF-8 or holds U+0000');
   }
   if (!isValidTopicName(topicKey)) {
-    throw new ProtocolError('MQTT-3.3.2-2', 'topic name holds a wildcard or too many levels');
+    const { malformedPacket } = CloseReason;
+    const what = 'topic name holds a wildcard or too many levels';
+    // To a 5.0 client these are two faults, the latter of a bound of ours.
+    const code = hasWildcard(topicKey) ? ReasonCode.protocolError : ReasonCode.topicNameInvalid;
+    throw new ProtocolError('MQTT-3.3.2-2', what, malformedPacket, code);
   }
 }

@@ -196,6 +196,11 @@ export class Inflight {
     return advanced;
   }
 
+  /** So many messages are never sent: their packet ids are passed over. Nothing is in flight. */
+  pass(count: number): void {
+    this.oldestId = ((this.oldestId - 1 + count) % PACKET_ID_MAX) + 1;
+  }
+
   /** Marks every unacknowledged message to be written again, as one not yet sent. */
   markAll(): void {
     for (let offset = 0; offset < this.span; offset++) {

@@ -1,6 +1,7 @@
 /** What the messages that wait in the sessions of a shard take of its memory, all together. */
 import { QUEUED_ENTRY_COST_BYTES, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
+import { EntryBlocks } from './entry-blocks.js';
 import { HeldRuns, NO_PLACE } from './held-runs.js';
 
 /** From this part of the limit on, clients that do not acknowledge are sent little more. */
@@ -21,23 +22,26 @@ export function queuedShare(totalBytes: number, shardCount: number): number {
 export class QueuedTotal {
   /** What is taken. */
   bytes = 0;
+  /** In bytes, see `queuedShare`; what waits already stays when it is lowered. */
+  limit: number;
+  /** What long queues have their entries in. */
+  readonly blocks = new EntryBlocks();
   readonly #runs = new HeldRuns();
-  readonly #limit: number;
   #refused = 0;
 
-  /** @param limit in bytes, see `queuedShare`. Default: none. */
+  /** @param limit default: none. */
   constructor(limit = Number.POSITIVE_INFINITY) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /** There is little room left. */
   get isNearlyFull(): boolean {
-    return this.bytes >= NEARLY * this.#limit;
+    return this.bytes >= NEARLY * this.limit;
   }
 
   /** Whether one more queue may take this run. */
   hasRoomFor(run: Run): boolean {
-    return this.bytes + costOf(run, this.#runs.holdersOf(run)) <= this.#limit;
+    return this.bytes + costOf(run, this.#runs.holdersOf(run)) <= this.limit;
   }
 
   /** A queue has taken this run. @returns the place by which it names it from here on. */
@@ -69,12 +73,24 @@ export class QueuedTotal {
     header: number,
     topicLength: number,
     count: number,
+    propertyBytes = 0,
+    expiresAt = 0,
   ): Run {
     const length = end - start;
     const buffer = this.#runs.buffers.take(length);
     const bytes = buffer === null ? Buffer.allocUnsafe(length) : buffer.subarray(0, length);
     source.copy(bytes, 0, start, end);
-    return { bytes, header, topicLength, count, place: NO_PLACE, buffer, isInDelivery: true };
+    return {
+      bytes,
+      header,
+      topicLength,
+      count,
+      propertyBytes,
+      expiresAt,
+      place: NO_PLACE,
+      buffer,
+      isInDelivery: true,
+    };
   }
 
   /** The delivery of a run that `copyRun` made is over: it is in the queues that it will be in. */

@@ -1,18 +1,20 @@
 /** A first-in-first-out queue of runs: 8 bytes an entry, nothing before the first one. */
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
+import { BLOCK_ENTRIES } from './entry-blocks.js';
+import { EntryNotes } from './entry-notes.js';
+import { GIVEN_AWAY, type Membership } from './membership.js';
 import type { QueuedTotal } from './queued-total.js';
 
 /** Entries of the first allocation: most queues never hold more. */
 const CAPACITY_MIN = 4;
-/**
- * Entries of the ring at most, a power of two; what comes behind waits in blocks of as many. Ten
- * thousand queues with the same runs all grow within one delivery while they are as long as each
- * other: their rings by 3 MB at most. Their blocks do not end together (`places`).
- */
-const BLOCK_ENTRIES = 32;
+/** The ring has at most BLOCK_ENTRIES; what comes behind waits in blocks of as many. */
 const BLOCK_SHIFT = 5;
-/** Added from queue to queue to where its first block begins: odd, so that all places come. */
+/**
+ * Added from queue to queue to where its first block begins: odd, so that all places come. Ten
+ * thousand queues with the same runs would otherwise all go on to their next block within one
+ * delivery.
+ */
 const PLACE_STEP = 13;
 let places = 0;
 /** Puts the message count beside the header byte; both together are below PLACE_UNIT. */
@@ -29,16 +31,35 @@ type Entries = number[];
 /** What makes an array one of doubles from the start. */
 const NO_ENTRY = -0.5;
 const NO_ENTRIES: Entries = [];
-const NO_BLOCKS: Entries[] = [];
-/** Copied for each block, which is much faster than to make and fill an array. */
+const NO_BLOCKS: number[] = [];
+/** Copied for each ring, which is much faster than to make and fill an array. */
 const EMPTY_BLOCK: Entries = new Array<number>(BLOCK_ENTRIES).fill(NO_ENTRY);
 
 /** A run on its way from one window to another: the frames in `bytes[start, end)`. */
 export interface MovedRun extends Run {
+  /** Subscription Identifiers to deliver with, if any. */
+  readonly identifiers: readonly number[] | undefined;
+  /** What its session has it for, if that is a group. */
+  readonly membership: Membership | undefined;
   readonly start: number;
   readonly end: number;
   /** Header byte to deliver with. */
   readonly deliveryHeader: number;
+}
+
+/** A gap is closed when it is as long as what lies before it, but not for so few entries. */
+const GAP_MIN = 64;
+
+/** Where entries have been removed behind others. */
+class Gap {
+  /** So many entries lie before it. */
+  at = 0;
+  /** So many were there; 0: there is none. */
+  length = 0;
+  /** Entries that have left the queue since this was made. */
+  left = 0;
+  /** Entries that were moved over it: for tests that it costs little. */
+  moved = 0;
 }
 
 /**
@@ -46,22 +67,30 @@ export interface MovedRun extends Run {
  * runs are shared with other queues and never changed. Entry 0 is the oldest. The ring doubles when
  * it is full, up to BLOCK_ENTRIES, and halves when it has gone round once without having been more
  * than a quarter full.
+ *
+ * Entries may be removed behind those that are in flight. They leave a gap, which what lies before
+ * it is moved over when it has become long: each entry that is removed costs as much as others.
  */
 export class RunQueue {
-  /** Number of entries. */
+  /** Number of entries, those of the gap not among them. */
   length = 0;
+  /** Made when an entry is first removed, or known by its number. */
+  #gap: Gap | null = null;
   #ring: Entries = NO_ENTRIES;
   #first = 0;
   #mask = -1;
   /** Entries in the ring; the rest of them is in the blocks. */
   #ringLength = 0;
-  #blocks: Entries[] = NO_BLOCKS;
+  /** Numbers of the shard's blocks. */
+  #blocks: number[] = NO_BLOCKS;
   /** Places at the beginning of the first block that are not used. */
   #skipped = 0;
-  /** A block that was emptied, for the next one. */
-  #spare: Entries | null = null;
   /** The most entries in the ring since it last went round. */
   #peak = 0;
+  /** By entry, oldest first, where any has some: made by the first. */
+  #identifiers: EntryNotes<readonly number[]> | null = null;
+  /** Memberships that entries are for; made by the first. */
+  #memberships: EntryNotes<Membership> | null = null;
   readonly #total: QueuedTotal;
 
   /** @param total of the shard: what this queue holds counts. */
@@ -69,8 +98,26 @@ export class RunQueue {
     this.#total = total;
   }
 
-  /** Appends an entry: the first `count` messages of `run`, to be delivered with `header`. */
-  push(run: Run, header: number, count: number): void {
+  /**
+   * Appends an entry: the first `count` messages of `run`, to be delivered with `header`.
+   * @param identifiers of subscriptions, to be delivered with.
+   * @param membership that it is for.
+   */
+  push(
+    run: Run,
+    header: number,
+    count: number,
+    identifiers?: readonly number[],
+    membership?: Membership,
+  ): void {
+    if (identifiers !== undefined || this.#identifiers !== null) {
+      this.#identifiers ??= new EntryNotes(this.#entries);
+      this.#identifiers.push(identifiers);
+    }
+    if (membership !== undefined || this.#memberships !== null) {
+      this.#memberships ??= new EntryNotes(this.#entries);
+      this.#memberships.push(membership);
+    }
     const meta = (count << COUNT_SHIFT) | header;
     const entry = this.#total.hold(run) * PLACE_UNIT + meta;
     this.length++;
@@ -101,6 +148,73 @@ export class RunQueue {
     return metaOf(this.#entryAt(index)) & 0xff;
   }
 
+  /** The Subscription Identifiers that entry `index` is delivered with, if any. */
+  identifiersAt(index: number): readonly number[] | undefined {
+    return this.#identifiers === null ? undefined : this.#identifiers.at(this.#placeAt(index));
+  }
+
+  /** Whether an entry is for a group, or was. */
+  get hasMemberships(): boolean {
+    return this.#memberships !== null;
+  }
+
+  /** The membership that entry `index` is for, if any. */
+  membershipAt(index: number): Membership | undefined {
+    return this.#memberships === null ? undefined : this.#memberships.at(this.#placeAt(index));
+  }
+
+  /** Entry `index`, which is for a group, is not to be sent any more. */
+  giveAway(index: number): void {
+    const row = this.membershipAt(index)?.row;
+    const note = row === undefined ? GIVEN_AWAY : { ...GIVEN_AWAY, row };
+    this.#memberships?.set(this.#placeAt(index), note);
+  }
+
+  /** Nothing of entry `index` is to be found on disk any more. */
+  leaveRow(index: number): void {
+    const note = this.membershipAt(index);
+    if (note?.row === undefined) return;
+    note.row.leave();
+    this.#memberships?.set(this.#placeAt(index), note.of ?? GIVEN_AWAY);
+  }
+
+  /** Entry `index` stands for the first `count` of its messages alone from here on. */
+  cut(index: number, count: number): void {
+    const entry = this.#entryAt(index);
+    const meta = (count << COUNT_SHIFT) | (metaOf(entry) & 0xff);
+    this.#setEntry(this.#placeAt(index), placeOf(entry) * PLACE_UNIT + meta);
+  }
+
+  /** Another run takes the place of entry `index`, which is for no group. */
+  replace(
+    index: number,
+    run: Run,
+    header: number,
+    count: number,
+    identifiers: readonly number[] | undefined,
+  ): void {
+    const at = this.#placeAt(index);
+    const held = this.#total.hold(run);
+    this.#total.letGo(placeOf(this.#entryAt(index)));
+    this.#setEntry(at, held * PLACE_UNIT + ((count << COUNT_SHIFT) | header));
+    if (identifiers === undefined && this.#identifiers === null) return;
+    this.#identifiers ??= new EntryNotes(this.#entries);
+    this.#identifiers.set(at, identifiers);
+  }
+
+  /** Removes entry `index`. */
+  remove(index: number): void {
+    this.#total.letGo(placeOf(this.#entryAt(index)));
+    this.#gap ??= new Gap();
+    const gap = this.#gap;
+    if (gap.length > 0 && gap.at !== index) this.#closeGap(gap);
+    gap.at = index;
+    gap.length++;
+    gap.left++;
+    this.length--;
+    if (index === 0 || (gap.length >= GAP_MIN && gap.length >= index)) this.#closeGap(gap);
+  }
+
   /** Lets go of the oldest entry's run, whose bytes somebody else keeps from here on. */
   shiftKept(): void {
     this.#total.keepBytes(placeOf(this.#ring[this.#first]));
@@ -110,8 +224,52 @@ export class RunQueue {
   /** Removes the oldest entry; the queue must not be empty. */
   shift(): void {
     this.#total.letGo(placeOf(this.#ring[this.#first]));
-    this.#first = (this.#first + 1) & this.#mask;
     this.length--;
+    this.#shiftEntry();
+    const gap = this.#gap;
+    if (gap === null) return;
+    gap.left++;
+    if (gap.length > 0 && --gap.at === 0) this.#closeGap(gap);
+  }
+
+  /** Entries that have left since this was asked first: an entry is known by its index and them. */
+  get left(): number {
+    this.#gap ??= new Gap();
+    return this.#gap.left;
+  }
+
+  /** Entries that were moved since others had been removed behind them. */
+  get moved(): number {
+    return this.#gap === null ? 0 : this.#gap.moved;
+  }
+
+  /** Entries, those of the gap among them. */
+  get #entries(): number {
+    return this.#gap === null ? this.length : this.length + this.#gap.length;
+  }
+
+  /** What lies before the gap is moved over it. */
+  #closeGap(gap: Gap): void {
+    const { length } = gap;
+    gap.moved += gap.at;
+    for (let from = gap.at - 1; from >= 0; from--) {
+      this.#setEntry(from + length, this.#storedAt(from));
+      this.#identifiers?.move(from, from + length);
+      this.#memberships?.move(from, from + length);
+    }
+    for (let left = length; left > 0; left--) {
+      // What is behind counts the entries of the gap until they are gone.
+      gap.length = left - 1;
+      this.#shiftEntry();
+    }
+    gap.at = 0;
+  }
+
+  /** Forgets the first stored entry. */
+  #shiftEntry(): void {
+    this.#identifiers?.shift();
+    this.#memberships?.shift();
+    this.#first = (this.#first + 1) & this.#mask;
     this.#ringLength--;
     if (this.#ringLength === 0 && this.#blocks.length > 0) {
       this.#takeBlock();
@@ -126,6 +284,7 @@ export class RunQueue {
   /** Removes all entries. */
   clear(): void {
     for (let index = 0; index < this.length; index++) {
+      this.leaveRow(index);
       this.#total.letGo(placeOf(this.#entryAt(index)));
     }
     this.length = 0;
@@ -135,13 +294,16 @@ export class RunQueue {
   /** Gives the arrays of an empty queue back. */
   release(): void {
     if (this.length > 0) return;
+    this.#identifiers = null;
+    this.#memberships = null;
     this.#ring = NO_ENTRIES;
+    for (const block of this.#blocks) this.#total.blocks.give(block);
     this.#blocks = NO_BLOCKS;
-    this.#spare = null;
     this.#ringLength = 0;
     this.#first = 0;
     this.#mask = -1;
     this.#peak = 0;
+    this.#gap = null;
   }
 
   /** Bytes of the messages that entry `index` stands for. */
@@ -151,38 +313,58 @@ export class RunQueue {
     return taken === count ? bytes.length : framesEnd(bytes, 0, taken);
   }
 
+  /** Where entry `index` is stored, as a number of stored entries before it. */
+  #placeAt(index: number): number {
+    const gap = this.#gap;
+    return gap === null || index < gap.at ? index : index + gap.length;
+  }
+
   #entryAt(index: number): number {
-    if (index < this.#ringLength) return this.#ring[(this.#first + index) & this.#mask];
-    const behind = index - this.#ringLength + this.#skipped;
-    return this.#blocks[behind >> BLOCK_SHIFT][behind & (BLOCK_ENTRIES - 1)];
+    return this.#storedAt(this.#placeAt(index));
+  }
+
+  #storedAt(at: number): number {
+    if (at < this.#ringLength) return this.#ring[(this.#first + at) & this.#mask];
+    const behind = at - this.#ringLength + this.#skipped;
+    const block = this.#blocks[behind >> BLOCK_SHIFT];
+    return this.#total.blocks.get(block, behind & (BLOCK_ENTRIES - 1));
+  }
+
+  #setEntry(at: number, entry: number): void {
+    if (at < this.#ringLength) {
+      this.#ring[(this.#first + at) & this.#mask] = entry;
+      return;
+    }
+    const behind = at - this.#ringLength + this.#skipped;
+    const block = this.#blocks[behind >> BLOCK_SHIFT];
+    this.#total.blocks.set(block, behind & (BLOCK_ENTRIES - 1), entry);
   }
 
   /** Puts the last entry, which `length` counts already, behind those of the ring. */
   #pushBehind(entry: number): void {
+    const { blocks } = this.#total;
     if (this.#blocks.length === 0) {
       places += PLACE_STEP;
       this.#skipped = places & (BLOCK_ENTRIES - 1);
       if (this.#blocks === NO_BLOCKS) this.#blocks = [];
-      this.#blocks.push(this.#newBlock());
+      this.#blocks.push(blocks.take());
     }
-    const at = (this.length - 1 - this.#ringLength + this.#skipped) & (BLOCK_ENTRIES - 1);
-    if (at === 0 && this.length - 1 > this.#ringLength) this.#blocks.push(this.#newBlock());
-    this.#blocks[this.#blocks.length - 1][at] = entry;
+    const last = this.#entries - 1;
+    const at = (last - this.#ringLength + this.#skipped) & (BLOCK_ENTRIES - 1);
+    if (at === 0 && last > this.#ringLength) this.#blocks.push(blocks.take());
+    blocks.set(this.#blocks[this.#blocks.length - 1], at, entry);
   }
 
-  #newBlock(): Entries {
-    const spare = this.#spare;
-    this.#spare = null;
-    return spare ?? EMPTY_BLOCK.slice();
-  }
-
-  /** The oldest block becomes the ring, which is empty. */
+  /** What is in the oldest block goes to the ring, which is empty. */
   #takeBlock(): void {
-    this.#spare = this.#ring;
-    this.#ring = this.#blocks.shift()!;
-    this.#first = this.#skipped;
-    this.#mask = BLOCK_ENTRIES - 1;
-    this.#ringLength = Math.min(BLOCK_ENTRIES - this.#skipped, this.length);
+    const { blocks } = this.#total;
+    const block = this.#blocks.shift()!;
+    const first = this.#skipped;
+    this.#ringLength = Math.min(BLOCK_ENTRIES - first, this.#entries);
+    const end = first + this.#ringLength;
+    for (let at = first; at < end; at++) this.#ring[at] = blocks.get(block, at);
+    blocks.give(block);
+    this.#first = first;
     this.#skipped = 0;
     this.#peak = this.#ringLength;
   }

@@ -37,4 +37,6 @@ export function createSessionStore<S>(nameOrSpecifier: string): Promise<SessionS
   return registry.create(nameOrSpecifier, (factory) => factory<S>());
 }
 
+// What is on disk is the journal's affair: the store has what the shard works with.
+registry.register('lmdb', <S>() => new MemoryStore<S>());
 registry.register('mem', <S>() => new MemoryStore<S>());

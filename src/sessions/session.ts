@@ -1,16 +1,27 @@
 /** A session: what outlives a connection (MQTT 3.1.1, 3.1.2.4), and what the router delivers to. */
+
+import type { Rights } from '../access/rights.js';
+import type { AccessRule } from '../base/access-rule.js';
 import { Deadline } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
-import type { ProtocolVersion, QoS } from '../protocol/packet.js';
+import type { ProtocolVersion } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
+import { type Grant, NO_LOCAL } from '../topics/grant.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { AbsentQueues } from './absent-queues.js';
-import { NO_PLACE } from './held-runs.js';
+import type { DelayedWill } from './delayed-wills.js';
 import { IncomingQos2 } from './incoming-qos2.js';
-import { OutgoingWindow, type WindowHead, type WindowLimits } from './outgoing-window.js';
+import type { KeptSession, MovedKept } from './kept-session.js';
+import type { Membership } from './membership.js';
+import { OutgoingWindow, type WindowHead } from './outgoing-window.js';
+import { queueBehind } from './queue-behind.js';
+import type { Receiver } from './receiver.js';
 import type { MovedRun } from './run-queue.js';
+import type { SlowQueue } from './slow-queue.js';
+import type { SessionLimits } from './window-limits.js';
+import type { TakeBack } from './window-messages.js';
 
-const NO_SUBSCRIPTIONS: ReadonlyMap<string, QoS> = new Map();
+const NO_SUBSCRIPTIONS: ReadonlyMap<string, Grant> = new Map();
 
 /** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
 export const ALL_SOURCES = -1;
@@ -34,6 +45,8 @@ export interface Outlet {
   readonly isLagging: boolean;
   /** It is not heavy, and has not lagged for a while. */
   readonly keepsUp: boolean;
+  /** Where it is stalled: takes QoS 0 messages in its stead, by its policy; null for none. */
+  readonly slowQueue: SlowQueue | null;
   /** Publishers slowed down for it: kept by the shard's back-pressure. */
   feeders: Set<number> | null;
   /**
@@ -53,15 +66,26 @@ export interface ReplayGuard {
   beforeLive(topicKey: string): void;
   /**
    * Whether one of a topic, published with RETAIN, is not to be delivered: the session has
-   * subscribed to it, but not all shards have confirmed that yet, and may leave out a newer one.
-   * The newest comes as retained when they have.
+   * subscribed to it, but its SUBACK waits for other shards, and they may leave out a newer one.
+   * The newest comes as retained behind the SUBACK.
    */
   isHeldBack(topicKey: string): boolean;
+  /** Whether `keepNewer` is to be called for this topic, which another shard owns. */
+  wantsNewer(topicKey: string, isLocal: boolean): boolean;
+  /**
+   * A message was published to be retained.
+   * @param frame its PUBLISH as latin1; null: it clears the topic.
+   * @param isLocal it was published on this shard.
+   */
+  keepNewer(topicKey: string, frame: string | null, isLocal: boolean): void;
   /**
    * A newer message of a topic, published with RETAIN, has come live.
    * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.
    */
   onLive(topicKey: string, isDelivered: boolean): void;
+  /** Nothing more is to be sent before `release`: a SUBACK comes first. */
+  hold(): void;
+  release(): void;
   /** Whether all that is retained for this filter is still to be sent. */
   isUnbegun(filterKey: string): boolean;
   /** How far it has come, for another shard. */
@@ -76,7 +100,7 @@ export interface ReplayPlace {
    * Filters that have begun and topics that are asked for again, first the one that was being read,
    * each with the filter subscribed to.
    */
-  readonly begun: readonly (readonly [filterKey: string, subscribed: string, qos: QoS])[];
+  readonly begun: readonly (readonly [filterKey: string, subscribed: string, grant: Grant])[];
   /** Topics of the first that were sent; null: not known. */
   readonly brought: readonly string[] | null;
   /** Topics of which a newer message has come live. */
@@ -90,6 +114,8 @@ export interface SessionHead {
   readonly incomingQos2: readonly number[];
   /** Null when no retained messages are owed to it. */
   readonly replay: ReplayPlace | null;
+  /** What of it is on disk; null: nothing. */
+  readonly kept: MovedKept | null;
 }
 
 /**
@@ -100,13 +126,28 @@ export class Session extends Deadline {
   /** Scratch word of the subscription tree. */
   matchIndex = 0;
   readonly clientId: string;
-  /** Ends with its connection [MQTT-3.1.2-6]. */
-  cleanSession: boolean;
+  /** How long it outlives its connection, in milliseconds; Infinity: it never ends. */
+  expiryMs: number;
   protocolVersion: ProtocolVersion;
   /** The claim by which this shard holds the client id; see shard/control.ts. */
   claim: number;
+  /** The user that its client was let in as last; null: none. */
+  username: string | null = null;
+  /** Rules that it was let in with, in the place of its user's. */
+  rules: readonly AccessRule[] | null = null;
+  /** What it may do; null: everything, as no rules are configured. */
+  rights: Rights | null = null;
   /** The connection's write side, set by `attach`; null while the client is away. */
   outlet: Outlet | null = null;
+  /**
+   * What its client takes, where that is one of 5.0 and here: set before `attach`, and null from
+   * `detach` on.
+   */
+  receiver: Receiver | null = null;
+  /** What is published for its client, unless that comes back in time: see delayed-wills.ts. */
+  delayedWill: DelayedWill | null = null;
+  /** What of it is on disk; null: nothing is. */
+  kept: KeptSession | null = null;
   /** Made by the first QoS 1 or 2 delivery. */
   window: OutgoingWindow | null = null;
   /** Made by the first QoS 2 publication of the client. */
@@ -119,46 +160,72 @@ export class Session extends Deadline {
   /** Set while retained messages are replayed to it, or owed to it when its client is back. */
   replay: ReplayGuard | null = null;
   /** Made by the first: most clients have none. */
-  #subscriptions: Map<string, QoS> | null = null;
+  #subscriptions: Map<string, Grant> | null = null;
+  /** By group: its memberships in Shared Subscriptions; made by the first. */
+  memberships: Map<string, Membership> | null = null;
+  /** It stands for the group of a Shared Subscription, and takes no runs itself. */
+  isGroup = false;
+  /** Whether a subscription has had No Local: its client may not get what it publishes. */
+  hasNoLocal = false;
   /** Of them, those with a wildcard. */
   #wildcardSubscriptions = 0;
-  readonly #limits: WindowLimits;
+  #limits: SessionLimits;
   readonly #absentQueues: AbsentQueues;
 
   /** @param absentQueues of the shard: what this session keeps while its client is away counts. */
   constructor(
     clientId: string,
-    cleanSession: boolean,
+    expiryMs: number,
     protocolVersion: ProtocolVersion,
     claim: number,
-    limits: WindowLimits,
+    limits: SessionLimits,
     absentQueues: AbsentQueues,
   ) {
     super();
     this.clientId = clientId;
-    this.cleanSession = cleanSession;
+    this.expiryMs = expiryMs;
     this.protocolVersion = protocolVersion;
     this.claim = claim;
     this.#limits = limits;
     this.#absentQueues = absentQueues;
   }
 
+  /** What holds for its client: the shard's for all, or its own. */
+  get limits(): SessionLimits {
+    return this.#limits;
+  }
+
+  set limits(limits: SessionLimits) {
+    this.#limits = limits;
+    if (this.window !== null) this.window.limits = limits;
+  }
+
+  /** It ends with its connection [MQTT-3.1.2-6]. */
+  get endsWithConnection(): boolean {
+    return this.expiryMs === 0;
+  }
+
   /** The client is here. */
   attach(outlet: Outlet): void {
     this.cancelDeadline();
     this.#absentQueues.remove(this.window);
+    if (this.window !== null) this.window.receiver = this.receiver;
     this.outlet = outlet;
+    if (this.kept !== null) this.kept.queue.outlet = outlet;
   }
 
   /** The client is away. */
   detach(): void {
     this.cancelDeadline();
     this.outlet = null;
+    this.receiver = null;
+    if (this.kept !== null) this.kept.queue.outlet = null;
+    if (this.window !== null) this.window.receiver = null;
     this.#absentQueues.add(this.window);
   }
 
-  /** Filters and the QoS granted to each. */
-  get subscriptions(): ReadonlyMap<string, QoS> {
+  /** Filters and what each is granted. */
+  get subscriptions(): ReadonlyMap<string, Grant> {
     return this.#subscriptions ?? NO_SUBSCRIPTIONS;
   }
 
@@ -168,10 +235,11 @@ export class Session extends Deadline {
   }
 
   /** Notes a subscription. @returns whether the filter is new to this session. */
-  addSubscription(filterKey: string, qos: QoS): boolean {
+  addSubscription(filterKey: string, grant: Grant): boolean {
     this.#subscriptions ??= new Map();
     const isNew = !this.#subscriptions.has(filterKey);
-    this.#subscriptions.set(filterKey, qos);
+    this.#subscriptions.set(filterKey, grant);
+    if ((grant & NO_LOCAL) !== 0) this.hasNoLocal = true;
     if (isNew && hasWildcard(filterKey)) this.#wildcardSubscriptions++;
     return isNew;
   }
@@ -185,30 +253,59 @@ export class Session extends Deadline {
 
   /** The session's window, made now if there is none. */
   openWindow(): OutgoingWindow {
-    this.window ??= this.makeWindow();
+    if (this.window === null) {
+      this.window = this.makeWindow();
+      this.window.receiver = this.receiver;
+      this.kept?.openWindow(this.window);
+    }
     return this.window;
   }
 
   /** A window that is not the session's yet. */
   makeWindow(): OutgoingWindow {
     // Nothing is sent again to a 3.1.1 client whose session ends with its connection.
-    const keepsSent = !this.cleanSession || this.protocolVersion === 3;
+    const keepsSent = !this.endsWithConnection || this.protocolVersion === 3;
     return new OutgoingWindow(this.#limits, keepsSent, this.#absentQueues.total);
   }
 
   /**
    * Queues a run for delivery at QoS `qos`.
    * @param isPaced whether its publisher waits while this session's client falls behind.
-   * @returns how many of its messages were dropped because a bound of the queue was reached.
+   * @param identifiers of the subscriptions that it is for, if they have any.
+   * @param membership that it is for, if it has it as the member of a group.
+   * @returns how many of its messages were dropped because a bound of the queue was reached. Of
+   *   older ones that gave way to it, see `displaced`.
    */
-  enqueue(run: Run, qos: 1 | 2, retain: boolean, isPaced = true): number {
+  enqueue(
+    run: Run,
+    qos: 1 | 2,
+    retain: boolean,
+    isPaced = true,
+    identifiers?: readonly number[],
+    membership?: Membership,
+  ): number {
     const { outlet } = this;
     const isConnected = outlet !== null;
     const isSlowedFor = isPaced && outlet !== null && !outlet.isStalled;
-    const dropped = this.openWindow().enqueue(run, qos, retain, isConnected, isSlowedFor);
-    if (outlet === null) this.#absentQueues.queuedMessages += run.count - dropped;
+    const window = this.openWindow();
+    const before = window.queuedMessages;
+    const dropped = window.enqueue(
+      run,
+      qos,
+      retain,
+      isConnected,
+      isSlowedFor,
+      identifiers,
+      membership,
+    );
+    if (outlet === null) this.#absentQueues.queuedMessages += window.queuedMessages - before;
     else outlet.wake();
     return dropped;
+  }
+
+  /** Messages that gave way to what `enqueue` was given last, as `slowConsumerPolicy` says. */
+  get displaced(): number {
+    return this.window === null ? 0 : this.window.displaced;
   }
 
   /**
@@ -217,15 +314,41 @@ export class Session extends Deadline {
    */
   acceptQos2(packetId: number): boolean {
     this.incomingQos2 ??= new IncomingQos2();
-    return this.incomingQos2.add(packetId);
+    const isNew = this.incomingQos2.add(packetId);
+    if (isNew && this.kept !== null) this.kept.onIncoming(packetId);
+    return isNew;
+  }
+
+  /**
+   * Notes a PUBREL of the client. @returns false when its id was not known; PUBCOMP is the answer
+   * all the same.
+   */
+  releaseQos2(packetId: number): boolean {
+    const isKnown = this.incomingQos2?.release(packetId) ?? false;
+    if (isKnown && this.kept !== null) this.kept.onReleased(packetId);
+    return isKnown;
+  }
+
+  /** Its client comes: what of it is on disk and was not looked at yet is, before `attach`. */
+  find(): void {
+    const { kept } = this;
+    if (!kept?.isLost) return;
+    this.incomingQos2 = kept.loadIncoming() ?? this.incomingQos2;
+    const window = this.openWindow();
+    this.#absentQueues.remove(window);
+    kept.load(window);
+    this.#absentQueues.add(window);
   }
 
   /** What goes to another shard before the runs. */
   head(): SessionHead {
+    // What only this shard has heard of may follow what is on disk: the other must find one queue.
+    this.find();
     return {
       window: this.window === null ? null : this.window.head(),
       incomingQos2: this.incomingQos2 === null ? [] : this.incomingQos2.snapshot(),
       replay: this.replay === null ? null : this.replay.place(),
+      kept: this.kept === null ? null : this.kept.move(),
     };
   }
 
@@ -239,23 +362,39 @@ export class Session extends Deadline {
     return run;
   }
 
+  /** Takes back what it has as a member of groups: see WindowMessages. */
+  takeBack(membership: Membership | null, isSentToo: boolean, take: TakeBack): void {
+    const { window, outlet } = this;
+    if (window === null) return;
+    if (outlet === null) this.#absentQueues.remove(window);
+    window.takeBack(membership, isSentToo, take);
+    if (outlet === null) this.#absentQueues.add(window);
+  }
+
   /**
    * Takes over what another shard had for it, before `attach`. Runs that this session was given
    * meanwhile are newer, and go behind.
    * @param arrived the runs, counted among what is kept for absent clients; null when there were
-   * none.
+   * none. @param kept what of it is on disk; null: nothing.
    * @returns how many of the newer messages were dropped because a bound of the queue was reached.
    */
-  restore(head: SessionHead, arrived: OutgoingWindow | null): number {
+  restore(
+    head: SessionHead,
+    arrived: OutgoingWindow | null,
+    kept: KeptSession | null = null,
+  ): number {
     const newer = this.window;
     let dropped = 0;
-    if (head.window !== null) {
+    this.kept = kept;
+    if (head.window !== null || (kept !== null && newer !== null)) {
       this.#absentQueues.remove(newer);
       this.#absentQueues.remove(arrived);
       const window = arrived ?? this.makeWindow();
-      window.resume(head.window);
+      kept?.openWindow(window);
+      if (head.window !== null) window.resume(head.window);
       if (newer !== null) dropped = queueBehind(window, newer);
       this.window = window;
+      window.rights = this.rights;
       this.#absentQueues.add(window);
     } else {
       // Runs without a head: a record was lost.
@@ -273,7 +412,7 @@ export class Session extends Deadline {
    * Ends the session: it takes nothing more, and keeps nothing.
    * @returns its subscriptions, which may be routed to it a while longer.
    */
-  end(): ReadonlyMap<string, QoS> {
+  end(): ReadonlyMap<string, Grant> {
     const { subscriptions } = this;
     this.cancelDeadline();
     if (this.outlet === null) this.#absentQueues.remove(this.window);
@@ -281,27 +420,10 @@ export class Session extends Deadline {
     this.replay?.end();
     this.window?.discard();
     this.window = null;
+    this.kept = null;
     this.incomingQos2 = null;
     this.#subscriptions = null;
     this.#wildcardSubscriptions = 0;
     return subscriptions;
   }
-}
-
-/**
- * Queues what `newer` holds, which has sent nothing, behind what is in `window`.
- * @returns how many of its messages were dropped because of a bound.
- */
-function queueBehind(window: OutgoingWindow, newer: OutgoingWindow): number {
-  let dropped = 0;
-  for (let moved = newer.takeRun(); moved !== null; moved = newer.takeRun()) {
-    const { bytes, end, header, deliveryHeader, topicLength, count } = moved;
-    const run = { bytes: bytes.subarray(0, end), header, topicLength, count, place: NO_PLACE };
-    dropped += window.enqueue(
-      run,
-      ((deliveryHeader >> 1) & 3) as 1 | 2,
-      (deliveryHeader & 1) !== 0,
-    );
-  }
-  return dropped;
 }

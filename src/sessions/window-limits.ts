@@ -1,4 +1,5 @@
 /** How much a window may hold, and how it is told what one on another shard holds. */
+import type { SlowConsumerPolicy } from '../base/slow-consumer-policy.js';
 
 /** Bounds of one receiver's window. */
 export interface WindowLimits {
@@ -13,6 +14,16 @@ export interface WindowLimits {
    * published together may pass it. Default: none.
    */
   readonly maxInflightBytes?: number;
+  /** What gives way when as much waits as may. Default: the newest. */
+  readonly slowConsumerPolicy?: SlowConsumerPolicy;
+  /** Bytes that wait from which on each topic keeps its newest alone, by the policy `latest`. */
+  readonly outboxBytes?: number;
+}
+
+/** Bounds of one session. */
+export interface SessionLimits extends WindowLimits {
+  /** The listener whose own values are in them; empty or undefined: none has any. */
+  readonly listener?: string;
 }
 
 /** What a window is beside its runs, as plain data that msgpackr can carry. */

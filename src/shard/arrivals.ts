@@ -5,15 +5,19 @@ import { Counter, type Counters } from '../base/counters.js';
 import { RecordError } from '../base/errors.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import { HEADER_ALLOWED, HEADER_RULES, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
-import type { QoS } from '../protocol/packet.js';
 import { checkFrames, checkRun } from '../protocol/run-check.js';
+import { propertyBytesOf, VARIABLE_BYTE_INTEGER_MAX } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { isFilter, unpackRecord } from '../router/record-body.js';
-import { RecordKind, type SubscriptionPiece } from '../router/records.js';
+import { type MovedTraits, RecordKind, type SubscriptionPiece } from '../router/records.js';
+import type { Filters } from '../router/replay.js';
 import type { RetainedReplays } from '../router/retained-replay.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { NO_PLACE } from '../sessions/held-runs.js';
 import { STATE_MASK } from '../sessions/inflight.js';
+import type { MovedKept } from '../sessions/kept-session.js';
+import { GIVEN_AWAY } from '../sessions/membership.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
 import type { ReplayPlace, Session, SessionHead } from '../sessions/session.js';
 import { NO_BYTES, split } from './handover.js';
@@ -28,6 +32,8 @@ interface Arrival {
   /** It is subscribed to all filters, and every shard that knows them was asked for its cut. */
   isSubscribed: boolean;
   head: SessionHead | null;
+  /** What the next run has, where that is not what those of 3.x have. */
+  traits: MovedTraits | null;
   /** What has come of its former shard's window; made by the first run. */
   window: OutgoingWindow | null;
   /** All of that has come. */
@@ -35,6 +41,14 @@ interface Arrival {
   /** Its former shard died with it. */
   isLost: boolean;
 }
+
+/** Those of a run of 3.x. */
+const NO_TRAITS: MovedTraits = {
+  propertyBytes: 0,
+  expiresAt: 0,
+  identifiers: [],
+  isGivenAway: false,
+};
 
 /** Replays that come with their sessions. */
 export type MovedReplays = Pick<RetainedReplays, 'expectMoved' | 'restore'>;
@@ -47,6 +61,8 @@ export interface ArrivalParts {
   readonly interest: Interest;
   readonly link: PeerLink;
   readonly counters: Counters;
+  readonly deadlines: { readonly now: number };
+  readonly wills: DelayedWills;
   readonly schedule: () => void;
 }
 
@@ -76,6 +92,7 @@ export class Arrivals {
       session,
       isSubscribed: false,
       head: null,
+      traits: null,
       window: null,
       isHere: false,
       isLost: false,
@@ -147,6 +164,18 @@ export class Arrivals {
     const head: unknown = unpackRecord(buffer, start, end);
     if (!isSessionHead(head)) throw new RecordError("a record is no session's head");
     arrival.head = head;
+    const { wills, deadlines } = this.#parts;
+    const { will } = head as { will?: unknown };
+    if (will != null) wills.arrive(arrival.session, will, deadlines.now);
+  }
+
+  /** What the run has that comes next. @throws RecordError when it cannot be read. */
+  onTraits(claim: number, buffer: Buffer, start: number, end: number): void {
+    const arrival = this.#arrivals.get(claim);
+    if (arrival === undefined) return;
+    const traits: unknown = unpackRecord(buffer, start, end);
+    if (!isMovedTraits(traits)) throw new RecordError('a record does not say what a run has');
+    arrival.traits = traits;
   }
 
   /** A run of the session's window; the words are those of RecordKind. */
@@ -164,19 +193,36 @@ export class Arrivals {
     const deliveryHeader = (word2 >>> 8) & 0xff;
     const topicLength = word2 >>> 16;
     // What was published to be retained is so in its frames, and is delivered as it says.
-    checkRun(buffer, start, end, header | (buffer[start] & RETAIN), topicLength, count);
+    const { propertyBytes, expiresAt, identifiers, isGivenAway } = arrival.traits ?? NO_TRAITS;
+    arrival.traits = null;
+    const first = header | (buffer[start] & RETAIN);
+    const topicAt = checkRun(buffer, start, end, first, topicLength, count);
     checkFrames(buffer, start, end, count);
+    if (propertyBytes > 0) {
+      const found = propertyBytesOf(buffer, start, topicAt, topicLength, first);
+      if (found !== propertyBytes)
+        throw new RecordError('a run has not the properties that it says');
+    }
     const isAboveQos0 = (header & QOS_MASK) !== 0 && (deliveryHeader & QOS_MASK) !== 0;
     if (!isAboveQos0 || HEADER_RULES[deliveryHeader] !== HEADER_ALLOWED) {
       throw new RecordError('a run of a window is delivered at QoS 1 or 2');
     }
     const bytes = Buffer.allocUnsafe(end - start);
     copyBytes(buffer, start, end, bytes, 0);
-    const run = { bytes, header, topicLength, count, place: NO_PLACE };
+    const run = {
+      bytes,
+      header,
+      topicLength,
+      count,
+      propertyBytes,
+      expiresAt,
+      place: NO_PLACE,
+    };
     const { absentQueues } = this.#parts.registry;
     absentQueues.remove(arrival.window);
     arrival.window ??= arrival.session.makeWindow();
-    arrival.window.append(run, deliveryHeader);
+    const list = identifiers.length === 0 ? undefined : identifiers;
+    arrival.window.append(run, deliveryHeader, list, isGivenAway ? GIVEN_AWAY : undefined);
     absentQueues.add(arrival.window);
   }
 
@@ -186,7 +232,9 @@ export class Arrivals {
     const arrival = this.#arrivals.get(claim);
     if (arrival === undefined || !isLast) return;
     const { counters, registry, replays } = this.#parts;
-    const dropped = arrival.session.restore(headOf(arrival), arrival.window);
+    const head = headOf(arrival);
+    const kept = this.#parts.registry.keptOf(head.kept);
+    const dropped = registry.restore(arrival.session, head, arrival.window, kept);
     const refused = registry.absentQueues.total.takeRefused();
     counters.add(Counter.droppedTotalBytes, refused);
     counters.add(Counter.droppedQueueFull, dropped - refused);
@@ -203,11 +251,29 @@ export class Arrivals {
       const { claim, session, from } = arrival;
       this.#settleIfWhole(arrival);
       if (from !== index || arrival.isHere) continue;
-      this.#arrivals.delete(claim);
       arrival.isLost = true;
+      // What it has been given meanwhile is not answered before it is found there.
+      if (registry.isStored) continue;
+      this.#arrivals.delete(claim);
       registry.absentQueues.remove(arrival.window);
       arrival.window?.discard();
       registry.discard(session);
+    }
+  }
+
+  /** What a dead peer was handing over is in the store, with all that it has said of it. */
+  recover(
+    index: number,
+    onFound: (claim: number, session: Session, isThere: boolean) => void,
+  ): void {
+    for (const { claim, session, from, window, isLost } of [...this.#arrivals.values()]) {
+      if (from !== index || !isLost) continue;
+      const { registry } = this.#parts;
+      registry.absentQueues.remove(window);
+      window?.discard();
+      const isThere = registry.recover(session);
+      this.#arrivals.delete(claim);
+      onFound(claim, session, isThere);
     }
   }
 
@@ -250,6 +316,7 @@ function headOf({ head, window }: Arrival): SessionHead {
     window: window === null ? null : { oldestId, states: new Uint8Array(0) },
     incomingQos2: head?.incomingQos2 ?? [],
     replay: null,
+    kept: head?.kept ?? null,
   };
 }
 
@@ -262,21 +329,36 @@ function readSubscriptions(buffer: Buffer, start: number, end: number): Subscrip
 function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
   return (
     Array.isArray(value) &&
-    value.every((each) => Array.isArray(each) && isFilter(each[0]) && isQos(each[1]))
+    value.every((each) => Array.isArray(each) && isFilter(each[0]) && isGrant(each[1]))
   );
 }
 
-/** Its filters and their QoS alone. */
-function unowed(piece: SubscriptionPiece): (readonly [filterKey: string, qos: QoS])[] {
-  return piece.map(([filterKey, qos]) => [filterKey, qos]);
+/** Its filters and their grants alone. */
+function unowed(piece: SubscriptionPiece): Filters {
+  return piece.map(([filterKey, grant]) => [filterKey, grant]);
 }
 
-function isQos(value: unknown): boolean {
-  return value === 0 || value === 1 || value === 2;
+function isGrant(value: unknown): boolean {
+  const grant = Number(value);
+  return Number.isInteger(value) && (grant | 0) === grant && (grant & 3) !== 3;
+}
+
+function isMovedTraits(value: unknown): value is MovedTraits {
+  const { propertyBytes, expiresAt, identifiers, isGivenAway } = (value ??
+    {}) as Partial<MovedTraits>;
+  const isCount = (each: unknown) => Number.isSafeInteger(each) && Number(each) >= 0;
+  return (
+    isCount(propertyBytes) &&
+    isCount(expiresAt) &&
+    typeof isGivenAway === 'boolean' &&
+    Array.isArray(identifiers) &&
+    identifiers.every((each) => isCount(each) && Number(each) <= VARIABLE_BYTE_INTEGER_MAX)
+  );
 }
 
 function isSessionHead(value: unknown): value is SessionHead {
-  const { window, incomingQos2, replay } = value as Partial<SessionHead>;
+  const { window, incomingQos2, replay, kept } = value as Partial<SessionHead>;
+  if (kept !== null && !isMovedKept(kept)) return false;
   if (replay !== null && !isReplayPlace(replay)) return false;
   if (!Array.isArray(incomingQos2) || !incomingQos2.every(isPacketId)) return false;
   if (window === null) return true;
@@ -285,13 +367,22 @@ function isSessionHead(value: unknown): value is SessionHead {
   return states instanceof Uint8Array && states.every((state) => state <= STATE_MASK);
 }
 
+function isMovedKept(value: unknown): boolean {
+  const kept = (value ?? {}) as MovedKept;
+  const { number, diskFrom, next, diskBytes, rowsFrom } = kept;
+  const areCounts = [number, diskFrom, next, diskBytes, rowsFrom].every(
+    (each) => Number.isSafeInteger(each) && each >= 0,
+  );
+  return areCounts && rowsFrom <= diskFrom && diskFrom <= next;
+}
+
 function isReplayPlace(value: unknown): value is ReplayPlace {
   const { begun, brought, superseded } = (value ?? {}) as Partial<ReplayPlace>;
   const areFilters = (list: unknown) => Array.isArray(list) && list.every(isFilter);
   return (
     Array.isArray(begun) &&
     begun.every(
-      (each) => Array.isArray(each) && each.slice(0, 2).every(isFilter) && isQos(each[2]),
+      (each) => Array.isArray(each) && each.slice(0, 2).every(isFilter) && isGrant(each[2]),
     ) &&
     (brought === null || areFilters(brought)) &&
     areFilters(superseded)

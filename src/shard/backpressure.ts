@@ -7,9 +7,9 @@
  */
 
 import { RecordError } from '../base/errors.js';
+import type { PressureSink } from '../router/delivery.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
-import type { PressureSink } from '../router/router.js';
 import { NO_PUBLISHER } from '../router/router.js';
 import { type Impatience, Lag, Slowdown } from '../router/slowdown.js';
 import type { Outlet } from '../sessions/session.js';

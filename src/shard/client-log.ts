@@ -2,14 +2,16 @@
  * Says which clients come and go, a line each. In a storm of them only so many lines a second are
  * made, and one more that tells the number of the rest: these cost a storm next to nothing.
  */
+import type { Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { CLIENT_LOG_LINES_PER_SECOND_MAX } from '../base/limits.js';
 import type { Connection } from '../connection/connection.js';
+import { LimitLog } from './limit-log.js';
 import type { PrimaryLine } from './primary-line.js';
 
 /** Beginning of an IPv4 address as a socket for both kinds of addresses shows it. */
 const MAPPED_IPV4 = /^::ffff:(?=\d+\.)/;
-const PROTOCOL_NAMES = { 3: '3.1', 4: '3.1.1' } as const;
+const PROTOCOL_NAMES = { 3: '3.1', 4: '3.1.1', 5: '5.0' } as const;
 
 /** What was not told one by one within this second. */
 interface Untold {
@@ -23,27 +25,34 @@ type Kind = keyof Untold;
 
 /** One a shard. */
 export class ClientLog {
+  /** Who has come to a limit. */
+  readonly limits: LimitLog;
   readonly #line: PrimaryLine;
   readonly #linesMax: number;
-  readonly #isInfoLogged: boolean;
-  readonly #isDebugLogged: boolean;
   #linesLeft: number;
   #untold: Untold = { connected: 0, disconnected: 0, refused: 0, closed: 0 };
 
   /** @param shardCount shards among which the lines of a second are shared out. */
-  constructor(line: PrimaryLine, shardCount: number) {
+  constructor(line: PrimaryLine, shardCount: number, counters: Counters) {
+    this.limits = new LimitLog(counters, line);
     this.#line = line;
-    this.#isInfoLogged = line.isLogged('info');
-    this.#isDebugLogged = line.isLogged('debug');
     this.#linesMax = Math.max(1, Math.floor(CLIENT_LOG_LINES_PER_SECOND_MAX / shardCount));
     this.#linesLeft = this.#linesMax;
+  }
+
+  get #isInfoLogged(): boolean {
+    return this.#line.isLogged('info');
   }
 
   /** A client has its session. */
   connected(connection: Connection): void {
     if (!this.#isInfoLogged || !this.#hasLine('connected')) return;
-    const { cleanSession } = connection.session!;
-    this.#line.log('info', { ...fieldsOf(connection), cleanSession }, 'client connected');
+    const { endsWithConnection, expiryMs } = connection.session!;
+    const how =
+      connection.protocolVersion === 5
+        ? { sessionExpirySeconds: Number.isFinite(expiryMs) ? expiryMs / 1_000 : 'never' }
+        : { cleanSession: endsWithConnection };
+    this.#line.log('info', { ...fieldsOf(connection), ...how }, 'client connected');
   }
 
   /** A connection is about to be closed, whoever's it was. */
@@ -57,6 +66,7 @@ export class ClientLog {
   /** A second has passed, or the shard stops. */
   onSecond(): void {
     this.#linesLeft = this.#linesMax;
+    this.limits.onSecond();
     const { connected, disconnected, refused, closed } = this.#untold;
     if (connected + disconnected + refused + closed === 0) return;
     this.#untold = { connected: 0, disconnected: 0, refused: 0, closed: 0 };
@@ -81,7 +91,7 @@ export class ClientLog {
   #closed(connection: Connection, reason: CloseReason, details: object): void {
     // Somebody who looks whether the port is open has done nothing worth a line.
     const isQuiet = reason === CloseReason.connectionLost || reason === CloseReason.serverShutdown;
-    if (isQuiet && !this.#isDebugLogged) return;
+    if (isQuiet && !this.#line.isLogged('debug')) return;
     if (!this.#hasLine('closed')) return;
     const fields = { ...fieldsOf(connection), reason, ...details };
     this.#line.log(isQuiet ? 'debug' : 'info', fields, 'connection closed');
@@ -113,9 +123,9 @@ function fieldsOf(connection: Connection): object {
 }
 
 /** Address and port of the client's end; undefined when it is gone already. Asks the kernel. */
-function addressOf({ socket }: Connection): string | undefined {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined) return undefined;
-  const host = remoteAddress.replace(MAPPED_IPV4, '');
-  return `${host.includes(':') ? `[${host}]` : host}:${remotePort}`;
+function addressOf({ transport }: Connection): string | undefined {
+  const { address, port } = transport.peer;
+  if (address === '') return undefined;
+  const host = address.replace(MAPPED_IPV4, '');
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

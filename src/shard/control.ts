@@ -6,24 +6,45 @@
 import type { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../base/config.js';
+import type { CertificateNames, Verdict } from '../base/credentials.js';
+import type { ListenerConfig } from '../base/listener-config.js';
+import type { Materials } from '../base/materials.js';
+import type { ShardStoreStart } from '../store/store-messages.js';
 
 /** Task data of one shard, given to `workers/shard.ts` through Piscina. */
 export interface ShardStart {
   readonly shardIndex: number;
   readonly shardCount: number;
   readonly config: Config;
+  /** Contents of the files that the configuration names. */
+  readonly materials: Materials;
   /** This shard's end of its channel to the primary. */
   readonly port: MessagePort;
   /** Ring i is written by shard i and read by all others. */
   readonly rings: readonly SharedArrayBuffer[];
   /** The word that all rings take their tickets from (router/ring-layout.ts). */
   readonly tickets: SharedArrayBuffer;
+  /** Connections by address (transport/address-table.ts). */
+  readonly addresses: SharedArrayBuffer;
+  /** Connections by listener (transport/listener-counts.ts). */
+  readonly listenerCounts: SharedArrayBuffer;
+  /** What clients owe that have sent too much (base/rate-debts.ts). */
+  readonly rateDebts: SharedArrayBuffer;
+  /** How much of the process's memory is used (base/memory-level.ts): the primary writes it. */
+  readonly memoryLevel: SharedArrayBuffer;
   /** The pipe that wakes this shard: it owns the read end. */
   readonly doorbellReadFd: number;
   /** Write ends by shard; the primary owns them. */
   readonly doorbellWriteFds: readonly number[];
   /** This shard's counters (base/counters.ts): it writes, the primary reads. */
   readonly counters: SharedArrayBuffer;
+  /** Where it keeps its sessions and retained messages; null: in its memory alone. */
+  readonly store: ShardStoreStart | null;
+  /**
+   * Client ids whose sessions it is to find there, as it replaces a shard that died; null: those
+   * that were on shards of its index, whatever the number of shards was.
+   */
+  readonly orphans: readonly string[] | null;
   /** True for a shard that replaces one that died: its peers announce their filters to it again. */
   readonly isReplacement: boolean;
 }
@@ -38,14 +59,31 @@ export interface InjectedMessage {
 
 /** Primary to shard. They are posted in arrays: what one turn of the primary's event loop says. */
 export type ToShard =
+  /** All listeners there are, before connections come that came by them. */
+  | { readonly kind: 'listeners'; readonly listeners: readonly ListenerConfig[] }
+  /** What TLS session tickets are made with from here on. */
+  | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   /**
    * A socket by its duplicated descriptor: the shard is its one owner from here on. It counts the
    * socket as `connectionsOpened` when it takes it: the primary learns from this what is still on
-   * its way.
+   * its way. `place` is where it is counted by its address (transport/address-limits.ts), `slot`
+   * where by its listener (transport/listener-counts.ts).
    */
-  | { readonly kind: 'descriptor'; readonly fd: number; readonly listener: string }
+  | {
+      readonly kind: 'descriptor';
+      readonly fd: number;
+      readonly listener: string;
+      readonly place: number;
+      readonly slot: number;
+    }
   /** A socket moved by the runtime itself (Node 26 and newer). */
-  | { readonly kind: 'socket'; readonly socket: Socket; readonly listener: string }
+  | {
+      readonly kind: 'socket';
+      readonly socket: Socket;
+      readonly listener: string;
+      readonly place: number;
+      readonly slot: number;
+    }
   /**
    * Answer to a claim: the client id is this shard's now. `from` is the shard that still holds a
    * session of it, -1 if none.
@@ -81,6 +119,8 @@ export type ToShard =
       readonly ring: SharedArrayBuffer;
       readonly doorbellWriteFd: number;
     }
+  /** A shard is live, with all that it has found in the store: it may be sent what waited. */
+  | { readonly kind: 'peer-loaded'; readonly shardIndex: number }
   /** Answers to `authenticate`, in no order. */
   | { readonly kind: 'authenticated'; readonly answers: readonly AuthenticationAnswer[] }
   | { readonly kind: 'publish'; readonly id: number; readonly message: InjectedMessage }
@@ -88,6 +128,16 @@ export type ToShard =
   | { readonly kind: 'watch-clients'; readonly enabled: boolean }
   /** Close the connection of this client, with its will. */
   | { readonly kind: 'kick'; readonly clientId: string }
+  /**
+   * Another configuration, with its materials: all is checked, and what needs a restart is as it
+   * was. `reloaded` answers it.
+   */
+  | {
+      readonly kind: 'reload';
+      readonly id: number;
+      readonly config: Config;
+      readonly materials: Materials;
+    }
   /**
    * First step of a stop: read no more from clients, put everything read on the rings, say
    * `quiesced`.
@@ -104,6 +154,8 @@ export type ToShard =
 export type ToPrimary =
   /** The shard reads its port, its doorbell and its rings. */
   | { readonly kind: 'ready' }
+  /** Sessions that the shard has found in the store; before it is ready. */
+  | { readonly kind: 'loaded'; readonly sessions: readonly LoadedSession[] }
   /** Client ids wanted, batched per turn. */
   | { readonly kind: 'claims'; readonly claims: readonly Claim[] }
   /**
@@ -119,14 +171,20 @@ export type ToPrimary =
    * then drop it.
    */
   | { readonly kind: 'dropped'; readonly claims: readonly number[] }
+  /** The connections of these claims are gone, their sessions stay: where users are counted. */
+  | { readonly kind: 'left'; readonly claims: readonly number[] }
   /**
    * The answer to `peer-new`, once for each, in order. The former doorbell of that peer is not
    * written again.
    */
   | { readonly kind: 'peer-welcomed'; readonly shardIndex: number }
+  /** The answer to `peer-dead`: what had come of that shard is on disk. */
+  | { readonly kind: 'peer-dropped'; readonly shardIndex: number }
   /** The program is to decide about these CONNECTs; batched per turn. */
   | { readonly kind: 'authenticate'; readonly questions: readonly AuthenticationQuestion[] }
   | { readonly kind: 'published'; readonly id: number; readonly error?: string }
+  /** The shard goes by that configuration; `fault` is why it does not, null that it does. */
+  | { readonly kind: 'reloaded'; readonly id: number; readonly fault: string | null }
   | { readonly kind: 'quiesced' }
   | {
       readonly kind: 'log';
@@ -142,11 +200,18 @@ export type ToPrimary =
       readonly reason?: string;
     };
 
+/** A session that a shard has found in the store: its client id, and a claim of the shard's own. */
+export interface LoadedSession {
+  readonly clientId: string;
+  readonly claim: number;
+}
+
 /**
- * Why a claim is refused: CLAIMS_WAITING_MAX others wait for the same client id, or it is for a
- * session that is to be kept, and maxSessions are.
+ * Why a claim is refused: CLAIMS_WAITING_MAX others wait for the same client id; or it is for a
+ * session that is to be kept, and maxSessions are; or its user has maxConnectionsPerUser; or
+ * there is no memory for a new session.
  */
-export type ClaimRefusal = 'claims' | 'sessions';
+export type ClaimRefusal = 'claims' | 'sessions' | 'user' | 'memory';
 
 /** One CONNECT for the program to decide about. */
 export interface AuthenticationQuestion {
@@ -156,19 +221,24 @@ export interface AuthenticationQuestion {
   readonly username: string | null;
   readonly password: Uint8Array | null;
   readonly remoteAddress: string;
+  readonly listener: string;
+  readonly certificate: CertificateNames | null;
 }
 
-/** What the program said: whether the client may connect, or why that is not decided. */
-export interface AuthenticationAnswer {
-  readonly id: number;
-  readonly answer: boolean | string;
-}
+/** What the program said, or why it has not. */
+export type AuthenticationAnswer =
+  | { readonly id: number; readonly verdict: Verdict }
+  | { readonly id: number; readonly fault: string };
 
 /** One CONNECT's wish for its client id. */
 export interface Claim {
   /** Unique among all shards: shardIndex + SHARDS_MAX * a number that grows. */
   readonly claim: number;
   readonly clientId: string;
-  /** Clean session: an older session is discarded instead of handed over [MQTT-3.1.2-6]. */
+  /** Clean start: an older session is discarded instead of handed over [MQTT-3.1.2-6]. */
   readonly discard: boolean;
+  /** The session is to outlive its connection. */
+  readonly isKept: boolean;
+  /** Whose connection it is, where those are counted; null: nobody's. */
+  readonly user: string | null;
 }

@@ -5,11 +5,14 @@ import {
   HANDOVER_RUN_COST_BYTES,
 } from '../base/handover-limits.js';
 import { SHARDS_MAX } from '../base/limits.js';
-import type { QoS } from '../protocol/packet.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
-import { RecordKind } from '../router/records.js';
+import { type MovedTraits, RecordKind } from '../router/records.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
+import { isGivenAway } from '../sessions/membership.js';
+import type { MovedRun } from '../sessions/run-queue.js';
 import type { Session } from '../sessions/session.js';
+import type { Grant } from '../topics/grant.js';
 import { type HandoverSizes, NO_BYTES, packr, split } from './handover.js';
 import type { SessionRegistry } from './session-registry.js';
 
@@ -32,7 +35,7 @@ interface Departure {
   readonly claim: number;
   readonly session: Session;
   readonly to: number;
-  readonly filters: Iterator<[filterKey: string, qos: QoS]>;
+  readonly filters: Iterator<[filterKey: string, grant: Grant]>;
   stage: number;
 }
 
@@ -42,6 +45,8 @@ export interface DepartureParts {
   readonly registry: SessionRegistry;
   readonly interest: Interest;
   readonly link: PeerLink;
+  readonly deadlines: { readonly now: number };
+  readonly wills: DelayedWills;
   readonly schedule: () => void;
   readonly sizes: HandoverSizes;
 }
@@ -92,7 +97,7 @@ export class Departures {
     this.#sending[index] = [];
     this.#ahead[index] = 0;
     for (const departure of [...this.#departures.values()]) {
-      if (departure.to === index) this.#end(departure);
+      if (departure.to === index) this.#leave(departure);
       else this.#cut(departure, index);
     }
   }
@@ -140,7 +145,7 @@ export class Departures {
   #sendFilters({ claim, session, to, filters }: Departure): boolean {
     const { link, sizes } = this.#parts;
     const { replay } = session;
-    const piece: [string, QoS, (0 | 1)?][] = [];
+    const piece: [string, Grant, (0 | 1)?][] = [];
     let cost = HANDOVER_PIECE_COST_BYTES;
     let isLast = false;
     while (cost < sizes.pieceBytes && !isLast) {
@@ -148,8 +153,8 @@ export class Departures {
       if (next.done) {
         isLast = true;
       } else {
-        const [filterKey, qos] = next.value;
-        piece.push(replay?.isUnbegun(filterKey) ? [filterKey, qos, 1] : [filterKey, qos]);
+        const [filterKey, grant] = next.value;
+        piece.push(replay?.isUnbegun(filterKey) ? [filterKey, grant, 1] : [filterKey, grant]);
         cost += next.value[0].length + HANDOVER_FILTER_COST_BYTES;
       }
     }
@@ -170,7 +175,10 @@ export class Departures {
     let cost = HANDOVER_PIECE_COST_BYTES;
     if (departure.stage === Stage.head) {
       departure.stage = Stage.runs;
-      const body = packr.pack(session.head());
+      const { wills, deadlines } = this.#parts;
+      const body = packr.pack({ ...session.head(), will: wills.move(session, deadlines.now) });
+      // What is on disk is the other shard's from here on, and does not end with this.
+      session.kept = null;
       link.send(RecordKind.handoverHead, 1 << to, low, high, 0, 0, body, 0, body.length);
       cost += body.length;
     }
@@ -181,6 +189,7 @@ export class Departures {
         isLast = true;
       } else {
         const { bytes, start, end, header, deliveryHeader, topicLength, count } = run;
+        this.#sendTraits(to, low, high, run);
         const word2 = (header | (deliveryHeader << 8) | (topicLength << 16)) >>> 0;
         const kind = RecordKind.handoverRun;
         link.send(kind, 1 << to, low, high, word2, count, bytes, start, end);
@@ -190,6 +199,17 @@ export class Departures {
     this.#tell(RecordKind.handoverPart, to, claim, cost, isLast ? 1 : 0);
     this.#ahead[to] += cost;
     return isLast;
+  }
+
+  /** Says what the run has that follows, where that is not what those of 3.x have. */
+  #sendTraits(to: number, low: number, high: number, run: MovedRun): void {
+    const { propertyBytes, expiresAt, identifiers = [] } = run;
+    const isAway = isGivenAway(run.membership);
+    if (propertyBytes === 0 && identifiers.length === 0 && !isAway) return;
+    const traits: MovedTraits = { propertyBytes, expiresAt, identifiers, isGivenAway: isAway };
+    const body = packr.pack(traits);
+    const kind = RecordKind.handoverTraits;
+    this.#parts.link.send(kind, 1 << to, low, high, 0, 0, body, 0, body.length);
   }
 
   #send(departure: Departure, stage: number): void {
@@ -206,6 +226,12 @@ export class Departures {
     if (stage !== Stage.uncut) return;
     if ((session.sourceMask & (interest.peers | (1 << shardIndex))) !== 0) return;
     this.#send(departure, Stage.head);
+  }
+
+  /** Where it was to go there is nobody: it stays in the store, if it is there. */
+  #leave({ claim, session }: Departure): void {
+    this.#departures.delete(claim);
+    this.#parts.registry.leaveStored(session);
   }
 
   #end(departure: Departure): void {

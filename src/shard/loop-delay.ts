@@ -13,10 +13,14 @@ export class LoopDelay {
   #dueAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Begins to look. The timer does not keep the thread alive. */
-  start(): void {
+  /**
+   * Begins to look. The timer does not keep the thread alive. @param seen told at each look how
+   * late it was, in milliseconds.
+   */
+  start(seen: (lateMs: number) => void): void {
+    seen(0);
     this.#dueAt = monotonicMs() + LOOP_DELAY_SAMPLE_MS;
-    this.#timer = setInterval(() => this.look(monotonicMs()), LOOP_DELAY_SAMPLE_MS);
+    this.#timer = setInterval(() => seen(this.look(monotonicMs())), LOOP_DELAY_SAMPLE_MS);
     this.#timer.unref();
   }
 
@@ -25,11 +29,12 @@ export class LoopDelay {
     clearInterval(this.#timer);
   }
 
-  /** One look; tests call it with a time of their own, in milliseconds. */
-  look(now: number): void {
+  /** One look; tests call it with a time of their own, in milliseconds. @returns how late it is. */
+  look(now: number): number {
     const late = now - this.#dueAt;
     this.#dueAt = now + LOOP_DELAY_SAMPLE_MS;
     if (late > this.#worstOfSecond[this.#second]) this.#worstOfSecond[this.#second] = late;
+    return late;
   }
 
   /** The longest delay of the last minute, in milliseconds. To be called once a second. */

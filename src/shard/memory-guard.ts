@@ -4,8 +4,6 @@
  * subscriptions, new retained messages, and what would wait for clients that are away.
  */
 
-import { totalmem } from 'node:os';
-import { constrainedMemory, memoryUsage } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import { Counter, type Counters } from '../base/counters.js';
 import {
@@ -14,7 +12,6 @@ import {
   MEMORY_LOOK_BYTES_MIN,
   MEMORY_SHORT_SHARE,
 } from '../base/limits.js';
-import type { WindowLimits } from '../sessions/outgoing-window.js';
 
 /** How much is used of what there is. */
 export interface MemoryUse {
@@ -26,13 +23,7 @@ export interface MemoryUse {
 export interface MemoryGauge {
   /** The heap of this thread. */
   heap(): MemoryUse;
-  /** The whole process: buffers are not on any heap. */
-  process(): MemoryUse;
 }
-
-/** What the machine or a container allows: 0, or more than there is, where nobody limits it. */
-const allowedBytes = constrainedMemory();
-const PROCESS_LIMIT_BYTES = allowedBytes > 0 ? Math.min(allowedBytes, totalmem()) : totalmem();
 
 /** The real one. */
 export const memoryGauge: MemoryGauge = {
@@ -40,46 +31,53 @@ export const memoryGauge: MemoryGauge = {
     const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
     return { usedBytes, limitBytes };
   },
-  process() {
-    return { usedBytes: memoryUsage.rss(), limitBytes: PROCESS_LIMIT_BYTES };
-  },
 };
 
 /** What the smallest messages take of the heap while they wait, for each of their bytes. */
 const HEAP_BYTES_PER_BYTE = 10;
+
+/** The whole process, as the primary has found it: buffers are not on any heap. */
+export interface ProcessMemory {
+  readonly isShort: boolean;
+}
 
 /** Where a guard says what it has seen. */
 export interface GuardLog {
   log(level: 'info' | 'warn', fields: object, message: string): void;
 }
 
+/** Bounds of a shard's queues. */
+export interface QueueBounds {
+  /** Whether anything may wait for clients that are away. */
+  allowQueued(isAllowed: boolean): void;
+}
+
 /** One a shard. */
 export class MemoryGuard {
-  /** Bounds of the shard's queues: while memory is short nothing may wait for who is away. */
-  readonly windowLimits: WindowLimits;
   readonly #gauge: MemoryGauge;
+  readonly #process: ProcessMemory;
   readonly #counters: Counters;
   readonly #log: GuardLog;
-  readonly #limits: WindowLimits;
+  readonly #queues: QueueBounds;
+  /** It is the heap of this thread that is short. */
+  isHeapShort = false;
   #isShort = false;
   /** Bytes read when `onRead` looks again, and from one look to the next. */
   #nextLookAtBytes = MEMORY_LOOK_BYTES_MIN;
   #lookAfterBytes = MEMORY_LOOK_BYTES_MIN;
 
-  /** @param limits of the shard's queues while there is enough. */
   constructor(
-    limits: WindowLimits,
+    queues: QueueBounds,
     counters: Counters,
     log: GuardLog,
+    process: ProcessMemory,
     gauge: MemoryGauge = memoryGauge,
   ) {
-    const { maxInflight, maxQueuedMessages, maxQueuedBytes } = limits;
-    const { maxInflightBytes = Number.POSITIVE_INFINITY } = limits;
-    this.#limits = limits;
-    this.windowLimits = { maxInflight, maxInflightBytes, maxQueuedMessages, maxQueuedBytes };
+    this.#queues = queues;
     this.#counters = counters;
     this.#log = log;
     this.#gauge = gauge;
+    this.#process = process;
   }
 
   /** Nothing new is to be kept. */
@@ -110,19 +108,15 @@ export class MemoryGuard {
     this.#lookAfterBytes = this.#isShort
       ? MEMORY_LOOK_BYTES_MAX
       : Math.min(bytes, MEMORY_LOOK_BYTES_MAX);
-    const process = this.#gauge.process();
-    const isShort = isHeapShort || process.usedBytes > share * process.limitBytes;
+    this.isHeapShort = isHeapShort;
+    const isShort = isHeapShort || this.#process.isShort;
     if (isShort === this.#isShort) return;
     this.#isShort = isShort;
     this.#counters.set(Counter.shortOfMemory, isShort ? 1 : 0);
-    (this.windowLimits as { maxQueuedMessages: number }).maxQueuedMessages = isShort
-      ? 0
-      : this.#limits.maxQueuedMessages;
+    this.#queues.allowQueued(!isShort);
     const fields = {
       heapBytes: heap.usedBytes,
       heapLimitBytes: heap.limitBytes,
-      processBytes: process.usedBytes,
-      processLimitBytes: process.limitBytes,
     };
     if (!isShort)
       this.#log.log('info', fields, 'memory is no longer short: everything is taken again');

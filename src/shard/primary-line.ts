@@ -15,12 +15,15 @@ export class PrimaryLine {
   readonly #port: MessagePort;
   /** Called when something was collected, so that a turn's end follows. */
   readonly #schedule: () => void;
-  readonly #lowestLevel: number;
+  #lowestLevel = LEVELS.length;
   /** Whether the embedding program wants to hear of clients that come and go. */
   isWatched = false;
+  /** Whether it is told whose connections there are. */
+  countsUsers = false;
   #claims: Claim[] = [];
   #settled: number[] = [];
   #dropped: number[] = [];
+  #left: number[] = [];
   #published: number[] = [];
   #questions: AuthenticationQuestion[] = [];
   #linesThisSecond = 0;
@@ -30,6 +33,11 @@ export class PrimaryLine {
   constructor(port: MessagePort, logLevel: string, schedule: () => void) {
     this.#port = port;
     this.#schedule = schedule;
+    this.setLogLevel(logLevel);
+  }
+
+  /** Lines below this level are not sent from now on: see the constructor. */
+  setLogLevel(logLevel: string): void {
     const level = LEVELS.indexOf(logLevel);
     this.#lowestLevel = level < 0 ? LEVELS.length : level;
   }
@@ -46,6 +54,13 @@ export class PrimaryLine {
 
   dropped(claim: number): void {
     this.#dropped.push(claim);
+    this.#schedule();
+  }
+
+  /** The connection of a claim is gone, and its session stays. */
+  left(claim: number): void {
+    if (!this.countsUsers) return;
+    this.#left.push(claim);
     this.#schedule();
   }
 
@@ -104,6 +119,7 @@ export class PrimaryLine {
   get hasCollected(): boolean {
     return (
       this.#dropped.length > 0 ||
+      this.#left.length > 0 ||
       this.#settled.length > 0 ||
       this.#published.length > 0 ||
       this.#questions.length > 0 ||
@@ -116,6 +132,10 @@ export class PrimaryLine {
     if (this.#dropped.length > 0) {
       this.say({ kind: 'dropped', claims: this.#dropped });
       this.#dropped = [];
+    }
+    if (this.#left.length > 0) {
+      this.say({ kind: 'left', claims: this.#left });
+      this.#left = [];
     }
     if (this.#settled.length > 0) {
       this.say({ kind: 'settled', claims: this.#settled });

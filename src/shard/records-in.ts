@@ -4,7 +4,8 @@ import { WORK_PER_LOOK } from '../base/turn-limits.js';
 import { workOfRun } from '../connection/turn-share.js';
 import { unpackInterestChange } from '../router/interest.js';
 import type { RecordHandler } from '../router/peer-link.js';
-import { RecordKind } from '../router/records.js';
+import { isOfGroups, RecordKind } from '../router/records.js';
+import { AWAITS_DURABLE, COUNT_SHIFT } from '../router/run-words.js';
 import { askFor } from './backpressure.js';
 import type { Shard } from './shard.js';
 
@@ -42,6 +43,9 @@ export class ShardRecords implements RecordHandler {
       case RecordKind.run:
         this.#onRun(from, word0, word1, word2, word3, buffer, start, end);
         return;
+      case RecordKind.run5:
+        this.#onRun5(from, word0, word1, word2, word3, buffer, start, end);
+        return;
       case RecordKind.interest:
         this.#onInterest(from, word0, word1, buffer, start, end);
         return;
@@ -59,10 +63,10 @@ export class ShardRecords implements RecordHandler {
         shard.patience.onReadersKeepUp(word0);
         return;
       case RecordKind.retainedQuery:
-        shard.replays.answers.onQuery(from, word0, buffer.toString('latin1', start, end));
+        this.#onRetainedQuery(from, word0, word1, buffer.toString('latin1', start, end));
         return;
       case RecordKind.retainedMessage:
-        shard.replays.onMessage(word0, word2, buffer, start, end);
+        shard.replays.onMessage(word0, word1, word2, word3, buffer, start, end);
         return;
       case RecordKind.retainedPart:
         shard.replays.onPart(word0, word1 === 1);
@@ -77,12 +81,15 @@ export class ShardRecords implements RecordHandler {
       case RecordKind.handoverCutDone:
       case RecordKind.handoverHead:
       case RecordKind.handoverRun:
+      case RecordKind.handoverTraits:
       case RecordKind.handoverPart:
       case RecordKind.handoverMore:
         shard.takeover.onRecord(from, kind, word0, word1, word2, word3, buffer, start, end);
         return;
       default:
-        throw new RecordError(`a record is of no kind: ${kind}`);
+        if (!isOfGroups(kind)) throw new RecordError(`a record is of no kind: ${kind}`);
+        shard.members.onRecord(from, kind, word0, word1, word2, word3, buffer, start, end);
+        shard.turn.flushWhenFull();
     }
   }
 
@@ -96,17 +103,60 @@ export class ShardRecords implements RecordHandler {
     start: number,
     end: number,
   ): void {
-    const { router, routes, share, turn } = this.#shard;
-    const subscribers = router.onRunRecord(
-      from,
-      publisherId,
-      word1,
-      topicLength,
-      count,
-      buffer,
-      start,
-      end,
-    );
+    let subscribers = 0;
+    try {
+      subscribers = this.#shard.router.onRunRecord(
+        from,
+        publisherId,
+        word1,
+        topicLength,
+        count,
+        buffer,
+        start,
+        end,
+      );
+    } finally {
+      if (subscribers >= 0) this.#onHandled(from, word1);
+    }
+    this.#onRouted(count, subscribers);
+  }
+
+  #onRun5(
+    from: number,
+    publisherId: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    let subscribers = 0;
+    try {
+      subscribers = this.#shard.router.onRun5Record(
+        from,
+        publisherId,
+        word1,
+        word2,
+        word3,
+        buffer,
+        start,
+        end,
+      );
+    } finally {
+      if (subscribers >= 0) this.#onHandled(from, word1);
+    }
+    this.#onRouted((word2 >>> COUNT_SHIFT) + 1, subscribers);
+  }
+
+  /** What cannot be read is handled too: its publisher waits for no more of it. */
+  #onHandled(from: number, word1: number): void {
+    if ((word1 & AWAITS_DURABLE) !== 0) this.#shard.durable?.onHandled(from);
+  }
+
+  /** A run of `count` messages was for so many subscribers; -1: it is to come again. */
+  #onRouted(count: number, subscribers: number): void {
+    const { routes, share, turn } = this.#shard;
     share.spend(routes.takeWork());
     if (subscribers < 0) {
       this.isLeft = true;
@@ -115,6 +165,12 @@ export class ShardRecords implements RecordHandler {
     }
     share.spend(workOfRun(count, subscribers));
     turn.flushWhenFull();
+  }
+
+  #onRetainedQuery(from: number, replayId: number, bytesMax: number, filterKey: string): void {
+    const { answers } = this.#shard.replays;
+    if (bytesMax > 0) answers.onWholeQuery(from, replayId, filterKey, bytesMax);
+    else answers.onQuery(from, replayId, filterKey);
   }
 
   #onInterest(
@@ -127,13 +183,17 @@ export class ShardRecords implements RecordHandler {
   ): void {
     const { topics, routes, link, share } = this.#shard;
     share.spend(WORK_PER_LOOK);
-    const { added, removed } = unpackInterestChange(buffer, start, end);
+    const { added, removed, kept = [] } = unpackInterestChange(buffer, start, end);
     for (const filterKey of added) {
       topics.addShard(filterKey, from);
       routes.invalidate(filterKey);
     }
     for (const filterKey of removed) {
       topics.removeShard(filterKey, from);
+      routes.invalidate(filterKey);
+    }
+    for (const filterKey of kept) {
+      topics.keepShard(filterKey, from);
       routes.invalidate(filterKey);
     }
     link.send(RecordKind.interestConfirmed, 1 << from, low, high, 0, 0, NO_BYTES, 0, 0);

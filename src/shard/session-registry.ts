@@ -2,19 +2,28 @@
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
 import { ENDED_FILTER_BYTES_PER_TURN, ENDED_FILTERS_PER_SHARE } from '../base/limits.js';
-import type { ProtocolVersion, QoS } from '../protocol/packet.js';
+import type { ConnectRequest } from '../connection/connect-request.js';
+import type { ProtocolVersion } from '../protocol/packet.js';
+import { isShareFilter } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
+import type { Members } from '../router/members.js';
+import type { Filters } from '../router/replay.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
 import { AbsentQueues } from '../sessions/absent-queues.js';
-import type { WindowLimits } from '../sessions/outgoing-window.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
+import type { KeptSession, MovedKept } from '../sessions/kept-session.js';
+import type { OutgoingWindow, WindowLimits } from '../sessions/outgoing-window.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
-import { Session } from '../sessions/session.js';
+import { Session, type SessionHead } from '../sessions/session.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { Unsubscribed } from '../topics/subscription-tree.js';
 import type { PrimaryLine } from './primary-line.js';
+import type { SessionRows } from './session-rows.js';
 
+/** Of a session of which nothing has come from another shard. */
+const NO_HEAD: SessionHead = { window: null, incomingQos2: [], replay: null, kept: null };
 /** Bytes of a filter in a SUBSCRIBE beside its own: its length and its QoS. */
 const FILTER_OVERHEAD_BYTES = 3;
 
@@ -30,10 +39,14 @@ export interface RegistryParts {
   readonly topics: TopicsProvider<Session, RetainedMessage>;
   readonly routes: RouteCache;
   readonly interest: Interest;
+  readonly members: Pick<Members, 'subscribe' | 'unsubscribe' | 'onGone'>;
   readonly counters: Counters;
   readonly limits: WindowLimits;
   readonly queuedTotal: QueuedTotal;
   readonly line: PrimaryLine;
+  readonly wills: DelayedWills;
+  /** Null: nothing is kept on disk. */
+  readonly rows: SessionRows | null;
   /** Calls back when all wills are published: who claims the client id next comes behind them. */
   afterMade(done: () => void): void;
   /** The client of a session that does not end with its connection has left. */
@@ -63,23 +76,25 @@ export class SessionRegistry {
     return this.#parts.store.get(clientId);
   }
 
+  /** Makes what stands for the group of a Shared Subscription: nobody's session, in no table. */
+  makeGroupSession(): Session {
+    const { limits } = this.#parts;
+    const session = new Session('', Number.POSITIVE_INFINITY, 4, 0, limits, this.absentQueues);
+    session.isGroup = true;
+    session.sourceMask = 0;
+    return session;
+  }
+
   /** Makes a session without any state [MQTT-3.1.2-6]. */
   create(
     clientId: string,
-    cleanSession: boolean,
+    expiryMs: number,
     protocolVersion: ProtocolVersion,
     claim: number,
   ): Session {
     const { store, counters, limits } = this.#parts;
     const { absentQueues } = this;
-    const session = new Session(
-      clientId,
-      cleanSession,
-      protocolVersion,
-      claim,
-      limits,
-      absentQueues,
-    );
+    const session = new Session(clientId, expiryMs, protocolVersion, claim, limits, absentQueues);
     store.set(clientId, session);
     counters.add(Counter.sessions, 1);
     return session;
@@ -88,32 +103,116 @@ export class SessionRegistry {
   /**
    * Adds or replaces subscriptions [MQTT-3.8.4-3]; calls back when every shard routes the filters.
    */
-  subscribe(
-    session: Session,
-    filters: readonly (readonly [filterKey: string, qos: QoS])[],
-    confirmed: () => void,
-  ): void {
-    const { topics, routes, interest, counters } = this.#parts;
-    for (const [filterKey, qos] of filters) {
-      if (session.addSubscription(filterKey, qos)) counters.add(Counter.subscriptions, 1);
-      if (topics.subscribe(filterKey, session, qos)) interest.add(filterKey);
+  subscribe(session: Session, filters: Filters, confirmed: () => void): void {
+    const { topics, routes, interest, counters, members, rows } = this.#parts;
+    const isKept = rows !== null && !session.endsWithConnection;
+    const plain: string[] = [];
+    let unconfirmed = 1;
+    const onConfirmed = () => {
+      if (--unconfirmed === 0) confirmed();
+    };
+    for (const [filterKey, grant] of filters) {
+      if (session.addSubscription(filterKey, grant)) counters.add(Counter.subscriptions, 1);
+      rows?.onSubscribed(session, filterKey, grant);
+      if (isShareFilter(filterKey)) {
+        unconfirmed++;
+        members.subscribe(session, filterKey, grant, onConfirmed);
+        continue;
+      }
+      plain.push(filterKey);
+      if (topics.subscribe(filterKey, session, grant)) interest.add(filterKey);
+      if (isKept && topics.keepHere(filterKey)) interest.keep(filterKey);
       routes.invalidate(filterKey);
     }
-    interest.whenConfirmed(
-      filters.map(([filterKey]) => filterKey),
-      confirmed,
-    );
+    interest.whenConfirmed(plain, onConfirmed);
   }
 
-  /** Removes a subscription, if there is one. */
-  unsubscribe(session: Session, filterKey: string): void {
-    if (session.removeSubscription(filterKey)) this.#unroute(session, filterKey);
+  /** Removes a subscription. @returns false when there was none. */
+  unsubscribe(session: Session, filterKey: string): boolean {
+    const wasSubscribed = session.removeSubscription(filterKey);
+    if (!wasSubscribed) return false;
+    this.#parts.rows?.onUnsubscribed(session, filterKey);
+    this.#unroute(session, filterKey);
+    return true;
   }
 
-  /** The client has left: a clean session ends with its connection [MQTT-3.1.2-6]. */
+  /** The client has left: so its session ends with it [MQTT-3.1.2-6], or waits for it. */
   leave(session: Session): void {
-    if (session.cleanSession) this.end(session);
-    else this.#parts.onAbsent(session);
+    // What others get from here on has had packet ids, which stay in use for its client.
+    if (session.memberships !== null) this.#parts.rows?.save(session);
+    this.#parts.members.onGone(session);
+    if (session.endsWithConnection) {
+      this.end(session);
+      return;
+    }
+    this.#parts.line.left(session.claim);
+    this.#parts.onAbsent(session);
+    this.#parts.rows?.save(session);
+  }
+
+  /** A session is on its way here. */
+  beginTail(session: Session): void {
+    this.#parts.rows?.beginTail(session);
+  }
+
+  /** There is a store. */
+  get isStored(): boolean {
+    return this.#parts.rows !== null;
+  }
+
+  /** Ends a session here that another shard is to find in the store, if it is there. */
+  leaveStored(session: Session): void {
+    this.#parts.rows?.letGo(session);
+    this.end(session);
+  }
+
+  /**
+   * Has a session, which may have been given messages already, go on where that of its client in
+   * the store was. @returns whether there was one; if not, it is one that begins.
+   */
+  recover(session: Session): boolean {
+    const found = this.#parts.rows?.find(session.clientId) ?? null;
+    if (found === null) {
+      const tail = session.kept;
+      this.keep(session);
+      const begun = session.kept;
+      session.kept = tail;
+      this.restore(session, NO_HEAD, null, begun);
+      return false;
+    }
+    const { filters, kept } = found;
+    const missing = filters.filter(([filterKey]) => !session.subscriptions.has(filterKey));
+    this.subscribe(session, missing, () => {});
+    this.restore(session, NO_HEAD, null, kept);
+    return true;
+  }
+
+  /** See Session.restore: what it was given on its way is in its queue from here on. */
+  restore(
+    session: Session,
+    head: SessionHead,
+    arrived: OutgoingWindow | null,
+    kept: KeptSession | null,
+  ): number {
+    const tail = session.kept;
+    const dropped = session.restore(head, arrived, kept);
+    if (tail?.isTail) this.#parts.rows?.endTail(session, tail);
+    return dropped;
+  }
+
+  /** What another shard has had of a session on disk is this one's. */
+  keptOf(moved: MovedKept | null): KeptSession | null {
+    return moved === null ? null : (this.#parts.rows?.arrive(moved) ?? null);
+  }
+
+  /** Its client comes: its window takes so much. */
+  onComing(session: Session, { receiveMaximum }: Pick<ConnectRequest, 'receiveMaximum'>): void {
+    this.#parts.rows?.save(session, receiveMaximum);
+  }
+
+  /** A session that was made by `create` and is not to end with its connection is kept on disk. */
+  keep(session: Session): void {
+    if (!session.endsWithConnection) this.#parts.rows?.begin(session);
   }
 
   /** Ends a session: nothing of it is kept, and its client id is free. */
@@ -135,6 +234,9 @@ export class SessionRegistry {
       counters.add(Counter.sessions, -1);
     }
     counters.add(Counter.droppedExpired, session.window?.queuedMessages ?? 0);
+    this.#parts.rows?.drop(session);
+    // Its delay is over with the session [MQTT-3.1.2-8].
+    this.#parts.wills.publish(session);
     const subscriptions = session.end();
     this.#ended.push({ session, filterKeys: subscriptions.keys() });
     this.#endedFilters += subscriptions.size;
@@ -171,8 +273,12 @@ export class SessionRegistry {
   }
 
   #unroute(session: Session, filterKey: string): void {
-    const { topics, routes, interest, counters } = this.#parts;
+    const { topics, routes, interest, counters, members } = this.#parts;
     counters.add(Counter.subscriptions, -1);
+    if (isShareFilter(filterKey)) {
+      members.unsubscribe(session, filterKey);
+      return;
+    }
     if (topics.unsubscribe(filterKey, session) === Unsubscribed.last) interest.remove(filterKey);
     routes.invalidate(filterKey);
   }

@@ -6,22 +6,25 @@ import { Counter, type Counters } from '../base/counters.js';
 import type { Deadlines } from '../base/deadlines.js';
 import { CloseReason } from '../base/errors.js';
 import { ACK_LOOK_MS, STAMP_SLACK_MS } from '../base/limits.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { STAMP_UNIT_MS } from '../sessions/inflight.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
 import type { Outlet, Session } from '../sessions/session.js';
 
 /** What a watch works with. */
 export interface SessionWatchParts {
-  readonly config: {
-    /** 0: never. */
-    readonly sessionExpiryMs: number;
+  /** As they are now. */
+  settings(): {
     readonly ackTimeoutMs: number;
     readonly timeoutRetries: number;
     readonly closeUnresponsive: boolean;
   };
   readonly counters: Counters;
+  readonly wills: DelayedWills;
   readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set'>;
   log(level: 'info' | 'warn', fields: object, message: string): void;
+  /** Its will is published, and is not to be once more. */
+  onWillSent(session: Session): void;
   /** The client of this session has been away for too long. */
   onExpired(session: Session): void;
 }
@@ -50,17 +53,21 @@ export class SessionWatch {
     if (session.window !== null) this.#forget(session.window);
   }
 
-  /** The session stays while its client is away: its time begins. */
-  onAbsent(session: Session): void {
-    const { config, deadlines } = this.#parts;
-    if (config.sessionExpiryMs > 0) deadlines.set(session, deadlines.now, config.sessionExpiryMs);
+  /**
+   * The session stays while its client is away: its time begins, and the delay of a will ends.
+   * @param awayMs of its time that is over.
+   */
+  onAbsent(session: Session, awayMs = 0): void {
+    const endsAt = this.#parts.deadlines.now + session.expiryMs - awayMs;
+    if (session.delayedWill !== null) session.delayedWill.sessionEndsAt = endsAt;
+    this.#setEnd(session, Math.min(endsAt, session.delayedWill?.dueAt ?? endsAt));
   }
 
   /** The time of a session has come. */
   onDue(session: Session): void {
     const { window, outlet } = session;
     if (outlet === null) {
-      this.#expire(session);
+      this.#onAbsentDue(session);
       return;
     }
     if (window === null) return;
@@ -70,6 +77,25 @@ export class SessionWatch {
     if (session.outlet === null) return;
     if (window.inflight > 0 || window.queuedMessages > 0) this.#setAckLook(session);
     else window.release();
+  }
+
+  /** Of the end and a will the first has come. */
+  #onAbsentDue(session: Session): void {
+    const { deadlines, wills } = this.#parts;
+    const will = session.delayedWill;
+    if (will === null || will.sessionEndsAt <= deadlines.now) {
+      this.#expire(session);
+      return;
+    }
+    wills.publish(session);
+    this.#parts.onWillSent(session);
+    this.#setEnd(session, will.sessionEndsAt);
+  }
+
+  #setEnd(session: Session, at: number): void {
+    const { deadlines } = this.#parts;
+    const { now } = deadlines;
+    if (Number.isFinite(at)) deadlines.set(session, now, Math.max(0, at - now));
   }
 
   #expire(session: Session): void {
@@ -82,8 +108,8 @@ export class SessionWatch {
   }
 
   #setAckLook(session: Session): void {
-    const { config, deadlines } = this.#parts;
-    deadlines.set(session, deadlines.now, Math.min(config.ackTimeoutMs, ACK_LOOK_MS));
+    const { settings, deadlines } = this.#parts;
+    deadlines.set(session, deadlines.now, Math.min(settings().ackTimeoutMs, ACK_LOOK_MS));
   }
 
   /**
@@ -91,20 +117,21 @@ export class SessionWatch {
    * message again [MQTT-4.4.0-1]; an MQTT 3.1 one is.
    */
   #checkAcks(session: Session, window: OutgoingWindow, outlet: Outlet): void {
-    const { config, counters, deadlines, log } = this.#parts;
+    const { settings, counters, deadlines, log } = this.#parts;
+    const { ackTimeoutMs, timeoutRetries, closeUnresponsive } = settings();
     const resends = session.protocolVersion === 3;
     // What bears the stamp of a tick was sent later than that.
     const certain = deadlines.now - STAMP_SLACK_MS - STAMP_UNIT_MS;
-    const expired = window.expire(certain, config.ackTimeoutMs, resends);
+    const expired = window.expire(certain, ackTimeoutMs, resends);
     if (expired === 0) return;
     counters.add(Counter.ackTimeouts, expired);
     if (resends) outlet.wake();
-    if (window.expiriesMax <= config.timeoutRetries || this.#unresponsive.has(outlet)) return;
+    if (window.expiriesMax <= timeoutRetries || this.#unresponsive.has(outlet)) return;
     this.#unresponsive.add(outlet);
     counters.add(Counter.unresponsiveClients, 1);
     const { clientId } = session;
     log('warn', { clientId, unacknowledged: window.inflight }, 'client does not acknowledge');
-    if (config.closeUnresponsive) outlet.closeConnection(CloseReason.unresponsive);
+    if (closeUnresponsive) outlet.closeConnection(CloseReason.unresponsive);
   }
 
   #count(window: OutgoingWindow): void {

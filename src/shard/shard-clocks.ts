@@ -1,9 +1,12 @@
 /** What a shard does because time passes: its ticker, its deadlines, and whose they are. */
-import { ListeningTime } from '../base/clock.js';
+import { ListeningTime, sharedMs } from '../base/clock.js';
 import type { Deadline } from '../base/deadlines.js';
 import { SWEEP_MS } from '../base/limits.js';
-import { Connection } from '../connection/connection.js';
-import type { Session } from '../sessions/session.js';
+import type { EndingAdmission } from '../connection/admit.js';
+import type { Connection } from '../connection/connection.js';
+import type { EnhancedAuthentication } from '../connection/enhanced-authentication.js';
+import type { RateLimit } from '../connection/rate-limit.js';
+import { Session } from '../sessions/session.js';
 import { SessionWatch } from './session-watch.js';
 import type { Shard } from './shard.js';
 import { Sweeper } from './sweeper.js';
@@ -15,28 +18,31 @@ export function startClocks(shard: Shard): void {
   ticker.add((now) => deadlines.advance(listening.tick(now)));
   const sweeper = new Sweeper(shard);
   ticker.add((now) => sweeper.sweep(now));
-  ticker.add(() => {
+  ticker.add((now) => {
+    shard.pressure.onTick(now);
     shard.memory.check();
     shard.routes.sweep();
   });
   ticker.start();
-  shard.loopDelay.start();
+  shard.loopDelay.start((lateMs) => shard.counters.seen(sharedMs(), lateMs));
 }
 
-/** A deadline has come: a connection's, or a session's. */
+/** A deadline has come: a session's, or one of a connection's. */
 export function onDue(shard: Shard, deadline: Deadline): void {
-  if (deadline instanceof Connection) deadline.onDeadline();
-  else shard.sessionWatch.onDue(deadline as Session);
+  if (deadline instanceof Session) shard.sessionWatch.onDue(deadline);
+  else (deadline as Connection | EnhancedAuthentication | EndingAdmission | RateLimit).onDeadline();
 }
 
 /** Makes the watch over the sessions of a shard. */
 export function watchSessions(shard: Shard): SessionWatch {
-  const { config, counters, deadlines } = shard;
+  const { counters, deadlines, wills } = shard;
   return new SessionWatch({
-    config,
+    settings: () => shard.config,
     counters,
     deadlines,
+    wills,
     log: shard.log.bind(shard),
+    onWillSent: (session) => shard.store?.rows.save(session),
     onExpired: (session) => {
       shard.registry.end(session);
       // The primary is told at the end of a turn.

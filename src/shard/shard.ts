@@ -1,7 +1,10 @@
 /**
  * One worker thread: its connections, sessions and routes, and everything that ties them together.
  */
-import type { Socket } from 'node:net';
+
+import type { Authenticator } from '../access/authenticator.js';
+import { AuthenticationQueues } from '../access/make-chain.js';
+import { RefusedAddresses } from '../access/refused-addresses.js';
 import { Ticker } from '../base/clock.js';
 import type { Config } from '../base/config.js';
 import { Counter, Counters } from '../base/counters.js';
@@ -15,68 +18,96 @@ import {
   SCRATCH_BYTES,
   SWEEP_MS,
 } from '../base/limits.js';
-import { WordIds } from '../base/word-ids.js';
-import type { Authenticator } from '../connection/authenticator.js';
+import type { Materials } from '../base/materials.js';
+import { RateDebts } from '../base/rate-debts.js';
 import { BusyConnections, type Servable } from '../connection/busy-connections.js';
-import { ClientSocket, listenToMoved } from '../connection/client-socket.js';
-import { Connection } from '../connection/connection.js';
+import type { ClientProfile } from '../connection/client-profile.js';
+import type { ConnectRequest } from '../connection/connect-request.js';
+import type { Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/host.js';
 import type { Outbox } from '../connection/outbox.js';
+import type { OutboxTotal } from '../connection/outbox-total.js';
+import { makeScans } from '../connection/scans.js';
 import type { TurnShare } from '../connection/turn-share.js';
 import { UnfinishedPackets, unfinishedShare } from '../connection/unfinished-packets.js';
-import { FrameScan } from '../protocol/frame-scan.js';
-import type { ConnectPacket } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
+import type { FrameScan } from '../protocol/frame-scan.js';
+import { type FrameScan5, ReasonCode } from '../protocol/v5/index.js';
 import { Interest } from '../router/interest.js';
+import type { Members } from '../router/members.js';
 import { PeerLink } from '../router/peer-link.js';
 import type { Filters } from '../router/replay.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
 import { RetainedStore, retainedShare } from '../router/retained-store.js';
-import { recordBytesMax } from '../router/ring.js';
 import { RouteCache } from '../router/route.js';
 import { Router } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { QueuedTotal, queuedShare } from '../sessions/queued-total.js';
 import type { Session } from '../sessions/session.js';
+import { SlowQueue, type SlowQueueLimits } from '../sessions/slow-queue.js';
 import { willRun } from '../sessions/will.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { toTopicKey } from '../topics/topic.js';
+import { AddressLimits } from '../transport/address-limits.js';
+import { ListenerCounts } from '../transport/listener-counts.js';
+import { Adoption } from './adoption.js';
 import { Backpressure } from './backpressure.js';
 import { ClientLog } from './client-log.js';
-import { Coalescing } from './coalescing.js';
+import { ClientProfiles } from './client-profiles.js';
+import type { Coalescing } from './coalescing.js';
 import type { InjectedMessage, ShardStart } from './control.js';
 import { DeadPeers } from './dead-peers.js';
+import type { DurableAcks } from './durable-acks.js';
 import { LoopDelay } from './loop-delay.js';
+import { accessTableOf, makeAccess, makeWills } from './make-access.js';
+import { makeMembers } from './make-members.js';
+import { makeDurableAcks, makeStore, type ShardStore } from './make-store.js';
 import { MemoryGuard } from './memory-guard.js';
+import { MemoryPressure } from './memory-pressure.js';
 import { Patience } from './patience.js';
 import { PrimaryLine } from './primary-line.js';
 import { ProgramAuthenticator } from './program-authenticator.js';
 import { ShardRecords } from './records-in.js';
-import { RingWaits } from './ring-waits.js';
+import { takeSettings } from './reload.js';
+import { chainOf } from './reload-clients.js';
 import { SessionRegistry } from './session-registry.js';
 import type { SessionWatch } from './session-watch.js';
+import type { ShardAccess } from './shard-access.js';
 import { onDue, startClocks, watchSessions } from './shard-clocks.js';
 import type { ShardProviders } from './shard-providers.js';
 import { Takeover } from './takeover.js';
 import { Turn } from './turn.js';
+import { TurnWork } from './turn-work.js';
 import { UnreadableRecords } from './unreadable-records.js';
 
 /** A shard at work. What the primary asks of it comes through shard-control.ts. */
 export class Shard implements ConnectionHost {
-  readonly config: Config;
+  /** These two are replaced when the broker is reloaded: see reload.ts. */
+  config: Config;
+  materials: Materials;
+  readonly shardIndex: number;
+  readonly providers: ShardProviders;
   readonly counters: Counters;
+  readonly addresses: AddressLimits;
+  readonly listenerCounts: ListenerCounts;
+  readonly rateDebts: RateDebts;
   readonly scan: FrameScan;
+  readonly scan5: FrameScan5;
   readonly arena: TurnArena;
   readonly share: TurnShare;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_HEADROOM_BYTES + READ_BUFFER_BYTES);
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly routes: RouteCache;
   readonly router: Router;
-  readonly authenticator: Authenticator;
-  readonly outboxBytes: number;
-  readonly outboxBytesMax: number;
+  authenticator: Authenticator;
+  readonly authenticationQueues: AuthenticationQueues;
+  readonly programAuthenticator: ProgramAuthenticator;
+  readonly refusedAddresses = new RefusedAddresses();
+  /** What `takeSettings` works out of the configuration. */
+  coalescing: Coalescing | null = null;
   readonly connections = new Map<number, Connection>();
+  readonly adoption = new Adoption(this);
   /** Outboxes over their mark, or with many unread replies. */
   readonly heavyOutboxes = new Set<Outbox>();
   readonly line: PrimaryLine;
@@ -84,98 +115,103 @@ export class Shard implements ConnectionHost {
   readonly link: PeerLink;
   readonly interest: Interest;
   readonly topics: TopicsProvider<Session, RetainedMessage>;
+  readonly retained: RetainedStore;
   readonly replays: RetainedReplays;
   readonly patience: Patience;
   readonly backpressure: Backpressure;
+  readonly profiles: ClientProfiles;
   readonly memory: MemoryGuard;
+  readonly pressure: MemoryPressure;
   readonly queuedTotal: QueuedTotal;
   readonly unfinished: UnfinishedPackets;
+  readonly members: Members;
+  /** Null: sessions and retained messages are in memory alone. */
+  readonly store: ShardStore | null;
   readonly registry: SessionRegistry;
   readonly takeover: Takeover;
+  readonly durable: DurableAcks | null;
   readonly deadPeers: DeadPeers;
   readonly turn: Turn;
-  readonly coalescing: Coalescing | null;
+  readonly work: TurnWork;
   readonly ticker = new Ticker(SWEEP_MS);
   readonly deadlines = new Deadlines<Deadline>(this.ticker.now, onDue.bind(null, this));
   readonly sessionWatch: SessionWatch;
   readonly loopDelay = new LoopDelay();
+  /** Of clients that are away, for their Will Delay Interval. */
+  readonly wills: DelayedWills = makeWills(this);
+  readonly access: ShardAccess;
   isStopping = false;
-  readonly #providers: ShardProviders;
-  readonly #readSlice = this.readBuffer.subarray(READ_HEADROOM_BYTES);
-  readonly #connectionIds = new WordIds();
+  /** Its store is closed: nothing is done any more. */
+  isClosed = false;
   readonly #busy = new BusyConnections(
     () => this.turn.flush(),
     () => this.turn.ownMs,
   );
-  readonly #ringWaits: RingWaits;
-  #relieved: Outbox[] = [];
 
   constructor(start: ShardStart, providers: ShardProviders) {
     const { config, shardIndex, shardCount } = start;
     const schedule = () => this.turn.schedule();
     this.config = config;
-    this.#providers = providers;
-    this.outboxBytes = config.outboxBytes;
-    this.outboxBytesMax = Math.max(config.maxQueuedBytes, config.outboxBytes);
+    this.materials = start.materials;
+    this.shardIndex = shardIndex;
+    this.providers = providers;
     this.topics = providers.topics;
     this.counters = new Counters(start.counters);
-    this.scan = new FrameScan(config.maxPacketBytes, recordBytesMax(config.ringBytes));
+    this.addresses = new AddressLimits(start.addresses, shardCount, config);
+    this.listenerCounts = new ListenerCounts(start.listenerCounts, shardCount);
+    this.rateDebts = new RateDebts(start.rateDebts);
+    ({ scan: this.scan, scan5: this.scan5 } = makeScans(config));
     this.line = new PrimaryLine(start.port, config.logLevel, schedule);
-    this.clientLog = new ClientLog(this.line, shardCount);
+    this.clientLog = new ClientLog(this.line, shardCount, this.counters);
     this.link = this.#makeLink(start);
-    this.#ringWaits = new RingWaits(this.link);
+    this.work = new TurnWork(this);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
-    this.coalescing = config.coalesceReads ? new Coalescing() : null;
     this.turn = new Turn(this.link, new ShardRecords(this), {
-      onDrained: () => this.replays.pump(),
-      onTurn: () => this.#onTurn(),
+      onDrained: () => this.replays.pump(this.pressure.delaysReplays),
+      onTurn: () => this.work.onTurn(),
       onBusy: () => this.#busy.serve(),
-      beforeFlush: () => this.interest.flush(),
-      afterFlush: () => this.#afterFlush(),
+      beforeFlush: () => this.work.beforeFlush(),
+      afterFlush: () => this.work.afterFlush(),
       onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
     });
-    this.arena = this.turn.arena;
-    this.share = this.turn.share;
+    ({ arena: this.arena, share: this.share } = this.turn);
     this.patience = this.#makePatience(shardIndex);
     this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
-    this.memory = new MemoryGuard(config, this.counters, this.line);
+    this.pressure = new MemoryPressure(this, this.counters, start.memoryLevel);
+    this.profiles = new ClientProfiles(config, this);
+    this.memory = new MemoryGuard(this.profiles, this.counters, this.line, this.pressure);
     this.queuedTotal = new QueuedTotal(queuedShare(config.maxQueuedTotalBytes, shardCount));
+    this.store = makeStore(this, start.store, shardCount);
     this.unfinished = new UnfinishedPackets(unfinishedShare(config, shardCount));
-    const share = retainedShare(config, shardCount);
-    const retained = new RetainedStore(providers.topics, this.counters, share, this.memory);
-    this.router = new Router({
-      ...this.#parts(shardIndex),
-      retained,
-      pressure: this.backpressure,
-      limits: config,
-      clock: this.deadlines,
-    });
-    this.replays = new RetainedReplays({
-      ...this.#parts(shardIndex),
-      shardCount,
-      retained,
-      drops: this.router.drops,
-      peers: () => this.interest.peers,
-      clock: this.deadlines,
-      schedule,
-    });
+    const retained = this.#makeRetained(shardCount);
+    this.retained = retained;
+    const { backpressure: pressure, deadlines: clock } = this;
+    this.router = new Router({ ...this.#parts(shardIndex), retained, pressure, clock });
+    this.replays = this.#makeReplays(shardIndex, shardCount);
+    this.access = makeAccess(this, providers.store, accessTableOf(config, start.materials));
+    this.members = makeMembers(this, shardIndex, shardCount);
+    const { interest, members } = this;
     this.registry = new SessionRegistry({
-      ...this.#parts(shardIndex),
-      store: providers.store,
-      topics: providers.topics,
-      interest: this.interest,
-      limits: this.memory.windowLimits,
+      ...{ ...this.#parts(shardIndex), ...providers, interest, members },
+      limits: this.profiles.common,
+      rows: this.store?.rows ?? null,
       onAbsent: (session) => this.sessionWatch.onAbsent(session),
       schedule,
     });
-    const { deadlines, line, registry, interest, replays } = this;
-    const moved = { registry, interest, replays };
-    this.takeover = new Takeover({ ...this.#parts(shardIndex), ...moved, schedule });
+    this.takeover = this.#makeTakeover(shardIndex);
+    this.durable = makeDurableAcks(this, shardCount);
+    this.router.durable = this.durable;
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
-    this.authenticator =
-      providers.authenticator ?? new ProgramAuthenticator(line, deadlines, config.authTimeoutMs);
+    this.programAuthenticator = new ProgramAuthenticator(
+      this.line,
+      this.deadlines,
+      config.authTimeoutMs,
+    );
+    this.authenticationQueues = new AuthenticationQueues(shardCount);
+    this.authenticator = chainOf(this);
     this.sessionWatch = watchSessions(this);
+    takeSettings(this);
     startClocks(this);
     // The first turn goes to sleep in a way that the peers know of.
     this.turn.schedule();
@@ -193,11 +229,6 @@ export class Shard implements ConnectionHost {
     return this.deadlines.now;
   }
 
-  /** The authenticator, where that is the program. */
-  get programAuthenticator(): ProgramAuthenticator | null {
-    return this.authenticator instanceof ProgramAuthenticator ? this.authenticator : null;
-  }
-
   get mayWaitForAuthenticator(): boolean {
     return this.counters.get(Counter.authenticationsWaiting) < AUTHENTICATIONS_WAITING_MAX;
   }
@@ -206,21 +237,16 @@ export class Shard implements ConnectionHost {
     return this.memory.isShort;
   }
 
+  get outboxTotal(): OutboxTotal {
+    return this.pressure.outboxes;
+  }
+
+  get shedsQos0(): boolean {
+    return this.pressure.shedsQos0;
+  }
+
   get isRingFull(): boolean {
     return this.link.isFull;
-  }
-
-  /** Takes a socket over by its descriptor: from here on this shard is its one owner. */
-  adoptDescriptor(descriptor: number): void {
-    const socket = new ClientSocket(descriptor, this.#readSlice);
-    socket.connection = this.#adopt(socket, descriptor);
-  }
-
-  /**
-   * Takes over a socket that the runtime moved to this thread, which reads into buffers of its own.
-   */
-  adoptSocket(socket: Socket): void {
-    listenToMoved(socket, this.#adopt(socket, -1), this.#readSlice);
   }
 
   onDirty(outbox: Outbox): void {
@@ -233,9 +259,19 @@ export class Shard implements ConnectionHost {
 
   onRelieved(outbox: Outbox): void {
     if (!outbox.isHeavy && !outbox.hasUnreadReplies) this.heavyOutboxes.delete(outbox);
-    // Not now: a flush may be under way, and a publisher that goes on appends its acks.
-    this.#relieved.push(outbox);
-    this.turn.schedule();
+    this.work.onRelieved(outbox);
+  }
+
+  onSlowConsumer(clientId: string): void {
+    this.clientLog.limits.note(Counter.slowConsumers, clientId);
+  }
+
+  makeSlowQueue(isLatest: boolean, limits: SlowQueueLimits): SlowQueue {
+    return new SlowQueue(isLatest, this.queuedTotal, limits);
+  }
+
+  profileOf(listener: string, username: string | null): ClientProfile {
+    return this.profiles.of(listener, username);
   }
 
   onDelivering(session: Session): void {
@@ -255,13 +291,16 @@ export class Shard implements ConnectionHost {
   }
 
   flushRing(): void {
+    this.durable?.submit();
     this.link.flush();
     this.link.tell();
   }
 
   afterRead(connection: Connection): void {
     this.memory.onRead(this.counters.get(Counter.bytesReceived));
+    this.pressure.onRead(connection);
     this.coalescing?.onRead(connection);
+    if (this.interest.hasChanges) this.work.announce();
     this.turn.afterRead();
   }
 
@@ -276,26 +315,30 @@ export class Shard implements ConnectionHost {
 
   waitForRing(connection: Connection): void {
     this.share.end();
-    this.#ringWaits.wait(connection);
+    this.work.ringWaits.wait(connection);
   }
 
-  claim(connection: Connection, packet: ConnectPacket): void {
+  claim(connection: Connection, request: ConnectRequest): void {
     const isNew = this.registry.get(connection.clientId) === undefined;
     const areWillsMany = this.router.made.bytes > MADE_RUNS_BYTES_MAX;
-    const refuse = (why: string) => connection.refuse(ConnackCode.serverUnavailable, why);
-    if (isNew && this.memory.isShort) refuse('memory is short: no new sessions');
-    else if (packet.will !== null && areWillsMany) refuse('too many wills wait for other workers');
-    else this.takeover.claim(connection, packet);
+    const refuse = (why: string) => connection.refuse(ReasonCode.serverUnavailable, why);
+    // Of the process the primary thinks, which knows of sessions on other shards too.
+    if (isNew && this.memory.isHeapShort) refuse('memory is short: no new sessions');
+    else if (request.will !== null && areWillsMany) refuse('too many wills wait for other workers');
+    else this.takeover.claim(connection, request);
   }
 
-  subscribe(session: Session, filters: Filters, confirmed: () => void): void {
-    this.replays.expect(session, filters);
-    this.registry.subscribe(session, filters, confirmed);
+  subscribe(session: Session, filters: Filters, replayed: Filters, confirmed: () => void): void {
+    const isAnyReplayed = replayed.length > 0;
+    const kept = session.kept === null ? confirmed : () => this.whenDurable(confirmed);
+    const then = isAnyReplayed ? this.replays.expect(session, replayed, kept) : kept;
+    this.registry.subscribe(session, filters, then);
   }
 
-  unsubscribe(session: Session, filterKey: string): void {
-    this.registry.unsubscribe(session, filterKey);
+  unsubscribe(session: Session, filterKey: string): boolean {
+    const wasSubscribed = this.registry.unsubscribe(session, filterKey);
     this.replays.leave(session, filterKey);
+    return wasSubscribed;
   }
 
   replayRetained(session: Session, filters: Filters): void {
@@ -305,13 +348,20 @@ export class Shard implements ConnectionHost {
   onGone(connection: Connection): void {
     this.connections.delete(connection.id);
     this.patience.forget(connection.id);
+    this.addresses.leave(connection.addressPlace, this.shardIndex);
+    this.listenerCounts.leave(connection.listenerSlot, this.shardIndex);
     this.counters.add(Counter.connectionsOpen, -1);
   }
 
-  onAttached(connection: Connection): void {
-    this.replays.resume(connection.session!);
+  onAccepted(connection: Connection): void {
+    this.store?.kept.watch(connection.session!);
     this.clientLog.connected(connection);
     this.line.event('connected', connection.clientId);
+  }
+
+  onAttached({ session }: Connection): void {
+    this.replays.resume(session!);
+    this.members.onHere(session!);
   }
 
   onClosing(connection: Connection, reason: CloseReason, details: object): void {
@@ -327,6 +377,12 @@ export class Shard implements ConnectionHost {
     this.registry.leave(session);
   }
 
+  /** Calls back when all that is to be on disk so far is: at once, where nothing is. */
+  whenDurable(done: () => void): void {
+    if (this.durable === null) done();
+    else this.durable.whenDurable(done);
+  }
+
   log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void {
     this.line.log(level, fields, message);
   }
@@ -339,51 +395,11 @@ export class Shard implements ConnectionHost {
     this.turn.schedule();
   }
 
-  /** A peer died: what it has acknowledged is in its ring. */
-  dropPeer(index: number): void {
-    this.turn.drainDead(index);
-    this.link.dropPeer(index);
-    if (this.deadPeers.drop(index)) this.line.say({ kind: 'peer-welcomed', shardIndex: index });
-    this.routes.invalidateAll();
-    this.interest.dropPeer(index);
-    this.backpressure.dropPeer(index);
-    this.patience.dropPeer(index);
-    this.takeover.dropPeer(index);
-    this.replays.dropPeer(index);
-    this.turn.schedule();
-  }
-
-  /**
-   * The successor of a dead peer: it has to learn what is subscribed to here. The primary hears of
-   * the welcome when it has: clients are sent there then.
-   */
-  welcomePeer(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
-    this.deadPeers.whenForgotten(index, () => this.#welcome(index, ring, doorbellWriteFd));
-  }
-
-  #welcome(index: number, ring: SharedArrayBuffer, doorbellWriteFd: number): void {
-    this.link.replacePeer(index, ring, doorbellWriteFd);
-    this.takeover.welcomePeer(index);
-    this.interest.welcomePeer(
-      index,
-      this.topics.localFilters(),
-      () => this.takeover.onPeerTold(index),
-      () => this.line.say({ kind: 'peer-welcomed', shardIndex: index }),
-    );
-    this.turn.schedule();
-  }
-
-  /** Closes what the providers hold; nothing is called after it. */
-  async closeProviders(): Promise<void> {
-    await this.authenticator.close?.();
-    await this.#providers.store.close();
-    await this.topics.close();
-  }
-
   #parts(shardIndex: number) {
-    const { routes, arena, link, counters, line, queuedTotal } = this;
+    const { routes, arena, link, counters, line, queuedTotal, deadlines, wills } = this;
     const afterMade = (done: () => void) => this.router.made.whenPublished(done);
-    return { shardIndex, routes, arena, link, counters, line, queuedTotal, afterMade };
+    const own = { routes, arena, link, counters, line, queuedTotal, deadlines, wills };
+    return { shardIndex, ...own, afterMade };
   }
 
   #makeLink(start: ShardStart): PeerLink {
@@ -391,7 +407,35 @@ export class Shard implements ConnectionHost {
     return new PeerLink({
       ...start,
       onDoorbell: () => this.turn.schedule(),
+      hasOtherNews: () => this.durable?.hasNews === true,
       onUnreadable: (from, kind, error) => unreadable.note(from, kind, error),
+    });
+  }
+
+  #makeRetained(shardCount: number): RetainedStore {
+    const share = retainedShare(this.config, shardCount);
+    const retained = new RetainedStore(this.topics, this.counters, share, this.memory);
+    retained.journal = this.store?.journal ?? null;
+    return retained;
+  }
+
+  #makeReplays(shardIndex: number, shardCount: number): RetainedReplays {
+    return new RetainedReplays({
+      ...{ ...this.#parts(shardIndex), shardCount, retained: this.retained },
+      drops: this.router.drops,
+      peers: () => this.interest.peers,
+      clock: this.deadlines,
+      schedule: () => this.turn.schedule(),
+    });
+  }
+
+  #makeTakeover(shardIndex: number): Takeover {
+    const { registry, interest, replays, access, topics } = this;
+    interest.isKept = (filterKey) => topics.isKeptHere(filterKey);
+    return new Takeover({
+      ...{ ...this.#parts(shardIndex), registry, interest, replays, access },
+      schedule: () => this.turn.schedule(),
+      whenDurable: (done) => this.whenDurable(done),
     });
   }
 
@@ -402,44 +446,5 @@ export class Shard implements ConnectionHost {
       clock: () => performance.now(),
       schedule: () => this.turn.schedule(),
     });
-  }
-
-  #adopt(socket: Socket, descriptor: number): Connection {
-    const id = this.#connectionIds.next(this.connections);
-    const connection = new Connection(this, id, socket, descriptor);
-    this.connections.set(id, connection);
-    this.counters.add(Counter.connectionsOpened, 1);
-    this.counters.add(Counter.connectionsOpen, 1);
-    if (this.isStopping) socket.destroy();
-    return connection;
-  }
-
-  #onTurn(): void {
-    if (this.router.made.goOn()) this.turn.schedule();
-    // What would be removed goes with the shard anyway.
-    if (!this.isStopping) this.registry.onTurn();
-    this.deadPeers.onTurn();
-  }
-
-  #afterFlush(): void {
-    if (this.line.hasCollected) this.link.tell();
-    this.line.flush();
-    if (this.#relieved.length > 0) {
-      const relieved = this.#relieved;
-      this.#relieved = [];
-      for (const outbox of relieved) this.backpressure.relieve(outbox);
-      // What was said to publishers on other shards is on the ring, and has to be seen there.
-      this.turn.schedule();
-    }
-    this.#ringWaits.answer();
-    if (this.link.isBlocked) return;
-    if (this.router.made.areWaiting) {
-      this.router.made.goOn();
-      this.turn.schedule();
-    }
-    const isToldMore = this.interest.sendPieces();
-    if (this.takeover.sendPieces() || isToldMore) this.turn.schedule();
-    this.replays.answers.onRingRoom();
-    this.#ringWaits.goOn();
   }
 }

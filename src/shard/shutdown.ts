@@ -10,7 +10,7 @@ import type { Shard } from './shard.js';
 /** Between two looks at what is still unsent. */
 const LOOK_AGAIN_MS = 5;
 /** Every reason to pause but the CONNECT that waits, and a turn, which ends by itself. */
-const ALL_PAUSES = Pause.slowReader | Pause.ringFull | Pause.quiesced;
+const ALL_PAUSES = Pause.slowReader | Pause.ringFull | Pause.disk | Pause.quiesced;
 
 /** First step: nothing more comes in. Resolves when all that came in is on the ring. */
 export async function quiesce(shard: Shard): Promise<void> {
@@ -18,6 +18,8 @@ export async function quiesce(shard: Shard): Promise<void> {
   for (const connection of shard.connections.values()) connection.pause(Pause.quiesced);
   shard.turn.flush();
   while (shard.link.backlogBytes > 0 || shard.router.made.areWaiting) await nextTurn(shard);
+  // Acks that wait for a disk that works leave before the connections end.
+  while (shard.durable?.isWaiting && !shard.durable.isRefusing) await nextTurn(shard);
 }
 
 /**
@@ -52,9 +54,18 @@ export async function stop(shard: Shard, deadlineMs: number): Promise<void> {
   shard.counters.set(Counter.inflightMessages, absentQueues.inflightMessages);
   shard.clientLog.onSecond();
   shard.loopDelay.stop();
-  for (const connection of shard.connections.values()) connection.socket.destroy();
+  for (const connection of shard.connections.values()) connection.transport.destroy();
+  shard.adoption.handshakes.close();
   shard.link.close();
-  await shard.closeProviders();
+  // Nothing is called behind it.
+  shard.authenticationQueues.close();
+  await shard.authenticator.close?.();
+  shard.durable?.submit();
+  shard.isClosed = true;
+  await shard.store?.journal.close();
+  await shard.store?.reader.close();
+  await shard.providers.store.close();
+  await shard.topics.close();
 }
 
 /** Bytes that clients have not taken, and bytes and messages that wait for their acks. */

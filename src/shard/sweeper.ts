@@ -5,6 +5,7 @@
 import { Counter, type CounterName } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { DROPS_LOG_INTERVAL_MS, SWEEP_MS } from '../base/limits.js';
+import { passed } from '../sessions/window-form.js';
 import { memoryGauge } from './memory-guard.js';
 import { MemoryReturn, memoryReturnSteps } from './memory-return.js';
 import type { Shard } from './shard.js';
@@ -54,6 +55,7 @@ export class Sweeper {
     counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages);
     counters.set(Counter.queuedBytes, total.bytes);
     counters.set(Counter.unfinishedBytes, this.#shard.unfinished.bytes);
+    this.#countPassed();
     this.#checkReaders(now);
     this.#shard.patience.onTick();
     if (this.#shard.heavyOutboxes.size > 0) this.#shard.schedule();
@@ -69,6 +71,17 @@ export class Sweeper {
     counters.set(Counter.eventLoopDelayMs, this.#shard.loopDelay.onSecond());
   }
 
+  /** Messages that windows have passed over. */
+  #countPassed(): void {
+    const { counters } = this.#shard;
+    counters.add(Counter.droppedMessageExpired, passed.expired);
+    counters.add(Counter.droppedOversize, passed.tooLong);
+    counters.add(Counter.deniedDeliveries, passed.denied);
+    passed.expired = 0;
+    passed.denied = 0;
+    passed.tooLong = 0;
+  }
+
   /**
    * A reader that has not moved for too long holds nobody up any more; one that takes none of the
    * many replies to what it has sent is cut off.
@@ -82,8 +95,16 @@ export class Sweeper {
         continue;
       }
       if (!outbox.isHeavy) continue;
-      if (outbox.comesToLag()) this.#shard.backpressure.lag(outbox);
-      if (outbox.isStalled || now - outbox.progressAt <= config.slowConsumerTimeoutMs) continue;
+      if (outbox.comesToLag()) {
+        if (outbox.limits.slowConsumerPolicy === 'disconnect') {
+          this.#shard.onSlowConsumer(outbox.session?.clientId ?? '');
+          outbox.closeConnection(CloseReason.slowConsumer);
+          continue;
+        }
+        this.#shard.backpressure.lag(outbox);
+      }
+      if (outbox.isStalled || now - outbox.progressAt <= outbox.limits.slowConsumerTimeoutMs)
+        continue;
       const clientId = outbox.session?.clientId;
       const { pendingBytes } = outbox;
       this.#shard.log(

@@ -5,16 +5,19 @@
  * at a time, the next when the session of the last is in place.
  */
 
+import { ANONYMOUS } from '../access/admission.js';
 import { Counter, type Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
 import { HANDOVER_BYTES_AHEAD, HANDOVER_PIECE_BYTES } from '../base/handover-limits.js';
 import { SHARDS_MAX } from '../base/limits.js';
+import { checkWill } from '../connection/check-will.js';
+import type { ConnectRequest } from '../connection/connect-request.js';
 import { type Connection, ConnectionState } from '../connection/connection.js';
-import type { ConnectPacket } from '../protocol/packet.js';
-import { ConnackCode } from '../protocol/return-code.js';
+import { ReasonCode } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
+import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { ALL_SOURCES, type Session } from '../sessions/session.js';
 import { Arrivals, type MovedReplays } from './arrivals.js';
 import type { ClaimRefusal, ToShard } from './control.js';
@@ -22,15 +25,18 @@ import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
 import type { PrimaryLine } from './primary-line.js';
 import type { SessionRegistry } from './session-registry.js';
+import type { Admitted, ShardAccess } from './shard-access.js';
 
 /**
  * The first claim's number is below this: claims stay small integers for 30 million connections.
  */
 const CLAIM_NUMBERS_FROM = 2 ** 25;
 /** Why a client is told to come again. */
-const REFUSALS: Readonly<Record<ClaimRefusal, string>> = {
-  claims: 'too many claim this client id',
-  sessions: 'as many sessions are kept as may be',
+const REFUSALS: Readonly<Record<ClaimRefusal, { reasonCode: ReasonCode; why: string }>> = {
+  claims: { reasonCode: ReasonCode.serverBusy, why: 'too many claim this client id' },
+  sessions: { reasonCode: ReasonCode.quotaExceeded, why: 'as many sessions are kept as may be' },
+  memory: { reasonCode: ReasonCode.serverBusy, why: 'memory is short: come again later' },
+  user: { reasonCode: ReasonCode.quotaExceeded, why: 'as many connections of this user as may be' },
 };
 /** Not granted yet. */
 const UNKNOWN = -2;
@@ -39,7 +45,7 @@ const UNKNOWN = -2;
 interface PendingClaim {
   readonly claim: number;
   readonly connection: Connection;
-  readonly packet: ConnectPacket;
+  readonly request: ConnectRequest;
   /** The shard that held the client id when the claim was granted. */
   from: number;
   /** What the holder has offered, which may come before the primary's grant: null is not yet. */
@@ -65,6 +71,12 @@ export interface TakeoverParts {
   readonly link: PeerLink;
   readonly line: PrimaryLine;
   readonly counters: Counters;
+  readonly deadlines: { readonly now: number };
+  readonly wills: DelayedWills;
+  /** Gives a session the rights of whoever has claimed it. */
+  readonly access: Pick<ShardAccess, 'admit' | 'mayLeaveWill'>;
+  /** Calls back when what is journaled is durable; at once where nothing is. */
+  whenDurable(done: () => void): void;
   /** Calls back when all wills are published. */
   afterMade(done: () => void): void;
   readonly schedule: () => void;
@@ -77,6 +89,8 @@ export class Takeover {
   readonly #parts: TakeoverParts;
   readonly #pending = new Map<number, PendingClaim>();
   readonly #releases = new Set<Release>();
+  /** Claims on sessions of a shard that has died before it has offered them. */
+  readonly #lost: PendingClaim[] = [];
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
   /**
@@ -91,13 +105,20 @@ export class Takeover {
   }
 
   /** Asks for the client id of an authenticated CONNECT. */
-  claim(connection: Connection, packet: ConnectPacket): void {
-    const claim = this.#parts.shardIndex + SHARDS_MAX * ++this.#claims;
-    this.#pending.set(claim, { claim, connection, packet, from: UNKNOWN, hasSession: null });
+  claim(connection: Connection, request: ConnectRequest): void {
+    if (!checkWill(connection, request.will)) return;
+    if (!this.#parts.access.mayLeaveWill(connection, admittedOf({ connection }), request.will)) {
+      connection.refuse(ReasonCode.notAuthorized, 'it may not publish its will');
+      return;
+    }
+    const claim = this.nextClaim();
+    this.#pending.set(claim, { claim, connection, request, from: UNKNOWN, hasSession: null });
     this.#parts.line.claim({
       claim,
       clientId: connection.clientId,
-      discard: packet.cleanSession,
+      discard: request.cleanStart,
+      isKept: request.sessionExpiryMs > 0,
+      user: this.#parts.line.countsUsers ? (connection.admission?.username ?? null) : null,
     });
   }
 
@@ -119,7 +140,10 @@ export class Takeover {
     const { connection } = pending;
     if (connection.state !== ConnectionState.connecting) return;
     if (reason === 'sessions') this.#parts.counters.add(Counter.refusedSessions, 1);
-    connection.refuse(ConnackCode.serverUnavailable, REFUSALS[reason]);
+    if (reason === 'memory') this.#parts.counters.add(Counter.refusedForMemory, 1);
+    if (reason === 'user') this.#parts.counters.add(Counter.refusedUserConnections, 1);
+    const { reasonCode, why } = REFUSALS[reason];
+    connection.refuse(reasonCode, why);
   }
 
   /** Another shard has claimed a client id that is held here. */
@@ -135,15 +159,18 @@ export class Takeover {
     else session?.cancelDeadline();
     const release: Release = { session: discard ? undefined : session, to, isLost: false };
     this.#releases.add(release);
+    const { whenDurable } = this.#parts;
     // Whatever the old connection has published is on the ring before this.
-    afterMade(() => this.#offer(release, newClaim));
+    const offer = () => afterMade(() => this.#offer(release, newClaim));
+    if (discard) whenDurable(offer);
+    else offer();
   }
 
   #offer(release: Release, claim: number): void {
     const { session, to, isLost } = release;
     this.#releases.delete(release);
     if (!isLost) this.#departures.offer(session, to, claim);
-    else if (session !== undefined) this.#parts.registry.end(session);
+    else if (session !== undefined) this.#parts.registry.leaveStored(session);
   }
 
   /** A hand-over record from shard `from`; its words are those of RecordKind. */
@@ -180,6 +207,9 @@ export class Takeover {
       case RecordKind.handoverHead:
         this.#arrivals.onHead(claim, buffer, start, end);
         return;
+      case RecordKind.handoverTraits:
+        this.#arrivals.onTraits(claim, buffer, start, end);
+        return;
       case RecordKind.handoverRun:
         this.#arrivals.onRun(claim, word2, word3, buffer, start, end);
         return;
@@ -189,6 +219,11 @@ export class Takeover {
       default:
         this.#departures.onMore(from, word2);
     }
+  }
+
+  /** A claim that is this shard's without having been asked for: of a session found on disk. */
+  nextClaim(): number {
+    return this.#parts.shardIndex + SHARDS_MAX * ++this.#claims;
   }
 
   /** Sends pieces of the sessions that leave: see Departures. */
@@ -202,7 +237,39 @@ export class Takeover {
     this.#departures.dropPeer(index);
     this.#arrivals.dropPeer(index);
     for (const pending of [...this.#pending.values()]) {
-      if (pending.from === index && !this.#arrivals.has(pending.claim)) this.#begin(pending);
+      if (pending.from !== index || this.#arrivals.has(pending.claim)) continue;
+      if (this.#parts.registry.isStored) this.#lost.push(pending);
+      else this.#begin(pending);
+    }
+  }
+
+  /**
+   * A dead peer has a successor: what that had said is in the store.
+   * @param onFound is given each session that was found there, before its client comes.
+   */
+  recover(index: number, onFound: (session: Session) => void): void {
+    const { registry, access } = this.#parts;
+    this.#arrivals.recover(index, (claim, session, isThere) => {
+      if (isThere) onFound(session);
+      const pending = this.#pending.get(claim);
+      if (pending !== undefined) this.#settle(pending, session, isThere);
+    });
+    const lost = this.#lost.splice(0);
+    this.#lost.push(...lost.filter(({ from }) => from !== index));
+    for (const pending of lost.filter(({ from }) => from === index)) {
+      const { claim, connection, request } = pending;
+      const { protocolVersion } = request;
+      const kept = Number.POSITIVE_INFINITY;
+      const session = registry.create(connection.clientId, kept, protocolVersion, claim);
+      access.admit(session, admittedOf(pending));
+      const isThere = registry.recover(session);
+      if (isThere && request.cleanStart) {
+        registry.discard(session);
+        this.#begin(pending);
+      } else {
+        if (isThere) onFound(session);
+        this.#settle(pending, session, isThere);
+      }
     }
   }
 
@@ -220,14 +287,16 @@ export class Takeover {
   /** A session without state. */
   #begin(pending: PendingClaim): void {
     const { registry, line } = this.#parts;
-    const { claim, connection, packet } = pending;
+    const { claim, connection, request } = pending;
     this.#pending.delete(claim);
     if (connection.state !== ConnectionState.connecting) {
       line.dropped(claim);
       return;
     }
-    const { cleanSession, protocolVersion } = packet;
-    const session = registry.create(connection.clientId, cleanSession, protocolVersion, claim);
+    const { protocolVersion, sessionExpiryMs } = request;
+    const { clientId } = connection;
+    const session = registry.create(clientId, sessionExpiryMs, protocolVersion, claim);
+    registry.keep(session);
     this.#settle(pending, session, false);
   }
 
@@ -242,11 +311,11 @@ export class Takeover {
   /** The old connection is closed, and its will published. */
   #takeLeft(pending: PendingClaim): void {
     const { registry } = this.#parts;
-    const { connection, packet } = pending;
+    const { connection, request } = pending;
     const session = registry.get(connection.clientId);
     if (session === undefined) {
       this.#begin(pending);
-    } else if (packet.cleanSession) {
+    } else if (request.cleanStart) {
       registry.end(session);
       this.#begin(pending);
     } else {
@@ -267,9 +336,16 @@ export class Takeover {
       this.#begin(pending);
       return;
     }
-    const { claim, connection, packet, from } = pending;
+    const { claim, connection, request, from } = pending;
     const { clientId } = connection;
-    const session = this.#parts.registry.create(clientId, false, packet.protocolVersion, claim);
+    // What it has is kept on its way, however long it stays then.
+    const kept = Number.POSITIVE_INFINITY;
+    const { registry, access } = this.#parts;
+    const session = registry.create(clientId, kept, request.protocolVersion, claim);
+    registry.beginTail(session);
+    // Before its subscriptions come: what is routed to it then is what its client may read.
+    access.admit(session, admittedOf(pending));
+    session.limits = connection.profile;
     this.#arrivals.take(claim, from, session);
   }
 
@@ -293,18 +369,39 @@ export class Takeover {
   }
 
   #settle(pending: PendingClaim, session: Session, sessionPresent: boolean): void {
-    const { line, registry, schedule } = this.#parts;
-    const { claim, connection, packet } = pending;
+    const { registry, access, whenDurable } = this.#parts;
+    const { claim, connection, request } = pending;
     this.#pending.delete(claim);
+    access.admit(session, admittedOf(pending));
+    session.limits = connection.profile;
     session.sourceMask = ALL_SOURCES;
-    session.cleanSession = packet.cleanSession;
-    session.protocolVersion = packet.protocolVersion;
+    session.expiryMs = request.sessionExpiryMs;
+    session.protocolVersion = request.protocolVersion;
+    const attach = () => this.#attach(pending, session, sessionPresent);
+    if (session.kept === null) {
+      attach();
+      return;
+    }
+    registry.onComing(session, request);
+    // That it was here is known before anything can be sent to it.
+    whenDurable(attach);
+  }
+
+  #attach(pending: PendingClaim, session: Session, sessionPresent: boolean): void {
+    const { line, registry, schedule } = this.#parts;
+    const { claim, connection, request } = pending;
     line.settled(claim);
     schedule();
     if (connection.state === ConnectionState.connecting) {
-      connection.attach(session, packet, sessionPresent);
-    } else {
-      registry.leave(session);
+      session.find();
+      if (connection.attach(session, request, sessionPresent)) return;
     }
+    // Nobody may know of one that has just begun: the client id may be one that was assigned.
+    if (sessionPresent) registry.leave(session);
+    else registry.end(session);
   }
+}
+
+function admittedOf({ connection }: Pick<PendingClaim, 'connection'>): Admitted {
+  return connection.admission ?? ANONYMOUS;
 }

@@ -3,6 +3,7 @@
  * the place of the trees in memory.
  */
 import { Registry } from '../base/registry.js';
+import type { Grant } from './grant.js';
 import type { MatchWalk } from './match-walk.js';
 import { type RetainedMatch, RetainedTree } from './retained-tree.js';
 import {
@@ -19,11 +20,16 @@ import {
  */
 export interface TopicsProvider<S extends Subscriber, V> {
   /** See SubscriptionTree.subscribe: true when this is the filter's first local subscriber. */
-  subscribe(filterKey: string, subscriber: S, qos: 0 | 1 | 2): boolean;
+  subscribe(filterKey: string, subscriber: S, grant: Grant): boolean;
   unsubscribe(filterKey: string, subscriber: S): Unsubscribed;
   /** Another shard (0 to 31) has subscribers of the filter, or has none any more. */
   addShard(filterKey: string, shardIndex: number): void;
   removeShard(filterKey: string, shardIndex: number): void;
+  /** See SubscriptionTree: who keeps what is for some subscriber of the filter in a store. */
+  keepShard(filterKey: string, shardIndex: number): void;
+  filtersKeptBy(shardIndex: number): Iterable<string>;
+  keepHere(filterKey: string): boolean;
+  isKeptHere(filterKey: string): boolean;
   /**
    * A shard died. Lazy, in short steps, between which anything but `addShard` for this shard may be
    * called.

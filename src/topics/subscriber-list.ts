@@ -4,6 +4,8 @@
  * filter with 100,000 subscribers is no search.
  */
 
+import type { Grant } from './grant.js';
+
 /**
  * From this length on a list keeps positions; below, a search of a few words is cheaper than a Map.
  */
@@ -16,25 +18,25 @@ const POSITIONS_UNTIL = 16;
 
 export class SubscriberList<S> {
   readonly subscribers: S[];
-  /** Granted QoS of the subscriber at the same index. */
-  readonly qos: number[];
+  /** Grant of the subscriber at the same index. */
+  readonly grants: Grant[];
   private positions: Map<S, number> | null = null;
 
   /** A list of two different subscribers: one alone needs no list. */
-  constructor(first: S, firstQos: number, second: S, secondQos: number) {
+  constructor(first: S, firstGrant: Grant, second: S, secondGrant: Grant) {
     this.subscribers = [first, second];
-    this.qos = [firstQos, secondQos];
+    this.grants = [firstGrant, secondGrant];
   }
 
-  /** Adds a subscriber or, if it is here, replaces its QoS [MQTT-3.8.4-3]. */
-  set(subscriber: S, qos: number): void {
+  /** Adds a subscriber or, if it is here, replaces its grant [MQTT-3.8.4-3]. */
+  set(subscriber: S, grant: Grant): void {
     const at = this.indexOf(subscriber);
     if (at >= 0) {
-      this.qos[at] = qos;
+      this.grants[at] = grant;
       return;
     }
     const count = this.subscribers.push(subscriber);
-    this.qos.push(qos);
+    this.grants.push(grant);
     if (this.positions !== null) this.positions.set(subscriber, count - 1);
     else if (count >= POSITIONS_FROM) this.positions = positionsOf(this.subscribers);
   }
@@ -44,11 +46,11 @@ export class SubscriberList<S> {
     const at = this.indexOf(subscriber);
     if (at < 0) return false;
     const last = this.subscribers.pop()!;
-    const lastQos = this.qos.pop()!;
+    const lastGrant = this.grants.pop()!;
     this.positions?.delete(subscriber);
     if (at < this.subscribers.length) {
       this.subscribers[at] = last;
-      this.qos[at] = lastQos;
+      this.grants[at] = lastGrant;
       this.positions?.set(last, at);
     }
     if (this.subscribers.length <= POSITIONS_UNTIL) this.positions = null;

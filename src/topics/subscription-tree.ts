@@ -5,6 +5,14 @@
  */
 import { FilterIndex, UNFINISHED } from './filter-index.js';
 import { withRoom } from './filter-trie.js';
+import {
+  type Grant,
+  identifierOf,
+  type MatchedGrant,
+  matchedGrant,
+  mergeGrants,
+  NO_LOCAL,
+} from './grant.js';
 import type { MatchWalk } from './match-walk.js';
 import { SubscriberList } from './subscriber-list.js';
 
@@ -32,21 +40,36 @@ export class MatchResult<S extends Subscriber> {
    * nothing.
    */
   readonly subscribers: S[] = [];
-  /** Highest granted QoS of the subscriber at the same index. */
-  readonly qos: number[] = [];
+  /** What the subscriber at the same index is granted by all its matching filters. */
+  readonly grants: MatchedGrant[] = [];
+  /**
+   * Subscription Identifiers of the subscriber at the same index, where it has any; empty when
+   * nobody has. The lists are not used again.
+   */
+  readonly identifiers: (number[] | undefined)[] = [];
+  /** Of them those of subscriptions without No Local: for what the subscriber itself publishes. */
+  readonly ownIdentifiers: (number[] | undefined)[] = [];
   count = 0;
   /** Bit i: shard i has subscribers for the topic. All 32 bits are used, so it may be negative. */
   shardMask = 0;
+  /** Of these shards those that keep what is for some of them in a store. */
+  keptMask = 0;
+  /** This shard does. */
+  isKeptHere = false;
 }
 
 /** Words of a filter beside its holder. */
 const FilterWord = {
   /** Shards with subscribers of the filter, a bit each. */
   shardMask: 0,
-  /** QoS granted to the holder, if that is one subscriber. */
-  qos: 1,
+  /** Grant of the holder, if that is one subscriber. */
+  grant: 1,
+  /** Of the shards with subscribers those whose store keeps what is for some of them. */
+  keptMask: 2,
+  /** 1: the store of this shard does. */
+  isKeptHere: 3,
 } as const;
-const FILTER_SHIFT = 1;
+const FILTER_SHIFT = 2;
 /** Four subscribers are collected in the time that a step takes. */
 const SUBSCRIBERS_PER_STEP_SHIFT = 2;
 /** What it costs to remove a filter, when to look at one costs 1, and how much makes a step. */
@@ -68,20 +91,20 @@ export class SubscriptionTree<S extends Subscriber> {
   }
 
   /**
-   * Subscribes, or replaces the QoS of a subscription [MQTT-3.8.4-3]. The filter must be valid.
+   * Subscribes, or replaces the grant of a subscription [MQTT-3.8.4-3]. The filter must be valid.
    * @returns true when this is the filter's first local subscriber.
    */
-  subscribe(filterKey: string, subscriber: S, qos: 0 | 1 | 2): boolean {
+  subscribe(filterKey: string, subscriber: S, grant: Grant): boolean {
     const id = this.#idFor(filterKey);
-    const qosAt = (id << FILTER_SHIFT) + FilterWord.qos;
+    const grantAt = (id << FILTER_SHIFT) + FilterWord.grant;
     const holder = this.#holders[id]!;
     if (holder instanceof SubscriberList) {
-      holder.set(subscriber, qos);
+      holder.set(subscriber, grant);
     } else if (holder === null || holder === subscriber) {
       this.#holders[id] = subscriber;
-      this.#words[qosAt] = qos;
+      this.#words[grantAt] = grant;
     } else {
-      this.#holders[id] = new SubscriberList(holder, this.#words[qosAt]!, subscriber, qos);
+      this.#holders[id] = new SubscriberList(holder, this.#words[grantAt]!, subscriber, grant);
     }
     return holder === null;
   }
@@ -95,12 +118,13 @@ export class SubscriptionTree<S extends Subscriber> {
       if (!holder.delete(subscriber)) return Unsubscribed.absent;
       if (holder.subscribers.length === 1) {
         this.#holders[id] = holder.subscribers[0]!;
-        this.#words[(id << FILTER_SHIFT) + FilterWord.qos] = holder.qos[0]!;
+        this.#words[(id << FILTER_SHIFT) + FilterWord.grant] = holder.grants[0]!;
       }
       return Unsubscribed.removed;
     }
     if (holder !== subscriber) return Unsubscribed.absent;
     this.#holders[id] = null;
+    this.#words[(id << FILTER_SHIFT) + FilterWord.isKeptHere] = 0;
     this.#dropIfUnwanted(id);
     return Unsubscribed.last;
   }
@@ -109,6 +133,38 @@ export class SubscriptionTree<S extends Subscriber> {
   addShard(filterKey: string, shardIndex: number): void {
     const id = this.#idFor(filterKey);
     this.#words[(id << FILTER_SHIFT) + FilterWord.shardMask]! |= 1 << shardIndex;
+  }
+
+  /**
+   * Notes that shard `shardIndex`, which has subscribers of the filter, keeps what is for some of
+   * them in a store: as long as it has any.
+   */
+  keepShard(filterKey: string, shardIndex: number): void {
+    const at = this.#index.find(filterKey) << FILTER_SHIFT;
+    const bit = (this.#words[at + FilterWord.shardMask] ?? 0) & (1 << shardIndex);
+    this.#words[at + FilterWord.keptMask]! |= bit;
+  }
+
+  /** The filters that shard `shardIndex` keeps messages of in its store. */
+  *filtersKeptBy(shardIndex: number): Generator<string, void, undefined> {
+    for (let id = 1; id < this.#holders.length; id++) {
+      const mask = this.#words[(id << FILTER_SHIFT) + FilterWord.keptMask]!;
+      if (((mask >>> shardIndex) & 1) === 1) yield this.#index.keyOf(id);
+    }
+  }
+
+  /** The same of this shard. @returns whether that is new. */
+  keepHere(filterKey: string): boolean {
+    const id = this.#index.find(filterKey);
+    if (id === 0 || this.#holders[id] === null || this.isKeptHere(filterKey)) return false;
+    this.#words[(id << FILTER_SHIFT) + FilterWord.isKeptHere] = 1;
+    return true;
+  }
+
+  /** Whether this shard keeps what is for some subscriber of the filter in a store. */
+  isKeptHere(filterKey: string): boolean {
+    const at = this.#index.find(filterKey) << FILTER_SHIFT;
+    return this.#words[at + FilterWord.isKeptHere] === 1;
   }
 
   /** Notes that shard `shardIndex` has no subscriber of the filter any more. */
@@ -142,8 +198,8 @@ export class SubscriptionTree<S extends Subscriber> {
   }
 
   /**
-   * Finds who wants a message of this topic, a valid topic name: every subscriber once, at the
-   * highest QoS of its matching filters [MQTT-3.3.5-1], and the shards with subscribers. Replaces
+   * Finds who wants a message of this topic, a valid topic name: every subscriber once, with what
+   * its matching filters grant together [MQTT-3.3.5-1], and the shards with subscribers. Replaces
    * what `result` held.
    */
   match(topicKey: string, result: MatchResult<S>): void {
@@ -191,6 +247,12 @@ export class SubscriptionTree<S extends Subscriber> {
     const countBefore = result.count;
     result.count = 0;
     result.shardMask = 0;
+    result.keptMask = 0;
+    result.isKeptHere = false;
+    if (result.identifiers.length > 0) {
+      result.identifiers.length = 0;
+      result.ownIdentifiers.length = 0;
+    }
     const ids = this.#matchedIds;
     for (let i = 0; i < found; i++) this.#collect(ids[i]!, result);
     // The subscribers of the match before are let go of: the result keeps no closed session alive.
@@ -203,14 +265,16 @@ export class SubscriptionTree<S extends Subscriber> {
   #collect(id: number, result: MatchResult<S>): void {
     const at = id << FILTER_SHIFT;
     result.shardMask |= this.#words[at + FilterWord.shardMask]!;
+    result.keptMask |= this.#words[at + FilterWord.keptMask]!;
+    if (this.#words[at + FilterWord.isKeptHere] === 1) result.isKeptHere = true;
     const holder = this.#holders[id]!;
     if (holder === null) return;
     if (!(holder instanceof SubscriberList)) {
-      merge(holder, this.#words[at + FilterWord.qos]!, result);
+      merge(holder, this.#words[at + FilterWord.grant]!, result);
       return;
     }
-    const { subscribers, qos } = holder;
-    for (let i = 0; i < subscribers.length; i++) merge(subscribers[i]!, qos[i]!, result);
+    const { subscribers, grants } = holder;
+    for (let i = 0; i < subscribers.length; i++) merge(subscribers[i]!, grants[i]!, result);
   }
 
   /** The id of a filter, which is added if it is not here. */
@@ -229,6 +293,7 @@ export class SubscriptionTree<S extends Subscriber> {
     const bit = 1 << shardIndex;
     if ((this.#words[at]! & bit) === 0) return false;
     this.#words[at]! &= ~bit;
+    this.#words[at + FilterWord.keptMask]! &= ~bit;
     this.#dropIfUnwanted(id);
     return true;
   }
@@ -240,17 +305,30 @@ export class SubscriptionTree<S extends Subscriber> {
 }
 
 /**
- * Adds a subscriber, or raises its QoS if it is in the result. Its scratch word may be left from
- * any match of any tree: it is believed only if that place of this result holds the subscriber.
+ * Adds a subscriber, or what it is granted if it is in the result. Its scratch word may be left
+ * from any match of any tree: it is believed only if that place of this result holds the
+ * subscriber.
  */
-function merge<S extends Subscriber>(subscriber: S, qos: number, result: MatchResult<S>): void {
-  const at = subscriber.matchIndex;
+function merge<S extends Subscriber>(subscriber: S, grant: Grant, result: MatchResult<S>): void {
+  let at = subscriber.matchIndex;
   if (at < result.count && result.subscribers[at] === subscriber) {
-    if (qos > result.qos[at]!) result.qos[at] = qos;
-    return;
+    result.grants[at] = mergeGrants(result.grants[at]!, matchedGrant(grant));
+  } else {
+    at = result.count;
+    subscriber.matchIndex = at;
+    result.subscribers[at] = subscriber;
+    result.grants[at] = matchedGrant(grant);
+    result.count++;
   }
-  subscriber.matchIndex = result.count;
-  result.subscribers[result.count] = subscriber;
-  result.qos[result.count] = qos;
-  result.count++;
+  const identifier = identifierOf(grant);
+  if (identifier === 0) return;
+  addIdentifier(result.identifiers, at, identifier);
+  if ((grant & NO_LOCAL) === 0) addIdentifier(result.ownIdentifiers, at, identifier);
+}
+
+/** All that match are told, each as often as it matches [MQTT-3.3.4-4] [MQTT-3.3.4-5]. */
+function addIdentifier(lists: (number[] | undefined)[], at: number, identifier: number): void {
+  const list = lists[at];
+  if (list === undefined) lists[at] = [identifier];
+  else list.push(identifier);
 }

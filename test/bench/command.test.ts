@@ -117,6 +117,24 @@ test('what would spoil a run is said before anything is started', async () => {
   assert.ok(!existsSync(absent));
 });
 
+test('scenarios have their own settings, and are run by themselves', async () => {
+  const scenario = await bench(['p2p-1K', '--clients', '5', '--messages', '1', '--warmup', '0']);
+  assert.equal(scenario.err, '');
+  assert.match(scenario.out, /16 B payload, QoS 1/);
+  for (const args of [
+    ['one', 'p2p-1K'],
+    ['p2p-1K', '--qos', '2'],
+    ['p2p-1K', '--payload', '64'],
+  ]) {
+    const { code, err } = await bench(args);
+    assert.equal(code, 1);
+    assert.match(err, /^surgemq: p2p-1K has QoS 1 and 16 bytes: run it without --qos/m);
+  }
+  assert.match((await bench(['mesh', '--protocol', '4:5'])).err, /speak one version$/m);
+  assert.match((await bench(['pairs', '--shared', '2'])).err, /--shared is not for pairs$/m);
+  assert.match((await bench(['p2p-1K', '--shared', '2'])).err, /--shared is not for p2p-1K/);
+});
+
 test('a run that lacks descriptors says how many it needs', async () => {
   const command = `ulimit -n 300; exec "${process.execPath}" "${MAIN}" bench connect --clients 500`;
   const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });

@@ -50,26 +50,35 @@ test('match holds 65,536 filters, all different, and no topic comes twice', () =
   assert.notDeepEqual(first, bytes);
 });
 
+/** A flood of two clients, until some of it is through. */
+async function floodOnce(flood: string, transport: 'tcp' | 'ws', port: number): Promise<void> {
+  const process = new FloodProcess();
+  try {
+    const at = { host: broker.host, port, transport };
+    await process.command({ type: 'open', flood, ...at, clients: 2, clientId: unique(flood) });
+    await process.command({ type: 'start' });
+    let count = await process.command({ type: 'count' });
+    const isThrough = async (): Promise<boolean> => {
+      count = await process.command({ type: 'count' });
+      return count.packets > 0 && count.bytesRead > 0;
+    };
+    while (!(await isThrough())) assert.equal(count.why, null, flood);
+  } finally {
+    await process.close();
+  }
+}
+
 test('every flood gets through to the broker, and counts what did', async () => {
-  const { host, port } = broker;
   for (const flood of FLOODS.keys()) {
     // Its one read would keep the broker of this process busy for long.
-    if (flood === 'match') continue;
-    const process = new FloodProcess();
-    try {
-      const clientId = unique(flood);
-      await process.command({ type: 'open', flood, host, port, clients: 2, clientId });
-      await process.command({ type: 'start' });
-      let count = await process.command({ type: 'count' });
-      const isThrough = async (): Promise<boolean> => {
-        count = await process.command({ type: 'count' });
-        return count.packets > 0 && count.bytesRead > 0;
-      };
-      while (!(await isThrough())) assert.equal(count.why, null, flood);
-    } finally {
-      await process.close();
-    }
+    if (flood !== 'match') await floodOnce(flood, 'tcp', broker.port);
   }
+});
+
+test('floods get through by WebSocket, too, those that change what they send as well', async () => {
+  await broker.server.listenAndServe('ws://127.0.0.1:0');
+  const { port } = broker.server.addresses.at(-1)!;
+  for (const flood of ['qos1', 'topics']) await floodOnce(flood, 'ws', port);
 });
 
 function measure({ variation, rounds: [{ measures }] }: Cell, name: string): number {

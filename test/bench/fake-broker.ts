@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
+import { encodePacket5, type Properties, Sender } from '../../src/protocol/v5/index.js';
 
 /**
  * What happens to PUBLISH number `index`, from 0: how often it is sent on, and whether it waits.
@@ -34,10 +35,17 @@ export class FakeBroker implements AsyncDisposable {
   readonly #server: Server;
   readonly #subscribers = new Set<Socket>();
   readonly #sockets = new Set<Socket>();
+  readonly #speaks5 = new Set<Socket>();
+  readonly #connack5: Buffer;
   #published = 0;
   #waiting: Buffer | null = null;
 
-  constructor(mischief: Mischief) {
+  /** @param properties of its CONNACK in 5.0. */
+  constructor(mischief: Mischief, properties: Properties = {}) {
+    this.#connack5 = encodePacket5(
+      { type: 'connack', sessionPresent: false, reasonCode: 0, properties },
+      Sender.server,
+    );
     this.#server = createServer({ noDelay: true }, (socket) => {
       const cutter = new FrameCutter();
       this.#sockets.add(socket);
@@ -57,10 +65,15 @@ export class FakeBroker implements AsyncDisposable {
 
   #onFrame(socket: Socket, frame: Buffer, mischief: Mischief): void {
     const type = frame[0] >> 4;
-    if (type === 1) socket.write(Buffer.from([0x20, 2, 0, 0]));
+    if (type === 1) {
+      // The protocol level stands behind the length and the protocol name, of six bytes.
+      if (frame[8] === 5) this.#speaks5.add(socket);
+      socket.write(frame[8] === 5 ? this.#connack5 : Buffer.from([0x20, 2, 0, 0]));
+    }
     if (type === 8) {
       this.#subscribers.add(socket);
-      socket.write(Buffer.from([0x90, 3, frame[2], frame[3], 0]));
+      const body = this.#speaks5.has(socket) ? [0, 0] : [0];
+      socket.write(Buffer.from([0x90, 2 + body.length, frame[2], frame[3], ...body]));
     }
     if (type !== 3) return;
     const copy = Buffer.from(frame);

@@ -147,6 +147,7 @@ test('a commit is not slower whose rounds are as far apart as it is from the bas
 
 test('peers go by name, by address and by command', () => {
   assert.equal(parsePeer('mosquitto')?.kind, 'started');
+  const PLACE = { port: 1, workers: 2, folder: '/nowhere', transport: 'tcp' } as const;
   const running = parsePeer('mqtt://127.0.0.1:1884?pid=12');
   assert.deepEqual(running?.kind === 'running' && [running.host, running.port, running.pid], [
     '127.0.0.1',
@@ -155,7 +156,7 @@ test('peers go by name, by address and by command', () => {
   ]);
   assert.equal(parsePeer('http://127.0.0.1'), undefined);
   const command = parsePeerCommand('mine=run --port $PORT');
-  assert.deepEqual(command?.kind === 'started' && command.how.command(1, 2, '/nowhere'), [
+  assert.deepEqual(command?.kind === 'started' && command.how.command(PLACE), [
     'sh',
     '-c',
     'run --port $PORT',

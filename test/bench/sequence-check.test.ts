@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GroupCheck } from '../../bench/support/group-check.js';
 import { type CheckKind, SequenceCheck } from '../../bench/support/sequence-check.js';
 
 /** Faults after these sequences of publisher 5, the first of three, when `total` were sent. */
@@ -61,4 +62,37 @@ test('a message of a publisher outside the range is a fault', () => {
   const check = new SequenceCheck('whole', 5, 3);
   check.onUnexpected(4, 0);
   assert.equal(check.takeFaults('s', new Float64Array(8))[0]?.publisher, -1);
+});
+
+/** What two members of a group find after these sequences of each, of `total` sent. */
+function sharedFaults(first: readonly number[], second: readonly number[], total: number) {
+  const group = new GroupCheck(1);
+  const members = [first, second].map((sequences) => {
+    const check = new SequenceCheck('shared', 0, 1, group);
+    for (const sequence of sequences) check.onUnexpected(0, sequence);
+    return check;
+  });
+  const totals = new Float64Array([total]);
+  const isComplete = members.every((check) => check.isComplete(totals));
+  const faults = members.flatMap((check) =>
+    check
+      .takeFaults('s', totals)
+      .map(({ lost, duplicated, reordered }) => [lost, duplicated, reordered]),
+  );
+  return { isComplete, faults };
+}
+
+test('a group that has each message once, in order at each member, is whole', () => {
+  assert.deepEqual(sharedFaults([0, 3, 4], [1, 2], 5), { isComplete: true, faults: [] });
+});
+
+test('a message that no member has is lost once, one that two have is a duplicate', () => {
+  assert.deepEqual(sharedFaults([0, 3], [1, 3], 4).faults, [
+    [1, 0, 0],
+    [0, 1, 0],
+  ]);
+});
+
+test('a member that gets an earlier message after a later one has it out of order', () => {
+  assert.deepEqual(sharedFaults([0, 3, 1], [2], 4), { isComplete: true, faults: [[0, 0, 1]] });
 });

@@ -112,7 +112,41 @@ test('mixed goes through with slow readers and clients that come and go', async 
   assert.ok(cell.rounds[0].latency !== null);
 });
 
-test('every suite has been run here, or in fair.test.ts', () => {
-  const others = ['paced', 'connect', 'subscribe', 'retained', 'mixed', 'fair'];
+test('conn-tcp-10k connects at its rate', async () => {
+  const cell = await runOne('conn-tcp-10k', { clients: '60' });
+  // 60 a second where there are fewer than a second's worth: the last is begun after 59 / 60 s.
+  assert.ok(measure(cell, 'connections/s') < 62);
+  assertLatencies(cell, 60);
+  const [named] = await runTiny(['conn-tcp-10k'], broker.port, { clients: '40' }, 'localhost');
+  assert.ok(measure(named, 'connections/s') < 42);
+  assertLatencies(named, 40);
+});
+
+for (const [scenario, fan] of [
+  ['p2p-1K', 1],
+  ['fanout-1-1k', 20],
+] as const) {
+  test(`${scenario} sends a message a second of each publisher, and loses none`, async () => {
+    const flags = { clients: '20', messages: '2', warmup: '0' };
+    const cell = await runOne(scenario, flags);
+    const publishers = scenario === 'p2p-1K' ? 20 : 1;
+    assert.equal(measure(cell, 'lost'), 0);
+    assertLatencies(cell, 2 * publishers * fan);
+    assert.ok(measure(cell, 'publishes/s') < 2.5 * publishers);
+  });
+}
+
+test('every suite has been run here, or in a file of its own', () => {
+  const scenarios = ['conn-tcp-10k', 'p2p-1K', 'fanout-1-1k', 'sharedsub-1K-5'];
+  const others = [
+    'paced',
+    'connect',
+    'subscribe',
+    'retained',
+    'mixed',
+    'fair',
+    'durable',
+    ...scenarios,
+  ];
   assert.deepEqual([...SUITES.keys()].sort(), [...Object.keys(PATTERNS), ...others].sort());
 });

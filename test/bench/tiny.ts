@@ -1,6 +1,6 @@
 /** Runs of the suites so small that they only show whether a suite works. */
 import type { Peer } from '../../bench/support/peers.js';
-import type { Cell } from '../../bench/support/results.js';
+import type { Cell, Results } from '../../bench/support/results.js';
 import { runBench } from '../../bench/support/run-bench.js';
 import { loadBenchSettings } from '../../bench/support/settings.js';
 
@@ -23,16 +23,20 @@ export async function runTiny(
   flags: Readonly<Record<string, string>> = {},
   host?: string,
 ): Promise<readonly Cell[]> {
+  const { cells } = await runTinyWith(patterns, [peerAt(port, host)], flags);
+  return cells;
+}
+
+/** Runs suites once against brokers that it may have to start. */
+export function runTinyWith(
+  patterns: readonly string[],
+  peers: readonly Peer[],
+  flags: Readonly<Record<string, string>> = {},
+): Promise<Results> {
   const tiny = { messages: '300', duration: '100ms', warmup: '20ms', stall: '2s', ...flags };
   const { settings } = loadBenchSettings(tiny, {});
-  const { cells } = await runBench(
-    {
-      patterns,
-      peers: [peerAt(port, host)],
-      variations: [{ label: '', settings }],
-      command: 'a test',
-    },
+  return runBench(
+    { patterns, peers, variations: [{ label: '', settings }], command: 'a test' },
     { progress: () => {}, onCell: () => {} },
   );
-  return cells;
 }

@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { idleClient } from '../../bench/support/exchange-plan.js';
+import { GroupCheck } from '../../bench/support/group-check.js';
 import { LoadClient } from '../../bench/support/load-client.js';
 import { type ClientPlan, type LoadShare, newProgress } from '../../bench/support/load-plan.js';
 import { LoadThread } from '../../bench/support/load-thread.js';
 import { AckBatch, viewedBytes } from '../../bench/support/receiver.js';
 
+const VERSION_4 = { version: 4, hasAliases: false } as const;
 const CONNACK = Buffer.from([0x20, 2, 0, 0]);
 const REFUSED = Buffer.from([0x20, 2, 0, 5]);
 
@@ -50,17 +52,19 @@ test('the end of its former connection is not taken for the end of the one after
   const host = {
     host: '127.0.0.1',
     port: broker.port,
+    transport: 'tcp' as const,
     chunkBytes: 1_024,
     readBuffer: viewedBytes(1_024),
     acks: new AckBatch(1_024),
     latency: null,
     isSampled: false,
     isSinceSubscribe: false,
+    groupCheck: (_: number, publishers: number) => new GroupCheck(publishers),
     onAnswer() {},
     onDelivered() {},
     onReady() {},
   };
-  const client = new LoadClient(host, { ...idleClient('visitor'), stayMs: 1 });
+  const client = new LoadClient(host, { ...idleClient('visitor', VERSION_4), stayMs: 1 });
   await client.connect();
   const left = once(broker.server, 'left');
   client.close();
@@ -72,7 +76,7 @@ test('the end of its former connection is not taken for the end of the one after
 test('a visit that fails while others publish is reported by its phase', async () => {
   await using broker = await listen((socket) => socket.write(REFUSED));
   const subscribe = { filters: { kind: 'one', filter: 'a' }, qos: 0, receive: null } as const;
-  const clients: ClientPlan[] = [{ ...idleClient('visitor'), subscribe, stayMs: 1 }];
+  const clients: ClientPlan[] = [{ ...idleClient('visitor', VERSION_4), subscribe, stayMs: 1 }];
   const share: LoadShare = {
     clients,
     publisherCount: 0,
@@ -80,6 +84,7 @@ test('a visit that fails while others publish is reported by its phase', async (
     latency: 'none',
     host: '127.0.0.1',
     port: broker.port,
+    transport: 'tcp',
     stallMs: 10_000,
     connectConcurrency: 1,
     chunkBytes: 1_024,

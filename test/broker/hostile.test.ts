@@ -1,9 +1,9 @@
 /** What single clients once did to a broker: one test for each fault found. */
 import assert from 'node:assert/strict';
-import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { unique } from '../support/broker.js';
 import { connect, PINGREQ, publish, pubrel } from '../support/packets.js';
+import { dial } from '../support/raw-client.js';
 import { describeTheme } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
@@ -70,9 +70,9 @@ describeTheme(
     // Its replies were kept, 69 MiB of them, whatever they were replies to.
     for (const [name, packet] of Object.entries(FLOODS)) {
       test(`one that floods ${name} is not read from, then cut off`, async () => {
-        const { server, host, port } = theme.broker;
+        const { server } = theme.broker;
         const before = server.stats();
-        const socket = createConnection(port, host);
+        const socket = dial(theme.broker);
         socket.on('error', () => {});
         const closed = new Promise((resolve) => socket.on('close', resolve));
         socket.write(connect({ clientId: unique('deaf'), keepAlive: 1 }));
@@ -96,8 +96,7 @@ describeTheme(
 describeTheme('a broker and a client that reads late', (theme) => {
   // Its silence is the broker's, which does not read from it [MQTT-3.1.2-24].
   test('gets all replies, and keeps its connection', async () => {
-    const { host, port } = theme.broker;
-    const socket = createConnection(port, host);
+    const socket = dial(theme.broker);
     socket.on('error', () => {});
     socket.write(connect({ clientId: unique('late'), keepAlive: 1 }));
     socket.pause();

@@ -33,7 +33,8 @@ class Serve {
   private constructor(t: TestContext, port: number, stdout: number | 'pipe') {
     this.port = port;
     const uri = `tcp://127.0.0.1:${port}`;
-    const args = [MAIN, 'serve', '--listen', uri, '--workers', '1', '--log-level', 'debug'];
+    const flags = ['--sessions', 'mem', '--workers', '1', '--log-level', 'debug'];
+    const args = [MAIN, 'serve', '--listen', uri, ...flags];
     this.child = spawn(process.execPath, args, { stdio: ['ignore', stdout, 'pipe'] });
     this.child.stderr?.on('data', (text) => {
       this.errors += text;

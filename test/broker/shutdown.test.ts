@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Broker, startBroker, unique, WORKER_COUNTS } from '../support/broker.js';
-import { puback, publish } from '../support/packets.js';
+import { PINGREQ, puback, publish } from '../support/packets.js';
 import { RawClient } from '../support/raw-client.js';
 import { numbers } from '../support/suite.js';
 import { Type } from '../support/test-client.js';
@@ -77,6 +77,25 @@ for (const workers of WORKER_COUNTS) {
       await silent.expectClose();
       await client.untilClosed();
       await assert.rejects(RawClient.open(broker), /ECONNREFUSED/);
+      await broker.close();
+    });
+
+    // A client takes an answer for a sign that what it has sent before has come.
+    test('nothing is answered behind a publication that is not taken any more', async () => {
+      const broker = await startBroker({ workers });
+      const topic = unique('late');
+      const { raw } = await broker.client({ clientId: unique('publisher') });
+      const answers: number[] = [];
+      raw.onPacket = (packet) => answers.push(packet[0] >> 4);
+      const closed = broker.server.close();
+      const sendMore = setInterval(() => {
+        raw.send(publish({ topic, payload: 'x', qos: 1, packetId: 1 }), PINGREQ);
+      }, 1);
+      await raw.untilClosed();
+      clearInterval(sendMore);
+      await closed;
+      const expected = answers.map((_, at) => (at % 2 === 0 ? Type.puback : Type.pingresp));
+      assert.deepEqual(answers, expected);
       await broker.close();
     });
 

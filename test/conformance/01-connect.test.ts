@@ -206,5 +206,5 @@ describeTheme(
       await early.ping();
     });
   },
-  { connectTimeout: 0.2 },
+  { connectTimeout: 0.7 },
 );

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { unique } from '../support/broker.js';
 import type { QoS } from '../support/packets.js';
 import { connectEverywhere, describeTheme, numbers } from '../support/suite.js';
-import type { TestClient } from '../support/test-client.js';
+import { type TestClient, Type } from '../support/test-client.js';
 
 describeTheme('retain', (theme) => {
   /** What a new subscriber gets for `filter` before a message that is published now. */
@@ -214,6 +214,32 @@ describeTheme('retain', (theme) => {
       const wanted = expected.map((level) => `at ${level}`);
       assert.deepEqual(payloads.sort(), wanted.sort(), `filter ${filter}`);
     }
+  });
+
+  // [MQTT-3.3.1-6] [MQTT-3.8.4-4]
+  test('the SUBACK of very many filters comes before what is retained for them', async () => {
+    const publisher = await theme.broker.client({ clientId: unique('filters') });
+    const subscriber = await theme.broker.client({ clientId: unique('filters') });
+    const topic = unique('filters');
+    const payloads = numbers(1, 600);
+    for (const payload of payloads) {
+      const qos = payload === payloads.at(-1) ? 1 : 0;
+      await publisher.publish(`${topic}/${payload}`, payload, { qos, retain: true });
+    }
+    const filters = payloads.map((payload): [string, QoS] => [`${topic}/${payload}`, 0]);
+    let isAnswered = false;
+    let early = 0;
+    subscriber.onMessage = () => {
+      isAnswered ||= subscriber.acks.some(({ type }) => type === Type.suback);
+      if (!isAnswered) early++;
+    };
+    const returnCodes = await subscriber.subscribe(...filters);
+    isAnswered = true;
+    assert.equal(returnCodes.length, filters.length);
+    const messages = await subscriber.nextMessages(filters.length);
+    assert.equal(early, 0);
+    assert.ok(messages.every(({ retain }) => retain));
+    assert.deepEqual(messages.map(({ payload }) => payload).sort(), [...payloads].sort());
   });
 
   // [MQTT-4.7.2-1]

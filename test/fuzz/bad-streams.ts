@@ -14,6 +14,7 @@ import {
   unsubscribe,
 } from '../support/packets.js';
 import type { Random } from './random.js';
+import { stream5 } from './streams5.js';
 
 /** Longest topics, deep ones, wildcards, `$`, empty levels, not UTF-8. */
 function topic(random: Random): string | Buffer {
@@ -159,6 +160,7 @@ const MUTATIONS: readonly ((bytes: Buffer, random: Random) => Buffer)[] = [
 /** A stream that something has happened to, mostly. */
 export function badStream(random: Random): Buffer {
   if (random.onceIn(20)) return random.bytes(random.below(3_000));
-  const bytes = random.pick(MUTATIONS)(stream(random), random);
+  const good = random.onceIn(2) ? stream5(random, topic) : stream(random);
+  const bytes = random.pick(MUTATIONS)(good, random);
   return random.onceIn(3) && bytes.length > 0 ? random.pick(MUTATIONS)(bytes, random) : bytes;
 }

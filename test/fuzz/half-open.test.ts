@@ -1,10 +1,10 @@
 /** Hundreds of clients that begin and do not go on. A seed that fails: `--seed=<number>`. */
 import assert from 'node:assert/strict';
-import { createConnection } from 'node:net';
 import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { startBroker, WORKER_COUNTS } from '../support/broker.js';
 import { connect } from '../support/packets.js';
+import { dial } from '../support/raw-client.js';
 import { expectNothingLeft, warmUp } from './leavings.js';
 import { Random, SEED } from './random.js';
 import { Witness } from './witness.js';
@@ -21,7 +21,7 @@ for (const workers of WORKER_COUNTS) {
       const whole = connect({ clientId: 'half', will: { topic: 'never', payload: 'sent' } });
       const closed: Promise<void>[] = [];
       for (let count = 0; count < HALF_OPEN; count++) {
-        const socket = createConnection(broker.port, broker.host);
+        const socket = dial(broker);
         socket.on('error', () => {}).resume();
         socket.write(whole.subarray(0, random.below(whole.length)));
         closed.push(new Promise((resolve) => socket.on('close', () => resolve())));

@@ -5,8 +5,13 @@ import type { Broker } from '../support/broker.js';
 import { TestClient } from '../support/test-client.js';
 import { eventually } from '../support/waiting.js';
 
-/** Ends the persistent sessions that clients with these ids may have left. */
+/**
+ * Ends the persistent sessions that clients with these ids may have left.
+ * @param clientIds a set that may still grow until nobody is connected any more.
+ */
 export async function discardSessions(broker: Broker, clientIds: Iterable<string>): Promise<void> {
+  // Who has closed its connection may be accepted yet.
+  await eventually(() => broker.server.stats().connectionsOpen === 0, 'nobody to be connected');
   for (const clientId of clientIds) {
     const client = await TestClient.connect(broker, { clientId });
     await client.disconnect();

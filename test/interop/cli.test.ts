@@ -6,8 +6,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Authority } from '../../bench/support/certificates.js';
 import { connect } from '../../src/client/index.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import * as packets from '../support/packets.js';
@@ -254,6 +256,68 @@ describe('surgemq pub and sub: exit codes', () => {
     const once = new Command(t, ['sub', ...args, '--no-retry']);
     (await server.accept()).end();
     assert.equal((await once.ended()).code, 1);
+  });
+
+  test('pub and sub speak TLS by the flags of mosquitto_pub, or by mqtts://', async (t) => {
+    const authority = new Authority();
+    const directory = await mkdtemp(join(tmpdir(), 'surgemq-cli-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const client = authority.issue({ name: 'client' });
+    const [ca, cert, key] = ['ca.crt', 'client.crt', 'client.key'].map((n) => join(directory, n));
+    await writeFile(ca, authority.cert);
+    await writeFile(cert, client.cert);
+    await writeFile(key, client.key);
+    const server = await FakeServer.startTls({
+      ...authority.issue({ name: 'server', hosts: ['elsewhere.example'] }),
+      ca: authority.cert,
+      requestCert: true,
+      ALPNProtocols: ['mqtt'],
+    });
+    t.after(() => server.stop());
+    const { port } = new URL(server.uri);
+    const at = ['-h', '127.0.0.1', '-p', port, '-t', 'a', '-m', 'x'];
+    const own = ['--cert', cert, '--key', key, '--tls-alpn', 'mqtt', '--tls-version', 'tlsv1.2'];
+    for (const flags of [
+      ['--cafile', ca, ...own, '--insecure', ...at],
+      ['--capath', directory, ...own, '--servername', 'elsewhere.example', ...at],
+      ['-L', `mqtts://127.0.0.1:${port}/a`, '-m', 'x', '--cafile', ca, ...own, '--insecure'],
+    ]) {
+      const pub = new Command(t, ['pub', ...flags]);
+      const connection = await server.acceptClient();
+      assert.equal((connection.socket as TLSSocket).alpnProtocol, 'mqtt');
+      await connection.expect(packets.publish({ topic: 'a', payload: 'x' }));
+      assert.equal((await pub.ended()).code, 0);
+    }
+    const untrusting = new Command(t, ['pub', '-L', `mqtts://127.0.0.1:${port}/a`, '-m', 'x']);
+    const { code, stderr } = await untrusting.ended();
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^Error: cannot connect to mqtts:.*no root that is trusted.*--cafile\)\n$/,
+    );
+  });
+
+  test('-L ws:// has the path of the WebSocket, and its topic is by -t', async (t) => {
+    const server = await FakeServer.startWebSocket();
+    t.after(() => server.stop());
+    const pub = new Command(t, ['pub', '-L', `${server.uri}/mqtt`, '-t', 'a', '-m', 'x']);
+    await (await server.acceptClient()).expect(packets.publish({ topic: 'a', payload: 'x' }));
+    assert.equal((await pub.ended()).code, 0);
+  });
+
+  test('what is wrong with the flags of TLS is a line each', async (t) => {
+    for (const [flags, fault] of [
+      [['--cafile', '/nowhere/ca.crt'], /--cafile \/nowhere\/ca\.crt cannot be read: ENOENT/],
+      [['--capath', '/nowhere'], /--capath \/nowhere cannot be read: ENOENT/],
+      [['--insecure'], /--insecure needs TLS: add --cafile, -L mqtts:\/\//],
+      [['--tls-use-os-certs', '--tls-version', 'tlsv1.1'], /allowed: tlsv1\.2, tlsv1\.3/],
+      [['-p', '8883', '--keyform', 'engine'], /Invalid keyform given: engine; allowed: pem/],
+      [['--cafile', MAIN], /option tls\.ca is not a certificate in PEM/],
+    ] as const) {
+      const { code, stderr } = await new Command(t, ['sub', '-t', 'a', ...flags]).ended();
+      assert.equal(code, 1);
+      assert.match(stderr, fault);
+    }
   });
 
   test('what is wrong with a format or a URL is a line, without its password', async (t) => {

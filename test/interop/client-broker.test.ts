@@ -3,7 +3,11 @@ import { startBroker } from '../support/broker.js';
 import { clientSuite } from './client-suite.js';
 
 for (const workers of [1, 3]) {
-  clientSuite(`the client library with our broker, workers: ${workers}`, () =>
-    startBroker({ workers }),
-  );
+  for (const protocolVersion of [4, 5] as const) {
+    const title = `the client library with our broker, workers: ${workers}`;
+    clientSuite(`${title}, protocol ${protocolVersion}`, () => startBroker({ workers }), {
+      protocolVersion,
+      protocolFallback: false,
+    });
+  }
 }

@@ -1,18 +1,51 @@
 /** Our client library with Mosquitto's broker and Mosquitto's clients. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { Authority } from '../../bench/support/certificates.js';
 import { connect } from '../../src/client/index.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { eventually } from '../support/waiting.js';
-import { clientSuite } from './client-suite.js';
+import { clientSuite, type RunningBroker } from './client-suite.js';
+import { byWebSocket } from './web-socket-relay.js';
 
 clientSuite('the client library with Mosquitto', () => startMosquitto());
 clientSuite('the client library with Mosquitto in MQTT 5.0', () => startMosquitto(), {
   protocolVersion: 5,
   protocolFallback: false,
 });
+clientSuite(
+  'the client library with Mosquitto by WebSocket',
+  async () => byWebSocket(await startMosquitto()),
+  { protocolVersion: 5, protocolFallback: false },
+);
+
+const authority = new Authority();
+clientSuite('the client library with Mosquitto by TLS', startWithTls, {
+  protocolVersion: 5,
+  protocolFallback: false,
+  tls: { ca: authority.cert, ...authority.issue({ name: 'client' }) },
+});
+
+/** Mosquitto with a certificate, and asking for one. */
+async function startWithTls(): Promise<RunningBroker> {
+  const folder = await mkdtemp(join(tmpdir(), 'surgemq-tls-'));
+  const { cert, key } = authority.issue({ name: 'server', hosts: ['127.0.0.1'] });
+  const files = { cafile: authority.cert, certfile: cert, keyfile: key };
+  const lines = Object.keys(files).map((name) => `${name} ${join(folder, name)}`);
+  for (const [name, pem] of Object.entries(files)) await writeFile(join(folder, name), pem);
+  // Started by root it would be somebody else, who may not read them.
+  const broker = await startMosquitto(20, [...lines, 'require_certificate true', 'user root']);
+  const close = async (): Promise<void> => {
+    await broker.close();
+    await rm(folder, { recursive: true });
+  };
+  return { port: broker.port, scheme: 'mqtts', close };
+}
 
 describe('our client beside mosquitto_pub and mosquitto_sub', () => {
   let broker: Mosquitto | null = null;

@@ -19,6 +19,8 @@ import { CuttingProxy } from './cutting-proxy.js';
 /** A broker that runs. */
 export interface RunningBroker {
   readonly port: number;
+  /** Of its URI; default mqtt. */
+  readonly scheme?: string;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ export function clientSuite(
     after(() => broker?.close());
     const uri = (): string => {
       assert(broker !== null, 'the broker runs');
-      return `mqtt://127.0.0.1:${broker.port}`;
+      return `${broker.scheme ?? 'mqtt'}://127.0.0.1:${broker.port}`;
     };
     /** A connected client that ends with the test. */
     const connected = async (t: TestContext, options: ClientOptions = {}): Promise<Client> => {
@@ -53,13 +55,13 @@ export function clientSuite(
     };
     const proxied = async (t: TestContext): Promise<CuttingProxy> => {
       assert(broker !== null, 'the broker runs');
-      const proxy = await CuttingProxy.start(broker.port);
+      const proxy = await CuttingProxy.start(broker.port, broker.scheme);
       t.after(() => proxy.stop());
       return proxy;
     };
     messagesTests(connected);
     subscriptionTests(connected);
-    sessionTests(uri, connected, proxied);
+    sessionTests(uri, { tls: defaults.tls }, connected, proxied);
   });
 }
 
@@ -235,8 +237,10 @@ function subscriptionTests(connected: Connected): void {
   });
 }
 
+/** @param secured options without which there is no connection. */
 function sessionTests(
   uri: () => string,
+  secured: ClientOptions,
   connected: Connected,
   proxied: (t: TestContext) => Promise<CuttingProxy>,
 ): void {
@@ -248,9 +252,9 @@ function sessionTests(
     const will = (name: string): ClientOptions => ({
       will: { topic: `${topic}/${name}`, payload: name, qos: 2 },
     });
-    const quiet = await connect(uri(), { ...will('quiet'), clientId: unique('quiet') });
+    const quiet = await connect(uri(), { ...secured, ...will('quiet'), clientId: unique('quiet') });
     await quiet.disconnect();
-    const options = { ...will('cut'), clientId: unique('cut'), reconnect: false };
+    const options = { ...secured, ...will('cut'), clientId: unique('cut'), reconnect: false };
     const cut = await connect(proxy.uri, options);
     proxy.cut();
     await eventually(() => wills.length > 0, 'the will');
@@ -260,7 +264,7 @@ function sessionTests(
 
   test('a kept session: messages of the time away come when the client returns', async (t) => {
     const topic = unique('away');
-    const options = { clientId: unique('kept'), cleanSession: false };
+    const options = { ...secured, clientId: unique('kept'), cleanSession: false };
     const first = await connected(t, options);
     assert.equal(first.sessionPresent, false);
     await collect(first, topic, 1);
@@ -283,7 +287,7 @@ function sessionTests(
 
   test('messages of a kept session wait for a handler made after connect()', async (t) => {
     const topic = unique('late');
-    const options = { clientId: unique('late'), cleanSession: false };
+    const options = { ...secured, clientId: unique('late'), cleanSession: false };
     const first = await connected(t, options);
     await first.subscribe([`${topic}/a`, `${topic}/b`], () => {}, { qos: 1 });
     await first.disconnect();
@@ -308,6 +312,7 @@ function sessionTests(
   test('connections cut in mid-flight: QoS 1 at least, QoS 2 exactly once', async (t) => {
     const proxy = await proxied(t);
     const kept = (name: string): ClientOptions => ({
+      ...secured,
       clientId: unique(name),
       cleanSession: false,
       reconnect: { minDelay: '5ms', maxDelay: '50ms' },
@@ -343,7 +348,7 @@ function sessionTests(
 
   test('subscriptions of a clean session are made again after a cut', async (t) => {
     const proxy = await proxied(t);
-    const options = { clientId: unique('clean'), reconnect: { minDelay: '5ms' } };
+    const options = { ...secured, clientId: unique('clean'), reconnect: { minDelay: '5ms' } };
     const client = await connect(proxy.uri, options);
     t.after(() => client.disconnect({ drain: false }));
     const topic = unique('again');
@@ -358,7 +363,7 @@ function sessionTests(
   });
 
   test('a second connection with the same client id takes the session over', async (t) => {
-    const options = { clientId: unique('twin'), reconnect: false };
+    const options = { ...secured, clientId: unique('twin'), reconnect: false };
     const first = await connected(t, options);
     const lost = new Promise<Error | null>((resolve) => {
       first.once('disconnect', ({ error }) => resolve(error));

@@ -10,18 +10,18 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
 
-  private constructor(server: Server, port: number) {
+  private constructor(server: Server, scheme: string, port: number) {
     this.#server = server;
-    this.uri = `mqtt://127.0.0.1:${port}`;
+    this.uri = `${scheme}://127.0.0.1:${port}`;
   }
 
-  /** Relays to a port of the loopback interface. */
-  static async start(port: number): Promise<CuttingProxy> {
+  /** Relays to a port of the loopback interface. @param scheme of the broker's URI. */
+  static async start(port: number, scheme = 'mqtt'): Promise<CuttingProxy> {
     const server = createServer({ noDelay: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
     if (typeof address !== 'object' || address === null) throw new Error('no port');
-    const proxy = new CuttingProxy(server, address.port);
+    const proxy = new CuttingProxy(server, scheme, address.port);
     server.on('connection', (client) => proxy.#relay(client, port));
     return proxy;
   }

@@ -2,7 +2,13 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import * as packets from '../support/packets.js';
 import type { Endpoint } from '../support/raw-client.js';
-import { messageName, type Publishing, type Step } from './history.js';
+import {
+  messageName,
+  type Publishing,
+  type Step,
+  type SubscribedFilter,
+  textOfFilter,
+} from './history.js';
 import {
   type ConnectionRecord,
   NEVER,
@@ -12,6 +18,7 @@ import {
   type SubscriptionChange,
 } from './record.js';
 import type { Recorder } from './recorder.js';
+import * as wire from './wire.js';
 
 type ConnectStep = Extract<Step, { do: 'connect' }>;
 
@@ -24,6 +31,16 @@ const ACK_KINDS: Readonly<Record<number, Request['kind']>> = {
   11: 'unsubscribe',
   13: 'ping',
 };
+
+/** What is to be sent again on the next connection, if it is not acknowledged before. */
+interface Unacknowledged {
+  readonly packetId: number;
+  readonly message: Publishing;
+  readonly version: wire.Version;
+  readonly publication: Publication;
+  /** PUBREC has come: PUBREL is what is sent. */
+  isReceived: boolean;
+}
 
 /** A connection under way. */
 interface Live {
@@ -38,24 +55,36 @@ interface Live {
   readonly outstanding: Request[];
 }
 
+/** A connection of it has been accepted. */
+function isKnown({ connections }: SessionRecord): boolean {
+  return connections.some(({ accepted }) => accepted !== NEVER);
+}
+
 export class ModelClient {
   readonly slot: number;
   readonly #recorder: Recorder;
   readonly #endpoint: Endpoint;
+  /** Sends again what was not acknowledged. */
+  readonly #resends: boolean;
+  #unacknowledged: Unacknowledged[] = [];
+  /** How it last connected, and that it is to do so again when the broker is back. */
+  #lastStep: Omit<ConnectStep, 'do' | 'slot'> | null = null;
+  #hasLostBroker = false;
   #live: Live | null = null;
   #packetIds = 0;
   #places = 0;
   /** Wills that come, or may come, before the next CONNACK. */
-  #willsOnTheirWay: { readonly will: Publication; readonly mustCome: boolean }[] = [];
+  #willsOnTheirWay: { readonly will: Publication; mustCome: boolean }[] = [];
   /** Has said DISCONNECT, and the server has not closed yet. */
   #leaving: Live | null = null;
   #wasClean = true;
   #session: SessionRecord | null = null;
 
-  constructor(slot: number, recorder: Recorder, endpoint: Endpoint) {
+  constructor(slot: number, recorder: Recorder, endpoint: Endpoint, resends: boolean) {
     this.slot = slot;
     this.#recorder = recorder;
     this.#endpoint = endpoint;
+    this.#resends = resends;
   }
 
   get connection(): ConnectionRecord | null {
@@ -79,32 +108,26 @@ export class ModelClient {
     return this.#live !== null;
   }
 
+  /** Neither has a connection nor waits for the end of one that it leaves. */
+  get isAway(): boolean {
+    return this.#live === null && this.#leaving === null;
+  }
+
   /** Requests that are not acknowledged. */
   get outstanding(): readonly Request[] {
     return this.#live?.outstanding ?? [];
   }
 
   /** Opens a connection and writes CONNECT; an open one is taken over. */
-  connect(step: Pick<ConnectStep, 'id' | 'clean' | 'will' | 'holdsAcks'>): void {
-    const { id, clean, will, holdsAcks } = step;
+  connect(step: Omit<ConnectStep, 'do' | 'slot'>): void {
+    const { id, clean, will, holdsAcks, version } = step;
+    this.#lastStep = step;
     const recorder = this.#recorder;
     const socket = connectSocket({ host: this.#endpoint.host, port: this.#endpoint.port });
     socket.setNoDelay(true);
-    const fields = {
-      clientId: recorder.clientId(this.slot),
-      cleanSession: clean,
-      ...(will === null
-        ? {}
-        : {
-            will: {
-              topic: recorder.topicOf(will.topic),
-              payload: will.isEmpty ? '' : `w${id}`,
-              qos: will.qos,
-              retain: will.retain,
-            },
-          }),
-    };
-    socket.write(packets.connect(fields));
+    const name = `w${id}`;
+    const said = will && { message: will, topic: recorder.topicOf(will.topic), name };
+    socket.write(wire.connect(version, recorder.clientId(this.slot), clean, said));
     const begin = recorder.note(`c${this.slot} CONNECT ${clean ? 'clean' : 'not clean'}`);
     const old = this.#live;
     if (old !== null) this.#end(old, begin, 'takeover');
@@ -119,12 +142,12 @@ export class ModelClient {
     const before = this.#session;
     this.#session = session;
     this.#wasClean = clean;
-    const record = recorder.connection(this.slot, session, begin, expectsSession);
+    const record = recorder.connection(this.slot, session, begin, expectsSession, version);
     const live: Live = {
       record,
       socket,
       will,
-      willName: `w${id}`,
+      willName: name,
       held: holdsAcks ? [] : null,
       unfinished: Buffer.alloc(0),
       outstanding: [],
@@ -134,6 +157,45 @@ export class ModelClient {
     socket.on('data', (chunk) => this.#onData(live, chunk, before));
     socket.on('error', () => {});
     socket.on('close', () => this.#onClose(live));
+    this.#resendAll(live);
+  }
+
+  /** Connects as before, without a will, if the end of the broker has ended its connection. */
+  reconnect(): void {
+    if (this.#hasLostBroker) this.connect({ ...this.#lastStep!, will: null });
+    this.#hasLostBroker = false;
+  }
+
+  /** [MQTT-4.4.0-1]: in their order, and before anything new. */
+  #resendAll(live: Live): void {
+    const { record, socket } = live;
+    const { version, session, expectsSession } = record;
+    const isKept = expectsSession && isKnown(session);
+    this.#unacknowledged = this.#unacknowledged.filter(
+      (each) => isKept && each.version === version,
+    );
+    for (const { packetId, message, publication, isReceived } of this.#unacknowledged) {
+      const { topic, name } = publication;
+      const what = isReceived ? 'PUBREL' : `PUBLISH ${topic} "${name}" DUP`;
+      const begin = this.#recorder.note(`c${this.slot} again ${what}, id ${packetId}`);
+      const request = this.#request(live, isReceived ? 'pubrel' : 'publish', packetId, begin);
+      if (isReceived) {
+        socket.write(packets.pubrel(packetId));
+        continue;
+      }
+      const full = this.#recorder.topicOf(topic);
+      socket.write(wire.publish(version, message, full, name, packetId, true));
+      this.#recorder.resent(publication, request, this.#places++);
+    }
+  }
+
+  #onAcknowledged(live: Live, type: number, packetId: number): void {
+    // What is acknowledged on a connection that was taken over, is asked for on the next again.
+    if (live !== this.#live) return;
+    const at = this.#unacknowledged.findIndex((each) => each.packetId === packetId);
+    if (at < 0) return;
+    if (type === 5) this.#unacknowledged[at].isReceived = true;
+    else if (type === 4 || type === 7) this.#unacknowledged.splice(at, 1);
   }
 
   /** Breaks the connection off: what the kernel holds may be lost. */
@@ -160,51 +222,51 @@ export class ModelClient {
     if (live === null) return;
     const recorder = this.#recorder;
     const frames: Buffer[] = [];
+    const { version } = live.record;
     messages.forEach((message, at) => {
       const name = messageName(id, at);
       const packetId = message.qos === 0 ? 0 : this.#nextPacketId();
-      const payload = message.isEmpty ? '' : name.padEnd(name.length + message.padding);
       const topic = recorder.topicOf(message.topic);
-      const { qos, retain } = message;
-      frames.push(
-        packets.publish({ topic, payload, qos, retain, ...(qos > 0 ? { packetId } : {}) }),
-      );
+      frames.push(wire.publish(version, message, topic, name, packetId));
       const begin = recorder.note(`c${this.slot} PUBLISH ${message.topic} "${name}"`);
-      const request = this.#request(live, qos === 0 ? 'publish0' : 'publish', packetId, begin);
-      recorder.publication(message, name, {
+      const kind = message.qos === 0 ? 'publish0' : 'publish';
+      const request = this.#request(live, kind, packetId, begin);
+      const publication = recorder.publication(message, name, {
         kind: 'client',
         slot: this.slot,
         place: this.#places++,
         connection: live.record,
+        isOf5: version === 5,
+        wallBegin: performance.now(),
         begin,
         request,
       });
+      if (!this.#resends || message.qos === 0) return;
+      const asked = { packetId, message, version, publication, isReceived: false };
+      this.#unacknowledged.push(asked);
     });
     live.socket.write(Buffer.concat(frames));
   }
 
-  subscribe(filters: readonly (readonly [string, packets.QoS])[], isPrefixed = true): void {
+  subscribe(filters: readonly SubscribedFilter[], isPrefixed = true): void {
     const live = this.#live;
     if (live === null) return;
+    const { version, session } = live.record;
     const packetId = this.#nextPacketId();
     const topicOf = (filter: string) => (isPrefixed ? this.#recorder.topicOf(filter) : filter);
-    live.socket.write(
-      packets.subscribe(
-        packetId,
-        ...filters
-          .map(([filter, qos]) => [topicOf(filter), qos] as const)
-          .map(([f, q]) => [f, q] as [string, number]),
-      ),
-    );
-    const text = filters.map(([filter, qos]) => `${filter} QoS ${qos}`).join(', ');
-    const begin = this.#recorder.note(`c${this.slot} SUBSCRIBE ${text}`);
+    const wanted = filters.map((each) => ({ ...each, filter: topicOf(each.filter) }));
+    const identifier = version === 5 ? packetId : 0;
+    live.socket.write(wire.subscribe(version, packetId, wanted, identifier));
+    const text = filters.map(textOfFilter).join(', ');
+    const begin = this.#recorder.note(`c${this.slot} SUBSCRIBE ${text} id ${identifier}`);
     const request = this.#request(live, 'subscribe', packetId, begin);
-    live.record.session.granted.set(
+    session.granted.set(
       request,
-      filters.map(([, qos]) => qos),
+      filters.map(({ qos }) => qos),
     );
     if (!isPrefixed) return;
-    for (const [filter, qos] of filters) this.#change(live, { filter, qos, request });
+    const plain = version === 5 ? {} : ({ noLocal: false, retainHandling: 0 } as const);
+    for (const each of filters) this.#change(live, { ...each, ...plain, identifier, request });
   }
 
   unsubscribe(filters: readonly string[]): void {
@@ -212,10 +274,11 @@ export class ModelClient {
     if (live === null) return;
     const packetId = this.#nextPacketId();
     const topics = filters.map((filter) => this.#recorder.topicOf(filter));
-    live.socket.write(packets.unsubscribe(packetId, ...topics));
+    live.socket.write(wire.unsubscribe(live.record.version, packetId, topics));
     const begin = this.#recorder.note(`c${this.slot} UNSUBSCRIBE ${filters.join(', ')}`);
     const request = this.#request(live, 'unsubscribe', packetId, begin);
-    for (const filter of filters) this.#change(live, { filter, qos: null, request });
+    const none = { qos: null, noLocal: false, retainHandling: 0, identifier: 0 } as const;
+    for (const filter of filters) this.#change(live, { filter, ...none, request });
   }
 
   ping(): void {
@@ -227,7 +290,10 @@ export class ModelClient {
 
   /** Publishes outside of the topics that are watched: see sentinels. */
   publishSentinel(topic: string, payload: string): void {
-    this.#live?.socket.write(packets.publish({ topic, payload, qos: 0 }));
+    const live = this.#live;
+    if (live === null) return;
+    const message = { topic, qos: 0, retain: false, isEmpty: false, padding: 0 } as const;
+    live.socket.write(wire.publish(live.record.version, message, topic, payload, 0));
   }
 
   /** Sends the acks that are held back. */
@@ -258,14 +324,14 @@ export class ModelClient {
   }
 
   /** The connection is over for the client: its will, if it has one, is on its way. */
-  #end(live: Live, at: number, by: 'client' | 'takeover' | 'server'): void {
+  #end(live: Live, at: number, by: NonNullable<ConnectionRecord['endedBy']>): void {
     const { record } = live;
     if (record.ended !== NEVER) return;
     record.ended = at;
     record.endedBy = by;
     if (this.#live === live) this.#live = null;
     // Who ends while a shard dies may have been on it: nobody is left to publish the will.
-    const isAnyDying = this.#recorder.deaths.some(({ end }) => end === NEVER);
+    const isAnyDying = by === 'restart' || this.#recorder.deaths.some(({ end }) => end === NEVER);
     this.#willComes(live, at, record.accepted !== NEVER && !isAnyDying);
   }
 
@@ -276,6 +342,8 @@ export class ModelClient {
       slot: this.slot,
       place: this.#places++,
       connection: record,
+      isOf5: record.version === 5,
+      wallBegin: performance.now(),
       begin,
       request: null,
     });
@@ -284,11 +352,20 @@ export class ModelClient {
 
   #onClose(live: Live): void {
     const { record } = live;
+    const { isRestarting } = this.#recorder;
     if (record.ended === NEVER) {
-      this.#end(live, this.#recorder.note(`c${this.slot} was closed by the server`), 'server');
+      const at = this.#recorder.note(`c${this.slot} was closed by the server`);
+      this.#end(live, at, isRestarting ? 'restart' : 'server');
+      this.#hasLostBroker = isRestarting;
     }
     live.outstanding.length = 0;
-    if (this.#leaving === live) this.#leaving = null;
+    if (this.#leaving === live) {
+      // Ended before its DISCONNECT was read, the broker may publish its will.
+      if (isRestarting) this.#willComes(live, this.#recorder.note(`c${this.slot} has left`), false);
+      this.#leaving = null;
+    }
+    // The wills of connections that ended before may have gone with the broker.
+    if (isRestarting) for (const each of this.#willsOnTheirWay) each.mustCome = false;
     this.#recorder.changed();
   }
 
@@ -306,10 +383,13 @@ export class ModelClient {
 
   #onPacket(live: Live, packet: Buffer, sessionBefore: SessionRecord | null): void {
     const type = packet[0] >> 4;
+    const { version } = live.record;
     if (type === 3) {
-      this.#onPublish(live, packets.parsePublish(packet));
+      this.#onPublish(live, wire.parsePublish(version, packet));
       return;
     }
+    // The close that follows says all there is to say.
+    if (type === 14) return;
     const packetId = type === 2 || type === 13 ? 0 : packet.readUInt16BE(2);
     if (type === 6) {
       live.record.session.held.delete(packetId);
@@ -327,12 +407,14 @@ export class ModelClient {
     }
     const [request] = outstanding.splice(index, 1);
     request.acked = at;
+    this.#onAcknowledged(live, type, packetId);
     for (let each = 0; each < index; each++) {
       record.overtaken.push({ ack: request, before: outstanding[each] });
     }
     if (type === 2) this.#onConnack(live, packet, sessionBefore, at);
-    if (type === 9) this.#recorder.onSuback(record, request, [...packet.subarray(4)]);
-    if (type === 5) {
+    if (type === 9) this.#recorder.onSuback(record, request, wire.subackCodes(version, packet));
+    // On a connection that it has given up it goes on with nothing that it sends again.
+    if (type === 5 && (live === this.#live || !this.#resends)) {
       this.#write(live, packets.pubrel(packetId));
       this.#request(live, 'pubrel', packetId, at);
     }
@@ -340,12 +422,21 @@ export class ModelClient {
 
   #onConnack(live: Live, packet: Buffer, before: SessionRecord | null, at: number): void {
     const { record } = live;
+    if (packet[3] !== 0 && this.#recorder.isRestarting) {
+      // The broker is ending: it tells nothing of what came before.
+      record.requests[0].acked = NEVER;
+      return;
+    }
     if (packet[3] !== 0) {
       this.#recorder.fault('connectionsAreAccepted', `c${this.slot} refused: ${packet[3]}`);
       return;
     }
-    record.accepted = at;
     record.sessionPresent = packet[2] === 1;
+    // Of the CONNECT that began it nobody knows whether it was taken.
+    if (record.expectsSession && !isKnown(record.session)) {
+      record.expectsSession = record.sessionPresent;
+    }
+    record.accepted = at;
     if (before !== null && before !== record.session) before.endEnd = at;
     for (const { will, mustCome } of this.#willsOnTheirWay) {
       will.end = Math.min(will.end, at);
@@ -359,9 +450,9 @@ export class ModelClient {
     }
   }
 
-  #onPublish(live: Live, message: packets.Message): void {
+  #onPublish(live: Live, message: wire.Received): void {
     const { record } = live;
-    const { packetId, dup, retain } = message;
+    const { packetId, dup, retain, properties } = message;
     const qos = message.qos as packets.QoS;
     const payload = message.payload.trimEnd();
     const { held } = record.session;
@@ -384,6 +475,7 @@ export class ModelClient {
       retain,
       dup,
       packetId,
+      properties,
       isHeld,
     });
     if (qos === 1) this.#acknowledge(live, packets.puback(packetId));

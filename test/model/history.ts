@@ -4,6 +4,7 @@
  */
 import { Random } from '../fuzz/random.js';
 import type { QoS } from '../support/packets.js';
+import type { Version } from './wire.js';
 
 /** What a PUBLISH, a will or `Server.publish` says. Topics are without the run's prefix. */
 export interface Publishing {
@@ -16,6 +17,14 @@ export interface Publishing {
   readonly padding: number;
 }
 
+/** A filter of a SUBSCRIBE; what 3.x cannot ask for, it does not. */
+export interface SubscribedFilter {
+  readonly filter: string;
+  readonly qos: QoS;
+  readonly noLocal: boolean;
+  readonly retainHandling: 0 | 1 | 2;
+}
+
 /** What one client does, or waits for. */
 export type Action =
   | {
@@ -24,8 +33,9 @@ export type Action =
       readonly will: Publishing | null;
       /** Deliveries are acknowledged at the end only. */
       readonly holdsAcks: boolean;
+      readonly version: Version;
     }
-  | { readonly do: 'subscribe'; readonly filters: readonly (readonly [string, QoS])[] }
+  | { readonly do: 'subscribe'; readonly filters: readonly SubscribedFilter[] }
   | { readonly do: 'unsubscribe'; readonly filters: readonly string[] }
   /** Several in one write. */
   | { readonly do: 'publish'; readonly messages: readonly Publishing[] }
@@ -44,7 +54,19 @@ export type Step =
   /** All that can be done so far is written before the event loop goes on. */
   | { readonly do: 'turn'; readonly id: number }
   /** Ends the thread of a shard. */
-  | { readonly do: 'kill'; readonly id: number };
+  | { readonly do: 'kill'; readonly id: number }
+  /** Ends the process of the broker and starts it again in its folder. */
+  | RestartStep;
+
+/** When the broker ends, and how. */
+export interface RestartStep {
+  readonly do: 'restart';
+  readonly id: number;
+  /** SIGKILL, in the middle of whatever it does. */
+  readonly isKill: boolean;
+  /** How long it works on before, in milliseconds. */
+  readonly afterMs: number;
+}
 
 /** What the histories of a run are like. */
 export interface HistoryOptions {
@@ -52,10 +74,17 @@ export interface HistoryOptions {
   readonly kills: boolean;
   /** Whether messages are large enough for rings of 64 KiB to be full most of the time. */
   readonly fillsRings: boolean;
+  /**
+   * Whether the broker, a process of its own with a store, is ended and started again in the
+   * middle: in shorter histories of fewer clients, as a start takes its time.
+   */
+  readonly restarts: boolean;
 }
 
 const LEVELS = ['a', 'b', 'c'] as const;
 const FILL_BYTES_MAX = 12_000;
+/** How long the broker may work on before it is ended, in milliseconds. */
+const RESTART_AFTER_MS_MAX = 30;
 
 class Generator {
   readonly steps: Step[] = [];
@@ -65,17 +94,24 @@ class Generator {
   readonly #filters: string[] = [];
   /** Topics that have no clear yet. */
   readonly #clearable: Set<string>;
+  /** By slot behind those of `#slots`: the group that this client is a member of. */
+  readonly #groups: string[] = [];
+  /** How many of 10 connections speak 5.0. */
+  readonly #speak5: number;
   readonly #weights: { readonly weight: number; readonly make: () => void }[];
   readonly #fillsRings: boolean;
+  readonly #restarts: boolean;
   /** How often a message is retained, of 10. */
   readonly #retained: number;
 
-  constructor(seed: number, { fillsRings }: HistoryOptions) {
+  constructor(seed: number, { fillsRings, restarts }: HistoryOptions) {
     const random = new Random(seed);
     this.#random = random;
     this.#fillsRings = fillsRings;
-    this.#slots = 10 + random.below(21);
+    this.#restarts = restarts;
+    this.#slots = restarts ? 3 + random.below(4) : 10 + random.below(21);
     this.#retained = 1 + random.below(7);
+    this.#speak5 = random.below(11);
     const perLevel = 1 + random.below(3);
     const levels = LEVELS.slice(0, 1 + random.below(LEVELS.length));
     for (const level of levels) {
@@ -85,6 +121,10 @@ class Generator {
     for (let n = 0; n < perLevel; n++) this.#filters.push(`+/${n}`);
     this.#filters.push('#', ...this.#topics, ...this.#topics, ...this.#topics);
     this.#clearable = new Set(this.#topics);
+    for (let group = restarts ? 0 : random.below(3); group > 0; group--) {
+      const filter = `$share/g${group}/${random.pick(this.#filters)}`;
+      for (let member = 1 + random.below(4); member > 0; member--) this.#groups.push(filter);
+    }
     const weigh = (base: number, make: () => void) => {
       return { weight: base * (0.3 + random.next() * random.next() * 4), make };
     };
@@ -99,10 +139,11 @@ class Generator {
       weigh(8, () => this.#push(this.#anyone(), { do: 'wait' })),
       weigh(8, () => this.#push(this.#anyone(), { do: 'after', of: random.below(this.#slots) })),
       weigh(14, () => this.steps.push({ do: 'turn', id: this.steps.length })),
-      weigh(2, () => this.#server()),
+      weigh(restarts ? 0 : 2, () => this.#server()),
       weigh(10, () => this.#relay()),
       weigh(3, () => this.#comeBack(this.#anyone())),
       weigh(3, () => this.#subscribe(this.#anyone(), true)),
+      weigh(4, () => this.#member()),
     ];
   }
 
@@ -140,18 +181,55 @@ class Generator {
     const random = this.#random;
     const will = random.onceIn(3) ? this.#publishing() : null;
     const holdsAcks = random.onceIn(6);
-    this.#push(slot, { do: 'connect', clean: random.onceIn(2), will, holdsAcks });
+    const clean = random.onceIn(this.#restarts ? 4 : 2);
+    this.#push(slot, { do: 'connect', clean, will, holdsAcks, version: this.#version() });
+  }
+
+  #version(): Version {
+    return this.#random.below(10) < this.#speak5 ? 5 : 4;
+  }
+
+  #filter(filter = this.#random.pick(this.#filters)): SubscribedFilter {
+    const random = this.#random;
+    const qos = random.below(3) as QoS;
+    const retainHandling = random.onceIn(3) ? (random.below(3) as 0 | 1 | 2) : 0;
+    return { filter, qos, noLocal: random.onceIn(5), retainHandling };
+  }
+
+  /** A member of a group comes, goes, or is one no more. */
+  #member(): void {
+    const random = this.#random;
+    if (this.#groups.length === 0) return;
+    const at = random.below(this.#groups.length);
+    const slot = this.#slots + at;
+    const choice = random.below(8);
+    if (choice < 3) this.#connectMember(slot);
+    else if (choice < 5) this.#push(slot, { do: 'cut' });
+    else if (choice < 6) this.#push(slot, { do: 'disconnect' });
+    else if (choice < 7) this.#push(slot, { do: 'unsubscribe', filters: [this.#groups[at]] });
+    else this.#push(slot, { do: 'wait' });
+  }
+
+  #connectMember(slot: number): void {
+    const random = this.#random;
+    const clean = random.onceIn(3);
+    const holdsAcks = random.onceIn(6);
+    const version = this.#version();
+    this.#push(slot, { do: 'connect', clean, will: null, holdsAcks, version });
+    const filter = this.#groups[slot - this.#slots];
+    const filters = [{ filter, qos: 2, noLocal: false, retainHandling: 0 } as const];
+    this.#push(slot, { do: 'subscribe', filters });
   }
 
   /** @param isNew takes a filter off first, so that the SUBSCRIBE is the first of its shard. */
   #subscribe(slot: number, isNew = false): void {
     const random = this.#random;
-    const filters: [string, QoS][] = [];
+    const filters: SubscribedFilter[] = [];
     for (let count = random.onceIn(3) ? 3 : 1; count > 0; count--) {
-      filters.push([random.pick(this.#filters), random.below(3) as QoS]);
+      filters.push(this.#filter());
     }
     if (isNew) {
-      this.#push(slot, { do: 'unsubscribe', filters: filters.map(([filter]) => filter) });
+      this.#push(slot, { do: 'unsubscribe', filters: filters.map(({ filter }) => filter) });
       if (random.onceIn(2)) this.#push(slot, { do: 'wait' });
     }
     this.#push(slot, { do: 'subscribe', filters });
@@ -174,7 +252,8 @@ class Generator {
     this.#push(second, { do: 'after', of: first });
     const choice = random.below(6);
     if (choice < 3) this.#publish(second, topic);
-    else if (choice < 4) this.#push(second, { do: 'subscribe', filters: [[topic, 2]] });
+    else if (choice < 4)
+      this.#push(second, { do: 'subscribe', filters: [{ ...this.#filter(topic), qos: 2 }] });
     else if (choice < 5) this.#push(second, { do: 'unsubscribe', filters: [topic] });
     else this.#comeBack(second);
   }
@@ -184,22 +263,40 @@ class Generator {
     const random = this.#random;
     const will = this.#publishing();
     const clean = random.onceIn(2);
-    this.#push(slot, { do: 'connect', clean, will, holdsAcks: false });
+    const version = this.#version();
+    this.#push(slot, { do: 'connect', clean, will, holdsAcks: false, version });
     this.#publish(slot, will.topic);
     if (random.onceIn(3)) this.#push(slot, { do: 'cut' });
     const again = { ...will, isEmpty: false };
-    this.#push(slot, { do: 'connect', clean, will: again, holdsAcks: random.onceIn(8) });
+    const holdsAcks = random.onceIn(8);
+    this.#push(slot, { do: 'connect', clean, will: again, holdsAcks, version: this.#version() });
     if (random.onceIn(2)) this.#push(slot, { do: 'wait' });
     this.#publish(slot, will.topic);
   }
 
-  make({ kills }: HistoryOptions): Step[] {
+  /** Ends the broker at some places of the history. */
+  #restartAtPlaces(): void {
+    const random = this.#random;
+    for (let count = 1 + random.below(2); count > 0; count--) {
+      const afterMs = random.onceIn(2) ? 0 : random.below(RESTART_AFTER_MS_MAX);
+      const isKill = random.below(3) > 0;
+      const step = { do: 'restart', id: this.steps.length, isKill, afterMs } as const;
+      // Behind those with which everybody comes; ids are by the order of making.
+      const at = this.#slots + random.below(this.steps.length - this.#slots);
+      this.steps.splice(at, 0, step);
+    }
+  }
+
+  make({ kills, restarts }: HistoryOptions): Step[] {
     const random = this.#random;
     for (let slot = 0; slot < this.#slots; slot++) {
       this.#connect(slot);
       if (random.below(3) > 0) this.#subscribe(slot);
     }
-    const count = 100 + random.below(400);
+    this.#groups.forEach((_, at) => {
+      this.#connectMember(this.#slots + at);
+    });
+    const count = restarts ? 40 + random.below(120) : 100 + random.below(400);
     const killAt = kills ? this.steps.length + random.below(count) : -1;
     const total = this.#weights.reduce((sum, { weight }) => sum + weight, 0);
     let isKilled = !kills;
@@ -216,6 +313,7 @@ class Generator {
         break;
       }
     }
+    if (restarts) this.#restartAtPlaces();
     return this.steps;
   }
 }
@@ -237,15 +335,23 @@ function textOfMessage(message: Publishing, name: string): string {
   return `${topic} QoS ${qos}${flags} "${name}"${size}`;
 }
 
+/** A filter with its options, to read. */
+export function textOfFilter(wanted: SubscribedFilter): string {
+  const { filter, qos, noLocal, retainHandling } = wanted;
+  const options = `${noLocal ? ' no local' : ''}${retainHandling ? ` RH ${retainHandling}` : ''}`;
+  return `${filter} QoS ${qos}${options}`;
+}
+
 function textOfAction(step: Action & { readonly id: number }): string {
   switch (step.do) {
     case 'connect': {
       const will = step.will === null ? '' : `, will ${textOfMessage(step.will, `w${step.id}`)}`;
       const acks = step.holdsAcks ? ', acknowledges nothing' : '';
-      return `CONNECT ${step.clean ? 'clean' : 'not clean'}${will}${acks}`;
+      const version = step.version === 5 ? ' 5.0' : '';
+      return `CONNECT${version} ${step.clean ? 'clean' : 'not clean'}${will}${acks}`;
     }
     case 'subscribe':
-      return `SUBSCRIBE ${step.filters.map(([filter, qos]) => `${filter} QoS ${qos}`).join(', ')}`;
+      return `SUBSCRIBE ${step.filters.map(textOfFilter).join(', ')}`;
     case 'unsubscribe':
       return `UNSUBSCRIBE ${step.filters.join(', ')}`;
     case 'publish':
@@ -270,5 +376,8 @@ export function textOfStep(step: Step): string {
   if (step.do === 'server') return `Server.publish ${textOfMessage(step.message, `m${step.id}`)}`;
   if (step.do === 'turn') return 'the event loop goes on';
   if (step.do === 'kill') return 'a shard is killed';
+  if (step.do === 'restart') {
+    return `the broker is ${step.isKill ? 'killed' : 'ended'} after ${step.afterMs} ms`;
+  }
   return `c${step.slot} ${textOfAction(step)}`;
 }

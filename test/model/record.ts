@@ -4,6 +4,7 @@
  * it was written and the time it was known to be done.
  */
 import type { QoS } from '../support/packets.js';
+import type { MessageProperties, Version } from './wire.js';
 
 /** A time that has not come. */
 export const NEVER = Number.POSITIVE_INFINITY;
@@ -28,6 +29,7 @@ export interface Request {
 /** One connection of a client. */
 export interface ConnectionRecord {
   readonly slot: number;
+  readonly version: Version;
   /** Place among all connections. */
   readonly index: number;
   session: SessionRecord;
@@ -38,7 +40,7 @@ export interface ConnectionRecord {
   /** It has ended, or the client has given it up: cut, DISCONNECT, another CONNECT written. */
   ended: number;
   /** Why; `server`: by the server, out of the blue. */
-  endedBy: 'client' | 'takeover' | 'server' | null;
+  endedBy: 'client' | 'takeover' | 'server' | 'restart' | null;
   readonly requests: Request[];
   /** Request whose ack came before that of an earlier request: of the same kind, or of any. */
   readonly overtaken: { readonly ack: Request; readonly before: Request }[];
@@ -69,6 +71,10 @@ export interface SubscriptionChange {
   readonly filter: string;
   /** null: UNSUBSCRIBE. */
   readonly qos: QoS | null;
+  readonly noLocal: boolean;
+  readonly retainHandling: 0 | 1 | 2;
+  /** Subscription Identifier; 0: none. */
+  readonly identifier: number;
   readonly request: Request;
 }
 
@@ -84,6 +90,10 @@ export interface Publication {
   readonly slot: number;
   readonly place: number;
   readonly connection: ConnectionRecord | null;
+  /** It has the properties that wire.ts gives those of 5.0. */
+  readonly isOf5: boolean;
+  /** When it was written, in milliseconds; NaN: not known. */
+  readonly wallBegin: number;
   readonly begin: number;
   /** It was published, if at all, before this: acknowledged, or something behind it was. */
   end: number;
@@ -93,7 +103,16 @@ export interface Publication {
   seen: number;
   /** It was published for certain. */
   isCertain: boolean;
-  readonly request: Request | null;
+  /** Not acknowledged when the broker was killed, and not sent again. */
+  mayBeUndone: boolean;
+  /** Of it, or of the last time it was sent. */
+  request: Request | null;
+  /** That of `place`, or of the last time it was sent. */
+  lastPlace: number;
+  /** When its client sent it for the last time, with DUP; 0: it was sent once. */
+  resentAt: number;
+  /** The broker was killed before it was sent again. */
+  isResentOverKill: boolean;
 }
 
 /** A PUBLISH that a client received. */
@@ -108,6 +127,9 @@ export interface Delivery {
   readonly retain: boolean;
   readonly dup: boolean;
   readonly packetId: number;
+  readonly properties: MessageProperties;
+  /** When it came, in milliseconds. */
+  readonly wallAt: number;
   /** QoS 2 with a packet id that is not released: a client does not take it again. */
   readonly isHeld: boolean;
 }
@@ -120,6 +142,14 @@ export interface Death {
   readonly begin: number;
   readonly end: number;
   readonly ownsTopic: (topic: string) => boolean;
+}
+
+/** When the broker was ended and started again. */
+export interface Restart {
+  readonly isKill: boolean;
+  readonly begin: number;
+  /** It takes connections again. */
+  end: number;
 }
 
 /** A line for people. */
@@ -136,6 +166,7 @@ export interface RunRecord {
   readonly publications: readonly Publication[];
   readonly fresh: readonly FreshView[];
   readonly deaths: readonly Death[];
+  readonly restarts: readonly Restart[];
   readonly lines: readonly EventLine[];
   /** What did not come to an end within the deadline. */
   readonly hangs: readonly string[];

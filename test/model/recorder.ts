@@ -11,11 +11,16 @@ import {
   NEVER,
   type Publication,
   type Request,
+  type Restart,
   type RunRecord,
   type SessionRecord,
 } from './record.js';
+import type { Version } from './wire.js';
 
-type Origin = Pick<Publication, 'kind' | 'slot' | 'place' | 'connection' | 'begin' | 'request'>;
+type Origin = Pick<
+  Publication,
+  'kind' | 'slot' | 'place' | 'connection' | 'isOf5' | 'wallBegin' | 'begin' | 'request'
+>;
 
 /** One a run. Each run has topics and client ids of its own, so that the broker can stay up. */
 export class Recorder implements RunRecord {
@@ -26,6 +31,7 @@ export class Recorder implements RunRecord {
   readonly publications: Publication[] = [];
   readonly fresh: FreshView[] = [];
   readonly deaths: Death[] = [];
+  readonly restarts: Restart[] = [];
   readonly lines: EventLine[] = [];
   readonly hangs: string[] = [];
   /** What is wrong at once, whatever else was observed. */
@@ -47,6 +53,8 @@ export class Recorder implements RunRecord {
 
   /** The topic or filter of a history as this run has it. */
   topicOf(topic: string): string {
+    const parts = /^(\$share\/[^/]+)\/(.*)$/.exec(topic);
+    if (parts !== null) return `${parts[1]}/${this.prefix}/${parts[2]}`;
     return `${this.prefix}/${topic}`;
   }
 
@@ -68,6 +76,21 @@ export class Recorder implements RunRecord {
 
   fault(rule: string, text: string): void {
     this.faults.push({ rule, text });
+  }
+
+  /** The broker is ending, or has ended. */
+  get isRestarting(): boolean {
+    return this.restarts.at(-1)?.end === NEVER;
+  }
+
+  /** The publication's client sends it again. */
+  resent(publication: Publication, request: Request, place: number): void {
+    const before = Math.max(publication.begin, publication.resentAt);
+    const isKilled = this.restarts.some(({ isKill, end }) => isKill && end > before);
+    publication.request = request;
+    publication.lastPlace = place;
+    publication.resentAt = request.begin;
+    publication.isResentOverKill ||= isKilled;
   }
 
   /** Something has come, or has ended. */
@@ -97,9 +120,11 @@ export class Recorder implements RunRecord {
     session: SessionRecord,
     begin: number,
     expectsSession: boolean,
+    version: Version,
   ): ConnectionRecord {
     const connection: ConnectionRecord = {
       slot,
+      version,
       index: this.connections.length,
       session,
       begin,
@@ -125,6 +150,10 @@ export class Recorder implements RunRecord {
       endBySeen: NEVER,
       seen: NEVER,
       isCertain: false,
+      mayBeUndone: false,
+      lastPlace: origin.place,
+      resentAt: 0,
+      isResentOverKill: false,
     };
     this.publications.push(publication);
     if (isEmpty) this.#clears.set(topic, publication);
@@ -133,7 +162,7 @@ export class Recorder implements RunRecord {
   }
 
   /** A PUBLISH has come. */
-  delivery(received: Omit<Delivery, 'at' | 'publication'>): void {
+  delivery(received: Omit<Delivery, 'at' | 'publication' | 'wallAt'>): void {
     const { session, payload, qos, retain, dup } = received;
     if (received.topic === this.sentinelTopic) {
       this.sentinels.add(`${session.slot} ${payload}`);
@@ -148,7 +177,7 @@ export class Recorder implements RunRecord {
       return;
     }
     if (publication.seen === NEVER) publication.seen = at;
-    session.deliveries.push({ ...received, topic, publication, at });
+    session.deliveries.push({ ...received, topic, publication, at, wallAt: performance.now() });
   }
 
   #published(topic: string, payload: string): Publication | undefined {

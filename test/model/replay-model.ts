@@ -1,28 +1,36 @@
 /**
- * A subscription and its retained value, step by step, with tickets. Shard 0 has a publisher of one
- * retained topic, shard 1 owns it, shard 2 has the subscriber, and another one of the same filter
- * that leaves: who routes what to shard 2 changes while the value changes. The turn is that of
- * ticket-model.ts in fewer steps, as it is proved there: sockets are read and the word is loaded /
- * heads are loaded, records and what was read are handled / ticket and head / acks.
+ * A subscription and its retained value, step by step, with tickets. Shard 1 owns one retained
+ * topic, shard 2 has the subscriber, and another one of the same filter that leaves: who routes
+ * what to shard 2 changes while the value changes. The publisher is on any shard. The turn is that
+ * of ticket-model.ts in fewer steps, as it is proved there: sockets are read and the word is loaded
+ * / heads are loaded, records and what was read are handled / ticket and head / acks.
  *
- * A value is its number, and a higher one is newer. Value 0 was retained before all this.
+ * A value is its number, and a higher one is newer. Value 0 was retained before all this. The
+ * SUBACK goes out behind the answer (src/router/opening.ts); until then what comes is left to the
+ * replay, and the newest of it, kept since the owner was asked, stands for the answer. Two shards
+ * ask with the SUBSCRIBE: what the other one has sent before its confirmation is in its answer.
  */
 import type { Move, StepModel } from './explore.js';
 
-/** How the subscriber's shard tells whether an answer is older than what has come live. */
+/** Where the protocol is left. */
 export type ReplayVariant =
-  /** By the ticket that the value had when the owner got it. */
-  | 'tickets'
-  /** Whatever has come live since the SUBSCRIBE is taken for newer. */
+  | 'as it is'
+  /** The SUBACK goes out before; what comes live meanwhile is taken for newer than the answer. */
   | 'live is newer'
-  /** By tickets, but asked with the SUBSCRIBE and not behind the confirmations. */
+  /** Asked with the SUBSCRIBE and not behind the confirmations, as two shards do. */
   | 'asked at once'
-  /** Nothing is dropped. */
-  | 'nothing is dropped';
+  /** What comes from others before they have confirmed is kept too. */
+  | 'all is kept'
+  /** What is left to the replay is not kept. */
+  | 'nothing is kept'
+  /** What is kept comes live behind the answer. */
+  | 'kept ones come too'
+  /** What comes before the SUBACK is delivered. */
+  | 'nothing is held back';
 
 type Kind = 'run' | 'add' | 'remove' | 'confirm' | 'query' | 'answer';
-/** `value` of a run and an answer; `valueTicket` of an answer. */
-type Entry = [kind: Kind, value: number, ticket: number, mask: number, valueTicket: number];
+/** `value` of a run and an answer. */
+type Entry = [kind: Kind, value: number, ticket: number, mask: number];
 
 interface Shard {
   at: 'idle' | 'handle' | 'flush' | 'out';
@@ -41,10 +49,9 @@ interface State {
   published: number;
   acked: number;
   owed: number;
-  /** Whether shard 0 routes to shard 2. */
+  /** Whether the publisher's shard routes to shard 2. */
   isRouted: boolean;
   stored: number;
-  storedTicket: number;
   /** Subscribers on shard 2. */
   hasOther: boolean;
   hasOtherLeft: boolean;
@@ -53,14 +60,19 @@ interface State {
   /** Values acknowledged when the SUBSCRIBE was written. */
   ackedBefore: number;
   unconfirmed: number;
+  /** The SUBSCRIBE waits for confirmations. */
   isWaiting: boolean;
-  /** Ticket of the last that came live, -1: none. */
-  liveTicket: number;
+  isAsked: boolean;
+  isAcknowledged: boolean;
+  /** The newest that came between the question and the SUBACK; -1: none. */
+  kept: number;
+  hasLive: boolean;
+  /** Values published behind the SUBACK. */
+  owedLive: number[];
   /** What the subscriber got: a live value as it is, a replayed one as -1 - value. */
   got: number[];
 }
 
-const PUBLISHER = 0;
 const OWNER = 1;
 const SUBSCRIBER = 2;
 const ALL_BUT_SUBSCRIBER = 0b011;
@@ -80,83 +92,105 @@ function normalize(state: State): void {
   });
   const entries = shards.flatMap(({ ring }) => ring);
   const limits = shards.map(({ limit }) => limit);
-  const inUse = entries.flatMap(([, , ticket, , valueTicket]) => [ticket, valueTicket]);
-  const words = [state.word, state.storedTicket, state.liveTicket, ...limits, ...inUse];
+  const words = [state.word, ...limits, ...entries.map(([, , ticket]) => ticket)];
   const ranks = [...new Set(words.filter((word) => word > 0))].sort((a, b) => a - b);
   const rankOf = (word: number) => (word > 0 ? 1 + ranks.indexOf(word) : word);
-  for (const entry of entries) {
-    entry[2] = rankOf(entry[2]);
-    entry[4] = rankOf(entry[4]);
-  }
+  for (const entry of entries) entry[2] = rankOf(entry[2]);
   for (const shard of shards) shard.limit = rankOf(shard.limit);
   state.word = rankOf(state.word);
-  state.storedTicket = rankOf(state.storedTicket);
-  state.liveTicket = rankOf(state.liveTicket);
 }
 
 export interface ReplayOptions {
   /** How many are published behind the first. */
   readonly values: number;
   readonly variant: ReplayVariant;
+  /** The shard of the publisher. */
+  readonly publisher: 0 | 1 | 2;
+  /** There is no shard 0. */
+  readonly areTwo: boolean;
 }
 
 /** Publisher, owner and subscriber until all has come. */
 export function replayModel(options: ReplayOptions): StepModel<State> {
-  const { values, variant } = options;
+  const { values, variant, publisher, areTwo } = options;
+  const others = areTwo ? 1 << OWNER : ALL_BUT_SUBSCRIBER;
 
   const put = (state: State, shard: number, kind: Kind, value: number, mask: number): void => {
-    const valueTicket = kind === 'answer' ? state.storedTicket : 0;
-    state.shards[shard].ring.push([kind, value, 0, mask, valueTicket]);
+    state.shards[shard]!.ring.push([kind, value, 0, mask]);
   };
 
-  const ask = (state: State): void => put(state, SUBSCRIBER, 'query', 0, 1 << OWNER);
+  const ask = (state: State): void => {
+    state.isAsked = true;
+    put(state, SUBSCRIBER, 'query', 0, 1 << OWNER);
+    if (variant === 'live is newer') state.isAcknowledged = true;
+  };
 
   const announce = (state: State, kind: 'add' | 'remove'): void => {
-    put(state, SUBSCRIBER, kind, 0, ALL_BUT_SUBSCRIBER);
-    state.unconfirmed += 2;
+    put(state, SUBSCRIBER, kind, 0, others);
+    state.unconfirmed += areTwo ? 1 : 2;
   };
 
-  const onRecord = (state: State, shard: number, entry: Entry): void => {
-    const [kind, value, ticket, , valueTicket] = entry;
+  /** A value comes to the shard of the subscriber. */
+  const onValue = (state: State, value: number): void => {
+    if (!state.isSubscribed) return;
+    if (!state.isAcknowledged && variant !== 'nothing is held back') {
+      const isSurelyNewer =
+        publisher === SUBSCRIBER || !state.isWaiting || variant === 'all is kept';
+      if (state.isAsked && isSurelyNewer && variant !== 'nothing is kept') state.kept = value;
+      return;
+    }
+    state.hasLive = true;
+    state.got.push(value);
+  };
+
+  const onAnswer = (state: State, value: number): void => {
+    state.isAcknowledged = true;
+    if (variant === 'live is newer' && state.hasLive) return;
+    const { kept } = state;
+    const isBeside = variant === 'kept ones come too';
+    state.got.push(-1 - (kept < 0 || isBeside ? value : kept));
+    if (kept >= 0 && isBeside) state.got.push(kept);
+  };
+
+  const onRecord = (state: State, shard: number, [kind, value]: Entry): void => {
     switch (kind) {
       case 'run':
-        if (shard === OWNER) {
-          state.stored = value;
-          state.storedTicket = ticket;
-        } else if (state.isSubscribed) {
-          state.liveTicket = ticket;
-          state.got.push(value);
-        }
+        if (shard === OWNER) state.stored = value;
+        else onValue(state, value);
         return;
       case 'add':
       case 'remove':
-        if (shard === PUBLISHER) state.isRouted = kind === 'add';
+        if (shard === publisher) state.isRouted = kind === 'add';
         put(state, shard, 'confirm', 0, 1 << SUBSCRIBER);
         return;
       case 'confirm':
         state.unconfirmed--;
         if (state.unconfirmed > 0 || !state.isWaiting) return;
         state.isWaiting = false;
-        if (variant !== 'asked at once') ask(state);
+        if (!state.isAsked) ask(state);
         return;
       case 'query':
         put(state, OWNER, 'answer', state.stored, 1 << SUBSCRIBER);
         return;
-      case 'answer': {
-        const isOlder = state.liveTicket >= valueTicket;
-        const hasLive = state.liveTicket >= 0;
-        const isDropped = variant === 'live is newer' ? hasLive : hasLive && isOlder;
-        if (!isDropped || variant === 'nothing is dropped') state.got.push(-1 - value);
-      }
+      case 'answer':
+        onAnswer(state, value);
     }
+  };
+
+  const onPublish = (state: State): void => {
+    const value = ++state.published;
+    state.owed = value;
+    let mask = 0;
+    if (publisher === OWNER) state.stored = value;
+    else mask |= 1 << OWNER;
+    if (publisher === SUBSCRIBER) onValue(state, value);
+    else if (state.isRouted) mask |= 1 << SUBSCRIBER;
+    if (mask !== 0) put(state, publisher, 'run', value, mask);
   };
 
   const onPacket = (state: State, packet: string): void => {
     if (packet === 'publish') {
-      state.published++;
-      const mask = (1 << OWNER) | (state.isRouted ? 1 << SUBSCRIBER : 0);
-      put(state, PUBLISHER, 'run', state.published, mask);
-      state.owed = state.published;
+      onPublish(state);
     } else if (packet === 'unsubscribe') {
       state.hasOther = false;
       if (!state.isSubscribed) announce(state, 'remove');
@@ -164,7 +198,8 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
       state.isSubscribed = true;
       if (!state.hasOther) announce(state, 'add');
       state.isWaiting = state.unconfirmed > 0;
-      if (!state.isWaiting || variant === 'asked at once') ask(state);
+      const isAskedAtOnce = variant === 'asked at once' || variant === 'all is kept';
+      if (!state.isWaiting || isAskedAtOnce) ask(state);
     }
   };
 
@@ -203,15 +238,17 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
         for (const packet of shard.reading) onPacket(state, packet);
         shard.reading = [];
         shard.seen = [];
+        if (areTwo) state.shards[0].tails = state.shards.map(({ ring }) => ring.length);
         normalize(state);
         shard.limit = 0;
-        shard.at = shard.ring.length > shard.head ? 'flush' : 'idle';
+        if (shard.ring.length > shard.head) shard.at = 'flush';
+        else shard.at = index === publisher && state.owed > state.acked ? 'out' : 'idle';
         return;
       case 'flush':
         state.word++;
         for (let at = shard.head; at < shard.ring.length; at++) shard.ring[at][2] = state.word;
         shard.head = shard.ring.length;
-        shard.at = index === PUBLISHER && state.owed > state.acked ? 'out' : 'idle';
+        shard.at = index === publisher && state.owed > state.acked ? 'out' : 'idle';
         return;
       case 'out':
         state.acked = state.owed;
@@ -221,6 +258,7 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
 
   const hasWork = (state: State, index: number): boolean => {
     const { socket, tails } = state.shards[index];
+    if (areTwo && index === 0) return false;
     const isBehind = (other: Shard, from: number) => from !== index && other.head > tails[from];
     return socket.length > 0 || state.shards.some(isBehind);
   };
@@ -228,9 +266,13 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
   const clientMoves = (state: State): Move<State>[] => {
     const all: Move<State>[] = [];
     const { shards, published, acked } = state;
-    const isQuiet = shards[PUBLISHER].socket.length + shards[PUBLISHER].reading.length === 0;
+    const { socket, reading } = shards[publisher];
+    const isQuiet = !socket.includes('publish') && !reading.includes('publish');
     if (published < values && acked === published && isQuiet) {
-      const make = (s: State) => s.shards[PUBLISHER].socket.push('publish');
+      const make = (s: State) => {
+        s.shards[publisher].socket.push('publish');
+        if (s.isAcknowledged) s.owedLive.push(s.published + 1);
+      };
       all.push({ name: 'PUBLISH', make });
     }
     if (!state.hasOtherLeft) {
@@ -263,7 +305,6 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
       owed: 0,
       isRouted: true,
       stored: 0,
-      storedTicket: 0,
       hasOther: true,
       hasOtherLeft: false,
       isSubscribed: false,
@@ -271,7 +312,11 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
       ackedBefore: 0,
       unconfirmed: 0,
       isWaiting: false,
-      liveTicket: -1,
+      isAsked: false,
+      isAcknowledged: false,
+      kept: -1,
+      hasLive: false,
+      owedLive: [],
       got: [],
     },
     moves: (state) => [
@@ -289,11 +334,13 @@ export function replayModel(options: ReplayOptions): StepModel<State> {
       if (at === -1) return null;
       return newest[at] === newest[at - 1] ? 'a value comes twice' : 'an older value comes last';
     },
-    stuck: ({ got, stored, published }) => {
+    stuck: ({ got, stored, published, owedLive }) => {
       if (stored !== published) return 'the owner has not got the last value';
+      if (!got.some((each) => each < 0)) return 'nothing comes as retained';
       const last = got.at(-1);
-      if (last === undefined) return 'nothing comes';
-      return last === stored || last === -1 - stored ? null : 'the subscriber keeps an old value';
+      if (last !== stored && last !== -1 - stored) return 'the subscriber keeps an old value';
+      const isMissing = owedLive.some((value) => !got.includes(value));
+      return isMissing ? 'a value published behind the SUBACK does not come live' : null;
     },
   };
 }

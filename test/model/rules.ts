@@ -19,23 +19,31 @@ import {
   isInOrderOfOne,
   mayHold,
   mustHold,
+  partsOf,
   type Stream,
   type Subscription,
   streamOf,
   subscriptionsTo,
 } from './reference.js';
+import { RULES_5 } from './rules5.js';
 
 /** What the rules look at: the record, and what follows from it. */
-class View {
+export class View {
   readonly record: RunRecord;
+  /** Of sessions that are members of no group. */
   readonly streams: ReadonlyMap<SessionRecord, Stream>;
+  /** Of those that are members of one, and subscribe to nothing else. */
+  readonly memberStreams: ReadonlyMap<SessionRecord, Stream>;
   readonly #subscriptions = new Map<SessionRecord, Map<string, Subscription[]>>();
   readonly #retained: Map<string, Publication[]>;
 
   constructor(record: RunRecord) {
     concludeEnds(record);
     this.record = record;
-    this.streams = new Map(record.sessions.map((session) => [session, streamOf(session)]));
+    const streams = (sessions: SessionRecord[]) =>
+      new Map(sessions.map((session) => [session, streamOf(session)]));
+    this.streams = streams(record.sessions.filter((session) => !isMember(session)));
+    this.memberStreams = streams(record.sessions.filter(isMember));
     const retained = record.publications.filter(({ retain }) => retain);
     this.#retained = groupBy(retained, ({ topic }) => topic);
   }
@@ -65,12 +73,13 @@ class View {
   }
 }
 
-type Rule = (view: View) => Iterable<string>;
+/** What is against it, a line each. */
+export type Rule = (view: View) => Iterable<string>;
 
-const client = (session: SessionRecord) => `c${session.slot}`;
-const told = ({ publication, at, retain }: Delivery) =>
+export const client = (session: SessionRecord) => `c${session.slot}`;
+export const told = ({ publication, at, retain }: Delivery) =>
   `"${publication.name}"${retain ? ' RETAIN' : ''} at ${at}`;
-const stays = (connection: ConnectionRecord) => connection.ended === NEVER;
+export const stays = (connection: ConnectionRecord) => connection.ended === NEVER;
 
 /** Every pair of deliveries of one topic to one session that is against what happened. */
 function* inversions(view: View): Iterable<readonly [SessionRecord, Delivery, Delivery]> {
@@ -87,10 +96,13 @@ function* inversions(view: View): Iterable<readonly [SessionRecord, Delivery, De
 }
 
 /**
- * One of them waited in the window of a session that was resumed, and the other has no place in it.
+ * One of them waited in the window of a session that was resumed, or for the disk, and the other
+ * has no place there.
  */
-function isPastTheWindow(first: Delivery, second: Delivery): boolean {
-  return first.session.connections.length > 1 && (first.qos === 0) !== (second.qos === 0);
+function isPastTheWindow({ record }: View, first: Delivery, second: Delivery): boolean {
+  const { isClean, connections } = first.session;
+  const mayWait = connections.length > 1 || (record.restarts.length > 0 && !isClean);
+  return mayWait && (first.qos === 0) !== (second.qos === 0);
 }
 
 /** What is replayed knows only of what was published to be retained. */
@@ -98,11 +110,16 @@ function areBothRetained(first: Delivery, second: Delivery): boolean {
   return first.publication.retain && second.publication.retain;
 }
 
+/** The newer of them, which was not acknowledged, was lost when the broker was killed. */
+function isReplayBehindUndone(first: Delivery, second: Delivery): boolean {
+  return second.retain && first.publication.mayBeUndone;
+}
+
 /** Inversions of live messages whose publications stand in this relation. */
 function* inverted(view: View, isMeant: (early: Publication, late: Publication) => boolean) {
   for (const [session, first, second] of inversions(view)) {
     if (first.retain || second.retain || !isMeant(second.publication, first.publication)) continue;
-    if (isPastTheWindow(first, second)) continue;
+    if (isPastTheWindow(view, first, second)) continue;
     const [a, b] = [second.publication, first.publication];
     yield `${client(session)} got ${told(first)} (written at ${b.begin}) before ${told(second)} ` +
       `(written at ${a.begin}, done by ${a.endBySeen})`;
@@ -137,8 +154,9 @@ function* seenBeforeIsDeliveredBefore(view: View) {
  */
 function* orderAcrossQosOfResumedSessions(view: View) {
   for (const [session, first, second] of inversions(view)) {
-    if (!isPastTheWindow(first, second)) continue;
+    if (!isPastTheWindow(view, first, second)) continue;
     if ((first.retain || second.retain) && !areBothRetained(first, second)) continue;
+    if (isReplayBehindUndone(first, second)) continue;
     yield `${client(session)} got ${told(first)} before ${told(second)}`;
   }
 }
@@ -147,7 +165,8 @@ function* orderAcrossQosOfResumedSessions(view: View) {
 function* olderIsNeverLast(view: View) {
   for (const [session, first, second] of inversions(view)) {
     if (!first.retain && !second.retain) continue;
-    if (!areBothRetained(first, second) || isPastTheWindow(first, second)) continue;
+    if (!areBothRetained(first, second) || isPastTheWindow(view, first, second)) continue;
+    if (isReplayBehindUndone(first, second)) continue;
     yield `${client(session)} got ${told(first)} and then the older ${told(second)}`;
   }
 }
@@ -313,7 +332,11 @@ function* replayComesOnce(view: View) {
   for (const [session, { firsts }] of view.streams) {
     const replays = firsts.filter(({ retain, dup }) => retain && !dup);
     for (const [topic, list] of groupBy(replays, (each) => each.topic)) {
-      const asked = view.subscriptionsTo(session, topic).length;
+      const subscriptions = view.subscriptionsTo(session, topic);
+      // What it publishes itself meanwhile may come as retained, as it does not come live.
+      const own = list.filter(({ publication }) => publication.slot === session.slot);
+      const mayLack = subscriptions.some(({ subscribe }) => subscribe.noLocal);
+      const asked = subscriptions.length + (mayLack ? own.length : 0);
       if (list.length <= asked) continue;
       yield `${client(session)} asked ${asked} times for ${topic}: ${list.map(told).join(', ')}`;
     }
@@ -328,9 +351,16 @@ function* replayIsNotLiveToo(view: View) {
       const other = live.get(delivery.publication);
       if (!delivery.retain || other === undefined) continue;
       if (view.subscriptionsTo(session, delivery.topic).length > 1) continue;
+      // Between the two times that it was sent, the client may have subscribed.
+      if (delivery.publication.resentAt > 0) continue;
       yield `${client(session)} got ${told(delivery)} and ${told(other)} for one SUBSCRIBE`;
     }
   }
+}
+
+/** [MQTT-3.3.1-10], -11: by its Retain Handling nothing has to come as retained. */
+function mayLackReplay({ subscribe, wasThere }: Subscription): boolean {
+  return subscribe.retainHandling === 2 || (subscribe.retainHandling === 1 && wasThere);
 }
 
 /** A SUBSCRIBE for which a value was retained for certain, and what came for it. */
@@ -340,8 +370,10 @@ function* replaysOwed(view: View) {
       if (view.mayBeDead(topic)) continue;
       const retained = view.retainedOf(topic);
       const clear = retained.find(({ isEmpty }) => isEmpty);
-      for (const { subscribe, unsubscribe, qos } of view.subscriptionsTo(session, topic)) {
+      for (const each of view.subscriptionsTo(session, topic)) {
+        const { subscribe, unsubscribe, qos } = each;
         const { request } = subscribe;
+        if (mayLackReplay(each)) continue;
         if (unsubscribe !== null || request.acked === NEVER) continue;
         const there = retained.find((publication) => {
           const { isEmpty, isCertain, endBySeen } = publication;
@@ -462,6 +494,11 @@ function* everythingIsAnswered(view: View) {
   yield* view.record.hangs;
 }
 
+/** Whether a session is a member of a group. */
+function isMember({ changes }: SessionRecord): boolean {
+  return [...changes.keys()].some((filter) => partsOf(filter).group !== null);
+}
+
 /** All rules, by name. */
 export const RULES: Readonly<Record<string, Rule>> = {
   orderOfOnePublisher,
@@ -492,6 +529,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   sessionPresentIsTrue,
   connectionsStay,
   everythingIsAnswered,
+  ...RULES_5,
 };
 
 /** Whether all that must come has come so far. */
@@ -502,6 +540,7 @@ export function isAllThere(record: RunRecord): boolean {
     persistentSessionsLoseNothing,
     retainedValueComes,
     replaySurvivesACut,
+    RULES_5.sharedLosesNothing,
     ...(record.fresh.length > 0 ? [retainedEndsAsTheLast, everybodySeesTheSameRetained] : []),
   ];
   return owed.every((rule) => [...rule(view)].length === 0);

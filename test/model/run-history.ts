@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { retainedOwnerOf } from '../../src/router/route.js';
-import type { Broker } from '../support/broker.js';
 import { connect, parsePublish, subscribe } from '../support/packets.js';
 import { within } from '../support/waiting.js';
 import { ModelClient } from './client.js';
-import type { Publishing, Step } from './history.js';
-import { NEVER, type Request } from './record.js';
+import type { Publishing, RestartStep, Step } from './history.js';
+import type { ModelBroker } from './model-broker.js';
+import { NEVER, type Request, type Restart } from './record.js';
 import { Recorder } from './recorder.js';
 import { findFaults, isAllThere } from './rules.js';
 
@@ -20,6 +20,8 @@ export interface RunOptions {
 
 type ClientStep = Extract<Step, { slot: number }>;
 
+/** A CONNECT beside the history. */
+const BARE = { id: 0, will: null, holdsAcks: false, version: 4 } as const;
 const LOOK_MS = 5;
 /** How long a run may take in all, in milliseconds. */
 const HANG_MS = 20_000;
@@ -30,6 +32,8 @@ class Actor {
   readonly client: ModelClient;
   readonly #queue: ClientStep[] = [];
   readonly #others: readonly Actor[];
+  /** While there is no broker. */
+  isPaused = false;
   /** Requests of its own or of another client that it waits for. */
   #waitsFor: readonly Request[] = [];
 
@@ -55,7 +59,7 @@ class Actor {
 
   /** Takes all the steps that it can take now. */
   pump(): void {
-    while (this.#queue.length > 0 && !this.#isWaiting) {
+    while (this.#queue.length > 0 && !this.#isWaiting && !this.isPaused) {
       const step = this.#queue[0];
       const isEnd = step.do === 'connect' || step.do === 'cut' || step.do === 'disconnect';
       if (isEnd && this.client.isConnecting) return;
@@ -100,13 +104,13 @@ class Actor {
 /** One run of one history. */
 class Run {
   readonly recorder: Recorder;
-  readonly #broker: Broker;
+  readonly #broker: ModelBroker;
   readonly #options: RunOptions;
   readonly #actors: Actor[] = [];
   readonly #pending: Promise<void>[] = [];
-  readonly #deadline = Date.now() + HANG_MS;
+  #deadline = Date.now() + HANG_MS;
 
-  constructor(broker: Broker, steps: readonly Step[], options: RunOptions) {
+  constructor(broker: ModelBroker, steps: readonly Step[], options: RunOptions) {
     this.#broker = broker;
     this.#options = options;
     this.recorder = new Recorder(`r${++runs}`, topicsOf(steps));
@@ -114,7 +118,7 @@ class Run {
       return 'slot' in step ? Math.max(most, step.slot + 1) : most;
     }, 0);
     for (let slot = 0; slot < slots; slot++) {
-      const client = new ModelClient(slot, this.recorder, broker);
+      const client = new ModelClient(slot, this.recorder, broker, broker.process !== null);
       this.#actors.push(new Actor(client, this.#actors));
     }
     this.recorder.onChange = () => {
@@ -127,6 +131,7 @@ class Run {
     for (const step of steps) {
       if (step.do === 'turn') await nextTurn();
       else if (step.do === 'kill') this.#pending.push(this.#kill());
+      else if (step.do === 'restart') await this.#restart(step);
       else if (step.do === 'server') this.#pending.push(this.#publish(step.id, step.message));
       else this.#actors[step.slot].add(step);
     }
@@ -146,11 +151,12 @@ class Run {
       for (const { client } of this.#actors) {
         client.releaseAcks();
         if (client.isConnected || !client.hasConnected) continue;
-        client.connect({ id: 0, clean: client.wasClean, will: null, holdsAcks: false });
+        client.connect({ ...BARE, clean: client.wasClean });
       }
       const clients = this.#connected();
       for (const client of clients) {
-        client.subscribe([[this.recorder.sentinelTopic, 0]], false);
+        const filter = this.recorder.sentinelTopic;
+        client.subscribe([{ filter, qos: 0, noLocal: false, retainHandling: 0 }], false);
       }
       await this.#answered();
     }
@@ -195,7 +201,7 @@ class Run {
   /** Leaves nothing behind: neither sessions nor retained messages. */
   async clean(): Promise<void> {
     for (const { client } of this.#actors) {
-      if (client.hasConnected) client.connect({ id: 0, clean: true, will: null, holdsAcks: false });
+      if (client.hasConnected) client.connect({ ...BARE, clean: true });
     }
     const clearing = this.#actors[0]?.client;
     const messages = [...this.recorder.topics].map((topic) => {
@@ -249,6 +255,8 @@ class Run {
       slot: -1,
       place: 0,
       connection: null,
+      isOf5: false,
+      wallBegin: Number.NaN,
       begin,
       request: null,
     });
@@ -262,6 +270,32 @@ class Run {
     }
     published.end = Math.min(published.end, recorder.note(`Server.publish "${name}" done`));
     published.isCertain = true;
+  }
+
+  /** Who is connected when the broker ends comes back as soon as it is back, and goes on. */
+  async #restart({ isKill, afterMs }: RestartStep): Promise<void> {
+    const { recorder } = this;
+    const broker = this.#broker.process;
+    if (broker === null) throw new Error('the broker has no process of its own');
+    await delay(afterMs);
+    const startedAt = Date.now();
+    for (const actor of this.#actors) actor.isPaused = true;
+    const begin = recorder.note(`the broker is ${isKill ? 'killed' : 'ended'}`);
+    const restart: Restart = { isKill, begin, end: NEVER };
+    recorder.restarts.push(restart);
+    await broker.end(isKill);
+    await this.#until(
+      () => this.#actors.every(({ client }) => client.isAway),
+      () => 'the connections of an ended broker to be closed',
+    );
+    await broker.start();
+    restart.end = recorder.note('the broker is back');
+    this.#deadline += Date.now() - startedAt;
+    for (const { client } of this.#actors) client.reconnect();
+    for (const actor of this.#actors) {
+      actor.isPaused = false;
+      actor.pump();
+    }
   }
 
   /** The next connection to the shard that is killed is deadly: see lethal-authenticator.ts. */
@@ -295,7 +329,7 @@ function topicsOf(steps: readonly Step[]): Set<string> {
 
 /** Runs a history. @returns what was observed, and what of it must not be. */
 export async function runHistory(
-  broker: Broker,
+  broker: ModelBroker,
   steps: readonly Step[],
   options: RunOptions,
 ): Promise<{ readonly record: Recorder; readonly faults: ReturnType<typeof findFaults> }> {
@@ -303,7 +337,8 @@ export async function runHistory(
   await run.act(steps);
   await run.settle();
   await run.lookAtRetained();
-  const faults = [...run.recorder.faults, ...findFaults(run.recorder)];
+  const said = broker.process?.takeFaults() ?? [];
+  const faults = [...said, ...run.recorder.faults, ...findFaults(run.recorder)];
   await run.clean();
   return { record: run.recorder, faults };
 }

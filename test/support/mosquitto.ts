@@ -44,8 +44,14 @@ async function untilListening(at: Endpoint, isGone: () => string | null): Promis
   }
 }
 
-/** @throws Error when the program is not installed or does not start. */
-export async function startMosquitto(maxInflight = 20): Promise<Mosquitto> {
+/**
+ * @param more lines of its configuration.
+ * @throws Error when the program is not installed or does not start.
+ */
+export async function startMosquitto(
+  maxInflight = 20,
+  more: readonly string[] = [],
+): Promise<Mosquitto> {
   const folder = await mkdtemp(join(tmpdir(), 'surgemq-mosquitto-'));
   const at = { host: '127.0.0.1', port: await freePort() };
   const file = join(folder, 'mosquitto.conf');
@@ -55,6 +61,7 @@ export async function startMosquitto(maxInflight = 20): Promise<Mosquitto> {
     `max_inflight_messages ${maxInflight}`,
     'max_queued_messages 100000',
     'max_packet_size 1048576',
+    ...more,
   ];
   await writeFile(file, `${settings.join('\n')}\n`);
   // Debian puts it where only root's PATH leads.

@@ -4,10 +4,12 @@
  */
 import type { Authenticator, AuthenticatorFactory } from '../../src/index.js';
 
-/** What is neither true nor false. */
+/** What is no verdict. */
 export const ODD_ANSWERS: Readonly<Record<string, unknown>> = {
   undefined: undefined,
-  null: null,
+  nobody: { username: 7 },
+  everRule: { username: null, rules: [{ effect: 'allow' }] },
+  notTime: { username: null, expiresAtMs: Number.NaN },
   zero: 0,
   one: 1,
   yes: 'yes',
@@ -34,6 +36,12 @@ const MISBEHAVING: Readonly<Record<string, () => unknown>> = {
   },
   thenGetterThrows: () =>
     Object.defineProperty({}, 'then', {
+      get() {
+        throw new Error('not now');
+      },
+    }),
+  usernameThrows: () =>
+    Object.defineProperty({}, 'username', {
       get() {
         throw new Error('not now');
       },

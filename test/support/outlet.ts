@@ -8,6 +8,7 @@ export type TestOutlet = { -readonly [Name in keyof Outlet]: Outlet[Name] };
 export function makeOutlet(own: Partial<TestOutlet>): TestOutlet {
   return {
     isStalled: false,
+    slowQueue: null,
     isBlocked: false,
     isHeavy: false,
     isOverfull: false,

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import { hex, packetEnd } from './packets.js';
 import { Changes, within } from './waiting.js';
 
@@ -13,6 +14,8 @@ import { Changes, within } from './waiting.js';
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
+  /** How to speak TLS there; without, it is plain TCP. */
+  readonly tls?: ConnectionOptions | undefined;
 }
 
 /** Hex as the tests write it, or bytes. */
@@ -20,6 +23,22 @@ export type Bytes = string | Buffer;
 
 function toBuffer(bytes: Bytes): Buffer {
   return typeof bytes === 'string' ? hex(bytes) : bytes;
+}
+
+/** A socket on its way there, by TLS where that is spoken. */
+export function dial({ host, port, tls }: Endpoint): Socket {
+  return tls === undefined ? connectSocket({ host, port }) : connectTls({ host, port, ...tls });
+}
+
+/** The event of a socket that may be written to. */
+export function whenOpen(socket: Socket): 'connect' | 'secureConnect' {
+  return socket instanceof TLSSocket ? 'secureConnect' : 'connect';
+}
+
+/** Ends a connection without a word; node cannot reset one behind TLS. */
+export function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 export class RawClient {
@@ -51,8 +70,8 @@ export class RawClient {
 
   /** Opens a connection; no packet is sent. */
   static async open(endpoint: Endpoint): Promise<RawClient> {
-    const socket = connectSocket({ host: endpoint.host, port: endpoint.port });
-    await within(once(socket, 'connect'), 'a TCP connection');
+    const socket = dial(endpoint);
+    await within(once(socket, whenOpen(socket)), 'a connection');
     return new RawClient(socket);
   }
 
@@ -91,6 +110,12 @@ export class RawClient {
     this.#socket.write(
       bytes.length === 1 ? toBuffer(bytes[0]) : Buffer.concat(bytes.map(toBuffer)),
     );
+  }
+
+  /** Sends it, and resolves when the kernel has taken it, or the connection has ended. */
+  sendAll(bytes: Buffer): Promise<void> {
+    if (!this.#socket.writable) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.write(bytes, () => resolve()));
   }
 
   /** Sends in writes of `pieceBytes` bytes, a turn of the event loop apart. */
@@ -165,6 +190,7 @@ export class RawClient {
   async cut(): Promise<void> {
     // Node's reset waits for writes under way, and for ever once the other side has ended.
     if (this.#isClosed || this.#socket.writableLength > 0) this.#socket.destroy();
+    else if (this.#socket instanceof TLSSocket) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
     await within(this.#ended, 'the end of the connection');
   }

@@ -63,9 +63,12 @@ export class Changes {
  * Waits until `holds`, looking every few milliseconds: for what has no event, such as a counter.
  * @throws Error naming `what` at the deadline.
  */
-export async function eventually(holds: () => boolean, what: string): Promise<void> {
+export async function eventually(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited ${DEADLINE_MS} ms for ${what}`);
     await delay(2);
   }

@@ -16,6 +16,8 @@ import {
 } from '../../src/primary/handoff.js';
 import { Placement } from '../../src/primary/placement.js';
 import type { ToShard } from '../../src/shard/control.js';
+import { makeCounts, makeGate } from '../support/gate.js';
+import { listenerAt } from '../support/listeners.js';
 import { eventually, within } from '../support/waiting.js';
 import type { HandoffWorkerData } from './handoff-worker.js';
 
@@ -44,7 +46,7 @@ class Stage {
     }
     const taken = (index: number) => Atomics.load(this.words[index], TAKEN);
     const open = (index: number) => Atomics.load(this.words[index], OPEN);
-    this.placement = new Placement(SHARDS, { taken, open });
+    this.placement = new Placement(SHARDS, { taken, open, isLate: () => false });
     for (let index = 0; index < SHARDS; index++) this.placement.setLive(index, true);
     this.handoff = makeHandoff(
       (index, message, transfer) => this.#post(index, message, transfer),
@@ -54,7 +56,10 @@ class Stage {
       logger: silentLogger,
       placement: this.placement,
       handoff: this.handoff,
+      gate: makeGate(SHARDS),
+      counts: makeCounts(SHARDS),
       maxConnections: 10_000,
+      onListeners: () => {},
     });
   }
 
@@ -67,7 +72,7 @@ class Stage {
       Promise.all(this.workers.map((worker) => once(worker, 'message'))),
       'the shards to start',
     );
-    const address = await this.acceptor.listen('tcp://127.0.0.1:0');
+    const address = await this.acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     for (let shard = 0; shard < SHARDS; shard++) await exchange(address.port, 'warm up');
     await eventually(() => this.placement.totalLoad() === 0, 'the shards to close');
     return address;

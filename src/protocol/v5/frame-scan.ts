@@ -4,8 +4,8 @@
  * of 3.x's liberties is taken. Nothing is allocated here, neither a frame nor a run.
  */
 import { CloseReason, ProtocolError } from '../../base/errors.js';
-import { RUN_FRAMES_MAX } from '../../base/limits.js';
-import { DUP, QOS_MASK } from '../fixed-header.js';
+import { PAYLOAD_BYTES_MAX, RUN_FRAMES_MAX } from '../../base/limits.js';
+import { DUP, FIXED_HEADER_BYTES_MAX, QOS_MASK } from '../fixed-header.js';
 import { type FrameSink, topicFieldsEqual } from '../frame-scan.js';
 import { PacketType } from '../packet.js';
 import {
@@ -53,7 +53,11 @@ export class FrameScan5 {
   neededBytes = 0;
   /** Most frames that are joined to one run, 1 to RUN_FRAMES_MAX. */
   runFramesMax = RUN_FRAMES_MAX;
-  readonly #maxPacketBytes: number;
+  /** A PUBLISH with a longer payload than this is a run of its own. */
+  payloadBytesMax = PAYLOAD_BYTES_MAX;
+  /** Longest whole frame accepted: of the connection that is scanned. */
+  maxPacketBytes: number;
+  readonly #runBytesMax: number;
   readonly #sender: Sender;
   /** The sink wants no more, and has not taken the run that it was given last. */
   #isStopped = false;
@@ -67,13 +71,16 @@ export class FrameScan5 {
    * @param maxPacketBytes longest whole frame accepted.
    * @param sender of what is scanned.
    * @param packetIds of RUN_FRAMES_MAX elements, where the thread's other scan notes its own too.
+   * @param runBytesMax as in ../frame-scan.ts, with the topics that aliases stand for.
    */
   constructor(
     maxPacketBytes: number,
     sender: Sender,
     packetIds: Uint16Array = new Uint16Array(RUN_FRAMES_MAX),
+    runBytesMax = Number.POSITIVE_INFINITY,
   ) {
-    this.#maxPacketBytes = maxPacketBytes;
+    this.#runBytesMax = runBytesMax;
+    this.maxPacketBytes = maxPacketBytes;
     this.#sender = sender;
     this.packetIds = packetIds;
   }
@@ -94,7 +101,10 @@ export class FrameScan5 {
       // Most acks are whole and as they should be, and come many in a row.
       if (isAck(header) && isShortAck(buffer, position, end)) {
         const length = buffer[position + 1];
-        const count = this.#acks(buffer, position, end, length);
+        const count =
+          length === ACK_LENGTH_MIN
+            ? this.#plainAcks(buffer, position, end)
+            : this.#acks(buffer, position, end, length);
         position += count * (2 + length);
         if (!sink.onAcks(header >> 4, count)) return position;
         continue;
@@ -123,6 +133,29 @@ export class FrameScan5 {
   /** For the sink, in `onRun`: it does not take the run. The scan stops before it. */
   leaveRun(): void {
     this.#isRunLeft = true;
+  }
+
+  /**
+   * Notes the packet ids of acks in a row with the same first byte and no reason code, as 3.x has
+   * them: nearly all are.
+   * @returns how many there are, at least one.
+   */
+  #plainAcks(buffer: Buffer, start: number, end: number): number {
+    const { packetIds } = this;
+    const view = this.#viewOf(buffer);
+    const head = view.getUint16(start);
+    const last = Math.min(end, start + 4 * RUN_FRAMES_MAX) - 4;
+    this.hasReasonCodes = false;
+    let count = 0;
+    for (let position = start; position <= last; position += 4) {
+      // One look for all four bytes, as in ../frame-scan.ts.
+      const ack = view.getInt32(position);
+      const packetId = ack & 0xffff;
+      if (ack >> 16 !== head || packetId === 0) break;
+      packetIds[count++] = packetId;
+    }
+    if (count === 0) throw ackError(buffer, start);
+    return count;
   }
 
   /**
@@ -171,7 +204,7 @@ export class FrameScan5 {
     if (at < 0) return 0;
     const frameEnd = at + variableByteIntegerAt(buffer, position + 1);
     const frameBytes = frameEnd - position;
-    if (frameBytes > this.#maxPacketBytes) throw this.#tooLarge(frameBytes);
+    if (frameBytes > this.maxPacketBytes) throw this.#tooLarge(frameBytes);
     if (frameEnd > end) {
       this.neededBytes = frameBytes;
       return 0;
@@ -187,8 +220,6 @@ export class FrameScan5 {
   #run(buffer: Buffer, start: number, firstEnd: number, end: number, sink: FrameSink): number {
     const { packetIds, publish } = this;
     const view = this.#viewOf(buffer);
-    const maxPacketBytes = this.#maxPacketBytes;
-    const framesMax = this.runFramesMax;
     const header = buffer[start] & ~DUP;
     const hasIds = (header & QOS_MASK) !== 0;
     const bodyStart = this.#bodyStart;
@@ -198,6 +229,12 @@ export class FrameScan5 {
     const propertyField = topicEnd + (hasIds ? 2 : 0);
     const isPlain = publish.propertiesLength === 0;
     const lengthMin = payloadStart - bodyStart;
+    const lengthMax = this.#lengthMax(lengthMin);
+    const framesMax = firstEnd - bodyStart > lengthMax ? 1 : this.runFramesMax;
+    const aliasedBytes =
+      topicLength === 0 ? (sink.aliasedTopicBytes?.(publish.topicAlias) ?? 0) : 0;
+    /** Where the run ends at most, when `aliasedBytes` more are counted for each frame. */
+    let endMax = Math.min(end, start + this.#runBytesMax - aliasedBytes);
     packetIds[0] = publish.packetId;
     let count = 1;
     let position = firstEnd;
@@ -218,7 +255,8 @@ export class FrameScan5 {
       }
       const distance = at - bodyStart;
       const frameEnd = at + length;
-      if (length < lengthMin || frameEnd > end || frameEnd - position > maxPacketBytes) break;
+      endMax -= aliasedBytes;
+      if (length < lengthMin || frameEnd > endMax || length > lengthMax) break;
       if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
       if (isPlain) {
         if (view.getUint8(propertyField + distance) !== 0) break;
@@ -237,6 +275,11 @@ export class FrameScan5 {
     return this.#isRunLeft ? start : position;
   }
 
+  /** The longest body of a frame that is joined to a run, as in ../frame-scan.ts. */
+  #lengthMax(lengthMin: number): number {
+    return Math.min(lengthMin + this.payloadBytesMax, this.maxPacketBytes - FIXED_HEADER_BYTES_MAX);
+  }
+
   /** `buffer` to be read in wider words, as in ../frame-scan.ts. */
   #viewOf(buffer: Buffer): DataView {
     if (this.#viewed !== buffer) {
@@ -249,7 +292,7 @@ export class FrameScan5 {
   #tooLarge(bytes: number): ProtocolError {
     return new ProtocolError(
       this.#sender === Sender.client ? 'MQTT-3.2.2-15' : 'MQTT-3.1.2-24',
-      `packet of ${bytes} bytes is longer than the ${this.#maxPacketBytes} accepted here`,
+      `packet of ${bytes} bytes is longer than the ${this.maxPacketBytes} accepted here`,
       CloseReason.packetTooLarge,
     );
   }

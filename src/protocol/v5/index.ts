@@ -2,8 +2,9 @@
  * MQTT 5.0 on the floor of bytes and packets: what the floors above use of it. 3.1 and 3.1.1 have
  * the files beside this folder.
  */
-export { ACK_BYTES_MAX_5, writeAck5 } from './ack-frame.js';
+export { ACK_BYTES_MAX_5, filterAckFrame5, writeAck5 } from './ack-frame.js';
 export { ConnectVersion, connectVersionOf } from './connect-version.js';
+export { type FilterPacket5, openSubscribe5, openUnsubscribe5 } from './filter-packet.js';
 export { fitToMaximumPacketSize } from './fit-packet.js';
 export { FrameScan5 } from './frame-scan.js';
 export * from './packet.js';
@@ -49,13 +50,14 @@ export {
   reasonName,
   toConnackCode,
 } from './reason-code.js';
-export { checkRun5 } from './run-check.js';
+export { propertyBytesOf } from './run-check.js';
 export {
   isShareFilter,
   parseShareFilter,
   type ShareFilter,
   toShareFilter,
 } from './share-filter.js';
+export { RETAIN_HANDLING_SHIFT, SubscriptionOption } from './subscription-options.js';
 export { checkUtf8, Utf8Fault } from './utf8.js';
 export {
   VARIABLE_BYTE_INTEGER_MAX,

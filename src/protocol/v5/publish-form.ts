@@ -25,7 +25,7 @@ const NO_IDENTIFIERS: readonly number[] = [];
 /** One form, to be filled and used again and again: it holds what it is given until the next. */
 export class PublishForm {
   /** Of the receiver: 3 and 4 get no properties at all. */
-  version: ProtocolVersion | 5 = 5;
+  version: ProtocolVersion = 5;
   /** Message Expiry Interval that is left, in seconds, 1 to 4,294,967,295; NOT_THERE for none. */
   messageExpirySeconds: number = NOT_THERE;
   /** Topic Alias that the receiver knows or learns with this packet; 0 for none. */

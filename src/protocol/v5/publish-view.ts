@@ -99,7 +99,7 @@ export class PublishView {
    * 5.0 that `copyCanonical` and a PublishForm have made. What it says of properties is not read.
    * @param frameStart where its first byte is. @param version that it is laid out for.
    */
-  readTrusted(buffer: Buffer, frameStart: number, version: ProtocolVersion | 5): void {
+  readTrusted(buffer: Buffer, frameStart: number, version: ProtocolVersion): void {
     const bodyStart = bodyOf(buffer, frameStart);
     const hasId = (buffer[frameStart] & QOS_MASK) !== 0;
     this.bodyStart = bodyStart;

@@ -5,13 +5,9 @@
 import { ProtocolError } from '../../base/errors.js';
 import { DUP, QOS_MASK, RETAIN } from '../fixed-header.js';
 import { PacketType, type QoS } from '../packet.js';
-import { FieldReader } from './field-reader.js';
-import {
-  HEADERS_ALLOWED_5,
-  headerError5,
-  protocolError,
-  remainingLengthError,
-} from './fixed-header.js';
+import type { FieldReader } from './field-reader.js';
+import { protocolError } from './fixed-header.js';
+import { openFrame } from './open-frame.js';
 import type {
   AckPacket5,
   AuthPacket5,
@@ -32,21 +28,10 @@ import { readReasonCode } from './read-reason-code.js';
 import { isReasonCodeAllowed } from './reason-code.js';
 import { isShareFilter } from './share-filter.js';
 import {
-  VariableByteIntegerFault,
-  variableByteIntegerAt,
-  variableByteIntegerEnd,
-} from './variable-byte-integer.js';
-
-/** Bits of the Subscription Options byte [MQTT 5.0, figure 3-20]. */
-export const SubscriptionOption = {
-  qos: 0x03,
-  noLocal: 0x04,
-  retainAsPublished: 0x08,
-  retainHandling: 0x30,
-  reserved: 0xc0,
-} as const;
-/** How far Retain Handling stands from bit 0. */
-export const RETAIN_HANDLING_SHIFT = 4;
+  checkSubscriptionOptions,
+  RETAIN_HANDLING_SHIFT,
+  SubscriptionOption,
+} from './subscription-options.js';
 
 /**
  * Parses the one whole frame [start, end) of `buffer`. Nothing of the packet is a view of `buffer`.
@@ -99,20 +84,6 @@ export function parsePacket5(
   }
 }
 
-/** Checks first byte and remaining length. @returns a reader of the body. */
-function openFrame(buffer: Buffer, start: number, end: number, sender: Sender): FieldReader {
-  if (start >= end) throw new ProtocolError('2.1', 'an empty frame');
-  if (HEADERS_ALLOWED_5[buffer[start]] === 0) throw headerError5(buffer[start]);
-  const bodyStart = variableByteIntegerEnd(buffer, start + 1, end);
-  if (bodyStart === VariableByteIntegerFault.illFormed) throw remainingLengthError();
-  if (bodyStart < 0) throw new ProtocolError('2.1.4', 'remaining length is missing');
-  const length = variableByteIntegerAt(buffer, start + 1);
-  if (length !== end - bodyStart) {
-    throw new ProtocolError('2.1.4', `remaining length ${length}, but ${end - bodyStart} bytes`);
-  }
-  return new FieldReader(buffer, bodyStart, end, sender);
-}
-
 function readPublish(reader: FieldReader, header: number): PublishPacket5 {
   const topic = reader.topic('MQTT-3.3.2-2', 'topic');
   const qos = ((header & QOS_MASK) >> 1) as QoS;
@@ -160,14 +131,7 @@ function readSubscription(reader: FieldReader): SubscriptionRequest5 {
   const qos = options & SubscriptionOption.qos;
   const noLocal = (options & SubscriptionOption.noLocal) !== 0;
   const retainHandling = (options & SubscriptionOption.retainHandling) >> RETAIN_HANDLING_SHIFT;
-  if ((options & SubscriptionOption.reserved) !== 0) {
-    throw new ProtocolError('MQTT-3.8.3-5', `subscription options ${options}`);
-  }
-  if (qos === 3) throw protocolError('3.8.3.1', 'subscription with QoS 3');
-  if (retainHandling === 3) throw protocolError('3.8.3.1', 'subscription with Retain Handling 3');
-  if (noLocal && isShareFilter(filter)) {
-    throw protocolError('MQTT-3.8.3-4', 'No Local on a Shared Subscription');
-  }
+  checkSubscriptionOptions(options, isShareFilter(filter));
   return {
     filter,
     qos: qos as QoS,

@@ -1,6 +1,7 @@
 /** Shared Subscriptions: filters of the form `$share/{ShareName}/{filter}` [MQTT 5.0, 4.8.2]. */
 
-const PREFIX = '$share/';
+/** What such a filter begins with. */
+export const SHARE_PREFIX = '$share/';
 
 /** A share filter in its parts. */
 export interface ShareFilter {
@@ -12,7 +13,7 @@ export interface ShareFilter {
 
 /** Whether a filter (or the key of one) means a Shared Subscription, well-formed or not. */
 export function isShareFilter(filter: string): boolean {
-  return filter.startsWith(PREFIX);
+  return filter.startsWith(SHARE_PREFIX);
 }
 
 /**
@@ -21,9 +22,9 @@ export function isShareFilter(filter: string): boolean {
  *   it [MQTT-4.8.2-2]. The subscription is refused with reason code 0x8F then.
  */
 export function parseShareFilter(filter: string): ShareFilter | null {
-  const nameEnd = filter.indexOf('/', PREFIX.length);
+  const nameEnd = filter.indexOf('/', SHARE_PREFIX.length);
   if (!isShareFilter(filter) || nameEnd < 0) return null;
-  const shareName = filter.slice(PREFIX.length, nameEnd);
+  const shareName = filter.slice(SHARE_PREFIX.length, nameEnd);
   const shared = filter.slice(nameEnd + 1);
   if (shareName === '' || /[+#]/.test(shareName) || shared === '') return null;
   return { shareName, filter: shared };
@@ -31,5 +32,5 @@ export function parseShareFilter(filter: string): ShareFilter | null {
 
 /** The filter of a group, as a client subscribes to it. */
 export function toShareFilter({ shareName, filter }: ShareFilter): string {
-  return `${PREFIX}${shareName}/${filter}`;
+  return `${SHARE_PREFIX}${shareName}/${filter}`;
 }

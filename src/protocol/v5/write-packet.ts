@@ -26,7 +26,8 @@ import type {
 import { encodeProperties, type Properties } from './properties.js';
 import { type PropertyHolder, type Sender, WILL_PROPERTIES } from './property.js';
 import { ConnectFlag, WILL_QOS_SHIFT } from './read-connect.js';
-import { parsePacket5, RETAIN_HANDLING_SHIFT, SubscriptionOption } from './read-packet.js';
+import { parsePacket5 } from './read-packet.js';
+import { RETAIN_HANDLING_SHIFT, SubscriptionOption } from './subscription-options.js';
 import { variableByteIntegerBytes, writeVariableByteInteger } from './variable-byte-integer.js';
 
 /** Flags that all frames of these types have [MQTT-2.1.3-1]. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ListeningTime, monotonicMs, Ticker } from '../../../src/base/clock.js';
+import { ListeningTime, monotonicMs, offsetBetween, Ticker } from '../../../src/base/clock.js';
 
 test('a tick sets now and calls every callback with it, in the order they were added', () => {
   const ticker = new Ticker(10);
@@ -38,4 +38,21 @@ test('listening time counts two intervals at most from tick to tick', () => {
     assert.equal(listening.tick(time), now);
     assert.equal(listening.now, now);
   }
+});
+
+test('two clocks are compared where nothing came between the looks', () => {
+  let own = 0;
+  // Each look takes 0.01 ms, and the thread is put off by some in all but the fourth round.
+  const putOff = [3, 7, 0.4, 0, 2];
+  let round = 0;
+  const look = () => {
+    own += 0.01;
+    return own;
+  };
+  const offset = offsetBetween(look, () => {
+    const there = own + 1_000;
+    own += putOff[round++ % putOff.length]!;
+    return there;
+  });
+  assert.ok(Math.abs(offset - 1_000) < 0.02, `${offset}`);
 });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { loadConfig, type ServerOptions } from '../../../src/base/config.js';
+import { createAuthenticator } from '../../../src/access/authenticator.js';
+import { loadConfig } from '../../../src/base/config.js';
+import { PROGRAM_AUTHENTICATOR } from '../../../src/base/credentials.js';
 import { ConfigError } from '../../../src/base/errors.js';
 import { SETTINGS, SHARDS_MAX } from '../../../src/base/limits.js';
+import type { ServerOptions } from '../../../src/base/server-options.js';
 import { CONFIG_SETTINGS } from '../../../src/base/settings-table.js';
-import { createAuthenticator } from '../../../src/connection/authenticator.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 
@@ -26,7 +28,8 @@ test('without any setting the defaults of limits.ts hold', () => {
   assert.deepEqual(warnings, []);
   assert.deepEqual(config.listen, ['tcp://127.0.0.1:1883']);
   assert.equal(config.workers, Math.min(availableParallelism(), SHARDS_MAX));
-  assert.equal(config.auth, 'mockSuccess');
+  assert.deepEqual(config.auth, ['auto']);
+  assert.equal(config.allowAnonymous, null);
   assert.equal(config.closeUnresponsive, false);
   assert.equal(config.coalesceReads, true);
   for (const [name, setting] of Object.entries(SETTINGS)) {
@@ -205,11 +208,24 @@ test('the widest packet the protocol knows is allowed, and no wider one', () => 
 
 test('a provider is a shipped name or a module that exists, given to the shards as a URL', () => {
   const here = import.meta.url;
-  assert.equal(loadConfig({ authenticator: here }, {}, {}).config.auth, here);
-  assert.equal(loadConfig({ authenticator: new URL(here).pathname }, {}, {}).config.auth, here);
-  assert.match(loadConfig({ authenticator: 'pino' }, {}, {}).config.auth, /^file:.*\/pino\//);
+  const authOf = (authenticator: ServerOptions['authenticator']) =>
+    loadConfig({ authenticator }, {}, {}).config.auth;
+  assert.deepEqual(authOf(here), [here]);
+  assert.deepEqual(authOf(new URL(here).pathname), [here]);
+  assert.match(authOf('pino')[0], /^file:.*\/pino\//);
   for (const name of ['mockSucess', './no/such.js', 'file:///no/such.js', 'node:fs', '', 7]) {
     assert.equal(faultsOf({ authenticator: name }, {}, {}).length, 1, String(name));
+  }
+});
+
+test('authenticators may be a list, each once, with a function of the program among them', () => {
+  const authOf = (authenticator: unknown) =>
+    loadConfig({ authenticator } as ServerOptions, {}, {}).config.auth;
+  assert.deepEqual(authOf('mockFailure, mockSuccess'), ['mockFailure', 'mockSuccess']);
+  const decide = () => true;
+  assert.deepEqual(authOf(['mockFailure', decide]), ['mockFailure', PROGRAM_AUTHENTICATOR]);
+  for (const wrong of ['auto,mockSuccess', 'mockSuccess,mockSuccess', [], [decide, decide]]) {
+    assert.equal(faultsOf({ authenticator: wrong }, {}, {}).length, 1, String(wrong));
   }
 });
 

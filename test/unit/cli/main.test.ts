@@ -41,7 +41,7 @@ test('--help lists the commands; so does no argument at all', async () => {
   assert.deepEqual(help, nothing);
   assert.equal(help.code, 0);
   assert.equal(help.err, '');
-  for (const command of ['serve', 'pub', 'sub', 'bench']) {
+  for (const command of ['serve', 'pub', 'sub', 'rr', 'passwd', 'bench']) {
     assert.match(help.out, new RegExp(`^  ${command} `, 'm'));
   }
 });
@@ -105,7 +105,10 @@ test('a port in use is one line that says which, and exit code 1', async () => {
   const holder = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => holder.once('listening', resolve));
   const { port } = holder.address() as AddressInfo;
-  const { code, err } = await surgemq(['serve', '--listen', `tcp://127.0.0.1:${port}`]);
+  const { code, err } = await surgemq([
+    ...['serve', '--sessions', 'mem'],
+    ...['--listen', `tcp://127.0.0.1:${port}`],
+  ]);
   holder.close();
   assert.equal(code, 1);
   assert.match(err, new RegExp(`^surgemq: .*127\\.0\\.0\\.1:${port}\\b.*EADDRINUSE.*\n$`));

@@ -2,11 +2,23 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { mock, test } from 'node:test';
-import { linesOf, run as pub } from '../../../src/cli/pub.js';
+import { linesOf } from '../../../src/cli/message-source.js';
+import { run as pub } from '../../../src/cli/pub.js';
+import { run as rr } from '../../../src/cli/rr.js';
 import { run as sub } from '../../../src/cli/sub.js';
+import {
+  type ConnectPacket5,
+  type ControlPacket5,
+  parsePacket5,
+  Sender,
+  type SubscribePacket5,
+} from '../../../src/protocol/v5/index.js';
+import { hex } from '../../support/packets.js';
+import { FakeServer } from '../client/fake-server.js';
 
 const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
   pub,
+  rr,
   sub,
 };
 
@@ -42,6 +54,12 @@ const cases: [string, string[], RegExp][] = [
   ['a bad URL', ['sub', '-L', 'http://x/a'], /Invalid URL given/],
   ['a will without topic', ['sub', '-t', 'a', '--will-retain'], /--will-retain needs --will-topic/],
   ['a password alone', ['sub', '-t', 'a', '-P', 'p'], /password needs a username/],
+  ['no percentage', ['sub', '-t', 'a', '--random-filter', '0'], /Invalid random-filter given: 0/],
+  ['a request to nobody', ['rr', '-m', 'x'], /Both topic and message must be supplied/],
+  ['a request of lines', ['rr', '-t', 'a', '-l'], /-l is no flag/],
+  ['no place for a response', ['rr', '-t', 'a', '-n', '-V', '4'], /A response topic must be/],
+  ['a bad response topic', ['rr', '-t', 'a', '-n', '-e', '#'], /Invalid response topic '#'/],
+  ['data without method', ['pub', '-D', 'connect', 'authentication-data', 'x'], /needs auth/],
   ['a file that is not there', ['pub', '-t', 'a', '-f', '/nowhere'], /ENOENT.*nowhere/],
 ];
 for (const [name, args, message] of cases) {
@@ -75,4 +93,51 @@ test('lines are cut as bytes, whatever pieces they come in', async () => {
     for await (const line of linesOf(Readable.from(chunks))) lines.push(line.toString('hex'));
     assert.deepEqual(lines, expected, `pieces of ${piece}`);
   }
+});
+
+test('-D of each command is in its packet', async (t) => {
+  const server = await FakeServer.start();
+  t.after(() => server.stop());
+  const args = [
+    'sub',
+    '-p',
+    new URL(server.uri).port,
+    '-h',
+    '127.0.0.1',
+    '-t',
+    'a',
+    '-U',
+    'b',
+    '-E',
+  ];
+  const properties = [
+    ['connect', 'authentication-data', 'x'],
+    ['connect', 'authentication-method', 'M'],
+    ['subscribe', 'user-property', 'k', 's'],
+    ['unsubscribe', 'user-property', 'k', 'u'],
+    ['disconnect', 'user-property', 'k', 'd'],
+  ].flatMap((words) => ['-D', ...words]);
+  const ended = outcomeOf([...args, ...properties]);
+  const connection = await server.accept();
+  const read = async (): Promise<ControlPacket5> => {
+    const packet = await connection.readPacket();
+    return parsePacket5(packet, 0, packet.length, Sender.client);
+  };
+  const connect = (await read()) as ConnectPacket5;
+  assert.equal(connect.properties.authenticationMethod, 'M');
+  assert.equal(connect.properties.authenticationData?.toString(), 'x');
+  connection.send(hex('20 07 00 00 04 15 0001 4d'));
+  const said: unknown[] = [];
+  for (const answer of ['90 04 0001 00 00', 'b0 04 0002 00 00', '']) {
+    const packet = (await read()) as SubscribePacket5;
+    said.push([packet.type, packet.properties.userProperties]);
+    connection.send(hex(answer));
+  }
+  connection.end();
+  assert.equal((await ended).code, 0);
+  assert.deepEqual(said, [
+    ['subscribe', [['k', 's']]],
+    ['unsubscribe', [['k', 'u']]],
+    ['disconnect', [['k', 'd']]],
+  ]);
 });

@@ -20,6 +20,9 @@ after(() => {
   for (const child of children) child.kill('SIGKILL');
 });
 
+/** It writes nothing into the folder at hand. */
+const IN_MEMORY = ['--sessions', 'mem'];
+
 /** `surgemq serve` on a free port. */
 class Serve {
   readonly child: ChildProcess;
@@ -40,7 +43,7 @@ class Serve {
   /** Starts it with these flags. */
   start(flags: readonly string[]): ChildProcess {
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-    return spawn(process.execPath, [MAIN, 'serve', ...flags], { stdio });
+    return spawn(process.execPath, [MAIN, 'serve', ...IN_MEMORY, ...flags], { stdio });
   }
 
   /** Reads log lines up to the one with this message. */
@@ -111,11 +114,11 @@ test('SIGUSR2 has the counters written to the log, whatever its level', async ()
   assert.equal((await serve.end()).code, 0);
 });
 
-test('SIGHUP and SIGUSR1 are heard, and neither ends the broker nor opens a debugger', async () => {
+test('SIGHUP reloads, SIGUSR1 is heard, and neither ends the broker or opens a port', async () => {
   const serve = new Serve('--workers', '1');
   await serve.until('broker is listening');
   serve.child.kill('SIGHUP');
-  await serve.until('signal heard; settings are read at the start only');
+  await serve.until('configuration reloaded');
   serve.child.kill('SIGUSR1');
   await serve.until('signal heard; no debugger is opened');
   serve.child.kill('SIGTERM');
@@ -126,7 +129,8 @@ test('SIGHUP and SIGUSR1 are heard, and neither ends the broker nor opens a debu
 /** The same by `npm start`, without its build: other tests run what it would write. */
 class NpmStart extends Serve {
   override start(flags: readonly string[]): ChildProcess {
-    const args = ['start', '--silent', '--ignore-scripts', '--', '--workers', '1', ...flags];
+    const own = ['--workers', '1', ...IN_MEMORY];
+    const args = ['start', '--silent', '--ignore-scripts', '--', ...own, ...flags];
     return spawn('npm', args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 }
@@ -180,7 +184,7 @@ test('a missing native binary is one line that says what to do, and exit code 1'
   await writeFile(pathname, hook);
   const serve = new (class extends Serve {
     override start(flags: readonly string[]): ChildProcess {
-      const args = ['--require', pathname, MAIN, 'serve', ...flags];
+      const args = ['--require', pathname, MAIN, 'serve', ...IN_MEMORY, ...flags];
       return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     }
   })();

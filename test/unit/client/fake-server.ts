@@ -1,14 +1,19 @@
 /** A server that does what the test says, byte by byte: the other side of a client under test. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { createServer, type Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createServer as createTlsServer, TLSSocket, type TlsOptions } from 'node:tls';
+import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
 import { connack, hex, packetEnd } from '../../support/packets.js';
 import { Changes, within } from '../../support/waiting.js';
 
 /** One connection that a client has made. */
 export class FakeConnection {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   /** Sizes of the reads, in order: what the client wrote at once usually comes at once. */
   readonly reads: number[] = [];
   readonly #changes = new Changes();
@@ -16,7 +21,7 @@ export class FakeConnection {
   #unfinished: Buffer = Buffer.alloc(0);
   #isClosed = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.socket = socket;
     socket.on('data', (chunk) => this.#onData(chunk));
     socket.on('error', () => {});
@@ -83,7 +88,9 @@ export class FakeConnection {
 
   /** Cuts the connection as a failing network would. */
   cut(): void {
-    this.socket.resetAndDestroy();
+    if (this.socket instanceof Socket && !(this.socket instanceof TLSSocket)) {
+      this.socket.resetAndDestroy();
+    } else this.socket.destroy();
   }
 
   #onData(chunk: Buffer): void {
@@ -111,25 +118,57 @@ export class FakeServer {
   readonly #connections: FakeConnection[] = [];
   readonly #sockets = new Set<Socket>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, scheme: string) {
     this.#server = server;
     const address = server.address();
     assert(typeof address === 'object' && address !== null);
-    this.uri = `mqtt://127.0.0.1:${address.port}`;
-    server.on('connection', (socket) => {
+    this.uri = `${scheme}://127.0.0.1:${address.port}`;
+    server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      this.#connections.push(new FakeConnection(socket));
-      this.#changes.notify();
     });
   }
 
   /** Listens on a port of the system's choice. */
   static async start(): Promise<FakeServer> {
-    const server = createServer({ noDelay: true });
+    const server = await FakeServer.#listening(createServer({ noDelay: true }), 'mqtt');
+    server.#server.on('connection', (socket: Socket) => server.#add(socket));
+    return server;
+  }
+
+  /** The same with TLS: a connection is accepted when its handshake is over. */
+  static async startTls(options: TlsOptions): Promise<FakeServer> {
+    const server = await FakeServer.#listening(createTlsServer(options), 'mqtts');
+    // What becomes of a handshake is seen from the client's side.
+    server.#server.on('tlsClientError', () => {});
+    server.#server.on('secureConnection', (socket: Socket) => server.#add(socket));
+    return server;
+  }
+
+  /** The same with WebSocket, over TLS where `tls` is given; `onConnection` may do as it likes. */
+  static async startWebSocket(
+    tls?: TlsOptions,
+    onConnection: (socket: WebSocket, request: IncomingMessage) => void = () => {},
+  ): Promise<FakeServer> {
+    const http = tls === undefined ? createHttpServer() : createHttpsServer(tls);
+    const server = await FakeServer.#listening(http, tls === undefined ? 'ws' : 'wss');
+    const webSockets = new WebSocketServer({ server: http, path: '/mqtt' });
+    webSockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
+      onConnection(socket, request);
+      server.#add(createWebSocketStream(socket));
+    });
+    return server;
+  }
+
+  static async #listening(server: Server, scheme: string): Promise<FakeServer> {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new FakeServer(server);
+    return new FakeServer(server, scheme);
+  }
+
+  #add(socket: Duplex): void {
+    this.#connections.push(new FakeConnection(socket));
+    this.#changes.notify();
   }
 
   /** The next connection; nothing has been read from it. */

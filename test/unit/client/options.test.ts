@@ -16,7 +16,7 @@ function faults(uri: string, options: object): readonly string[] {
 }
 
 test('a URI gives host, port, user name and password', () => {
-  const plain = { username: null, password: null, path: '' };
+  const plain = { kind: 'tcp', username: null, password: null, path: '', requestPath: '' };
   assert.deepEqual(parseBrokerUri('mqtt://example.org'), {
     host: 'example.org',
     port: 1883,
@@ -25,12 +25,28 @@ test('a URI gives host, port, user name and password', () => {
   assert.deepEqual(parseBrokerUri('tcp://127.0.0.1:18'), { host: '127.0.0.1', port: 18, ...plain });
   assert.deepEqual(parseBrokerUri('mqtt://[::1]:1884'), { host: '::1', port: 1884, ...plain });
   assert.deepEqual(parseBrokerUri('mqtt://us%40er:p%3Aw@h:1/a/%2B'), {
+    kind: 'tcp',
     host: 'h',
     port: 1,
     username: 'us@er',
     password: 'p:w',
     path: 'a/+',
+    requestPath: '',
   });
+  for (const [uri, port, requestPath] of [
+    ['ws://h', 80, '/mqtt'],
+    ['wss://h?t=1', 443, '/mqtt?t=1'],
+    ['wss://h/', 443, '/'],
+    ['ws://[::1]:8080/a/%2B?b=c', 8080, '/a/%2B?b=c'],
+  ] as const) {
+    const host = uri.includes('[') ? '::1' : 'h';
+    const kind = uri.startsWith('wss') ? 'wss' : 'ws';
+    assert.deepEqual(parseBrokerUri(uri), { ...plain, kind, host, port, requestPath });
+  }
+  for (const scheme of ['mqtts', 'tls', 'ssl']) {
+    const address = { ...plain, kind: 'tls', host: 'h', port: 8883 };
+    assert.deepEqual(parseBrokerUri(`${scheme}://h`), address);
+  }
 });
 
 test('what is no URI of a server is refused', () => {
@@ -40,7 +56,7 @@ test('what is no URI of a server is refused', () => {
     'host:1883',
     'mqtt:host',
     'http://h',
-    'mqtts://h',
+    'https://h',
     'mqtt://',
     'mqtt://h:0',
   ];
@@ -61,7 +77,7 @@ test('defaults are those of the documentation', () => {
       host: 'h',
       port: 1883,
       cleanSession: true,
-      protocolVersion: 4,
+      protocolVersion: 5,
       keepAliveSeconds: 60,
       reconnectAttempts: Number.POSITIVE_INFINITY,
     },
@@ -130,7 +146,7 @@ const unsound: [string, ClientOptions][] = [
   ['a client id with half a surrogate pair [MQTT-1.5.3-1]', { clientId: 'a\ud800b' }],
   ['a client id over 65,535 bytes', { clientId: 'x'.repeat(65_536) }],
   ['a user name with NUL', { username: '\0' }],
-  ['a password without a user name [MQTT-3.1.2-22]', { password: 'p' }],
+  ['a password without a user name [MQTT-3.1.2-22]', { protocolVersion: 4, password: 'p' }],
   ['a password over 65,535 bytes', { username: 'u', password: 'x'.repeat(65_536) }],
   ['a will payload over 65,535 bytes', { will: { topic: 'a', payload: 'x'.repeat(65_536) } }],
   ['a will topic with half a surrogate pair', { will: { topic: '\udc00' } }],

@@ -1,8 +1,9 @@
 /** SUBSCRIBE of MQTT 5.0 in the client: options, identifiers, Shared Subscriptions. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ServerLimitError } from '../../../src/client/index.js';
 import { connack, frame, hex, lengthPrefixed } from '../../support/packets.js';
-import { outcome, start } from './harness.js';
+import { event, outcome, start } from './harness.js';
 import { accept5, connected5, publish5 } from './harness5.js';
 
 test('SUBSCRIBE has the options and the identifier of the call, made again as well', async (t) => {
@@ -78,4 +79,65 @@ test('the handler of a Shared Subscription gets what the group is sent', async (
   connection.send(publish5('a/b', 'x'), publish5('b/b', 'y'), publish5('a/c', 'z', { qos: 1 }));
   await connection.expect('40 02 0001');
   assert.deepEqual(seen, ['a/b x', 'a/c z']);
+});
+
+test('SUBSCRIBE and UNSUBSCRIBE have the user properties of the call', async (t) => {
+  const { server, client, connection } = await connected5(t);
+  const userProperties = [['k', 'v']] as const;
+  const granted = client.subscribe('a', { userProperties });
+  const block = '26 0001 6b 0001 76';
+  await connection.expect(`82 0e 0001 07 ${block} 0001 61 00`);
+  connection.send(hex('90 04 0001 00 00'));
+  await granted;
+  // Made again with them as well.
+  connection.cut();
+  const { connection: next } = await accept5(server);
+  await next.expect(`82 0e 0002 07 ${block} 0001 61 00`);
+  next.send(hex('90 04 0002 00 00'));
+  const gone = client.unsubscribe('a', { userProperties });
+  await next.expect(`a2 0d 0003 07 ${block} 0001 61`);
+  next.send(hex('b0 04 0003 00 00'));
+  await gone;
+  const wrong = { userProperties: [['k']] } as unknown as { userProperties: [string, string][] };
+  await assert.rejects(client.subscribe('a', wrong), /pair of strings/);
+  await assert.rejects(client.unsubscribe('a', wrong), /pair of strings/);
+});
+
+// [MQTT 5.0, 3.2.2.3.11 to 3.2.2.3.13]: to ask for them all the same is a Protocol Error.
+test('what the server has not is not subscribed to, and the rest is', async (t) => {
+  const { client, connection } = await connected5(t, {}, '28 00 29 00 2a 00');
+  const refused = async (filter: string, code: number, options = {}): Promise<void> => {
+    await assert.rejects(client.subscribe(filter, options), (error: unknown) => {
+      assert(error instanceof ServerLimitError);
+      assert.equal(error.reasonCode, code);
+      return true;
+    });
+  };
+  await refused('a/#', 0xa2);
+  await refused('+/a', 0xa2);
+  await refused('$share/g/a', 0x9e);
+  await refused('a', 0xa1, { subscriptionIdentifier: 1 });
+  const granted = client.subscribe('a');
+  await connection.expect('82 07 0001 00 0001 61 00');
+  connection.send(hex('90 04 0001 00 00'));
+  await granted;
+});
+
+test('a queued SUBSCRIBE that the server cannot serve rejects when it is known', async (t) => {
+  const { server, client } = await start(t, { protocolVersion: 5 });
+  const queued = assert.rejects(client.subscribe('a/#'), ServerLimitError);
+  await Promise.all([accept5(server, '28 00'), client.connect(), queued]);
+});
+
+test('a subscription that the server cannot make again is lost, and said to be', async (t) => {
+  const { server, client, connection } = await connected5(t);
+  const granted = client.subscribe(['a/#', 'b']);
+  await connection.readPacket();
+  connection.send(hex('90 05 0001 00 00 00'));
+  await granted;
+  const lost = event(client, 'error');
+  connection.cut();
+  const { connection: next } = await accept5(server, '28 00');
+  await next.expect('82 07 0002 00 0001 62 00');
+  assert((await lost) instanceof ServerLimitError);
 });

@@ -62,6 +62,20 @@ test('protocolFallback false takes the refusal of 5.0 as one', async (t) => {
   assert.equal(done.state.returnCode, 1);
 });
 
+test('a password goes without a user name, in 5.0 alone', async (t) => {
+  // [MQTT 5.0, 3.1.2.9]; in 3.1.1 it cannot [MQTT-3.1.2-22].
+  const { server, client } = await start(t, { protocolVersion: 5, password: 'p' });
+  const done = outcome(client.connect());
+  const first = await server.accept();
+  const connect = await first.readPacket();
+  assert.equal(connect[LEVEL_AT + 1], 0x42);
+  assert.equal(connect.subarray(-3).toString('hex'), hex('0001 70').toString('hex'));
+  first.send(connack(false, 1));
+  await first.untilClosed();
+  assert(done.state instanceof ConnectRefusedError);
+  assert.throws(() => new Client('mqtt://h', { protocolVersion: 4, password: 'p' }), ConfigError);
+});
+
 test('a queued message with properties rejects when the server speaks 3.1.1', async (t) => {
   const { server, client } = await start(t, { protocolVersion: 5 });
   const rich = outcome(client.publish('a', 'x', { properties: { contentType: 'text' } }));

@@ -146,7 +146,7 @@ describe('a closed connection', () => {
     assert.equal(lone.socket.isDestroyed, false);
     lone.pass(LATE_MS);
     assert.equal(lone.socket.isDestroyed, true);
-    lone.connection.onSocketClosed();
+    lone.connection.onTransportClosed();
     assert.equal(lone.deadlines.size, 0);
   });
 });

@@ -8,7 +8,9 @@ import { BusyConnections } from '../../../src/connection/busy-connections.js';
 import { type Connection, Pause } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
+import type { Filters } from '../../../src/router/replay.js';
 import { Route } from '../../../src/router/route.js';
+import type { Session } from '../../../src/sessions/session.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';
 import { LoneConnection } from './lone-connection.js';
 
@@ -40,11 +42,14 @@ describe('a connection that is sent much at once', () => {
     lone = new LoneConnection({
       share,
       onBusy: (one) => busy.add(one),
-      subscribe(_, filters, confirmed) {
+      subscribe(_, filters, __, confirmed) {
         for (const [filterKey] of filters) handle(filterKey);
         confirmed();
       },
-      unsubscribe: (_, filterKey) => handle(filterKey),
+      unsubscribe(_, filterKey) {
+        handle(filterKey);
+        return true;
+      },
     });
     connection = lone.connection;
   });
@@ -157,6 +162,79 @@ describe('a connection that is sent much at once', () => {
     const before = handled.length;
     turnsUntilRead();
     assert.equal(handled.length, before);
+  });
+
+  test('a packet of many filters is kept when its connection or another is read next', () => {
+    lone.open();
+    const filters = names(4_000);
+    lone.read(subscribe(1, ...filters.map(withQos)));
+    assert.ok(handled.length < filters.length / 2, `${handled.length} at once`);
+    lone.connection.host.readBuffer.fill('x');
+    turnsUntilRead();
+    assert.deepEqual(handled, filters);
+  });
+
+  const withQos = (filter: string): [string, number] => [filter, 0];
+  const packets: [string, (filters: readonly string[]) => Buffer][] = [
+    ['a SUBSCRIBE', (filters) => subscribe(1, ...filters.map(withQos))],
+    ['an UNSUBSCRIBE', (filters) => unsubscribe(1, ...filters)],
+  ];
+  for (const [name, packet] of packets) {
+    test(`${name} of many filters closes for its last one, and none is handled`, () => {
+      lone.open();
+      // Each part takes a look at the clock, and time passes with each.
+      share = new TurnShare(() => shareMs++);
+      Object.assign(connection.host, { share });
+      const filters = names(20_000);
+      filters.push('zero\0');
+      const bytes = packet(filters);
+      const half = READ_HEADROOM_BYTES + 1_000;
+      lone.read(bytes.subarray(0, half));
+      lone.read(bytes.subarray(half));
+      assert.equal(lone.closedFor, null, 'all of it was checked at once');
+      turnsUntilRead();
+      assert.equal(lone.closedFor, CloseReason.malformedPacket);
+      assert.deepEqual(handled, []);
+    });
+  }
+
+  test('what is retained for very many filters is prepared in parts, before the SUBACK', () => {
+    const CONNACK_BYTES = 4;
+    const flush = () => connection.outbox.flush(connection.host.arena.buffer);
+    const replayed: string[] = [];
+    let isHeld = false;
+    Object.assign(connection.host, {
+      replayRetained(_: Session, filters: Filters) {
+        assert.ok(isHeld, 'sent before the SUBACK');
+        for (const [filterKey] of filters) {
+          replayed.push(filterKey);
+          shareMs += FILTER_MS;
+        }
+      },
+    });
+    lone.open();
+    const hold = () => {
+      isHeld = true;
+    };
+    const release = () => {
+      assert.deepEqual(replayed, filters);
+      isHeld = false;
+    };
+    Object.assign(connection.session!, { replay: { hold, release } });
+    const filters = names(5_000);
+    lone.read(subscribe(1, ...filters.map(withQos)));
+    for (let turns = 0; busy.size > 0; turns++) {
+      assert.ok(turns < 1_000);
+      flush();
+      assert.equal(lone.socket.written.length, CONNACK_BYTES);
+      const before = replayed.length;
+      nextTurn();
+      assert.ok(replayed.length - before <= SERVED, `${replayed.length - before} in a turn`);
+    }
+    assert.equal(isHeld, false);
+    flush();
+    const subackBytes = 1 + 2 + 2 + filters.length;
+    assert.equal(lone.socket.written.length, CONNACK_BYTES + subackBytes);
   });
 
   test('packets pipelined behind CONNECT have the same share', () => {

@@ -1,7 +1,6 @@
 /** The outbox over a socket that takes what a test lets it take. */
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -12,28 +11,42 @@ import {
   SCRATCH_BYTES,
   UNREAD_REPLY_BYTES_MAX,
 } from '../../../src/base/limits.js';
-import { Outbox, type OutboxHost } from '../../../src/connection/outbox.js';
+import type { SlowConsumerPolicy } from '../../../src/base/slow-consumer-policy.js';
+import { Outbox, type OutboxHost, type OutboxLimits } from '../../../src/connection/outbox.js';
+import { OutboxTotal } from '../../../src/connection/outbox-total.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Session } from '../../../src/sessions/session.js';
+import { SlowQueue } from '../../../src/sessions/slow-queue.js';
+import { writeDescriptor } from '../../../src/transport/descriptor-io.js';
+import type { Transport } from '../../../src/transport/transport.js';
 import { numberedRun, readFrames, runOf } from '../sessions/frames.js';
 
 const LIMITS = { maxInflight: 4, maxQueuedMessages: 1_000, maxQueuedBytes: 10_000_000 };
 const NO_DESCRIPTOR = -1;
 
-/** A stream that is asked to write, and says so when the test lets it. */
+/** Writes at once what its descriptor takes; of other writes it says when the test lets it. */
 class SlowSocket {
-  destroyed = false;
-  /** As net.Socket has it: what the kernel has not taken of the writes. */
-  readonly _handle = { writeQueueSize: 0 };
+  isDestroyed = false;
+  waitingBytes = 0;
   readonly writes: string[] = [];
+  readonly #descriptor: number;
   #callbacks: (() => void)[] = [];
 
-  write(bytes: Buffer, done: () => void): boolean {
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  writeNow(buffer: Buffer, start: number, end: number): number {
+    if (this.#descriptor < 0 || this.isDestroyed) return 0;
+    return writeDescriptor(this.#descriptor, buffer, start, end);
+  }
+
+  write(bytes: Buffer, done: () => void): void {
     this.writes.push(bytes.toString('latin1'));
-    this._handle.writeQueueSize = bytes.length;
+    this.waitingBytes = bytes.length;
     this.#callbacks.push(done);
-    return false;
   }
 
   /** The oldest write is with the kernel. */
@@ -46,7 +59,18 @@ class SlowSocket {
   }
 }
 
-class TestHost implements OutboxHost {
+/** Its limits are in it, too: a test changes them. */
+class TestHost implements OutboxHost, OutboxLimits {
+  slowConsumerTimeoutMs = 2_000;
+  readonly maxQueuedMessages = LIMITS.maxQueuedMessages;
+  readonly maxQueuedBytes = LIMITS.maxQueuedBytes;
+  readonly outboxTotal = new OutboxTotal();
+  slowConsumerPolicy: SlowConsumerPolicy = 'backpressure';
+  readonly queuedTotal = new QueuedTotal();
+  isMemoryShort = false;
+  get shedsQos0(): boolean {
+    return this.isMemoryShort || this.outboxTotal.isFull;
+  }
   readonly arena = new TurnArena(() => {});
   readonly said: string[] = [];
   readonly scratch = Buffer.alloc(SCRATCH_BYTES);
@@ -66,6 +90,12 @@ class TestHost implements OutboxHost {
     this.said.push('relieved');
   }
   onDelivering(): void {}
+  onSlowConsumer(): void {
+    this.said.push('slow');
+  }
+  makeSlowQueue(isLatest: boolean): SlowQueue {
+    return new SlowQueue(isLatest, this.queuedTotal, LIMITS);
+  }
   onSent(bytes: number): void {
     this.sent += bytes;
   }
@@ -84,7 +114,6 @@ describe('an outbox', () => {
 
   beforeEach(() => {
     host = new TestHost();
-    socket = new SlowSocket();
     outbox = make(NO_DESCRIPTOR);
     arena = Buffer.from('abcdefghijklmnopqrstuvwxyz');
   });
@@ -101,22 +130,19 @@ describe('an outbox', () => {
       close() {},
       onUnreadReplies: (areMany: boolean) => void host.said.push(areMany ? 'unread' : 'read'),
     };
-    return new Outbox(host, owner, socket as unknown as Socket, fd);
+    socket = new SlowSocket(fd);
+    return new Outbox(host, owner, socket as unknown as Transport, host);
   }
 
   /** An outbox whose descriptor takes everything: a file. */
-  function makeWritable(flags = 'w'): Outbox {
+  function makeWritable(): Outbox {
     file = join(tmpdir(), `outbox-${process.pid}-${Math.random()}`);
     descriptor = openSync(file, 'w');
-    if (flags !== 'w') {
-      closeSync(descriptor);
-      descriptor = openSync(file, flags);
-    }
     return make(descriptor);
   }
 
   function attach(target: Outbox): Session {
-    const session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    const session = new Session('c', 0, 4, 1, LIMITS, new AbsentQueues());
     session.attach(target);
     target.session = session;
     return session;
@@ -196,17 +222,6 @@ describe('an outbox', () => {
     drain();
     assert.deepEqual(socket.writes, ['abc', 'de', 'fghi']);
     assert.equal(host.sent, 9);
-  });
-
-  test('uses the descriptor no more after an error, and the stream finds out', () => {
-    outbox = makeWritable('r');
-    outbox.append(0, 3);
-    outbox.flush(arena);
-    assert.equal(socket.text, 'abc');
-    socket.take();
-    outbox.append(3, 6);
-    outbox.flush(arena);
-    assert.equal(socket.text, 'abcdef');
   });
 
   test('keeps the order of what comes while the stream is busy, in few pieces', () => {
@@ -370,7 +385,7 @@ describe('an outbox', () => {
     host.now = 9;
     outbox.noteProgress();
     assert.equal(outbox.progressAt, 1, 'nothing was taken');
-    socket._handle.writeQueueSize -= 1;
+    socket.waitingBytes -= 1;
     outbox.noteProgress();
     assert.equal(outbox.progressAt, 9);
     host.now = 12;
@@ -382,7 +397,7 @@ describe('an outbox', () => {
     host.now = 15;
     outbox.noteProgress();
     assert.equal(outbox.progressAt, 12, 'the next chunk is larger than what was left of the first');
-    socket._handle.writeQueueSize = 0;
+    socket.waitingBytes = 0;
     outbox.noteProgress();
     assert.equal(outbox.progressAt, 15);
   });
@@ -405,7 +420,7 @@ describe('an outbox', () => {
     outbox.append(0, 5_001);
     outbox.flush(bytes);
     assert.deepEqual([outbox.isStalled, outbox.isHeavy], [true, true]);
-    assert.deepEqual(host.said, ['dirty', 'relieved', 'heavy']);
+    assert.deepEqual(host.said, ['dirty', 'heavy', 'relieved']);
     drain();
     assert.deepEqual([outbox.isStalled, outbox.isHeavy], [false, false]);
   });
@@ -479,10 +494,41 @@ describe('an outbox', () => {
 
   test('writes nothing to a socket that was destroyed', () => {
     outbox = makeWritable();
-    socket.destroyed = true;
+    socket.isDestroyed = true;
     outbox.append(0, 5);
     outbox.flush(arena);
     assert.equal(readFileSync(file, 'latin1'), '');
     assert.deepEqual(socket.writes, []);
+  });
+
+  test('stalls once its socket takes no more while memory is short, until it does', () => {
+    host.isMemoryShort = true;
+    attach(outbox);
+    outbox.append(0, 10, 1);
+    outbox.flush(arena);
+    assert.deepEqual([outbox.isHeavy, outbox.isStalled], [true, true]);
+    socket.take();
+    assert.deepEqual([outbox.isHeavy, outbox.isStalled], [false, false]);
+    outbox.append(0, 10, 1);
+    outbox.flush(arena);
+    host.isMemoryShort = false;
+    outbox.append(0, 10, 1);
+    outbox.flush(arena);
+    assert.deepEqual([outbox.isHeavy, outbox.isStalled], [false, false]);
+  });
+
+  test('counts what waits in the total of its shard, which stalls it where it is full', () => {
+    attach(outbox);
+    host.outboxTotal.limit = 15;
+    outbox.append(0, 10, 1);
+    outbox.flush(arena);
+    assert.deepEqual([host.outboxTotal.bytes, outbox.isStalled], [10, false]);
+    outbox.append(0, 10, 1);
+    outbox.flush(arena);
+    assert.deepEqual([host.outboxTotal.bytes, outbox.isStalled], [20, true]);
+    socket.take();
+    assert.deepEqual([host.outboxTotal.bytes, outbox.isStalled], [10, false]);
+    outbox.close();
+    assert.equal(host.outboxTotal.bytes, 0);
   });
 });

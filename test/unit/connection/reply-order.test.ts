@@ -13,7 +13,7 @@ describe('replies while a SUBACK is owed', () => {
   beforeEach(() => {
     confirmations = [];
     lone = new LoneConnection({
-      subscribe: (_, __, confirmed) => void confirmations.push(confirmed),
+      subscribe: (_, __, ___, confirmed) => void confirmations.push(confirmed),
     });
     lone.open();
     sent();

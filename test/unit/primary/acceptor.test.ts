@@ -6,23 +6,36 @@ import { networkInterfaces } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../../../src/base/errors.js';
+import type { ListenerConfig } from '../../../src/base/listener-config.js';
 import { silentLogger } from '../../../src/base/log.js';
 import type { Accepted } from '../../../src/primary/accepted.js';
 import { Acceptor } from '../../../src/primary/acceptor.js';
 import type { Handoff } from '../../../src/primary/handoff.js';
 import { Placement } from '../../../src/primary/placement.js';
-import { within } from '../../support/waiting.js';
+import type { CountedAt } from '../../../src/shard/adoption.js';
+import { makeCounts, makeGate } from '../../support/gate.js';
+import { listenerAt } from '../../support/listeners.js';
+import { eventually, within } from '../../support/waiting.js';
 
 /** A hand-off that keeps what it is given. */
 class KeepingHandoff implements Handoff {
   readonly kind = 'descriptor';
   readonly kept: Socket[] = [];
   readonly listeners: string[] = [];
+  readonly places: number[] = [];
+  readonly slots: number[] = [];
   onHanded: () => void = () => {};
+  isDown = false;
 
-  hand(_shardIndex: number, accepted: Accepted, listener: string): boolean {
+  hand(_shardIndex: number, accepted: Accepted, { listener, place, slot }: CountedAt): boolean {
+    if (this.isDown) {
+      accepted.close();
+      return false;
+    }
     this.kept.push(accepted.toSocket());
     this.listeners.push(listener);
+    this.places.push(place);
+    this.slots.push(slot);
     this.onHanded();
     return true;
   }
@@ -32,21 +45,34 @@ class KeepingHandoff implements Handoff {
   }
 }
 
-function setUp(maxConnections = 1000) {
+function setUp(maxConnections = 1000, limits: Parameters<typeof makeGate>[1] = {}) {
   const lines: { reason: string; count: number }[] = [];
   const logger = {
     ...silentLogger,
     warn: (fields: object) => lines.push(fields as { reason: string; count: number }),
   };
   const handoff = new KeepingHandoff();
-  const placement = new Placement(1, { taken: () => 0, open: () => 0 });
+  const placement = new Placement(1, { taken: () => 0, open: () => 0, isLate: () => false });
   placement.setLive(0, true);
-  const acceptor = new Acceptor({ logger, placement, handoff, maxConnections });
+  const gate = makeGate(1, limits);
+  const counts = makeCounts(1);
+  const told: string[][] = [];
+  const onListeners = (listeners: readonly ListenerConfig[]): void =>
+    void told.push(listeners.map(({ uri }) => uri));
+  const acceptor = new Acceptor({
+    logger,
+    placement,
+    handoff,
+    gate,
+    counts,
+    maxConnections,
+    onListeners,
+  });
   const close = async (): Promise<void> => {
     for (const socket of handoff.kept) socket.destroy();
     await acceptor.close();
   };
-  return { acceptor, handoff, placement, lines, close };
+  return { acceptor, handoff, placement, gate, counts, lines, told, close };
 }
 
 /** Connects and waits for the hand-off. */
@@ -68,7 +94,7 @@ describe('Acceptor', () => {
     const { acceptor, handoff, close } = setUp();
     const uris = ['tcp://127.0.0.1:0', 'tcp://:0', 'tcp://localhost:0'];
     if (hasIpv6) uris.push('tcp://[::1]:0');
-    for (const uri of uris) await acceptor.listen(uri);
+    for (const uri of uris) await acceptor.listen(listenerAt(uri));
     assert.equal(acceptor.addresses.length, uris.length);
     for (const { kind, host, port, uri } of acceptor.addresses) {
       assert.equal(kind, 'tcp');
@@ -85,7 +111,7 @@ describe('Acceptor', () => {
 
   it('hands a socket over paused, with nothing read', async () => {
     const { acceptor, handoff, close } = setUp();
-    const { port } = await acceptor.listen('tcp://127.0.0.1:0');
+    const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     const client = await connectTo(port, '127.0.0.1', handoff);
     client.write('early');
     const [socket] = handoff.kept;
@@ -100,31 +126,47 @@ describe('Acceptor', () => {
 
   it('says in one line which address cannot be listened on, and why', async () => {
     const { acceptor, close } = setUp();
-    const { uri: taken } = await acceptor.listen('tcp://127.0.0.1:0');
+    const { uri: taken } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     const cases: [uri: string, why: RegExp][] = [
       [taken, /the port is in use \(EADDRINUSE\)/],
       ['tcp://192.0.2.1:0', /no such address \(EADDRNOTAVAIL\)/],
       ['tcp://127.0.0.1:http', /must be tcp:\/\/host:port/],
-      ['ws://127.0.0.1:80', /must be tcp:\/\/host:port/],
+      ['ws://127.0.0.1:0/mq tt', /must be tcp:\/\/host:port/],
       ['tcp://127.0.0.1:65536', /must be tcp:\/\/host:port/],
     ];
     for (const [uri, why] of cases) {
-      await assert.rejects(acceptor.listen(uri), (error: unknown) => {
-        assert.ok(error instanceof ConfigError);
-        assert.equal(error.faults.length, 1);
-        assert.ok(error.message.startsWith(`cannot listen on ${uri}: `), error.message);
-        assert.match(error.message, why);
-        assert.ok(!error.message.includes('\n'));
-        return true;
-      });
+      await assert.rejects(
+        async () => acceptor.listen(listenerAt(uri)),
+        (error: unknown) => {
+          assert.ok(error instanceof ConfigError);
+          assert.equal(error.faults.length, 1);
+          assert.ok(error.message.startsWith(`cannot listen on ${uri}: `), error.message);
+          assert.match(error.message, why);
+          assert.ok(!error.message.includes('\n'));
+          return true;
+        },
+      );
     }
     assert.equal(acceptor.addresses.length, 1);
     await close();
   });
 
+  it('tells of its listeners before connections come, with the ports that they have', async () => {
+    const { acceptor, told, close } = setUp();
+    const first = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
+    const second = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
+    assert.deepEqual(told, [[first.uri], [first.uri, second.uri]]);
+    const change = await acceptor.prepare([]);
+    acceptor.change(change, (uri) => ({ ...listenerAt(uri), allowAnonymous: true }));
+    assert.deepEqual(told.at(-1), [first.uri, second.uri]);
+    const [{ allowAnonymous, port }] = acceptor.listeners;
+    assert.deepEqual([allowAnonymous, port], [true, first.port]);
+    await close();
+  });
+
   it('refuses what is above the limit, and goes on below it', async () => {
     const { acceptor, handoff, placement, lines, close } = setUp(2);
-    const { port } = await acceptor.listen('tcp://127.0.0.1:0');
+    const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     const clients = [
       await connectTo(port, '127.0.0.1', handoff),
       await connectTo(port, '127.0.0.1', handoff),
@@ -141,10 +183,68 @@ describe('Acceptor', () => {
     await close();
   });
 
+  it('refuses an address what is above its number, and lets it in again below', async () => {
+    const { acceptor, handoff, gate, lines, close } = setUp(1000, { maxConnectionsPerAddress: 2 });
+    const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
+    for (let open = 0; open < 2; open++) await connectTo(port, '127.0.0.1', handoff);
+    const refused = connect(port, '127.0.0.1');
+    refused.resume();
+    await within(once(refused, 'close'), 'the third to be refused');
+    assert.deepEqual(lines, [
+      {
+        reason: 'max-connections-per-address',
+        count: 1,
+        detail: '127.0.0.1 has 2: see maxConnectionsPerAddress',
+      },
+    ]);
+    assert.equal(acceptor.refusals['max-connections-per-address'], 1);
+    gate.limits.leave(handoff.places[0], 0);
+    await connectTo(port, '127.0.0.1', handoff);
+    assert.equal(handoff.kept.length, 3);
+    await close();
+  });
+
+  it('gives back what it counted for a shard that is down', async () => {
+    const { acceptor, handoff, gate, close } = setUp(1000, { maxConnectionsPerAddress: 1 });
+    const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
+    handoff.isDown = true;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const refused = connect(port, '127.0.0.1');
+      refused.resume();
+      await within(once(refused, 'close'), 'it to be refused');
+    }
+    handoff.isDown = false;
+    await connectTo(port, '127.0.0.1', handoff);
+    assert.equal(gate.limits.enter('127.0.0.1', 0), -2, 'one is counted');
+    await close();
+  });
+
+  for (const setting of ['connectRatePerAddress', 'connectRate'] as const) {
+    it(`refuses what is above ${setting}`, async () => {
+      const { acceptor, handoff, lines, close } = setUp(1000, { [setting]: 1 });
+      const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
+      await connectTo(port, '127.0.0.1', handoff);
+      // However long these take: one more than there are seconds.
+      const startedAt = performance.now();
+      let refused = 0;
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const client = connect(port, '127.0.0.1');
+        client.resume();
+        client.on('close', () => refused++);
+        await within(once(client, 'connect'), 'a connection');
+      }
+      await eventually(() => refused + handoff.kept.length === 4, 'all to be decided about');
+      const seconds = (performance.now() - startedAt) / 1_000;
+      assert.ok(handoff.kept.length <= 2 + seconds, `${handoff.kept.length} in ${seconds} s`);
+      assert.match(lines[0].reason, /^connect-rate/);
+      await close();
+    });
+  }
+
   it('refuses everything while no shard is live', async () => {
     const { acceptor, placement, lines, close } = setUp();
     placement.setLive(0, false);
-    const { port } = await acceptor.listen('tcp://127.0.0.1:0');
+    const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     const refused = connect(port, '127.0.0.1');
     refused.resume();
     await within(once(refused, 'close'), 'the connection to be refused');
@@ -154,7 +254,7 @@ describe('Acceptor', () => {
 
   it('closes a listener that was still being opened when it was closed itself', async () => {
     const { acceptor, close } = setUp();
-    const opening = acceptor.listen('tcp://127.0.0.1:0');
+    const opening = acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
     await close();
     const { port } = await opening;
     const client = connect(port, '127.0.0.1');

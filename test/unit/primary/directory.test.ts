@@ -9,7 +9,7 @@ import type { Claim } from '../../../src/shard/control.js';
 const numberOf = (shardIndex: number, n: number): number => shardIndex + SHARDS_MAX * n;
 
 /** Answers as readable lines: `grant 1#0 from -1`, `release a 0#0 to 1#0 keep`, `refuse 1#3`. */
-function recorder(sessionsMax?: number) {
+function recorder(sessionsMax?: number, userConnectionsMax?: number) {
   const lines: string[] = [];
   const name = (claim: number) => `${shardOfClaim(claim)}#${Math.floor(claim / SHARDS_MAX)}`;
   const output: DirectoryOutput = {
@@ -28,7 +28,7 @@ function recorder(sessionsMax?: number) {
       lines.push(`release ${clientId} ${name(claim)} to ${name(newClaim)} ${how}`);
     },
   };
-  const directory = new Directory(output, sessionsMax);
+  const directory = new Directory(output, sessionsMax, () => userConnectionsMax ?? 0);
   /** The lines since the last call. */
   const take = () => lines.splice(0);
   return { directory, take };
@@ -38,7 +38,9 @@ describe('directory', () => {
   let directory: Directory;
   let take: () => string[];
   const claim = (clientId: string, shardIndex: number, n: number, discard = false) =>
-    directory.claim([{ clientId, claim: numberOf(shardIndex, n), discard }]);
+    directory.claim([
+      { clientId, claim: numberOf(shardIndex, n), discard, isKept: !discard, user: null },
+    ]);
   const settle = (shardIndex: number, n: number) => directory.settle([numberOf(shardIndex, n)]);
   const drop = (shardIndex: number, n: number) => directory.drop([numberOf(shardIndex, n)]);
 
@@ -253,7 +255,7 @@ const SHARDS = 3;
 const CLIENT_IDS = ['a', 'b'];
 
 type Step =
-  | { do: 'claim'; clientId: string; shard: number; discard: boolean }
+  | { do: 'claim'; clientId: string; shard: number; discard: boolean; isKept: boolean }
   | { do: 'settle' | 'drop'; pick: number }
   | { do: 'die'; shard: number };
 
@@ -266,6 +268,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
         clientId: fc.constantFrom(...CLIENT_IDS),
         shard: fc.nat(SHARDS - 1),
         discard: fc.boolean(),
+        isKept: fc.boolean(),
       }),
     },
     { weight: 5, arbitrary: fc.record({ do: fc.constant('settle' as const), pick: fc.nat() }) },
@@ -315,7 +318,7 @@ class Model {
         const queue = this.#queueOf(claim);
         if (reason === 'sessions') {
           assert.equal(this.directory.keptSessions, this.#sessionsMax);
-          assert.ok(!queue.some((entry) => entry.claim.claim === claim && entry.claim.discard));
+          assert.ok(!queue.some((entry) => entry.claim.claim === claim && !entry.claim.isKept));
           this.forget((gone) => gone === claim);
           return;
         }
@@ -362,7 +365,7 @@ class Model {
       assert.equal(this.directory.holderOf(clientId), shardOfClaim(queue[0].claim.claim));
       if (queue.length > 1) assert.ok(!queue[0].settled, 'nobody waits for a settled id');
     }
-    const kept = [...this.open.values()].filter(([first]) => !first.claim.discard);
+    const kept = [...this.open.values()].filter(([first]) => first.claim.isKept);
     assert.equal(this.directory.keptSessions, kept.length);
     assert.ok(kept.length <= this.#sessionsMax);
     assert.equal(this.granted.size, this.open.size, 'one grant for each client id');
@@ -375,8 +378,8 @@ function run(model: Model, list: readonly Step[]): void {
   let next = 0;
   for (const step of list) {
     if (step.do === 'claim') {
-      const { clientId, discard } = step;
-      const claim = { clientId, claim: numberOf(step.shard, next++), discard };
+      const { clientId, discard, isKept } = step;
+      const claim = { clientId, claim: numberOf(step.shard, next++), discard, isKept, user: null };
       const queue = model.open.get(clientId);
       if (queue === undefined) model.open.set(clientId, [{ claim, settled: false }]);
       else queue.push({ claim, settled: false });
@@ -417,4 +420,79 @@ test('whatever shards claim, settle, drop and die of, one claim an id is granted
     }),
     { numRuns: 400 },
   );
+});
+
+describe('connections of a user', () => {
+  let directory: Directory;
+  let take: () => string[];
+  const claim = (clientId: string, shardIndex: number, n: number, user: string | null = 'u') =>
+    directory.claim([
+      { clientId, claim: numberOf(shardIndex, n), discard: false, isKept: true, user },
+    ]);
+  const settle = (shardIndex: number, n: number) => directory.settle([numberOf(shardIndex, n)]);
+
+  beforeEach(() => {
+    ({ directory, take } = recorder(undefined, 2));
+  });
+
+  test('beyond the limit are refused, those of others and of nobody are not', () => {
+    claim('a', 0, 0);
+    claim('b', 1, 0);
+    claim('c', 1, 1);
+    claim('d', 1, 2, 'v');
+    claim('e', 1, 3, null);
+    assert.deepEqual(take(), [
+      'grant 0#0 from -1',
+      'grant 1#0 from -1',
+      'refuse 1#1 user',
+      'grant 1#2 from -1',
+      'grant 1#3 from -1',
+    ]);
+    assert.equal(directory.connectionsOf('u'), 2);
+  });
+
+  test('may take over from each other, and whom they take over from counts no more', () => {
+    claim('a', 0, 0);
+    settle(0, 0);
+    claim('b', 0, 1);
+    settle(0, 1);
+    claim('a', 1, 0);
+    assert.equal(directory.connectionsOf('u'), 2);
+    // It says so when it has heard of it.
+    directory.leave([numberOf(0, 0)]);
+    assert.equal(directory.connectionsOf('u'), 2);
+    settle(1, 0);
+    claim('a', 1, 1, 'v');
+    assert.deepEqual([directory.connectionsOf('u'), directory.connectionsOf('v')], [1, 1]);
+  });
+
+  test('do not count when they have left, though their sessions are kept', () => {
+    for (let n = 0; n < 2; n++) {
+      claim(`c${n}`, 0, n);
+      settle(0, n);
+    }
+    directory.leave([numberOf(0, 0), numberOf(0, 0)]);
+    assert.equal(directory.connectionsOf('u'), 1);
+    claim('other', 1, 0);
+    take();
+    claim('c0', 1, 1);
+    assert.deepEqual(take(), ['refuse 1#1 user']);
+    directory.drop([numberOf(1, 0)]);
+    claim('c0', 1, 2);
+    assert.deepEqual(take(), ['release c0 0#0 to 1#2 keep', 'grant 1#2 from 0']);
+    directory.shardDied(0);
+    directory.shardDied(1);
+    assert.equal(directory.connectionsOf('u'), 0);
+  });
+
+  test('that wait for a client id are refused when it is their turn', () => {
+    claim('a', 0, 0, 'v');
+    claim('a', 0, 1);
+    claim('b', 0, 2);
+    claim('c', 0, 3);
+    take();
+    settle(0, 0);
+    assert.deepEqual(take(), ['refuse 0#1 user']);
+    assert.equal(directory.claimCount, 3);
+  });
 });

@@ -10,6 +10,8 @@ import { silentLogger } from '../../../src/base/log.js';
 import { Acceptor } from '../../../src/primary/acceptor.js';
 import { DescriptorHandoff } from '../../../src/primary/handoff.js';
 import { Placement } from '../../../src/primary/placement.js';
+import { makeCounts, makeGate } from '../../support/gate.js';
+import { listenerAt } from '../../support/listeners.js';
 
 let taken = 0;
 let open = 0;
@@ -44,7 +46,7 @@ function fill(): void {
   }
 }
 
-const placement = new Placement(1, { taken: () => taken, open: () => open });
+const placement = new Placement(1, { taken: () => taken, open: () => open, isLate: () => false });
 placement.setLive(0, true);
 const acceptor = new Acceptor({
   logger: {
@@ -59,7 +61,10 @@ const acceptor = new Acceptor({
     },
     () => taken,
   ),
+  gate: makeGate(1),
+  counts: makeCounts(1),
   maxConnections: 1000,
+  onListeners: () => {},
 });
-const { port } = await acceptor.listen('tcp://127.0.0.1:0');
+const { port } = await acceptor.listen(listenerAt('tcp://127.0.0.1:0'));
 process.send?.({ port });

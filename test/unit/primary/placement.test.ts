@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Placement } from '../../../src/primary/placement.js';
+import { ALL_LATE, NONE_LIVE, Placement } from '../../../src/primary/placement.js';
 
 /** Shards that count what a test says. */
 function setUp(shardCount: number) {
   const open = new Array<number>(shardCount).fill(0);
   const taken = new Array<number>(shardCount).fill(0);
+  const late = new Set<number>();
   const placement = new Placement(shardCount, {
+    isLate: (index) => late.has(index),
     open: (index) => open[index],
     taken: (index) => taken[index],
   });
   for (let index = 0; index < shardCount; index++) placement.setLive(index, true);
-  return { placement, open, taken };
+  return { placement, open, taken, late };
 }
 
 function placeMany(placement: Placement, count: number): number[] {
@@ -55,6 +57,20 @@ describe('Placement', () => {
     placement.setLive(1, false);
     assert.equal(placement.place(), -1);
     assert.equal(placement.totalLoad(), 0);
+  });
+
+  it('gives nothing to a shard that is late, and tells when all that are live are', () => {
+    const { placement, late } = setUp(3);
+    late.add(1);
+    assert.deepEqual(placeMany(placement, 4), [0, 2, 0, 2]);
+    placement.setLive(0, false);
+    late.add(2);
+    assert.equal(placement.place(), ALL_LATE);
+    late.clear();
+    assert.equal(placement.place(), 1);
+    placement.setLive(1, false);
+    placement.setLive(2, false);
+    assert.equal(placement.place(), NONE_LIVE);
   });
 
   it('begins anew with a shard that has come back', () => {

@@ -6,7 +6,10 @@ import { ProgramAuthentication } from '../../../src/primary/program-authenticati
 import type { AuthenticationAnswer, AuthenticationQuestion } from '../../../src/shard/control.js';
 import { ProgramAuthenticator } from '../../../src/shard/program-authenticator.js';
 
-const WHO = { username: null, password: null, remoteAddress: '' };
+const WHO = {
+  ...{ username: null, password: null },
+  ...{ remoteAddress: '', listener: '', certificate: null },
+};
 
 describe('the function of a program', () => {
   const question = (id: number): AuthenticationQuestion => ({ id, clientId: `c${id}`, ...WHO });
@@ -25,11 +28,11 @@ describe('the function of a program', () => {
       [
         0,
         [
-          { id: 1, answer: true },
-          { id: 2, answer: true },
+          { id: 1, verdict: true },
+          { id: 2, verdict: true },
         ],
       ],
-      [1, [{ id: 3, answer: false }]],
+      [1, [{ id: 3, verdict: false }]],
     ]);
   });
 
@@ -65,9 +68,9 @@ describe("a shard's questions to the program", () => {
     const first = authenticator.authenticate(credentials);
     const second = authenticator.authenticate(credentials);
     authenticator.onAnswers([
-      { id: ids[1], answer: 'no directory' },
-      { id: ids[0], answer: true },
-      { id: 77, answer: true },
+      { id: ids[1], fault: 'no directory' },
+      { id: ids[0], verdict: true },
+      { id: 77, verdict: true },
     ]);
     assert.equal(await first, true);
     await assert.rejects(second, /no directory/);

@@ -25,7 +25,8 @@ async function killAShard(at: Endpoint): Promise<void> {
 let server: Server;
 
 async function open(options: ServerOptions = {}): Promise<Endpoint> {
-  server = new Server({ workers: 2, authenticator, ringBytes: 262_144, ...options });
+  const own = { workers: 2, sessionsProvider: 'mem', authenticator, ringBytes: 262_144 };
+  server = new Server({ ...own, ...options });
   await server.listenAndServe('tcp://127.0.0.1:0');
   return server.addresses[0];
 }
@@ -201,7 +202,7 @@ describe('a server of its own', () => {
     // Node 20 does not know `await using`: the same by hand.
     const script = `
       import { Server } from ${JSON.stringify(index)};
-      const server = new Server({ workers: 2 });
+      const server = new Server({ workers: 2, sessionsProvider: 'mem' });
       await server.listenAndServe('tcp://127.0.0.1:0');
       process.stdout.write('open');
       await server[Symbol.asyncDispose]();`;

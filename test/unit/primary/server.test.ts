@@ -30,7 +30,11 @@ class Log implements Logger {
 
 /** A configuration for fake shards: the environment of the test run has no say. */
 function fakeConfig(mode: string, workers = 1, listen = LOOPBACK): LoadedConfig {
-  const { config } = loadConfig({ workers, listen, ringBytes: 65_536 }, {}, {});
+  const { config } = loadConfig(
+    { workers, listen, sessionsProvider: 'mem', ringBytes: 65_536 },
+    {},
+    {},
+  );
   return { config: { ...config, topics: mode }, warnings: [] };
 }
 
@@ -149,7 +153,7 @@ describe('server', () => {
     make(FAKE_START.ordinary, 2);
     await server.listenAndServe();
     assert.equal(server.kick('a'), false);
-    const claim = { claim: 0, clientId: 'a', discard: false };
+    const claim = { claim: 0, clientId: 'a', discard: false, isKept: true, user: null };
     await server.publish(saying(FAKE_TOPIC.say, { kind: 'claims', claims: [claim] }));
     assert.equal(server.stats().clientIds, 1);
     assert.equal(server.kick('a'), true);
@@ -298,7 +302,8 @@ function runProgram(body: string) {
   const script = `
     import { loadConfig } from ${moduleUrl('../../../src/base/config.js')};
     import { Server } from ${moduleUrl('../../../src/primary/server.js')};
-    const { config } = loadConfig({ workers: 2, listen: '${LOOPBACK}', ringBytes: 65536 }, {}, {});
+    const { config } = loadConfig(
+      { workers: 2, sessionsProvider: 'mem', listen: '${LOOPBACK}', ringBytes: 65536 }, {}, {});
     const loaded = { config: { ...config, topics: '${FAKE_START.ordinary}' }, warnings: [] };
     const workerUrl = new URL(${JSON.stringify(workerUrl.href)});
     const server = new Server({}, loaded, { workerUrl });

@@ -5,6 +5,7 @@ import { afterEach, describe, test } from 'node:test';
 import { loadConfig } from '../../../src/base/config.js';
 import { Counter, Counters, sumCounters } from '../../../src/base/counters.js';
 import { SHARD_DEATHS_MAX } from '../../../src/base/limits.js';
+import { NO_MATERIALS } from '../../../src/base/materials.js';
 import { Supervisor, type SupervisorTimeouts } from '../../../src/primary/supervisor.js';
 import type { ToPrimary, ToShard } from '../../../src/shard/control.js';
 import { FAKE_START, FAKE_TOPIC } from '../../support/fake-shard-worker.js';
@@ -32,6 +33,7 @@ class Watched {
     };
     this.supervisor = new Supervisor({
       config: { ...config, topics: mode },
+      materials: NO_MATERIALS,
       logger: {
         debug: log('debug'),
         info: log('info'),

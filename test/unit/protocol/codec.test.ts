@@ -8,7 +8,7 @@ import { FrameScan, type FrameSink } from '../../../src/protocol/frame-scan.js';
 import type {
   ConnectPacket,
   ControlPacket,
-  ProtocolVersion,
+  ProtocolVersion3x,
 } from '../../../src/protocol/packet.js';
 import { controlPackets, oracleParse } from './arbitraries.js';
 
@@ -23,11 +23,11 @@ const CONNECT: ConnectPacket = {
   password: null,
 };
 
-function parse(bytes: Buffer, version: ProtocolVersion = 4): ControlPacket {
+function parse(bytes: Buffer, version: ProtocolVersion3x = 4): ControlPacket {
   return parsePacket(bytes, 0, bytes.length, version);
 }
 
-function parseHex(hex: string, version: ProtocolVersion = 4): ControlPacket {
+function parseHex(hex: string, version: ProtocolVersion3x = 4): ControlPacket {
   return parse(Buffer.from(hex.replaceAll(' ', ''), 'hex'), version);
 }
 
@@ -148,7 +148,7 @@ function withTrueLength(frame: Buffer): Buffer {
 }
 
 /** Parses hostile bytes: a refusal, or a packet that is written and read again as itself. */
-function parseHostile(bytes: Buffer, version: ProtocolVersion): void {
+function parseHostile(bytes: Buffer, version: ProtocolVersion3x): void {
   let packet: ControlPacket;
   try {
     packet = parse(bytes, version);
@@ -164,7 +164,7 @@ function parseHostile(bytes: Buffer, version: ProtocolVersion): void {
 }
 
 describe('hostile bytes', () => {
-  const versions = fc.constantFrom<ProtocolVersion>(3, 4);
+  const versions = fc.constantFrom<ProtocolVersion3x>(3, 4);
 
   test('at random cause a refusal or nothing', () => {
     const headers = fc.constantFrom(

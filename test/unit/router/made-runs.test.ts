@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Counters } from '../../../src/base/counters.js';
 import { MADE_RUNS_STEPS_PER_TURN } from '../../../src/base/limits.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
+import { MadeRuns } from '../../../src/router/made-runs.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
@@ -22,7 +23,7 @@ const LIMITS = { maxInflight: 1_000, maxQueuedMessages: 1_000, maxQueuedBytes: 1
 test('many wills are published in order, no turn taking more steps than it may', async () => {
   const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
   const routes = new RouteCache(topics, 1);
-  const session = new Session('reader', false, 4, 1, LIMITS, new AbsentQueues());
+  const session = new Session('reader', Number.POSITIVE_INFINITY, 4, 1, LIMITS, new AbsentQueues());
   for (let bits = 0; bits < 2 ** LEVELS; bits++) {
     const levels = Array.from({ length: LEVELS }, (_, at) => ((bits >> at) & 1 ? '+' : 'a'));
     topics.subscribe([...levels, '+'].join('/'), session, 1);
@@ -36,8 +37,7 @@ test('many wills are published in order, no turn taking more steps than it may',
     arena,
     link: { hasNews: false, mark: () => 0, isPast: () => true } as unknown as PeerLink,
     retained: new RetainedStore(topics, counters, share),
-    pressure: { impatient: new Map(), onFed: () => {} },
-    limits: LIMITS,
+    pressure: { impatient: new Map(), onFed: () => {}, relieve: () => {} },
     queuedTotal: new QueuedTotal(),
     counters,
     clock: { now: 1 },
@@ -71,4 +71,28 @@ test('many wills are published in order, no turn taking more steps than it may',
     numbers,
     Array.from({ length: wills }, (_, will) => will),
   );
+});
+
+// A run that fills the arena is flushed in the middle, and behind a flush what waits goes on.
+test('what waits is published once, and nothing behind it forgotten, whatever it flushes', () => {
+  let isPast = false;
+  const link = { hasNews: true, isBlocked: false, mark: () => 0, isPast: () => isPast };
+  const routes = { matchSteps: 0, findKeyWithin: () => ({}) };
+  const published: string[] = [];
+  const parts = { routes, link } as unknown as ConstructorParameters<typeof MadeRuns>[0];
+  const made = new MadeRuns(parts, ({ bytes }) => {
+    published.push(bytes.toString('latin1').at(-1)!);
+    made.goOn();
+    return true;
+  });
+  for (const name of ['a', 'b']) {
+    const payload = Buffer.from(name);
+    made.publish(willRun({ topic: 't', payload, qos: 0, retain: false }), 't');
+  }
+  made.whenPublished(() => published.push('done'));
+  isPast = true;
+  made.goOn();
+  assert.deepEqual(published, ['a', 'b', 'done']);
+  assert.equal(made.areWaiting, false);
+  assert.equal(made.bytes, 0);
 });

@@ -20,7 +20,7 @@ import { makeOutlet } from '../../support/outlet.js';
 import { parsePublish } from '../../support/packets.js';
 
 export const LIMITS = { maxInflight: 100, maxQueuedMessages: 100, maxQueuedBytes: 1_000_000 };
-const SHARE = { maxRetainedMessages: 1_000, maxRetainedBytes: 10_000_000 };
+const SHARE = { maxRetainedMessages: 10_000, maxRetainedBytes: 10_000_000 };
 
 interface Sent {
   readonly kind: number;
@@ -86,11 +86,13 @@ export class Side {
   }
 
   receive(from: number, { kind, words, body }: Sent): void {
-    const [word0, word1, word2] = words;
+    const [word0, word1, word2, word3] = words;
     if (kind === RecordKind.retainedQuery) {
-      this.replays.answers.onQuery(from, word0, body.toString('latin1'));
+      const { answers } = this.replays;
+      if (word1 > 0) answers.onWholeQuery(from, word0, body.toString('latin1'), word1);
+      else answers.onQuery(from, word0, body.toString('latin1'));
     } else if (kind === RecordKind.retainedMessage) {
-      this.replays.onMessage(word0, word2, body, 0, body.length);
+      this.replays.onMessage(word0, word1, word2, word3, body, 0, body.length);
     } else if (kind === RecordKind.retainedPart) {
       this.replays.onPart(word0, word1 === 1);
     } else {
@@ -103,6 +105,7 @@ export class Side {
     this.isScheduled = false;
     for (const message of from.sent.splice(0)) this.receive(from.index, message);
     this.replays.pump();
+    this.replays.beforeFlush();
   }
 }
 
@@ -116,11 +119,11 @@ export class Reader {
   });
   readonly #side: Side;
 
-  /** @param cleanSession default true. @param session default: a new one. */
-  constructor(side: Side, cleanSession = true, session: Session | null = null) {
+  /** @param expiryMs default 0. @param session default: a new one. */
+  constructor(side: Side, expiryMs = 0, session: Session | null = null) {
     this.#side = side;
     const queues = new AbsentQueues();
-    this.session = session ?? new Session('reader', cleanSession, 4, 1, LIMITS, queues);
+    this.session = session ?? new Session('reader', expiryMs, 4, 1, LIMITS, queues);
     this.session.attach(this.outlet);
   }
 
@@ -154,7 +157,7 @@ export type Filters = [filterKey: string, qos: QoS][];
 /** A SUBSCRIBE that the other shards have not confirmed. */
 export function expectSubscribed({ replays }: Side, { session }: Reader, filters: Filters): void {
   for (const [filterKey, qos] of filters) session.addSubscription(filterKey, qos);
-  replays.expect(session, filters);
+  replays.expect(session, filters, () => {});
 }
 
 /** Two shards, 0 and 1. */

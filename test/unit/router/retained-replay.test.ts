@@ -49,6 +49,47 @@ describe('a replay of retained messages', () => {
     return settleBoth(here, there, turnsMax);
   }
 
+  test('sends nothing while it is held, and all when it is let go as often', () => {
+    here.retain(localTopic, 'l');
+    there.retain(remoteTopic, 'r');
+    const filters: Filters = [['t/+', 0]];
+    expectSubscribed(here, reader, filters);
+    const replay = reader.session.replay!;
+    for (let holds = 0; holds < 2; holds++) replay.hold();
+    here.replays.start(reader.session, filters);
+    settle();
+    replay.release();
+    settle();
+    assert.deepEqual(reader.got, []);
+    replay.release();
+    settle();
+    assert.deepEqual(reader.got.sort(), [`${localTopic}=l/0!`, `${remoteTopic}=r/0!`].sort());
+    assert.equal(reader.session.replay, null);
+  });
+
+  test('holds nothing back for a SUBSCRIBE behind very many that wait', () => {
+    const subscribeTo = (filterKey: string, times: number) => {
+      const filters: Filters = [[filterKey, 0]];
+      for (let n = 0; n < times; n++) here.replays.expect(reader.session, filters, () => {});
+      reader.session.addSubscription(filterKey, 0);
+      return reader.session.replay!.isHeldBack(filterKey);
+    };
+    assert.equal(subscribeTo('a', 64), true);
+    assert.equal(subscribeTo('b', 1), false);
+  });
+
+  test('is let go by the end of its connection', () => {
+    here.retain(localTopic, 'l');
+    const filters: Filters = [['t/+', 0]];
+    expectSubscribed(here, reader, filters);
+    reader.session.replay!.hold();
+    here.replays.start(reader.session, filters);
+    here.replays.park(reader.session);
+    here.replays.resume(reader.session);
+    settle();
+    assert.deepEqual(reader.got, [`${localTopic}=l/0!`]);
+  });
+
   test('sends what both shards keep, with RETAIN and at the lesser QoS', () => {
     // [MQTT-3.3.1-6], [MQTT-3.3.1-8], [MQTT-3.8.4-6]
     here.retain(localTopic, 'l', 2);

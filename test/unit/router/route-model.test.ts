@@ -12,7 +12,7 @@ import { filterKey, topicKey } from '../topics/arbitraries.js';
 
 const LIMITS = { maxInflight: 1, maxQueuedMessages: 1, maxQueuedBytes: 1 };
 const sessions = ['a', 'b', 'c'].map(
-  (clientId) => new Session(clientId, true, 4, 1, LIMITS, new AbsentQueues()),
+  (clientId) => new Session(clientId, 0, 4, 1, LIMITS, new AbsentQueues()),
 );
 
 const session = fc.constantFrom(...sessions);
@@ -88,8 +88,8 @@ class Publishers {
     this.#topics.match(topic, match);
     const list = (subscribers: readonly Session[], granted: readonly number[], count: number) =>
       Array.from({ length: count }, (_, i) => `${subscribers[i]!.clientId}${granted[i]}`).sort();
-    const found = list(route.subscribers, route.grantedQos, route.subscribers.length);
-    assert.deepEqual(found, list(match.subscribers, match.qos, match.count), topic);
+    const found = list(route.subscribers, route.grants, route.subscribers.length);
+    assert.deepEqual(found, list(match.subscribers, match.grants, match.count), topic);
     assert.equal(route.shardMask, match.shardMask, topic);
   }
 }

@@ -27,7 +27,7 @@ describe('the route of a topic', () => {
   beforeEach(async () => {
     topics = await createTopicsProvider('mem');
     routes = new RouteCache(topics, SHARDS);
-    session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    session = new Session('c', 0, 4, 1, LIMITS, new AbsentQueues());
   });
 
   /** As a connection asks: the topic's bytes in the midst of others. */
@@ -43,7 +43,9 @@ describe('the route of a topic', () => {
   }
 
   function brief(route: Route): string {
-    const local = route.subscribers.map(({ clientId }, at) => `${clientId}${route.grantedQos[at]}`);
+    const local = route.subscribers.map(
+      ({ clientId }, at) => `${clientId}${route.grants[at]! & 3}`,
+    );
     return `${local.join()}|${route.shardMask}`;
   }
 
@@ -90,7 +92,7 @@ describe('the route of a topic', () => {
     const held = route.subscribers;
     topics.unsubscribe('a', session);
     routes.invalidate('a');
-    assert.deepEqual([route.subscribers.length, route.grantedQos.length], [0, 0]);
+    assert.deepEqual([route.subscribers.length, route.grants.length], [0, 0]);
     assert.deepEqual(held, [session], 'a delivery under way goes on');
   });
 
@@ -144,7 +146,7 @@ describe('the route of a topic', () => {
   test('is let go of when the routes have too many subscribers together', () => {
     const many = 2_048;
     for (let i = 0; i < many; i++) {
-      const other = new Session(`${i}`, true, 4, 1, LIMITS, new AbsentQueues());
+      const other = new Session(`${i}`, 0, 4, 1, LIMITS, new AbsentQueues());
       topics.subscribe('#', other, 0);
     }
     const kept = Array.from({ length: 3_072 }, (_, i) => keep(`t/${i}`));

@@ -60,7 +60,7 @@ class Model {
   }
 
   #make(): Session {
-    return new Session('c', false, 4, 1, LIMITS, this.absent);
+    return new Session('c', Number.POSITIVE_INFINITY, 4, 1, LIMITS, this.absent);
   }
 
   take(step: Step): void {

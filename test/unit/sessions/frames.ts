@@ -3,6 +3,7 @@
 import { pack, unpack } from 'msgpackr';
 import { encodePublish, frameEnd } from '../../../src/protocol/publish-frame.js';
 import type { Run } from '../../../src/protocol/run.js';
+import { encodePacket5, Sender } from '../../../src/protocol/v5/index.js';
 import { OutgoingWindow, type WindowLimits } from '../../../src/sessions/outgoing-window.js';
 
 const TOPIC = 'a/b';
@@ -10,12 +11,41 @@ const TOPIC = 'a/b';
 /**
  * A run whose messages have these payloads; its frames carry ids that no window may let through.
  */
-export function runOf(payloads: readonly string[], qos: 1 | 2 = 1): Run {
+export function runOf(payloads: readonly string[], qos: 1 | 2 = 1, topic = TOPIC): Run {
   const header = 0x30 | (qos << 1);
   const frames = payloads.map((payload) =>
-    encodePublish(TOPIC, Buffer.from(payload), header, 0xbeef),
+    encodePublish(topic, Buffer.from(payload), header, 0xbeef),
   );
-  return { bytes: Buffer.concat(frames), header, topicLength: TOPIC.length, count: frames.length };
+  return {
+    bytes: Buffer.concat(frames),
+    header,
+    topicLength: topic.length,
+    count: frames.length,
+    propertyBytes: 0,
+    expiresAt: 0,
+  };
+}
+
+/** A run of 5.0 with the user property `k` = `v`, as it is kept. */
+export function run5(payloads: readonly string[], expiresAt = 0, topic = TOPIC): Run {
+  const frames = payloads.map((payload) =>
+    encodePacket5(
+      {
+        type: 'publish',
+        topic,
+        payload: Buffer.from(payload),
+        qos: 1,
+        retain: false,
+        dup: false,
+        packetId: 0xbeef,
+        properties: { userProperties: [['k', 'v']] },
+      },
+      Sender.client,
+    ),
+  );
+  const bytes = Buffer.concat(frames);
+  const { length: topicLength } = topic;
+  return { bytes, header: 0x32, topicLength, count: frames.length, propertyBytes: 8, expiresAt };
 }
 
 /** A run of `count` messages with payloads first, first + 1, ... */
@@ -109,10 +139,11 @@ export function moveRuns(
   to: { append: OutgoingWindow['append'] },
 ): void {
   for (let run = from.takeRun(); run !== null; run = from.takeRun()) {
-    const { bytes, start, end, header, deliveryHeader, topicLength, count } = run;
+    const { bytes, start, end, deliveryHeader, identifiers } = run;
     to.append(
-      { bytes: Buffer.from(bytes.subarray(start, end)), header, topicLength, count },
+      { ...run, bytes: Buffer.from(bytes.subarray(start, end)) },
       deliveryHeader,
+      identifiers,
     );
   }
 }

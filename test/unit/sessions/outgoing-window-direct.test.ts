@@ -37,7 +37,7 @@ class History {
         bytes.length,
         count,
         false,
-        1,
+        0x32,
         Buffer.alloc(bytes.length),
         0,
         1,
@@ -81,7 +81,7 @@ class History {
       bytes.length,
       count,
       count === readFrames(bytes).length,
-      qos,
+      0x30 | (qos << 1),
       target,
       3,
       this.#now,
@@ -209,7 +209,7 @@ describe('a window that keeps nothing of what it has sent', () => {
     const window = new OutgoingWindow(limits, false);
     const run = numberedRun(0, 65_535);
     const target = Buffer.alloc(run.bytes.length);
-    window.sendDirect(run.bytes, 0, run.bytes.length, window.directRoom, false, 1, target, 0, 1);
+    window.sendDirect(run.bytes, 0, run.bytes.length, window.directRoom, false, 0x32, target, 0, 1);
     const ids = new Set(readFrames(target).map(({ packetId }) => packetId));
     assert.equal(ids.size, 65_535);
     assert.equal(window.directRoom, 0);

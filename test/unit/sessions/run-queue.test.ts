@@ -56,6 +56,73 @@ test('it is an array with push and shift, however it grows and shrinks', () => {
   fc.assert(property, { numRuns: 100 });
 });
 
+test('it is an array with what is removed, replaced and cut in the middle, too', () => {
+  const kind = fc.constantFrom('push', 'push', 'push', 'shift', 'remove', 'replace', 'cut');
+  const times = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 150 }));
+  const property = fc.property(
+    fc.array(fc.tuple(kind, times, fc.double({ min: 0, max: 0.999, noNaN: true })), {
+      maxLength: 60,
+    }),
+    (steps) => {
+      const total = new QueuedTotal();
+      const queue = new RunQueue(total);
+      const model: { run: Run; count: number; ids: readonly number[] | undefined }[] = [];
+      let pushed = 0;
+      assert.equal(queue.left, 0);
+      for (const [what, count, part] of steps) {
+        for (let n = 0; n < count; n++) {
+          const entry = { run: numberedRun(pushed, 1), count: n + 1, ids: n % 3 ? undefined : [n] };
+          const index = Math.floor(part * model.length);
+          if (what === 'push') {
+            pushed++;
+            model.push(entry);
+            queue.push(entry.run, 0x32, entry.count, entry.ids);
+          } else if (model.length > 0) {
+            if (what === 'shift') {
+              model.shift();
+              queue.shift();
+            } else if (what === 'remove') {
+              model.splice(index, 1);
+              queue.remove(index);
+            } else if (what === 'replace') {
+              model[index] = entry;
+              queue.replace(index, entry.run, 0x32, entry.count, entry.ids);
+            } else {
+              model[index] = { ...model[index]!, count: 1 };
+              queue.cut(index, 1);
+            }
+          }
+        }
+        assert.equal(queue.length, model.length);
+        assert.equal(queue.left + queue.length, pushed);
+        for (const [index, { run, count, ids }] of model.entries()) {
+          assert.equal(queue.runAt(index), run);
+          assert.deepEqual([queue.countAt(index), queue.identifiersAt(index)], [count, ids]);
+        }
+      }
+      while (queue.length > 0) queue.shift();
+      queue.release();
+      assert.deepEqual([total.bytes, total.blocks.used], [0, 0]);
+    },
+  );
+  fc.assert(property, { numRuns: 200 });
+});
+
+test('what is removed behind many in flight costs no more than they do', () => {
+  const queue = new RunQueue(new QueuedTotal());
+  const run = numberedRun(0, 1);
+  const inFlight = 1_000;
+  for (let n = 0; n < inFlight + 10; n++) queue.push(run, 0x32, 1 + n);
+  for (let n = 0; n < 20_000; n++) {
+    queue.remove(inFlight);
+    queue.push(run, 0x32, 1 + inFlight + 10 + n);
+  }
+  assert.equal(queue.countAt(inFlight - 1), inFlight);
+  assert.equal(queue.countAt(inFlight), 1 + inFlight + 20_000);
+  // Each entry in flight was moved once for as many that were removed.
+  assert.ok(queue.moved <= 20_000, `${queue.moved} moved`);
+});
+
 test('a queue that stays nearly full goes round without losing an entry', () => {
   const queue = new RunQueue(new QueuedTotal());
   const run = numberedRun(0, 1);

@@ -8,7 +8,7 @@ import { brief, fillFrames, moveRuns, numberedRun } from './frames.js';
 const LIMITS = { maxInflight: 10, maxQueuedMessages: 5, maxQueuedBytes: 1_000 };
 
 function makeSession(): Session {
-  return new Session('c', false, 4, 1, LIMITS, new AbsentQueues());
+  return new Session('c', Number.POSITIVE_INFINITY, 4, 1, LIMITS, new AbsentQueues());
 }
 
 /** Restores `session` with what `old` has. @returns how many of its newer messages were dropped. */

@@ -1,6 +1,7 @@
 /** What windows weigh: most sessions of a broker are quiet. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { OutgoingWindow } from '../../../src/sessions/outgoing-window.js';
@@ -12,28 +13,37 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 const LIMITS = { maxInflight: 1_024, maxQueuedMessages: 100_000, maxQueuedBytes: 1e8 };
 const WINDOWS = 400;
+const COLLECTIONS = 6;
 const ONE = numberedRun(0, 1);
 const THOUSAND = numberedRun(0, 1_000);
 const target = Buffer.alloc(65_536);
 
-/** Heap and array buffers in use, in bytes. */
-function bytesInUse(): number {
-  collectGarbage();
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
+/**
+ * Heap and array buffers in use, in bytes: the least of several collections, since one may still
+ * find what a compiler on another thread holds, or what is being freed on another thread.
+ */
+async function bytesInUse(): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let left = COLLECTIONS; left > 0; left--) {
+    // Nothing is on the stack then but what is asked for here.
+    await nextTurn();
+    collectGarbage();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    least = Math.min(least, heapUsed + arrayBuffers);
+  }
+  return least;
 }
 
 /** Bytes of one window after `use`, and of what it holds. */
-function bytesEach(use: (window: OutgoingWindow) => void): number {
+async function bytesEach(use: (window: OutgoingWindow) => void): Promise<number> {
   const total = new QueuedTotal();
-  const before = bytesInUse();
+  const before = await bytesInUse();
   const windows = Array.from({ length: WINDOWS }, () => {
     const window = new OutgoingWindow(LIMITS, true, total);
     use(window);
     return window;
   });
-  return (bytesInUse() - before) / windows.length;
+  return ((await bytesInUse()) - before) / windows.length;
 }
 
 /** Sends a run and acknowledges all of it. */
@@ -45,40 +55,40 @@ function deliver(window: OutgoingWindow, run = ONE): void {
   assert.equal(window.inflight + window.queuedMessages, 0);
 }
 
-test('an idle window takes less than a kilobyte, whatever it has done before', () => {
-  const unused = bytesEach(() => {});
+test('an idle window takes less than a kilobyte, whatever it has done before', async () => {
+  const unused = await bytesEach(() => {});
   assert.ok(unused < 700, `unused: ${unused} bytes`);
-  const released = bytesEach((window) => {
+  const released = await bytesEach((window) => {
     deliver(window, THOUSAND);
     window.expire(0, 1_000);
   });
   assert.ok(released < 1_000, `after a thousand messages: ${released} bytes`);
 });
 
-test('a window that needed much and needs little shrinks while it is used', () => {
-  const once = bytesEach((window) => deliver(window, THOUSAND));
+test('a window that needed much and needs little shrinks while it is used', async () => {
+  const once = await bytesEach((window) => deliver(window, THOUSAND));
   assert.ok(once > 4_000, `just after a thousand at once: ${once} bytes`);
-  const later = bytesEach((window) => {
+  const later = await bytesEach((window) => {
     deliver(window, THOUSAND);
     for (let n = 0; n < 2_500; n++) deliver(window);
   });
   assert.ok(later < 2_000, `after as many single ones: ${later} bytes`);
 });
 
-test('a hundred thousand waiting messages in long runs take a few entries', () => {
-  const bytes = bytesEach((window) => {
+test('a hundred thousand waiting messages in long runs take a few entries', async () => {
+  const bytes = await bytesEach((window) => {
     for (let n = 0; n < 100; n++) window.enqueue(THOUSAND, 1, false);
     assert.equal(window.queuedMessages, 100_000);
   });
   assert.ok(bytes < 4_096, `${bytes} bytes`);
 });
 
-test('a queue of single messages takes 8 bytes an entry and shrinks as it empties', () => {
-  const full = bytesEach((window) => {
+test('a queue of single messages takes 8 bytes an entry and shrinks as it empties', async () => {
+  const full = await bytesEach((window) => {
     for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
   });
   assert.ok(full < 1_024 * 8 + 3_000, `full: ${full} bytes`);
-  const emptied = bytesEach((window) => {
+  const emptied = await bytesEach((window) => {
     for (let n = 0; n < 1_000; n++) window.enqueue(ONE, 1, false);
     window.fill(target, 0, target.length, 0);
     for (let id = 1; id <= 1_000; id++) window.onPuback(id);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Counters } from '../../../src/base/counters.js';
 import { CloseReason } from '../../../src/base/errors.js';
 import { CLIENT_LOG_LINES_PER_SECOND_MAX } from '../../../src/base/limits.js';
 import type { Connection } from '../../../src/connection/connection.js';
@@ -13,14 +14,18 @@ function fakes(lowest: 'info' | 'warn') {
     log: (...parts: [string, object, string]) => lines.push(parts),
   };
   let asked = 0;
-  const socket = {
-    remotePort: 1,
-    get remoteAddress() {
+  const transport = {
+    get peer() {
       asked++;
-      return '::ffff:192.0.2.1';
+      return { address: '::ffff:192.0.2.1', port: 1 };
     },
   };
-  const connection = { clientId: 'a', socket, username: null, session: { cleanSession: true } };
+  const connection = {
+    clientId: 'a',
+    transport,
+    username: null,
+    session: { endsWithConnection: true },
+  };
   return {
     lines,
     line: line as unknown as PrimaryLine,
@@ -31,7 +36,7 @@ function fakes(lowest: 'info' | 'warn') {
 
 test('a second has its lines, shared out among shards, and one for the rest', () => {
   const { lines, line, connection, asked } = fakes('info');
-  const log = new ClientLog(line, 4);
+  const log = new ClientLog(line, 4, new Counters());
   const share = CLIENT_LOG_LINES_PER_SECOND_MAX / 4;
   for (let n = 0; n < 1_000; n++) {
     log.connected(connection);
@@ -54,7 +59,7 @@ test('a second has its lines, shared out among shards, and one for the rest', ()
 
 test('where info is not logged nothing is gathered', () => {
   const { lines, line, connection, asked } = fakes('warn');
-  const log = new ClientLog(line, 1);
+  const log = new ClientLog(line, 1, new Counters());
   log.connected(connection);
   log.closing(connection, CloseReason.connectionLost, {});
   log.onSecond();

@@ -33,13 +33,16 @@ test('a delay is told for a minute and then forgotten', () => {
 
 test('a loop that is blocked shows it by itself', async () => {
   const delay = new LoopDelay();
-  delay.start();
+  const seen: number[] = [];
+  delay.start((lateMs) => seen.push(lateMs));
   try {
     const until = monotonicMs() + 100 + LOOP_DELAY_SAMPLE_MS;
     while (monotonicMs() < until);
     // The timer is long due: its callback comes before that of one that is set now.
     await new Promise((resolve) => setTimeout(resolve, 1));
     assert.ok(delay.onSecond() >= 100);
+    assert.equal(seen[0], 0);
+    assert.ok(Math.max(...seen) >= 100);
   } finally {
     delay.stop();
   }

@@ -1,34 +1,42 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { loadConfig } from '../../../src/base/config.js';
 import { Counter, Counters } from '../../../src/base/counters.js';
 import { MEMORY_LOOK_BYTES_MAX, MEMORY_LOOK_BYTES_MIN } from '../../../src/base/limits.js';
+import { ClientProfile } from '../../../src/connection/client-profile.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import { MemoryGuard, memoryGauge } from '../../../src/shard/memory-guard.js';
 import { numberedRun } from '../sessions/frames.js';
 
-const LIMITS = { maxInflight: 10, maxQueuedMessages: 100, maxQueuedBytes: 10_000 };
+const { config } = loadConfig({ workers: 1 }, {}, {});
 
 describe('a memory guard', () => {
   let heapUsed: number;
-  let processUsed: number;
+  let isProcessShort: boolean;
   let lines: string[];
   let counters: Counters;
+  let profile: ClientProfile;
   let guard: MemoryGuard;
 
   beforeEach(() => {
     heapUsed = 0.5;
-    processUsed = 0.5;
+    isProcessShort = false;
     lines = [];
     const gauge = {
       heap: () => ({ usedBytes: heapUsed * 1_000, limitBytes: 1_000 }),
-      process: () => ({ usedBytes: processUsed * 9_000, limitBytes: 9_000 }),
     };
     const log = {
       log: (level: string, _: object, message: string) => lines.push(`${level} ${message}`),
     };
     counters = new Counters();
-    guard = new MemoryGuard(LIMITS, counters, log, gauge);
+    const process = {
+      get isShort() {
+        return isProcessShort;
+      },
+    };
+    profile = new ClientProfile('', null, config, true);
+    guard = new MemoryGuard(profile, counters, log, process, gauge);
   });
 
   test('says once that memory is short, once that it is not, and not for every look', () => {
@@ -51,19 +59,21 @@ describe('a memory guard', () => {
   });
 
   test('looks at the process too: buffers are on no heap', () => {
-    processUsed = 0.9;
+    isProcessShort = true;
     guard.check();
     assert.equal(guard.isShort, true);
     assert.match(lines[0]!, /^warn the process is short of memory.*maxQueuedTotalBytes/);
   });
 
-  test('passes on every bound of a window', () => {
-    const limits = { ...LIMITS, maxInflightBytes: 77 };
-    assert.deepEqual(new MemoryGuard(limits, counters, { log() {} }).windowLimits, limits);
-  });
-
   test('lets nothing wait for absent clients meanwhile, and what waits stays', () => {
-    const session = new Session('away', false, 4, 1, guard.windowLimits, new AbsentQueues());
+    const session = new Session(
+      'away',
+      Number.POSITIVE_INFINITY,
+      4,
+      1,
+      profile,
+      new AbsentQueues(),
+    );
     assert.equal(session.enqueue(numberedRun(1, 3), 1, false), 0);
     heapUsed = 0.9;
     guard.check();
@@ -87,7 +97,7 @@ describe('a memory guard', () => {
   });
 
   test('has a real gauge, by which this thread has enough', () => {
-    for (const { usedBytes, limitBytes } of [memoryGauge.heap(), memoryGauge.process()]) {
+    for (const { usedBytes, limitBytes } of [memoryGauge.heap()]) {
       assert.ok(usedBytes > 1_000_000 && usedBytes < limitBytes, `${usedBytes} of ${limitBytes}`);
     }
   });

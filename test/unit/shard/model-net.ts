@@ -6,17 +6,20 @@
 import { Counters } from '../../../src/base/counters.js';
 import { Deadlines } from '../../../src/base/deadlines.js';
 import { HANDOVER_PIECE_COST_BYTES } from '../../../src/base/handover-limits.js';
+import type { ConnectRequest } from '../../../src/connection/connect-request.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
 import { Directory } from '../../../src/primary/directory.js';
-import type { ConnectPacket, QoS } from '../../../src/protocol/packet.js';
+import type { QoS } from '../../../src/protocol/packet.js';
 import { Interest } from '../../../src/router/interest.js';
+import { Members } from '../../../src/router/members.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
 import { RouteCache } from '../../../src/router/route.js';
 import { Router } from '../../../src/router/router.js';
 import { TurnArena } from '../../../src/router/turn-arena.js';
+import { DelayedWills } from '../../../src/sessions/delayed-wills.js';
 import { MemoryStore } from '../../../src/sessions/memory-store.js';
 import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import type { Outlet, Session } from '../../../src/sessions/session.js';
@@ -114,6 +117,7 @@ export class ModelClient {
 /** As much of a Connection as a takeover sees. */
 export class ModelConnection {
   readonly clientId = CLIENT_ID;
+  readonly profile = LIMITS;
   state: ConnectionState = ConnectionState.connecting;
   session: Session | null = null;
   readonly shard: ModelShard;
@@ -131,7 +135,7 @@ export class ModelConnection {
     });
   }
 
-  attach(session: Session, _packet: ConnectPacket, sessionPresent: boolean): void {
+  attach(session: Session, _request: ConnectRequest, sessionPresent: boolean): boolean {
     const { client } = this;
     // When a claimer dies, the next in line may begin before the holder has read of the release.
     // Nor does who discards the session wait until the holder has read of it.
@@ -148,6 +152,7 @@ export class ModelConnection {
     }
     session.window?.beginResend();
     this.#pump();
+    return true;
   }
 
   refuse(): void {
@@ -235,22 +240,41 @@ export class ModelShard {
     this.interest = new Interest(link, index, count);
     const counters = new Counters();
     const { queuedTotal, routes } = this;
-    const shared = { shardIndex: index, routes, link, topics, counters, queuedTotal };
-    const pressure = { impatient: new Map(), onFed() {} };
+    const wills = new DelayedWills((run, key) => this.router.publishRun(run, key));
+    const { deadlines } = this;
+    const own = { routes, link, topics, counters, queuedTotal, deadlines, wills };
+    const shared = { shardIndex: index, ...own };
+    const pressure = { impatient: new Map(), onFed() {}, relieve() {} };
     const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
     const retained = new RetainedStore(topics, counters, share);
     const { arena, line, interest, store } = this;
     const limits = LIMITS;
     const clock = { now: 1 };
-    this.router = new Router({ ...shared, arena, retained, pressure, limits, clock });
+    this.router = new Router({ ...shared, arena, retained, pressure, clock });
     const onAbsent = (session: Session) => this.deadlines.set(session, this.#now, EXPIRY_MS);
     const afterMade = (done: () => void) => this.router.made.whenPublished(done);
-    const kept = { store, interest, limits, line, afterMade, schedule, onAbsent };
-    this.registry = new SessionRegistry({ ...shared, ...kept });
+    const members = new Members({
+      onLongIdentity() {},
+      ...shared,
+      shardCount: count,
+      interest,
+      delivery: this.router.delivery,
+      pressure,
+      rows: null,
+      absentQueues: () => this.registry.absentQueues,
+      strategy: 'round-robin',
+      rightsOf: () => null,
+      makeSession: () => this.registry.makeGroupSession(),
+      schedule,
+    });
+    const kept = { store, interest, limits, line, afterMade, schedule, onAbsent, members };
+    this.registry = new SessionRegistry({ ...shared, ...kept, rows: null });
     const { registry } = this;
     const sizes = SIZES;
     const replays = { expectMoved() {}, restore() {} };
-    const moved = { registry, interest, replays, afterMade };
+    const access = { admit() {}, mayLeaveWill: () => true };
+    const whenDurable = (done: () => void) => done();
+    const moved = { registry, interest, replays, access, afterMade, whenDurable };
     this.takeover = new Takeover({ ...shared, ...moved, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, takeover } = this;
@@ -379,9 +403,11 @@ export class ModelNet {
       this.client.hasBeenClean = true;
       this.client.mayBeginAnew = true;
     }
-    const packet = { cleanSession, protocolVersion: 4, clientId: CLIENT_ID };
+    const sessionExpiryMs = cleanSession ? 0 : Number.POSITIVE_INFINITY;
+    const own = { cleanStart: cleanSession, sessionExpiryMs, clientId: CLIENT_ID };
+    const request = { ...own, protocolVersion: 4, will: null } as unknown as ConnectRequest;
     this.connections.push(connection);
-    shard.takeover.claim(connection as never, packet as unknown as ConnectPacket);
+    shard.takeover.claim(connection as never, request);
     return connection;
   }
 

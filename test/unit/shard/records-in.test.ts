@@ -50,7 +50,7 @@ class Setting {
 
   #subscribe(qos: 0 | 1 | 2): void {
     const { shard } = this.#whole;
-    const session = shard.registry.create(`subscriber-${qos}`, true, 4, qos);
+    const session = shard.registry.create(`subscriber-${qos}`, 0, 4, qos);
     const outlet = makeOutlet({
       append: (start, end) => {
         this.received[qos].push(Buffer.from(shard.arena.buffer.subarray(start, end)));

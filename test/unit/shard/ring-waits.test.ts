@@ -7,6 +7,8 @@ import { MADE_RUNS_BYTES_MAX } from '../../../src/base/limits.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { willRun } from '../../../src/sessions/will.js';
+import { dropPeer } from '../../../src/shard/peers.js';
+import { listenerAt } from '../../support/listeners.js';
 import {
   type ConnectFields,
   connect,
@@ -23,6 +25,8 @@ const MESSAGES = 40;
 /** All of them are more than twice what the ring holds. */
 const PAYLOAD = 'x'.repeat((2.2 * RING_BYTES) / MESSAGES);
 const FEW_TURNS = 20;
+/** What its clients have come by, wherever that is. */
+const LISTENER = 'tcp://127.0.0.1:1883';
 
 type Record = [
   from: number,
@@ -42,6 +46,7 @@ describe('a client that feeds a ring which is full', () => {
   beforeEach(async () => {
     whole = await makeShard();
     peer = makePeer(whole);
+    whole.shard.adoption.setListeners([listenerAt(LISTENER)]);
     read = 0;
     peerReads();
     whole.shard.topics.addShard('t', 1);
@@ -49,7 +54,7 @@ describe('a client that feeds a ring which is full', () => {
   });
 
   afterEach(() => {
-    for (const { socket } of whole.shard.connections.values()) socket.destroy();
+    for (const { transport } of whole.shard.connections.values()) transport.destroy();
     peer.close();
     whole.close();
   });
@@ -74,7 +79,7 @@ describe('a client that feeds a ring which is full', () => {
       once(server, 'connection') as Promise<[Socket]>,
     ]);
     server.close();
-    whole.shard.adoptSocket(socket);
+    whole.shard.adoption.adopt(socket, { listener: LISTENER, place: -1, slot: 0 });
     return client;
   }
 
@@ -168,7 +173,7 @@ describe('a client that feeds a ring which is full', () => {
     const [client, got] = await open('c');
     client.send(...messages(1), PINGREQ);
     await eventually(() => whole.shard.link.isFull, 'a full ring');
-    whole.shard.dropPeer(1);
+    dropPeer(whole.shard, 1);
     await eventually(() => got.length > MESSAGES, 'all answers');
     assert.deepEqual(got, [...acks(4), '13']);
   });
@@ -241,6 +246,8 @@ describe('a client that feeds a ring which is full', () => {
       peerReads();
       return isCalled;
     }, 'all to be on the ring');
+    // Before anybody outside is told.
+    shard.flushRing();
     peerReads();
     assert.equal(read, clients.length);
     assert.equal(shard.router.made.bytes, 0);
@@ -256,7 +263,7 @@ describe('a client that feeds a ring which is full', () => {
     client.send(connect({ clientId: 'c', will: longWill }));
     assert.equal((await client.readPacket())[3], 3);
     await open('d');
-    shard.dropPeer(1);
+    dropPeer(shard, 1);
     await eventually(() => shard.router.made.bytes === 0, 'room');
     await open('e', -1, { will: longWill });
   });
@@ -273,12 +280,15 @@ describe('a client that feeds a ring which is full', () => {
     assert.ok(shard.link.backlogBytes <= RING_BYTES);
     const published = done.length;
     assert.ok(published < messages);
+    // Before anybody outside is told.
+    shard.flushRing();
     peerReads();
     assert.ok(published <= read, `${published} published, ${read} on the ring`);
     await eventually(() => {
       peerReads();
       return done.length === messages;
     }, 'all to be published');
+    shard.flushRing();
     peerReads();
     assert.equal(read, messages);
     assert.deepEqual(done, [...done.keys()]);

@@ -26,7 +26,7 @@ describe('the end of a session with many subscriptions', () => {
 
   /** A session that has these filters, and TOPIC as the last of them. */
   function makeSession(clientId: string, filterCount: number, qos: QoS): Session {
-    const session = shard.registry.create(clientId, false, 4, ++claims);
+    const session = shard.registry.create(clientId, Number.POSITIVE_INFINITY, 4, ++claims);
     const filters = Array.from({ length: filterCount }, (_, at): [string, QoS] => {
       return [`${clientId}/${String(at).padStart(6, '0')}/+`, qos];
     });
@@ -83,7 +83,7 @@ describe('the end of a session with many subscriptions', () => {
     test(`ends deliveries of QoS ${qos} to it at once`, () => {
       const session = makeSession('ended', MANY, qos);
       let appended = 0;
-      const outlet = { append: () => appended++, wake: () => appended++ };
+      const outlet = { slowQueue: null, append: () => appended++, wake: () => appended++ };
       session.attach(outlet as unknown as Outlet);
       shard.publish(['0:0']);
       const appendedBefore = appended;
@@ -99,7 +99,7 @@ describe('the end of a session with many subscriptions', () => {
   test('leaves a new session of its client id without them, and with its own', () => {
     const session = makeSession('again', MANY, 1);
     shard.registry.end(session);
-    const next = shard.registry.create('again', false, 4, ++claims);
+    const next = shard.registry.create('again', Number.POSITIVE_INFINITY, 4, ++claims);
     assert.equal(shard.registry.get('again'), next);
     assert.equal(next.subscriptions.size, 0);
     shard.publish(['0:0']);

@@ -5,18 +5,20 @@ import { Counter, Counters } from '../../../src/base/counters.js';
 import { Deadlines } from '../../../src/base/deadlines.js';
 import { ACK_LOOK_MS, SWEEP_MS } from '../../../src/base/limits.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { DelayedWills } from '../../../src/sessions/delayed-wills.js';
 import { stampBits } from '../../../src/sessions/inflight.js';
 import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { prepareWill } from '../../../src/sessions/will.js';
 import { SessionWatch } from '../../../src/shard/session-watch.js';
 import { runOf } from '../sessions/frames.js';
 
 const LIMITS = { maxInflight: 10, maxQueuedMessages: 10, maxQueuedBytes: 10_000 };
 const DAY_MS = 86_400_000;
+const EXPIRY_MS = 7 * DAY_MS;
 const config = {
   ackTimeoutMs: 20_000,
   timeoutRetries: 1,
   closeUnresponsive: true,
-  sessionExpiryMs: 7 * DAY_MS,
 };
 
 describe('the watch over sessions', () => {
@@ -28,6 +30,8 @@ describe('the watch over sessions', () => {
   let session: Session;
   let closedFor: string | null;
   let expired: string[];
+  let published: string[];
+  let wills: DelayedWills;
   let outlet: Outlet;
 
   beforeEach(() => {
@@ -35,9 +39,19 @@ describe('the watch over sessions', () => {
     counters = new Counters();
     closedFor = null;
     expired = [];
+    published = [];
+    wills = new DelayedWills((_, topicKey) => published.push(topicKey));
     deadlines = new Deadlines(time, (due) => watch.onDue(due));
-    watch = makeWatch(config.sessionExpiryMs);
-    session = new Session('c', true, 4, 1, LIMITS, new AbsentQueues());
+    watch = new SessionWatch({
+      settings: () => config,
+      counters,
+      deadlines,
+      wills,
+      log: () => {},
+      onWillSent: () => {},
+      onExpired: ({ clientId }) => expired.push(clientId),
+    });
+    session = new Session('c', EXPIRY_MS, 4, 1, LIMITS, new AbsentQueues());
     outlet = {
       isStalled: false,
       wake() {},
@@ -49,16 +63,6 @@ describe('the watch over sessions', () => {
     } as unknown as Outlet;
     session.attach(outlet);
   });
-
-  function makeWatch(sessionExpiryMs: number): SessionWatch {
-    return new SessionWatch({
-      config: { ...config, sessionExpiryMs },
-      counters,
-      deadlines,
-      log: () => {},
-      onExpired: ({ clientId }) => expired.push(clientId),
-    });
-  }
 
   function leave(): void {
     session.detach();
@@ -127,7 +131,7 @@ describe('the watch over sessions', () => {
   test('tells of a session when its client has been away for so long, and not before', () => {
     send('a');
     leave();
-    time += config.sessionExpiryMs - 10_000;
+    time += EXPIRY_MS - 10_000;
     deadlines.advance(time);
     pass(10_000);
     assert.deepEqual(expired, []);
@@ -157,9 +161,62 @@ describe('the watch over sessions', () => {
     assert.equal(deadlines.size, 1);
     session.end();
     assert.equal(deadlines.size, 0);
-    watch = makeWatch(0);
+    session.expiryMs = Number.POSITIVE_INFINITY;
     leave();
     assert.equal(deadlines.size, 0);
+  });
+
+  describe('of an absent client with a will', () => {
+    const will = prepareWill({ topic: 'w', payload: Buffer.from('x'), qos: 1, retain: false });
+
+    function leaveWith(delayMs: number): void {
+      assert.equal(wills.keep(session, will, deadlines.now + delayMs), true);
+      leave();
+    }
+
+    // [MQTT-3.1.3-9]
+    test('publishes it when its delay is over, and ends the session in its time', () => {
+      leaveWith(DAY_MS);
+      time += DAY_MS - 10_000;
+      deadlines.advance(time);
+      assert.deepEqual(published, []);
+      pass(10_000 + 10 * SWEEP_MS);
+      assert.deepEqual(published, ['w']);
+      assert.deepEqual(expired, []);
+      assert.equal(wills.bytes, 0);
+      time += EXPIRY_MS - DAY_MS;
+      deadlines.advance(time);
+      pass(10 * SWEEP_MS);
+      assert.deepEqual([published, expired], [['w'], ['c']]);
+    });
+
+    // 3.1.3.2.2: whichever happens first.
+    test('tells of the end of the session where that comes first', () => {
+      leaveWith(EXPIRY_MS + DAY_MS);
+      time += EXPIRY_MS;
+      deadlines.advance(time);
+      pass(10 * SWEEP_MS);
+      assert.deepEqual(expired, ['c']);
+    });
+
+    // [MQTT-3.1.3-9]
+    test('publishes none when the client is back in time', () => {
+      leaveWith(DAY_MS);
+      pass(60_000);
+      wills.cancel(session);
+      session.attach(outlet);
+      time += DAY_MS;
+      deadlines.advance(time);
+      assert.deepEqual([published, expired, wills.bytes], [[], [], 0]);
+    });
+
+    test('of a session that never ends still publishes it', () => {
+      session.expiryMs = Number.POSITIVE_INFINITY;
+      leaveWith(1_000);
+      pass(2_000);
+      assert.deepEqual(published, ['w']);
+      assert.equal(deadlines.size, 0);
+    });
   });
 
   test('closes a client that lets the retries go by', () => {

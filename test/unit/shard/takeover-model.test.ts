@@ -32,7 +32,7 @@ class Others {
       shard.registry.unsubscribe(session, 'a/+');
       return;
     }
-    const other = new Session('other', true, 4, 0, LIMITS, new AbsentQueues());
+    const other = new Session('other', 0, 4, 0, LIMITS, new AbsentQueues());
     this.#sessions.set(shard, other);
     shard.registry.subscribe(other, [['a/+', 0]], () => {});
   }

@@ -3,7 +3,10 @@ import { MessageChannel } from 'node:worker_threads';
 import { loadConfig } from '../../../src/base/config.js';
 import { createCounterBlock } from '../../../src/base/counters.js';
 import { closeDescriptor, createPipe } from '../../../src/base/libc.js';
-import { createAuthenticator } from '../../../src/connection/authenticator.js';
+import { NO_MATERIALS } from '../../../src/base/materials.js';
+import { createMemoryWord } from '../../../src/base/memory-level.js';
+import { RateDebts } from '../../../src/base/rate-debts.js';
+import type { ServerOptions } from '../../../src/base/server-options.js';
 import { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { createRing } from '../../../src/router/ring.js';
@@ -13,6 +16,8 @@ import { createSessionStore } from '../../../src/sessions/session-store.js';
 import type { ToPrimary } from '../../../src/shard/control.js';
 import { Shard } from '../../../src/shard/shard.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
+import { AddressTable } from '../../../src/transport/address-table.js';
+import { ListenerCounts } from '../../../src/transport/listener-counts.js';
 
 /** Bytes of each ring. */
 export const RING_BYTES = 65_536;
@@ -30,8 +35,12 @@ export interface WholeShard {
   close(): void;
 }
 
-export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promise<WholeShard> {
-  const { config } = loadConfig({ workers: 2, logLevel, ringBytes: RING_BYTES }, {}, {});
+export async function makeShard(
+  logLevel: 'silent' | 'debug' = 'silent',
+  options: ServerOptions = {},
+): Promise<WholeShard> {
+  const given = { workers: 2, logLevel, ringBytes: RING_BYTES, ...options };
+  const { config } = loadConfig(given, {}, {});
   const rings = [createRing(RING_BYTES), createRing(RING_BYTES)];
   const tickets = createTickets();
   const pipes = [createPipe(), createPipe()];
@@ -43,18 +52,26 @@ export async function makeShard(logLevel: 'silent' | 'debug' = 'silent'): Promis
     shardIndex: 0,
     shardCount: 2,
     config,
+    materials: NO_MATERIALS,
     port,
     rings,
     tickets,
     doorbellReadFd: pipes[0].readFd,
     doorbellWriteFds: fds,
     counters: createCounterBlock(),
+    memoryLevel: createMemoryWord(),
+    addresses: AddressTable.createMemory(2),
+    store: null,
+    orphans: null,
+    listenerCounts: ListenerCounts.createMemory(2),
+    rateDebts: RateDebts.createMemory(),
     isReplacement: false,
   };
   const shard = new Shard(start, {
-    authenticator: await createAuthenticator(config.auth),
+    authenticators: new Map(),
     store: await createSessionStore<Session>(config.sessions),
     topics: await createTopicsProvider<Session, RetainedMessage>(config.topics),
+    reader: null,
   });
   const close = () => {
     shard.ticker.stop();

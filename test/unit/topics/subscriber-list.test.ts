@@ -25,9 +25,9 @@ test('a list holds each subscriber once, with its last QoS, however it grew and 
           model.set(person, qos);
         }
         assert.equal(list.subscribers.length, model.size);
-        assert.equal(list.qos.length, model.size);
+        assert.equal(list.grants.length, model.size);
       }
-      const held = new Map(list.subscribers.map((person, i) => [person, list.qos[i]!]));
+      const held = new Map(list.subscribers.map((person, i) => [person, list.grants[i]!]));
       assert.deepEqual(held, model);
     }),
   );
@@ -43,5 +43,5 @@ test('100,000 subscribers leave in any order without a search for each', () => {
     const at = (people.length / 2 + (i % 2 === 0 ? i / 2 : -(i + 1) / 2)) % people.length;
     assert.equal(list.delete(people[at]!), true);
   }
-  assert.deepEqual([list.subscribers, list.qos], [[], []]);
+  assert.deepEqual([list.subscribers, list.grants], [[], []]);
 });

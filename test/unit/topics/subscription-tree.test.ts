@@ -24,7 +24,7 @@ function person(name: string): Person {
 function found(result: MatchResult<Person>): [string, number][] {
   return Array.from({ length: result.count }, (_, i): [string, number] => [
     result.subscribers[i]!.name,
-    result.qos[i]!,
+    result.grants[i]! & 3,
   ]).sort();
 }
 

@@ -1,0 +1,89 @@
+/** Bounds of the durable store; a part of limits.ts. */
+
+/**
+ * Bytes of a client id or topic that stand in a key as they are; longer ones are cut off there and
+ * go on with a hash. LMDB takes keys of 1,978 bytes with pages of 4 KiB, and names of both may have
+ * 65,535.
+ */
+export const KEY_TEXT_BYTES_MAX = 1_900;
+/** Databases in the environment: a few more than there are, for those to come. */
+export const STORE_DATABASES_MAX = 16;
+/**
+ * Address space that the store may grow into without being mapped anew, in bytes. Nothing of it is
+ * memory or disk before it is used.
+ */
+export const STORE_MAP_BYTES = 2 ** 40;
+/** Settings of the store, as in SETTINGS. */
+export const STORE_SETTINGS = {
+  /** A disk is as large as it is. */
+  storeBytes: { default: 0, min: 0, max: STORE_MAP_BYTES },
+} as const;
+/**
+ * Bytes of changes that a shard may have appended and that are not durable: some seconds of what a
+ * disk takes. Whoever feeds the journal waits above it.
+ */
+export const JOURNAL_BYTES_MAX = 64 * 2 ** 20;
+/** Bytes that a segment of the journal has room for before it grows: those of a quiet turn. */
+export const SEGMENT_BYTES_MIN = 4 * 2 ** 10;
+/** Bytes that one begins with at most, however long those before it were. */
+export const SEGMENT_BYTES_USUAL = 2 ** 20;
+/**
+ * Bytes that one transaction takes up, or its only segment: some 100,000 of the smallest changes,
+ * 0.2 s of a core in which who comes behind waits. A disk that takes 10 ms for a sync keeps up with
+ * 400 MB/s of them.
+ */
+export const STORE_CUT_BYTES_MAX = 4 * 2 ** 20;
+/** Segments of a shard that are looked at before those of the next: more than there ever are. */
+export const STORE_FIRST_LOOK_SEGMENTS = 1_000;
+/** After which a transaction that failed is tried again: often enough to be back within a blink. */
+export const STORE_RETRY_MS = 1_000;
+/** How often it is looked how much of the store is in use: each look reads what pages are free. */
+export const STORE_LOOK_MS = 1_000;
+/** Rows that are read together: what the heap holds of long rows, against the cost of a look. */
+export const STORE_READ_ROWS = 100;
+/** Bytes of memory that rows are put together in; longer ones get theirs while it takes. */
+export const STORE_ROW_BYTES = 2 ** 20;
+/**
+ * A store that cannot be closed by then, for its disk takes nothing, is given up: what it has not
+ * taken was not acknowledged.
+ */
+export const STORE_CLOSE_TIMEOUT_MS = 10_000;
+/**
+ * Bytes of messages that wait in the memory of a session whose client does not take them; what
+ * comes then is read from disk again. A window of messages that are sent at once is a part of it,
+ * and ten thousand clients that are away take no more together than maxQueuedTotalBytes.
+ */
+export const KEPT_WINDOW_BYTES = 262_144;
+/** Read from disk at a time: some tens of microseconds. */
+export const KEPT_REFILL_BYTES = 65_536;
+/** Sessions or retained messages that a shard takes from the store before others have a turn. */
+export const LOADED_PER_SHARE = 500;
+/**
+ * After which what was found of a group without members goes: its last one ended, and the broker
+ * did at that moment. Those of all shards have joined long before.
+ */
+export const GROUP_FOUND_MS = 600_000;
+/**
+ * Messages at the end of a queue among which it is looked for one that may be there: more than
+ * publishers can have had on their way to it.
+ */
+export const PENDING_LOOK_BACK = 100_000;
+/** Windows filled from disk in a turn, so that other clients wait for a millisecond at most. */
+export const KEPT_REFILLS_PER_TURN = 8;
+/** Room on the disk that is set aside at a time beside what is needed: a second of a busy store. */
+export const STORE_RESERVE_BYTES = 16 * 2 ** 20;
+/** Room that messages leave to those who take some away: connections, acknowledgements. */
+export const STORE_SPARE_BYTES = 2 ** 20;
+/** Room for the trees that a transaction copies to change them, whatever it writes. */
+export const STORE_TREE_BYTES = 2 ** 18;
+/** Bytes of a page, of which a change copies one or two. */
+export const STORE_PAGE_BYTES = 4_096;
+/** Room for LMDB's table of readers, which is a file of its own. */
+export const STORE_LOCK_BYTES = 16_384;
+/** Faults of a store that are told one by one; a damaged page may make millions of them. */
+export const STORE_FAULTS_SHOWN = 20;
+/**
+ * Entries of a session that has ended which one transaction takes away, some milliseconds: a queue
+ * of a million must not have all others wait for seconds.
+ */
+export const STORE_DROPPED_ROWS = 2_000;

@@ -1,0 +1,193 @@
+/**
+ * PUBLISH of MQTT 5.0 (3.3 and 4.3): a run to the router, and the acks of its QoS to the client.
+ */
+import { isUtf8 } from 'node:buffer';
+import { Counter } from '../base/counters.js';
+import { CloseReason, ProtocolError } from '../base/errors.js';
+import { RUN_FRAMES_MAX } from '../base/limits.js';
+import { PacketType } from '../protocol/packet.js';
+import { bodyOf, frameEnd } from '../protocol/publish-frame.js';
+import { ReasonCode } from '../protocol/v5/index.js';
+import type { Route } from '../router/route.js';
+import { isKept } from '../router/router.js';
+import { PLAIN_RUN, type RunTraits } from '../router/run-traits.js';
+import { appendAcks5 } from './append-acks.js';
+import { CanonicalRun } from './canonical-run.js';
+import type { Connection } from './connection.js';
+import { acknowledge, holdAcks, ringBytes, routeNewOnly } from './handle-publish.js';
+import { IncomingAliases, unknownAlias } from './incoming-aliases.js';
+import { notePayload, payloadTooLong } from './publish-limits.js';
+import { findPublishRoute } from './publish-route.js';
+
+/** The run at hand; a thread has one. */
+const run = new CanonicalRun();
+const traits: RunTraits = { ...PLAIN_RUN };
+/** One reason code for each ack of a run. */
+const reasonCodes = new Uint8Array(RUN_FRAMES_MAX);
+
+/**
+ * As `handlePublishRun`, for a run that the host's 5.0 scan has found.
+ * @throws ProtocolError too for an alias that may not be, or stands for nothing.
+ */
+export function handlePublishRun5(
+  connection: Connection,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  topicStart: number,
+  topicLength: number,
+  header: number,
+  count: number,
+): boolean {
+  const { host } = connection;
+  const view = host.scan5.publish;
+  const { topicAlias } = view;
+  const qos = (header >> 1) & 3;
+  if (count === 1 && end - view.payloadStart > host.scan5.payloadBytesMax) {
+    refusePayload(connection, qos, end - view.payloadStart);
+    return true;
+  }
+  let topic = buffer;
+  let topicAt = topicStart;
+  let length = topicLength;
+  if (topicLength === 0) {
+    const known = connection.aliases?.topicOf(topicAlias);
+    if (known === undefined) throw unknownAlias(topicAlias, connection.terms.topicAliasMaximum);
+    topic = known;
+    topicAt = 0;
+    length = known.length;
+  }
+  const route = findPublishRoute(connection, topic, topicAt, length);
+  if (route === null) return false;
+  if (topicAlias !== 0 && topicLength !== 0) {
+    connection.aliases ??= new IncomingAliases(connection.terms.topicAliasMaximum);
+    connection.aliases.set(topicAlias, buffer, topicStart, topicLength);
+  }
+  if (view.isPayloadText && host.config.checkPayloadFormat) {
+    checkPayloads(buffer, start, end, view.payloadOffset);
+  }
+  run.take(view, buffer, start, end, header, topic, topicAt, length);
+  if (!host.router.hasRoomFor(route, header, ringBytes(run.end - run.start, qos, count))) {
+    host.waitForRing(connection);
+    return false;
+  }
+  const { durable } = host;
+  if (durable !== null && qos > 0) {
+    const mustHold = durable.mustHold(route, header);
+    if (mustHold && !durable.isRefusing) {
+      durable.hold(connection);
+      return false;
+    }
+    if (mustHold && isKept(route, header) && !isAnyKnown(connection, qos, count)) {
+      releaseIds(connection, qos, count);
+      acknowledgeWith(connection, qos, count, ReasonCode.quotaExceeded);
+      return true;
+    }
+    durable.begin(qos === 2 && connection.session!.kept !== null);
+  }
+  host.counters.add(Counter.publishReceivedQos0 + qos, count);
+  host.counters.add(Counter.messagesReceived, count);
+  if (!route.isPublishable) host.access.onForbidden(connection, 'publish', route.topicKey, count);
+  publish(connection, route, header, count, qos);
+  if (host.isRingFull) host.waitForRing(connection);
+  if (qos === 0) return true;
+  durable?.end(connection);
+  acknowledgeWith(connection, qos, count, reasonCodeFor(route));
+  return true;
+}
+
+/**
+ * Refuses the message at hand for its payload: in its ack, and its client goes on.
+ * @throws ProtocolError where there is none.
+ */
+function refusePayload(connection: Connection, qos: number, bytes: number): void {
+  if (qos === 0) throw payloadTooLong(connection, bytes);
+  notePayload(connection);
+  releaseIds(connection, qos, 1);
+  acknowledgeWith(connection, qos, 1, ReasonCode.quotaExceeded);
+}
+
+/** What is refused has not begun: its packet id may stand for another message [MQTT-4.3.3-9]. */
+function releaseIds({ session, host }: Connection, qos: number, count: number): void {
+  if (qos !== 2) return;
+  const { packetIds } = host.scan5;
+  for (let at = 0; at < count; at++) session!.releaseQos2(packetIds[at]);
+}
+
+/** What has come before was taken, whatever is refused now. */
+function isAnyKnown({ session, host }: Connection, qos: number, count: number): boolean {
+  const known = session!.incomingQos2;
+  if (qos !== 2 || known === null) return false;
+  const { packetIds } = host.scan5;
+  for (let at = 0; at < count; at++) if (known.has(packetIds[at])) return true;
+  return false;
+}
+
+/** Whether each payload of a run is the UTF-8 that it is said to be [MQTT 5.0, 3.3.2.3.2]. */
+function checkPayloads(buffer: Buffer, start: number, end: number, payloadOffset: number): void {
+  for (let at = start; at < end; ) {
+    const next = frameEnd(buffer, at);
+    const payload = buffer.subarray(bodyOf(buffer, at) + payloadOffset, next);
+    if (!isUtf8(payload)) {
+      throw new ProtocolError(
+        '3.3.2.3.2',
+        'a payload is not the UTF-8 that it is said to be',
+        CloseReason.protocolViolation,
+        ReasonCode.payloadFormatInvalid,
+      );
+    }
+    at = next;
+  }
+}
+
+function publish(
+  connection: Connection,
+  route: Route,
+  header: number,
+  count: number,
+  qos: number,
+): void {
+  const session = connection.session!;
+  const { buffer, start, end } = run;
+  if (!route.isPublishable) {
+    releaseIds(connection, qos, count);
+    return;
+  }
+  traits.propertyBytes = run.propertyBytes;
+  traits.expiresAt = run.expiresAt;
+  traits.own = session.hasNoLocal ? session : null;
+  if (qos === 2) {
+    routeNewOnly(connection, route, buffer, start, end, header, count, traits);
+  } else {
+    const { router } = connection.host;
+    router.publish(connection.id, route, buffer, start, end, header, count, traits);
+  }
+}
+
+/** What the acks of messages that take this route say [MQTT 5.0, 3.4.2.1]. */
+function reasonCodeFor({ isPublishable, subscribers, shardMask }: Route): number {
+  if (!isPublishable) return ReasonCode.notAuthorized;
+  const isWanted = subscribers.length > 0 || shardMask !== 0;
+  return isWanted ? ReasonCode.success : ReasonCode.noMatchingSubscribers;
+}
+
+/** Acknowledges the packet ids in the host's scan, now or when those who read have caught up. */
+function acknowledgeWith(
+  connection: Connection,
+  qos: number,
+  count: number,
+  reasonCode: number,
+): void {
+  const type = qos === 1 ? PacketType.puback : PacketType.pubrec;
+  if (reasonCode === ReasonCode.success) {
+    acknowledge(connection, type, count);
+    return;
+  }
+  const { ackHold } = connection;
+  if (ackHold?.isHolding) {
+    holdAcks(connection, ackHold, type, count, reasonCode);
+    return;
+  }
+  reasonCodes.fill(reasonCode, 0, count);
+  appendAcks5(connection, type, count, reasonCodes);
+}

@@ -1,0 +1,25 @@
+/** The Will of a connection that has ended without DISCONNECT. */
+import { isPublishable } from '../router/route.js';
+import type { Session } from '../sessions/session.js';
+import { prepareWill, runOfWill, type Will } from '../sessions/will.js';
+import type { ConnectionHost } from './host.js';
+
+/**
+ * Publishes it [MQTT-3.1.2-8], where the client could have published it itself; or leaves it with
+ * the session, if that outlives the connection, for its Will Delay Interval.
+ */
+export function leaveWill(host: ConnectionHost, session: Session | null, will: Will): void {
+  const prepared = prepareWill(will);
+  const { topicKey } = prepared;
+  if (!isPublishable(topicKey)) return;
+  if (session?.rights?.mayPublish(topicKey) === false) {
+    host.access.onForbidden(session, 'publish', topicKey, 1);
+    return;
+  }
+  const delayMs = (will.properties?.willDelayInterval ?? 0) * 1_000;
+  if (delayMs > 0 && session !== null && !session.endsWithConnection) {
+    if (host.wills.keep(session, prepared, host.deadlines.now + delayMs)) return;
+  }
+  host.router.publishRun(runOfWill(prepared), topicKey);
+  host.schedule();
+}

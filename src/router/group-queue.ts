@@ -1,0 +1,248 @@
+/**
+ * What waits for a member of one group. Where the group is kept, each run that waits has a row on
+ * disk (group-rows.ts), and beyond KEPT_WINDOW_BYTES it is there alone, to be read when those
+ * before it are given out.
+ */
+import { Counter, type Counters } from '../base/counters.js';
+import { KEPT_WINDOW_BYTES } from '../base/limits.js';
+import { DUP, PUBLISH, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
+import type { Run } from '../protocol/run.js';
+import type { AbsentQueues } from '../sessions/absent-queues.js';
+import { topicKeyOf } from '../sessions/delivery-form.js';
+import type { QueuedTotal } from '../sessions/queued-total.js';
+import { framesEnd, framesWithin } from '../sessions/run-queue.js';
+import type { Session } from '../sessions/session.js';
+import { countDropped } from './count-dropped.js';
+import { type GroupRun, toGroupRun } from './group-link.js';
+import type { GroupRow, GroupRows, Stretch } from './group-rows.js';
+
+const QOS_BITS = 3;
+
+/** What they work with, all of one shard. */
+export interface GroupQueueParts {
+  readonly counters: Counters;
+  readonly queuedTotal: QueuedTotal;
+  /** What counts what waits for absent clients, and for groups. */
+  readonly absentQueues: AbsentQueues;
+  /** Null: nothing is kept on disk. */
+  readonly rows: GroupRows | null;
+}
+
+/** A run that has waited, and where it is on disk. */
+export interface Waited {
+  readonly run: GroupRun;
+  readonly row: GroupRow | null;
+}
+
+/** One a group. */
+export class GroupQueue {
+  readonly #parts: GroupQueueParts;
+  readonly #groupKey: string;
+  /** What is in memory, the oldest of it. */
+  readonly #session: Session;
+  /** Null: the group is not kept. */
+  #rows: GroupRows | null = null;
+  /** Queues of a former life; the rest of the first is read next. */
+  #former: Stretch[] = [];
+  /** What is on disk alone, behind those; null: the group is not kept. */
+  #own: Stretch | null = null;
+  /** Bytes of it, as far as it came since the shard began. */
+  #diskBytes = 0;
+  /** What is to go with the group. */
+  readonly #all: Stretch[] = [];
+  /** How far the journal was durable when there was nothing to read; -1: it was not so last. */
+  #lookedAt = -1;
+
+  constructor(parts: GroupQueueParts, groupKey: string, session: Session) {
+    this.#parts = parts;
+    this.#groupKey = groupKey;
+    this.#session = session;
+  }
+
+  /** Whether what waits here is on disk. */
+  get isKept(): boolean {
+    return this.#rows !== null;
+  }
+
+  /** It is from now on, with what was found there. */
+  keep(rows: GroupRows): void {
+    this.#rows = rows;
+    this.#former = rows.take(this.#groupKey);
+    this.#own = this.#former.pop() ?? rows.begin(this.#groupKey);
+    this.#all.push(...this.#former, this.#own);
+  }
+
+  /** Messages that wait; of some on disk it is not known whether they are gone. */
+  get messages(): number {
+    return this.inMemory + this.#onDisk;
+  }
+
+  /** Of them those that can be taken at once. */
+  get inMemory(): number {
+    return this.#session.window?.queuedMessages ?? 0;
+  }
+
+  /** Position behind the last that is on disk alone. */
+  get end(): number {
+    return this.#own?.to ?? 0;
+  }
+
+  get #onDisk(): number {
+    let messages = this.#own === null ? 0 : this.#own.to - this.#own.from;
+    for (const { from, to } of this.#former) messages += to - from;
+    return messages;
+  }
+
+  /**
+   * Puts a run behind all that waits.
+   * @param row where it is on disk; null: nowhere, or somebody waits for what is there.
+   * @returns how many of its messages are in memory.
+   */
+  put(run: GroupRun, row: GroupRow | null): number {
+    const kept = keptOf(run);
+    if (this.#rows === null) return run.count - this.#enqueue(kept, run.header);
+    const count = this.#roomFor(kept);
+    if (count < kept.count) this.#countDropped(kept, kept.count - count);
+    if (count === 0) {
+      row?.leave();
+      return 0;
+    }
+    return this.#putKept(this.#rows, this.#own!, first(kept, count), run, row);
+  }
+
+  #putKept(
+    rows: GroupRows,
+    own: Stretch,
+    kept: Run,
+    { header, count }: GroupRun,
+    row: GroupRow | null,
+  ): number {
+    const { bytes } = kept;
+    const queued = this.#session.window?.queuedBytes ?? 0;
+    const isLong = queued > 0 && queued + bytes.length > KEPT_WINDOW_BYTES;
+    const isOnDisk = this.#onDisk > 0 || isLong || !this.#parts.queuedTotal.hasRoomFor(kept);
+    let place = row;
+    const isElsewhere = place === null || place.number !== own.number;
+    if (place === null || isElsewhere || isOnDisk || kept.count < count) {
+      const run = toGroupRun(kept, topicKeyOf(kept), 0, bytes.length, header, kept.count);
+      place = rows.put(own, this.#groupKey, run);
+      row?.leave();
+      if (isOnDisk) {
+        this.#diskBytes += bytes.length;
+        return 0;
+      }
+      own.from = own.to;
+    }
+    this.#append(kept, PUBLISH | (header & (QOS_MASK | RETAIN)), place);
+    return kept.count;
+  }
+
+  /** Takes the oldest run that is in memory; null: there is none. */
+  take(): Waited | null {
+    const moved = this.#session.takeRun();
+    if (moved === null) return null;
+    const { start, end, count, membership } = moved;
+    // As it was published.
+    const header = moved.bytes[start]! & ~DUP;
+    const run = toGroupRun(moved, topicKeyOf(moved), start, end, header, count);
+    return { run, row: (membership?.row as GroupRow | undefined) ?? null };
+  }
+
+  /** Whether more is on disk, of what was put there before position `upTo`. */
+  hasMore(upTo: number): boolean {
+    return this.#former.length > 0 || this.#ownUpTo(upTo) > (this.#own?.from ?? 0);
+  }
+
+  /**
+   * Reads more from disk, of what was put there before position `upTo`.
+   * @returns how many messages; 0 where nothing more is committed.
+   */
+  readOn(upTo: number): number {
+    const rows = this.#rows;
+    if (rows === null || !this.hasMore(upTo) || this.#lookedAt === rows.durable) return 0;
+    for (let former = this.#former[0]; former !== undefined; former = this.#former[0]) {
+      const read = this.#read(rows, former, former.to);
+      if (read > 0) return read;
+      this.#former.shift();
+    }
+    const own = this.#own;
+    const read = own === null ? 0 : this.#read(rows, own, this.#ownUpTo(upTo));
+    this.#lookedAt = read === 0 ? rows.durable : -1;
+    if (this.#onDisk === 0) this.#diskBytes = 0;
+    return read;
+  }
+
+  /** The group is no more: nothing of it is kept. @returns how many messages waited. */
+  endAll(): number {
+    const { messages } = this;
+    this.#session.end();
+    for (const stretch of this.#all) this.#rows?.drop(stretch);
+    return messages;
+  }
+
+  #ownUpTo(upTo: number): number {
+    return Math.min(this.#own?.to ?? 0, upTo);
+  }
+
+  #read(rows: GroupRows, stretch: Stretch, upTo: number): number {
+    let read = 0;
+    for (const { position, run, count, deliveryHeader } of rows.entries(stretch)) {
+      if (position >= upTo) break;
+      stretch.from = position + count;
+      this.#diskBytes = Math.max(0, this.#diskBytes - run.bytes.length);
+      this.#append(run, deliveryHeader, rows.at(stretch.number, position));
+      read += count;
+    }
+    return read;
+  }
+
+  #append(run: Run, deliveryHeader: number, row: GroupRow): void {
+    const note = { groupKey: this.#groupKey, row };
+    this.#session.openWindow().append(run, deliveryHeader, undefined, note);
+    this.#parts.absentQueues.queuedMessages += run.count;
+  }
+
+  /** Of a group that is not kept. @returns how many were dropped. */
+  #enqueue(kept: Run, header: number): number {
+    const qos = ((header >> 1) & QOS_BITS) as 1 | 2;
+    const dropped = this.#session.enqueue(kept, qos, (header & RETAIN) !== 0);
+    if (dropped > 0) this.#countDropped(kept, dropped);
+    this.#parts.counters.add(Counter.droppedSlowConsumer, this.#session.displaced);
+    return dropped;
+  }
+
+  /** How many of its messages may wait here. */
+  #roomFor({ bytes, count }: Run): number {
+    const { limits, window } = this.#session;
+    const messages = Math.max(0, limits.maxQueuedMessages - this.messages);
+    const used = (window?.queuedBytes ?? 0) + this.#diskBytes;
+    const room = Math.max(0, limits.maxQueuedBytes - used);
+    return framesWithin(bytes, 0, Math.min(count, messages), room);
+  }
+
+  #countDropped(run: Run, dropped: number): void {
+    const { counters, queuedTotal } = this.#parts;
+    countDropped(counters, queuedTotal, this.#session.limits.maxQueuedBytes, run, dropped);
+  }
+}
+
+/** Its bytes copied, as what queues keep. */
+export function keptOf({ buffer, start, end, header, topicKey, ...traits }: GroupRun): Run {
+  const { count, propertyBytes, expiresAt } = traits;
+  return {
+    bytes: Buffer.from(buffer.subarray(start, end)),
+    header: header & ~RETAIN,
+    topicLength: topicKey.length,
+    count,
+    propertyBytes,
+    expiresAt,
+    topicKey,
+  };
+}
+
+/** Its first `count` messages. */
+function first(run: Run, count: number): Run {
+  if (count === run.count) return run;
+  const bytes = run.bytes.subarray(0, framesEnd(run.bytes, 0, count));
+  return { ...run, bytes, count };
+}

@@ -1,0 +1,130 @@
+/**
+ * Wills that wait for their Will Delay Interval [MQTT 5.0, 3.1.3.2.2]. One is published when that
+ * is over or its session ends, whichever comes first, and not at all when its client is back before
+ * [MQTT-3.1.3-9]. So it lies with its session, and moves with it.
+ */
+import { RecordError } from '../base/errors.js';
+import { DELAYED_WILLS_BYTES_MAX, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
+import type { Run } from '../protocol/run.js';
+import { checkFrames, checkRun } from '../protocol/run-check.js';
+import { propertyBytesOf } from '../protocol/v5/index.js';
+import type { Session } from './session.js';
+import { type PreparedWill, runOfWill } from './will.js';
+
+/** One that waits. Times are of the clock of the shard's deadlines. */
+export interface DelayedWill {
+  readonly will: PreparedWill;
+  readonly dueAt: number;
+  /** When its session ends, unless its client comes back; Infinity: never. */
+  sessionEndsAt: number;
+}
+
+/** One on its way to another shard, as plain data. */
+export interface MovedWill {
+  readonly bytes: Uint8Array;
+  readonly header: number;
+  readonly topicLength: number;
+  readonly propertyBytes: number;
+  readonly expirySeconds: number | null;
+  /** What is left of its delay. */
+  readonly leftMs: number;
+}
+
+/** Those of a shard. */
+export class DelayedWills {
+  #bytes = 0;
+  readonly #publish: (run: Run, topicKey: string, session: Session) => void;
+
+  constructor(publish: (run: Run, topicKey: string, session: Session) => void) {
+    this.#publish = publish;
+  }
+
+  /** Bytes of all that wait, with what they cost beside. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Keeps the Will of a session whose client has left. @returns false when as many wait as may: it
+   * is to be published at once.
+   */
+  keep(session: Session, will: PreparedWill, dueAt: number): boolean {
+    if (this.#bytes + costOf(will) > DELAYED_WILLS_BYTES_MAX) return false;
+    this.#hold(session, { will, dueAt, sessionEndsAt: Number.POSITIVE_INFINITY });
+    return true;
+  }
+
+  /** The client is back, in time: it is not published [MQTT-3.1.3-9]. */
+  cancel(session: Session): void {
+    this.#take(session);
+  }
+
+  /** Its time has come, or its session has ended. Does nothing where there is none. */
+  publish(session: Session): void {
+    const delayed = this.#take(session);
+    if (delayed === null) return;
+    this.#publish(runOfWill(delayed.will), delayed.will.topicKey, session);
+  }
+
+  /** Takes it out for another shard; null where there is none. */
+  move(session: Session, now: number): MovedWill | null {
+    const moved = this.copy(session, now);
+    this.#take(session);
+    return moved;
+  }
+
+  /** As plain data; null where there is none. */
+  copy({ delayedWill }: Session, now: number): MovedWill | null {
+    if (delayedWill === null) return null;
+    const { topicKey: _, ...will } = delayedWill.will;
+    return { ...will, leftMs: Math.max(0, delayedWill.dueAt - now) };
+  }
+
+  /**
+   * It has come from another shard, which has kept it: whatever the bound here, it is.
+   * @throws RecordError when it is none.
+   */
+  arrive(session: Session, moved: unknown, now: number): void {
+    const { bytes, header, topicLength, propertyBytes, expirySeconds, leftMs } = checkMoved(moved);
+    const frame = Buffer.from(bytes);
+    const topicStart = checkRun(frame, 0, frame.length, header, topicLength, 1);
+    checkFrames(frame, 0, frame.length, 1);
+    if (propertyBytes > 0) {
+      const found = propertyBytesOf(frame, 0, topicStart, topicLength, header);
+      if (found !== propertyBytes) throw new RecordError("a will's properties are not as it says");
+    }
+    const topicKey = frame.toString('latin1', topicStart, topicStart + topicLength);
+    const will = { bytes: frame, header, topicLength, topicKey, propertyBytes, expirySeconds };
+    const sessionEndsAt = Number.POSITIVE_INFINITY;
+    this.#hold(session, { will, dueAt: now + leftMs, sessionEndsAt });
+  }
+
+  #hold(session: Session, delayed: DelayedWill): void {
+    this.#take(session);
+    session.delayedWill = delayed;
+    this.#bytes += costOf(delayed.will);
+  }
+
+  #take(session: Session): DelayedWill | null {
+    const delayed = session.delayedWill;
+    if (delayed === null) return null;
+    session.delayedWill = null;
+    this.#bytes -= costOf(delayed.will);
+    return delayed;
+  }
+}
+
+/** What one that waits takes. */
+function costOf({ bytes }: PreparedWill): number {
+  return bytes.length + QUEUED_RUN_COST_BYTES;
+}
+
+/** What another shard has sent, its fields of the types that they have. @throws RecordError */
+function checkMoved(value: unknown): MovedWill {
+  const moved = (value ?? {}) as MovedWill;
+  const { header, topicLength, propertyBytes, expirySeconds, leftMs } = moved;
+  const numbers = [header, topicLength, propertyBytes, expirySeconds ?? 0, leftMs];
+  const areNumbers = numbers.every((each) => typeof each === 'number' && each >= 0);
+  if (areNumbers && moved.bytes instanceof Uint8Array) return moved;
+  throw new RecordError('a record is no will');
+}

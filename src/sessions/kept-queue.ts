@@ -1,0 +1,199 @@
+/**
+ * What of a session's queue is on disk. Messages of a queue have positions, counted from the first
+ * that was ever queued; so the disk and the window speak of the same ones, and a packet id follows
+ * from a position: a queue that is found again after a crash has the ids that it had.
+ */
+import { PACKET_ID_MAX } from '../base/limits.js';
+import type { StoreFullPolicy } from '../base/store-full-policy.js';
+import { QOS_MASK } from '../protocol/fixed-header.js';
+import type { Run } from '../protocol/run.js';
+
+const QOS2 = 0x04;
+
+/** What a queue is journaled in: store/journal.ts is one. */
+export interface QueueJournal {
+  queue(
+    session: number,
+    position: number,
+    run: Run,
+    bytes: number,
+    deliveryHeader: number,
+    count: number,
+    identifiers?: readonly number[],
+  ): void;
+  left(session: number, position: number): void;
+  received(session: number, position: number, count: number): void;
+  given(session: number, position: number, count: number): void;
+}
+
+/** Of a shard: what its queues tell. */
+export interface KeptQueueHost {
+  readonly journal: QueueJournal;
+  /** What becomes of messages for absent clients now; null: the store has room for them. */
+  readonly whenFull: StoreFullPolicy | null;
+  /** `note` is to be called before the journal is submitted. */
+  addDirty(queue: KeptQueue): void;
+}
+
+/** Wakes whoever sends what a queue holds. */
+export interface Wakeable {
+  wake(): void;
+}
+
+/** The packet id of the message at a position [MQTT-2.2.1-3]. */
+export function packetIdAt(position: number): number {
+  return (position % PACKET_ID_MAX) + 1;
+}
+
+/** One a session that outlives its connection. */
+export class KeptQueue {
+  /** The session's number in the store. */
+  readonly number: number;
+  /** Position of the message that is queued next. */
+  next = 0;
+  /** Messages [diskFrom, next) are on disk alone, or on their way there; others in the window. */
+  diskFrom = 0;
+  /** Bytes of those, as far as they have come since the broker began. */
+  diskBytes = 0;
+  /**
+   * Before this position everything is durable. What is beyond is not sent at QoS 2: after a crash
+   * its packet id might stand for another message, which its receiver would take for this one.
+   */
+  durableTo = 0;
+  /** Whom the session's client is sent by, while it is here. */
+  outlet: Wakeable | null = null;
+  /** Messages of QoS 2 were queued since `durableTo` was asked for last. */
+  hasNewQos2 = false;
+  /** Reads the next messages from disk into the window. @returns how many; its session's to set. */
+  refill: () => number = () => 0;
+  /** See KeptQueueHost. */
+  isDirty = false;
+  readonly #host: KeptQueueHost;
+  /** Rows that begin before this position are gone, as far as the journal knows. */
+  #leftTo = 0;
+  /** Rows that begin before this one may go. */
+  #left = 0;
+  /** Messages whose PUBREC has come, not journaled yet: they follow each other. */
+  #receivedFrom = 0;
+  #received = 0;
+
+  constructor(host: KeptQueueHost, number: number) {
+    this.#host = host;
+    this.number = number;
+  }
+
+  /** Begins at a position: rows [position, next) are on disk. */
+  beginAt(position: number, next: number): void {
+    this.diskFrom = position;
+    this.next = next;
+    this.durableTo = next;
+    this.#leftTo = position;
+    this.#left = position;
+  }
+
+  /** Goes on where the queue of another shard was. */
+  goOnAt(rowsFrom: number, diskFrom: number, next: number, diskBytes: number): void {
+    this.beginAt(rowsFrom, next);
+    this.diskFrom = diskFrom;
+    this.diskBytes = diskBytes;
+    // Nothing is known of what it has asked for last.
+    this.durableTo = 0;
+    this.#noteQos2();
+  }
+
+  /** Where its oldest row begins: nothing before it is there. */
+  get rowsFrom(): number {
+    return this.#left;
+  }
+
+  /** See KeptQueueHost. */
+  get whenFull(): StoreFullPolicy | null {
+    return this.#host.whenFull;
+  }
+
+  /** Messages that are on disk alone. */
+  get onDisk(): number {
+    return this.next - this.diskFrom;
+  }
+
+  /** The window has taken a run: its first `count` messages, `bytes` long. */
+  onQueued(
+    run: Run,
+    header: number,
+    count: number,
+    bytes: number,
+    identifiers: readonly number[] | undefined,
+  ): void {
+    const { journal } = this.#host;
+    journal.queue(this.number, this.next, run, bytes, header, count, identifiers);
+    this.next += count;
+    this.diskFrom = this.next;
+    if ((header & QOS_MASK) === QOS2) this.#noteQos2();
+  }
+
+  /** The same, of one that the window has not taken: it is read again when its time comes. */
+  putOnDisk(
+    run: Run,
+    header: number,
+    count: number,
+    bytes: number,
+    identifiers: readonly number[] | undefined,
+  ): void {
+    const { diskFrom } = this;
+    this.onQueued(run, header, count, bytes, identifiers);
+    this.diskFrom = diskFrom;
+    this.diskBytes += bytes;
+  }
+
+  /** The window has taken `count` messages from disk, `bytes` long. */
+  onTaken(count: number, bytes: number): void {
+    this.diskFrom += count;
+    this.diskBytes = this.onDisk === 0 ? 0 : Math.max(0, this.diskBytes - bytes);
+    this.durableTo = Math.max(this.durableTo, this.diskFrom);
+  }
+
+  /** All rows that begin before this position have been acknowledged in full. */
+  onLeft(position: number): void {
+    this.#left = position;
+    this.#setDirty();
+  }
+
+  /** PUBREC has come for the message at this position: only PUBREL may follow, whatever happens. */
+  onReceived(position: number): void {
+    if (this.#received > 0 && position !== this.#receivedFrom + this.#received)
+      this.#noteReceived();
+    if (this.#received === 0) this.#receivedFrom = position;
+    this.#received++;
+    this.#setDirty();
+  }
+
+  /** So many messages from this position on are another member's of their group now. */
+  onGiven(position: number, count: number): void {
+    this.#host.journal.given(this.number, position, count);
+  }
+
+  /** Journals what has become of its messages. */
+  note(): void {
+    this.isDirty = false;
+    if (this.#received > 0) this.#noteReceived();
+    if (this.#left <= this.#leftTo) return;
+    this.#leftTo = this.#left;
+    this.#host.journal.left(this.number, this.#left);
+  }
+
+  #noteReceived(): void {
+    this.#host.journal.received(this.number, this.#receivedFrom, this.#received);
+    this.#received = 0;
+  }
+
+  #noteQos2(): void {
+    this.hasNewQos2 = true;
+    this.#setDirty();
+  }
+
+  #setDirty(): void {
+    if (this.isDirty) return;
+    this.isDirty = true;
+    this.#host.addDirty(this);
+  }
+}

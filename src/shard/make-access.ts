@@ -1,0 +1,52 @@
+/** The access rules of a shard, tied to its other parts. */
+import { AccessTable } from '../access/access-table.js';
+import type { Config } from '../base/config.js';
+import type { Materials } from '../base/materials.js';
+import { DelayedWills } from '../sessions/delayed-wills.js';
+import type { Session } from '../sessions/session.js';
+import type { SessionStore } from '../sessions/session-store.js';
+import type { Shard } from './shard.js';
+import { ShardAccess } from './shard-access.js';
+
+/** Makes them, of a configuration and its files, which are checked. */
+export function accessTableOf(config: Config, materials: Materials): AccessTable {
+  const { aclFile: path, rules, users } = config;
+  // A file that is not there allows nothing.
+  const aclFile = path === null ? null : (materials.get(path) ?? '');
+  return new AccessTable({ aclFile, rules, users });
+}
+
+/** Makes what gives the sessions in `store` their rights. */
+export function makeAccess(
+  shard: Shard,
+  store: SessionStore<Session>,
+  table: AccessTable,
+): ShardAccess {
+  const { routes, counters, line, ticker } = shard;
+  return new ShardAccess(
+    {
+      ...{ store, routes, counters, line },
+      clock: ticker,
+      members: {
+        onRightsChanged: (session) => shard.members.onRightsChanged(session),
+        onIdentityChanged: (session) => shard.members.onIdentityChanged(session),
+        revise: () => shard.members.revise(),
+      },
+      unsubscribe: (session, filterKey) => shard.unsubscribe(session, filterKey),
+      schedule: () => shard.schedule(),
+    },
+    table,
+  );
+}
+
+/** Makes what publishes the delayed wills of a shard. */
+export function makeWills(shard: Shard): DelayedWills {
+  return new DelayedWills((run, topicKey, session) => {
+    if (session.rights?.mayPublish(topicKey) === false) {
+      shard.access.onForbidden(session, 'will', topicKey, 1);
+      return;
+    }
+    shard.router.publishRun(run, topicKey);
+    shard.schedule();
+  });
+}

@@ -1,0 +1,63 @@
+/** The store of a shard, tied to its other parts. */
+import { GroupRows } from '../router/group-rows.js';
+import { KeptSessions } from '../sessions/kept-sessions.js';
+import { Journal } from '../store/journal.js';
+import type { ShardStoreStart } from '../store/store-messages.js';
+import type { StoreReader } from '../store/store-reader.js';
+import { DurableAcks } from './durable-acks.js';
+import { SessionRows } from './session-rows.js';
+import type { Shard } from './shard.js';
+
+/** What a shard keeps its sessions and retained messages in. */
+export interface ShardStore {
+  readonly start: ShardStoreStart;
+  readonly journal: Journal;
+  readonly reader: StoreReader;
+  readonly kept: KeptSessions;
+  readonly rows: SessionRows;
+  /** What is to be pending no more: see deliver-pending.ts. */
+  readonly arrived: { readonly row: number; readonly shards: number }[];
+  /** Shards that have to be live before. */
+  readonly awaitedLoads: Set<number>;
+  readonly groups: GroupRows;
+}
+
+/** Makes it; null where nothing is kept. @throws ConfigError when the store cannot be opened. */
+export function makeStore(
+  shard: Shard,
+  start: ShardStoreStart | null,
+  shardCount: number,
+): ShardStore | null {
+  if (start === null) return null;
+  const { shardIndex, wills, deadlines } = shard;
+  const journal = new Journal({
+    port: start.port,
+    words: start.words,
+    onDurable: () => shard.durable?.onDurable(),
+    // The primary says it to people.
+    onState: () => shard.schedule(),
+  });
+  const reader = shard.providers.reader!;
+  const waits = start.durability !== 'none';
+  const { storeFull } = shard.config;
+  const parts = { journal, reader, shardIndex };
+  const kept = new KeptSessions({ ...parts, base: start.base, waits, storeFull });
+  const rows = new SessionRows({ shardIndex, kept, wills, deadlines });
+  const nextNumber = () => kept.takeNumber();
+  const groups = new GroupRows({ shardIndex, shardCount, journal, reader, nextNumber });
+  const arrived: ShardStore['arrived'] = [];
+  const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
+  return { start, journal, reader, kept, rows, groups, arrived, awaitedLoads };
+}
+
+/** Makes what answers wait in; null where nothing is kept. */
+export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks | null {
+  const { store, shardIndex, link, share } = shard;
+  if (store === null) return null;
+  const { journal, kept, start } = store;
+  const waits = start.durability !== 'none';
+  const rejects = shard.config.storeFull === 'reject';
+  const own = { shardIndex, shardCount, waits, rejects, words: start.words };
+  const schedule = () => shard.schedule();
+  return new DurableAcks({ ...own, journal, kept, link, share, schedule });
+}

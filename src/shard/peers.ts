@@ -1,0 +1,68 @@
+/** What a shard does when another one dies, and when that has a successor. */
+import { deliverPendingOf, deliverPendingTo, noteArrived } from './deliver-pending.js';
+import type { Shard } from './shard.js';
+
+/** A peer died: what it has acknowledged is in its ring. */
+export function dropPeer(shard: Shard, index: number): void {
+  const { durable } = shard;
+  shard.turn.drainDead(index);
+  // Before it is forgotten whose they were.
+  durable?.orphaned.add(index, shard.topics.filtersKeptBy(index));
+  durable?.dropPeer(index);
+  shard.link.dropPeer(index);
+  if (shard.deadPeers.drop(index)) shard.line.say({ kind: 'peer-welcomed', shardIndex: index });
+  shard.routes.invalidateAll();
+  shard.interest.dropPeer(index);
+  shard.backpressure.dropPeer(index);
+  shard.patience.dropPeer(index);
+  shard.takeover.dropPeer(index);
+  shard.replays.dropPeer(index);
+  shard.members.dropPeer(index);
+  shard.whenDurable(() => shard.line.say({ kind: 'peer-dropped', shardIndex: index }));
+  shard.turn.schedule();
+}
+
+/**
+ * The successor of a dead peer: it has to learn what is subscribed to here. The primary hears of
+ * the welcome when it has: clients are sent there then.
+ */
+export function welcomePeer(
+  shard: Shard,
+  index: number,
+  ring: SharedArrayBuffer,
+  doorbellWriteFd: number,
+): void {
+  shard.deadPeers.whenForgotten(index, () => {
+    shard.link.replacePeer(index, ring, doorbellWriteFd);
+    shard.takeover.welcomePeer(index);
+    // What the dead one was handing over is found in the store, where all that it has said is.
+    shard.takeover.recover(index, (session) => deliverPendingTo(shard, session, index));
+    shard.members.welcomePeer(index);
+    shard.interest.welcomePeer(
+      index,
+      shard.topics.localFilters(),
+      () => shard.takeover.onPeerTold(index),
+      () => shard.line.say({ kind: 'peer-welcomed', shardIndex: index }),
+    );
+    shard.turn.schedule();
+  });
+}
+
+/**
+ * A successor has found in the store what there was, and what was on its way to its predecessor:
+ * what that one had for sessions here is delivered, and whoever has waited publishes.
+ */
+export function onPeerLoaded(shard: Shard, index: number): void {
+  const { durable, store, shardIndex } = shard;
+  store?.awaitedLoads.delete(index);
+  if (store?.awaitedLoads.size === 0) noteArrived(store);
+  if (durable === null || store === null || index === shardIndex) return;
+  if (!durable.orphaned.hasShard(index)) return;
+  shard.whenDurable(() => {
+    store.reader.renew();
+    deliverPendingOf(shard, store, index);
+    shard.members.onPeerLoaded(index);
+    durable.orphaned.remove(index);
+    shard.turn.schedule();
+  });
+}

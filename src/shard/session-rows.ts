@@ -1,0 +1,144 @@
+/**
+ * What the store has of each session beside its queue: who it is, and how long it stays. Times on
+ * disk are dates, as a clock that begins with the machine says nothing to the next process.
+ */
+import type { AccessRule } from '../base/access-rule.js';
+import { PACKET_ID_MAX } from '../base/limits.js';
+import type { ProtocolVersion } from '../protocol/packet.js';
+import type { Filters } from '../router/replay.js';
+import type { DelayedWills, MovedWill } from '../sessions/delayed-wills.js';
+import type { KeptReader, KeptSession, MovedKept } from '../sessions/kept-session.js';
+import type { KeptSessions } from '../sessions/kept-sessions.js';
+import type { Session } from '../sessions/session.js';
+import type { Grant } from '../topics/grant.js';
+
+/** The head of a stored session: store/stored-session.ts. */
+export interface SessionRow {
+  /** The shard that it was on. */
+  readonly home: number;
+  /** How long it outlives its connection, in milliseconds; Infinity: it never ends. */
+  readonly expiryMs: number;
+  readonly protocolVersion: ProtocolVersion;
+  readonly username: string | null;
+  readonly rules: readonly AccessRule[] | null;
+  /** Date when its client left, in milliseconds; 0: it was here. */
+  readonly leftAt: number;
+  /** How many of its oldest messages may have been sent. */
+  readonly mayBeSent: number;
+  /** Position of the next message of its queue: those before had packet ids, gone or not. */
+  readonly next: number;
+  /** What is published for it, and the date when. */
+  readonly will: MovedWill | null;
+  readonly willAt: number;
+}
+
+/** A session that was found in the store. */
+export interface FoundSession {
+  readonly filters: Filters;
+  readonly kept: KeptSession;
+}
+
+/** What they work with. */
+export interface SessionRowsParts {
+  readonly shardIndex: number;
+  readonly kept: KeptSessions;
+  readonly wills: DelayedWills;
+  readonly deadlines: { readonly now: number };
+}
+
+/** One a shard that has a store. */
+export class SessionRows {
+  readonly #parts: SessionRowsParts;
+
+  constructor(parts: SessionRowsParts) {
+    this.#parts = parts;
+  }
+
+  /** A session begins, which does not end with its connection. */
+  begin(session: Session): void {
+    this.#parts.kept.begin(session);
+  }
+
+  /** It is on its way here: what it is given meanwhile is kept. */
+  beginTail(session: Session): void {
+    this.#parts.kept.beginTail(session);
+  }
+
+  /** It has come, with what it was given meanwhile. */
+  endTail({ clientId, kept }: Session, tail: KeptSession): void {
+    this.#parts.kept.endTail(clientId, tail, kept);
+  }
+
+  /** It has ended. */
+  drop(session: Session): void {
+    this.#parts.kept.drop(session);
+  }
+
+  /** What is on disk is another shard's from here on, and does not end with it here. */
+  letGo(session: Session): void {
+    session.kept?.move();
+    session.kept = null;
+  }
+
+  /** The session of a client in the store; null: there is none. */
+  find(clientId: string): FoundSession | null {
+    const { kept } = this.#parts;
+    const { reader } = kept;
+    reader.renew();
+    const stored = reader.session(clientId);
+    if (stored === null) return null;
+    const { number } = stored;
+    const { mayBeSent, next } = stored.head as SessionRow;
+    const filters = filtersOf(reader, number);
+    return { filters, kept: kept.lost(number, mayBeSent, next) };
+  }
+
+  /** What another shard has had on disk is this one's. */
+  arrive(moved: MovedKept): KeptSession | null {
+    return this.#parts.kept.arrive(moved);
+  }
+
+  /**
+   * Notes what it is now. Does nothing for one that is not kept.
+   * @param receiveMaximum of its client, which comes; undefined: it is away.
+   */
+  save(session: Session, receiveMaximum?: number): void {
+    const { kept, clientId, expiryMs, protocolVersion, username, rules } = session;
+    if (kept === null) return;
+    const { shardIndex, deadlines, wills } = this.#parts;
+    const isHere = receiveMaximum !== undefined;
+    const will = isHere ? null : wills.copy(session, deadlines.now);
+    const window = Math.min(receiveMaximum ?? PACKET_ID_MAX, session.limits.maxInflight);
+    const row: SessionRow = {
+      ...{ home: shardIndex, expiryMs, protocolVersion, username, rules, will },
+      leftAt: isHere ? 0 : Date.now(),
+      mayBeSent: Math.max(isHere ? window : 0, sentOf(session, kept)),
+      next: kept.next,
+      willAt: will === null ? 0 : Date.now() + will.leftMs,
+    };
+    this.#parts.kept.journal.putSession(kept.queue.number, clientId, row);
+    this.#parts.kept.onSaved(session);
+  }
+
+  onSubscribed({ kept }: Session, filterKey: string, grant: Grant): void {
+    // Those of a session that is on its way are on disk already.
+    if (kept === null || kept.isTail) return;
+    this.#parts.kept.journal.putSubscription(kept.queue.number, filterKey, grant);
+  }
+
+  onUnsubscribed({ kept }: Session, filterKey: string): void {
+    if (kept === null) return;
+    this.#parts.kept.journal.removeSubscription(kept.queue.number, filterKey);
+  }
+}
+
+/** How many messages of a session's queue have been sent, counted from its oldest row. */
+function sentOf({ window }: Session, { mayBeSent, queue }: KeptSession): number {
+  if (window === null) return mayBeSent;
+  return Math.max(mayBeSent, window.messages.sent - queue.rowsFrom);
+}
+
+/** What a stored session has subscribed to. */
+export function filtersOf(reader: KeptReader, number: number): Filters {
+  return reader.subscriptions(number).map(({ filterKey, grant }) => [filterKey, grant] as const);
+}

@@ -1,0 +1,174 @@
+/**
+ * The tables of the durable store, in one LMDB environment that all threads of the process share:
+ * one of them writes at a time, all read what is committed. Rows are bytes; what they mean is said
+ * by those who write them.
+ */
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import type { Durability } from '../base/durability.js';
+import { ConfigError } from '../base/errors.js';
+import {
+  STORE_DATABASES_MAX,
+  STORE_LOCK_BYTES,
+  STORE_MAP_BYTES,
+  STORE_TREE_BYTES,
+} from '../base/limits.js';
+import { DiskFullError, reserveNewFile } from './disk-reserve.js';
+import { MIGRATIONS, type Migration } from './migrations.js';
+import { faultOfStoreFile } from './store-file.js';
+
+/** What there is a table for. */
+export const TABLES = [
+  'sessions',
+  'subscriptions',
+  'queue',
+  'runs',
+  'holders',
+  'bits',
+  'retained',
+  'pending',
+  'doomed',
+] as const;
+export type TableName = (typeof TABLES)[number];
+
+/** Rows by their keys, in the order of those. */
+export type Table = Database<Buffer, Buffer>;
+
+/** Its owner alone may look at what clients have said. */
+const FILE_MODE = 0o600;
+/** Name of the file in the folder. */
+export const STORE_FILE_NAME = 'store.mdb';
+/** Of what is written today: a newer one is refused, an older one is migrated. */
+export const STORE_VERSION: number = MIGRATIONS.length + 1;
+const VERSION_KEY = Buffer.from('version');
+
+/** What LMDB says of a tree. */
+interface TreeStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface StoreStats extends TreeStats {
+  readonly free: TreeStats;
+}
+
+function pagesOf(tree: TreeStats): number {
+  return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
+}
+
+/** One thread's access to the store. */
+export class Environment {
+  readonly path: string;
+  readonly tables: Readonly<Record<TableName, Table>>;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+
+  /**
+   * @param folder that this process has locked.
+   * @param migrations tests bring their own.
+   * @throws ConfigError in one line: the file is no store, is corrupt, or of a newer version.
+   */
+  constructor(
+    folder: string,
+    durability: Durability,
+    migrations: readonly Migration[] = MIGRATIONS,
+  ) {
+    this.path = join(folder, STORE_FILE_NAME);
+    const fault = faultOfStoreFile(this.path);
+    if (fault !== null) throw new ConfigError([`${this.path} ${fault}`]);
+    try {
+      reserveNewFile(this.path, STORE_TREE_BYTES);
+      reserveNewFile(`${this.path}-lock`, STORE_LOCK_BYTES);
+      this.#root = open<Buffer, Buffer>({
+        path: this.path,
+        noSubdir: true,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+        maxDbs: STORE_DATABASES_MAX,
+        mapSize: STORE_MAP_BYTES,
+        noSync: durability !== 'fsync',
+        // Else a commit returns before the disk has it.
+        overlappingSync: false,
+        ...{ permissionsMode: FILE_MODE },
+      });
+      this.#refuseNewer(migrations.length + 1);
+      const tables = TABLES.map((name) => [name, this.#openTable(name)] as const);
+      this.tables = Object.fromEntries(tables) as Record<TableName, Table>;
+      this.#bringUpToDate(migrations);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      throw new ConfigError([`${this.path} cannot be opened: ${(error as Error).message}`]);
+    }
+  }
+
+  /**
+   * Makes changes, all or none; they are durable when it returns.
+   * @throws Error when the disk does not take them: nothing has changed then.
+   */
+  transaction(change: () => void): void {
+    this.#root.transactionSync(change);
+  }
+
+  /**
+   * Why a transaction has failed, in the operator's words.
+   * @throws Error when LMDB takes no transaction any more: the store must be opened anew.
+   */
+  whyFailed(error: Error): string {
+    this.renew();
+    try {
+      this.#root.get(VERSION_KEY);
+    } catch (fatal) {
+      const what = `cannot be used any more (${(fatal as Error).message})`;
+      throw new Error(`${this.path} ${what}: start again when the disk is well`, { cause: error });
+    }
+    if (error instanceof DiskFullError) return error.message;
+    return `${error.message} (${this.path})`;
+  }
+
+  /** Bytes of the pages that rows and their trees take up, free ones in the file not counted. */
+  usedBytes(): number {
+    const main = this.#root.getStats() as StoreStats;
+    let pages = pagesOf(main.free) + pagesOf(main);
+    for (const name of TABLES) pages += pagesOf(this.tables[name].getStats() as StoreStats);
+    return pages * main.pageSize;
+  }
+
+  /** Writes a consistent copy of the store while it is used. @param path of a file to be made. */
+  backup(path: string): Promise<void> {
+    return this.#root.backup(path, true);
+  }
+
+  /** What is read from here on is what is committed now. */
+  renew(): void {
+    this.#root.resetReadTxn();
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  #openTable(name: TableName): Table {
+    return this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+  }
+
+  #refuseNewer(version: number): void {
+    const found = this.#root.get(VERSION_KEY)?.[0] ?? 0;
+    if (found <= version) return;
+    void this.#root.close();
+    const what = `is a store of version ${found}, and this program knows ${version}`;
+    throw new ConfigError([`${this.path} ${what}: use the surgemq that has written it`]);
+  }
+
+  /** What an older program has written becomes what this one writes. */
+  #bringUpToDate(migrations: readonly Migration[]): void {
+    const version = migrations.length + 1;
+    const found = this.#root.get(VERSION_KEY)?.[0];
+    if (found === version) return;
+    this.transaction(() => {
+      // One without a version is new.
+      for (const migrate of migrations.slice((found ?? version) - 1)) migrate(this);
+      this.#root.putSync(VERSION_KEY, Buffer.from([version]));
+    });
+  }
+}

@@ -1,0 +1,26 @@
+/** Reads rows of a table some at a time, so that nothing is held in between. */
+import type { RangeOptions } from 'lmdb';
+import { STORE_READ_ROWS } from '../base/limits.js';
+import type { Table } from './environment.js';
+
+export interface Row {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** Before all keys: none is empty. */
+const FIRST_KEY = Buffer.from([0]);
+
+/** All rows, or those from `start` to before `end`, in order; what is committed as they come. */
+export function* readRows(table: Table, start?: Buffer, end?: Buffer): Generator<Row> {
+  let from = start ?? FIRST_KEY;
+  let isBehind = false;
+  for (;;) {
+    const range: RangeOptions = { start: from, limit: STORE_READ_ROWS, exclusiveStart: isBehind };
+    const found: Row[] = [...table.getRange(end === undefined ? range : { ...range, end })];
+    yield* found;
+    if (found.length < STORE_READ_ROWS) return;
+    from = found[found.length - 1].key;
+    isBehind = true;
+  }
+}

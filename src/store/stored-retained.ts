@@ -1,0 +1,61 @@
+/**
+ * A retained message as it stands on disk and in a segment, little-endian:
+ *
+ *     byte  0   form of its frame: 0 that of 3.x, 1 that of 5.0
+ *           1   when it expires: a date in milliseconds (double), 0 never
+ *           9   topic key, bytes of (2 bytes)
+ *          11   topic key (latin1), then the frame
+ */
+import { dateOf, sharedOf } from '../base/clock.js';
+import { RETAINED_OF_5, RETAINED_PREFIX_BYTES } from '../protocol/retained-form.js';
+import type { SegmentWriter } from './segment-writer.js';
+
+/** Bytes before the topic key. */
+export const STORED_RETAINED_HEAD_BYTES = 11;
+const EXPIRES_AT = 1;
+const TOPIC_LENGTH_AT = 9;
+
+/** @param message as router/retained-message.ts has it. Room must have been made. */
+export function writeRetained(writer: SegmentWriter, topicKey: string, message: string): void {
+  const isOf5 = message.charCodeAt(0) === RETAINED_OF_5;
+  writer.byte(isOf5 ? 1 : 0);
+  writer.number(isOf5 ? dateOf(expiryOf(message)) : 0);
+  writer.short(topicKey.length);
+  writer.latin1(topicKey);
+  writer.latin1(isOf5 ? message.slice(RETAINED_PREFIX_BYTES) : message);
+}
+
+/** The topic key alone. @throws RangeError when it has no whole head. */
+export function topicKeyOfRetained(stored: Buffer): string {
+  const end = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
+  return stored.toString('latin1', STORED_RETAINED_HEAD_BYTES, end);
+}
+
+/** What a row says, as it is. @throws RangeError when it has no whole head. */
+export function readRetainedRow(stored: Buffer): {
+  readonly isOf5: boolean;
+  /** A date in milliseconds; 0: never. */
+  readonly expiresAt: number;
+  readonly frame: Buffer;
+} {
+  const topicLength = stored.readUInt16LE(TOPIC_LENGTH_AT);
+  const expiresAt = stored.readDoubleLE(EXPIRES_AT);
+  const frame = stored.subarray(STORED_RETAINED_HEAD_BYTES + topicLength);
+  return { isOf5: stored.readUInt8(0) === 1, expiresAt, frame };
+}
+
+/** The way back. @throws RangeError when it has no whole head. */
+export function readRetained(stored: Buffer): { topicKey: string; message: string } {
+  const isOf5 = stored.readUInt8(0) === 1;
+  const topicKey = topicKeyOfRetained(stored);
+  const frame = stored.toString('latin1', STORED_RETAINED_HEAD_BYTES + topicKey.length);
+  if (!isOf5) return { topicKey, message: frame };
+  const prefix = Buffer.allocUnsafe(RETAINED_PREFIX_BYTES);
+  prefix[0] = RETAINED_OF_5;
+  prefix.writeDoubleLE(sharedOf(stored.readDoubleLE(EXPIRES_AT)), 1);
+  return { topicKey, message: prefix.toString('latin1') + frame };
+}
+
+function expiryOf(message: string): number {
+  return Buffer.from(message.slice(1, RETAINED_PREFIX_BYTES), 'latin1').readDoubleLE(0);
+}

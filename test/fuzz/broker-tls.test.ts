@@ -1,0 +1,3 @@
+/** What broker.test.ts says, once more with all clients behind TLS. */
+process.argv.push('--tls');
+await import('./broker.test.js');

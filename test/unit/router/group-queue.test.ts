@@ -1,0 +1,151 @@
+/** What waits for the members of a group that is kept on disk. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { Counters, createCounterBlock } from '../../../src/base/counters.js';
+import { KEPT_WINDOW_BYTES } from '../../../src/base/limits.js';
+import { encodePublish } from '../../../src/protocol/publish-frame.js';
+import type { GroupRun } from '../../../src/router/group-link.js';
+import { GroupQueue } from '../../../src/router/group-queue.js';
+import { GroupRows } from '../../../src/router/group-rows.js';
+import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
+import { QueuedTotal } from '../../../src/sessions/queued-total.js';
+import { Session } from '../../../src/sessions/session.js';
+import { TemporaryStore, type TestJournal } from '../store/temporary-store.js';
+
+const KEY = '$share/g/t';
+const LIMITS = { maxInflight: 10, maxQueuedMessages: 1_000, maxQueuedBytes: 10_000_000 };
+const QOS_1 = 0x32;
+
+function runOf(payload: string): GroupRun {
+  const buffer = encodePublish('t', Buffer.from(payload), QOS_1, 1);
+  const traits = { propertyBytes: 0, expiresAt: 0, source: 0, publisherId: 0 };
+  const { length: end } = buffer;
+  return { buffer, start: 0, end, header: QOS_1, topicKey: 't', count: 1, ...traits };
+}
+
+function payloadOf({ buffer, end }: GroupRun): string {
+  return buffer.toString('latin1', end - 4, end);
+}
+
+let numbers = 0;
+
+/** A shard's part of a group, in a process; another one has the same store. */
+class Process {
+  readonly rows: GroupRows;
+  readonly queue: GroupQueue;
+  readonly total: QueuedTotal;
+  readonly #journal: TestJournal;
+
+  constructor(store: TemporaryStore, limits = LIMITS, totalBytes = 100_000_000) {
+    this.#journal = store.journal();
+    const { journal } = this.#journal;
+    const { reader } = store;
+    const nextNumber = () => ++numbers;
+    this.rows = new GroupRows({ shardIndex: 0, shardCount: 1, journal, reader, nextNumber });
+    reader.renew();
+    this.rows.load(reader.sessionsOfNoClient(), false);
+    this.total = new QueuedTotal(totalBytes);
+    const absentQueues = new AbsentQueues(this.total);
+    const session = new Session('', Number.POSITIVE_INFINITY, 4, 0, limits, absentQueues);
+    const counters = new Counters(createCounterBlock());
+    const parts = { counters, queuedTotal: this.total, absentQueues, rows: this.rows };
+    this.queue = new GroupQueue(parts, KEY, session);
+    this.queue.keep(this.rows);
+  }
+
+  settle(): Promise<void> {
+    return this.#journal.settled();
+  }
+
+  /** Takes all that waits, and lets it go. */
+  takeAll(): string[] {
+    const { queue } = this;
+    const taken: string[] = [];
+    do {
+      for (let waited = queue.take(); waited !== null; waited = queue.take()) {
+        taken.push(payloadOf(waited.run));
+        waited.row?.leave();
+      }
+    } while (queue.readOn(queue.end) > 0);
+    return taken;
+  }
+}
+
+function begun(context: TestContext): { store: TemporaryStore; first: Process } {
+  const store = new TemporaryStore(context);
+  return { store, first: new Process(store) };
+}
+
+/** Payloads of 8,000 characters that end with their numbers. */
+const LONG = Array.from({ length: 100 }, (_, at) => String(at).padStart(4, '0'));
+const longRun = (name: string) => runOf(name.padStart(8_000, '.'));
+
+describe('the queue of a group', () => {
+  test('has a part in memory, and the rest on disk alone', async (context) => {
+    const { store, first } = begun(context);
+    for (const name of LONG) first.queue.put(longRun(name), null);
+    assert.ok(first.total.bytes < 2 * KEPT_WINDOW_BYTES);
+    assert.equal(first.queue.messages, LONG.length);
+    const { inMemory } = first.queue;
+    // What is not committed cannot be read.
+    while (first.queue.inMemory > 0) first.queue.take();
+    assert.equal(first.queue.readOn(first.queue.end), 0);
+    await first.settle();
+    assert.deepEqual(first.takeAll(), LONG.slice(inMemory));
+    assert.equal(first.queue.messages, 0);
+    await first.settle();
+    assert.equal(store.rows().queue, inMemory);
+  });
+
+  test('has each run once, wherever it was when the process ended', async (context) => {
+    const { store, first } = begun(context);
+    for (const name of LONG.slice(0, 50)) first.queue.put(longRun(name), null);
+    const taken = first.queue.take()!;
+    // On its way to a member; given back by one; and with one that has taken it.
+    first.rows.putLoose(KEY, runOf('sent'), 0);
+    taken.row?.leave();
+    first.queue.put(runOf('back'), first.rows.putLoose(KEY, runOf('back'), null));
+    first.rows.putLoose(KEY, runOf('gone'), 0).leave();
+    first.rows.putLoose('$share/g/other', runOf('none'), 0);
+    await first.settle();
+    const second = new Process(store);
+    await second.settle();
+    const all = second.takeAll();
+    assert.deepEqual([...all].sort(), [...LONG.slice(1, 50), 'back', 'sent'].sort());
+    await second.settle();
+    assert.deepEqual(new Process(store).takeAll(), []);
+    assert.equal(store.rows().queue, undefined);
+  });
+
+  test('is bounded as those of sessions are, and drops the newest', async (context) => {
+    const { store } = begun(context);
+    const process = new Process(store, { ...LIMITS, maxQueuedMessages: 3 });
+    for (const name of ['aaaa', 'bbbb', 'cccc', 'dddd']) process.queue.put(runOf(name), null);
+    await process.settle();
+    assert.deepEqual(process.takeAll(), ['aaaa', 'bbbb', 'cccc']);
+  });
+
+  test('ends with its group', async (context) => {
+    const { store, first } = begun(context);
+    for (const name of LONG) first.queue.put(longRun(name), null);
+    await first.settle();
+    assert.equal(first.queue.endAll(), LONG.length);
+    await first.settle();
+    assert.deepEqual(store.rows(), {});
+    assert.equal(first.total.bytes, 0);
+  });
+
+  test('is forgotten when no member comes', async (context) => {
+    const { store, first } = begun(context);
+    first.queue.put(runOf('a'), null);
+    await first.settle();
+    const { journal, settled } = store.journal();
+    const parts = { shardIndex: 0, shardCount: 1, journal, reader: store.reader };
+    const rows = new GroupRows({ ...parts, nextNumber: () => ++numbers });
+    rows.load(store.reader.sessionsOfNoClient(), false);
+    assert.ok(rows.has(KEY));
+    rows.forgetFound();
+    await settled();
+    assert.deepEqual(store.rows(), {});
+  });
+});

@@ -1,0 +1,283 @@
+/** What journals say, written by the one writer, and read again. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { sharedMs } from '../../../src/base/clock.js';
+import { STORE_DROPPED_ROWS } from '../../../src/base/limits.js';
+import { POSITION_MAX, partitionOf } from '../../../src/store/keys.js';
+import { eventually } from '../../support/waiting.js';
+import { runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
+
+describe('the store', () => {
+  test('gives back sessions and subscriptions as they were put last', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const id = `é${'x'.repeat(3_000)}`;
+    journal.putSession(2 ** 53 - 2, id, { version: 5, will: Buffer.from('w') });
+    journal.putSession(33, 'b', { version: 4 });
+    journal.putSession(33, 'b', { version: 5 });
+    journal.putSubscription(33, 'a/+', 0x8000_0001);
+    journal.putSubscription(33, `a/${'l'.repeat(60_000)}`, 2);
+    journal.putSubscription(33, 'gone', 1);
+    await settled();
+    journal.removeSubscription(33, 'gone');
+    journal.putSubscription(33, 'a/+', 7);
+    await settled();
+    const all = [...store.reader.sessions(() => true)];
+    assert.deepEqual(all.map(({ number, clientId }) => [number, clientId]).sort(), [
+      [33, 'b'],
+      [2 ** 53 - 2, id],
+    ]);
+    assert.deepEqual(all.find(({ number }) => number === 33)?.head, { version: 5 });
+    const wanted = [...store.reader.sessions((partition) => partition === partitionOf('b'))];
+    assert.ok(wanted.some(({ clientId }) => clientId === 'b'));
+    const subscriptions = store.reader.subscriptions(33).sort((a, b) => a.grant - b.grant);
+    assert.deepEqual(
+      subscriptions.map(({ filterKey, grant }) => [filterKey.length, grant]),
+      [
+        [60_002, 2],
+        [3, 7],
+      ],
+    );
+  });
+
+  test('gives back a queue in its order', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const run = runOf('a', 3, sharedMs() + 60_000);
+    journal.queue(5, 2 ** 40, run, run.bytes.length, 0x35, 3, [1, 200, 268_435_455], 'group/é');
+    journal.queue(5, 2 ** 40 + 3, runOf('b'), 5, 0x32, 1);
+    journal.queue(6, 0, runOf('c'), 5, 0x32, 1);
+    await settled();
+    assert.deepEqual(store.reader.ends(5), { first: 2 ** 40, next: 2 ** 40 + 4 });
+    assert.equal(store.reader.ends(4), null);
+    const [first, second, ...others] = store.reader.entries(5, 0, 1_000);
+    assert.equal(others.length, 0);
+    assert.ok(Math.abs(first.run.expiresAt - run.expiresAt) < 1_000);
+    assert.deepEqual(
+      { ...first, run: 0 },
+      {
+        position: 2 ** 40,
+        run: 0,
+        deliveryHeader: 0x35,
+        count: 3,
+        identifiers: [1, 200, 268_435_455],
+        group: 'group/é',
+      },
+    );
+    assert.deepEqual({ ...first.run, expiresAt: 0 }, { ...run, expiresAt: 0 });
+    assert.deepEqual(second.run.bytes, runOf('b').bytes.subarray(0, 5));
+    assert.equal(second.group, '');
+    assert.equal(store.reader.entries(5, 0, 1).length, 1);
+    assert.equal(store.reader.entries(5, 2 ** 40 + 1, 1)[0].position, 2 ** 40 + 3);
+  });
+
+  test('has a message once, however many hold it, and until the last of them', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const run = runOf('shared');
+    for (let session = 1; session <= 100; session++) {
+      journal.queue(session, 10, run, run.bytes.length, 0x32, 1);
+    }
+    await settled();
+    assert.deepEqual(store.rows(), { queue: 100, runs: 1, holders: 1 });
+    assert.deepEqual(store.reader.entries(77, 0, 1)[0].run, run);
+    for (let session = 1; session < 100; session++) journal.left(session, 11);
+    await settled();
+    assert.deepEqual(store.rows(), { queue: 1, runs: 1, holders: 1 });
+    journal.dropSession(100, 'a');
+    await settled();
+    assert.deepEqual(store.rows(), {});
+  });
+
+  test('writes no row for a subscriber that keeps up', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const run = runOf('a');
+    for (let position = 0; position < 10; position++) {
+      journal.queue(1, position, run, run.bytes.length, 0x32, 1);
+      journal.queue(2, position, run, run.bytes.length, 0x32, 1);
+    }
+    journal.left(1, 10);
+    await settled();
+    assert.deepEqual(store.rows(), { queue: 10, runs: 1, holders: 1 });
+    assert.equal(store.reader.ends(1), null);
+  });
+
+  test('drops a session with all its rows, and with those of the same moment', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const fill = () => {
+      journal.putSession(1, 'a', {});
+      journal.putSubscription(1, 'f', 1);
+      journal.queue(1, 0, runOf('a'), 5, 0x34, 1);
+      journal.received(1, 0, 1);
+      journal.incoming(1, 7);
+    };
+    fill();
+    await settled();
+    const kinds = { sessions: 1, subscriptions: 1, queue: 1, bits: 2 };
+    assert.deepEqual(store.rows(), kinds);
+    fill();
+    journal.dropSession(1, 'a');
+    await settled();
+    assert.deepEqual(store.rows(), {});
+    // A client that begins anew has another session.
+    fill();
+    journal.dropSession(1, 'a');
+    journal.putSession(2, 'a', {});
+    await settled();
+    assert.deepEqual(store.rows(), { sessions: 1 });
+    journal.dropSession(1, 'a');
+    await settled();
+    assert.equal([...store.reader.sessions(() => true)][0].number, 2);
+  });
+
+  // Nobody else waits for it.
+  test('takes a long queue away part by part', async (context) => {
+    const folder = temporaryFolder(context);
+    const store = new TemporaryStore(context, folder);
+    const { journal, settled } = store.journal();
+    const entries = 25 * STORE_DROPPED_ROWS;
+    const run = runOf('a');
+    journal.putSession(1, 'a', {});
+    for (let n = 0; n < entries; n++) journal.queue(1, n, run, run.bytes.length, 0x32, 1);
+    await settled();
+    journal.dropSession(1, 'a');
+    await settled();
+    const { queue = 0, doomed } = store.rows();
+    assert.ok(queue > 0 && queue < entries, `${queue} entries`);
+    assert.equal(doomed, 1);
+    await store.close();
+    // What is left goes with the next process.
+    const next = new TemporaryStore(context, folder);
+    assert.equal(next.writer.sessionMax, 1);
+    await eventually(() => Object.keys(next.rows()).length === 0, 'all rows to go');
+  });
+
+  // MQTT-4.3.3-2: a packet id is noted until its PUBREL.
+  test('lets single entries go, in whatever order', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const shared = runOf('shared');
+    for (const session of [5, 6]) journal.queue(session, 0, shared, shared.bytes.length, 0x32, 1);
+    for (const position of [1, 2, 3, 4]) {
+      journal.queue(5, position, runOf('own'), 5, 0x32, 1);
+    }
+    // Some are not on disk yet, others are.
+    for (const position of [3, 9]) journal.gone(5, position);
+    await settled();
+    const positions = () => store.reader.entries(5, 0, 1_000).map(({ position }) => position);
+    assert.deepEqual(positions(), [0, 1, 2, 4]);
+    for (const position of [2, 0, 3]) journal.gone(5, position);
+    await settled();
+    assert.deepEqual(positions(), [1, 4]);
+    assert.equal(String(store.reader.entries(6, 0, 1_000)[0].run.bytes), String(shared.bytes));
+    journal.gone(6, 0);
+    journal.dropSession(5, 'a');
+    journal.gone(5, 1);
+    await settled();
+    assert.deepEqual(store.rows(), {});
+  });
+
+  test('keeps packet ids of QoS 2 until they are released', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    for (const id of [1, 511, 512, 65_535]) journal.incoming(1, id);
+    journal.incoming(2, 9);
+    await settled();
+    assert.deepEqual(store.reader.incoming(1), [1, 511, 512, 65_535]);
+    journal.released(1, 512);
+    journal.incoming(1, 513);
+    journal.released(1, 513);
+    await settled();
+    assert.deepEqual(store.reader.incoming(1), [1, 511, 65_535]);
+    assert.deepEqual(store.rows(), { bits: 3 });
+  });
+
+  test('keeps what has become of single messages until they have left', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    journal.queue(1, 500, runOf('a', 600), 10, 0x34, 600);
+    journal.received(1, 510, 4);
+    journal.received(1, 1_023, 2);
+    journal.given(1, 512, 2);
+    await settled();
+    assert.deepEqual([...store.reader.given(1, 510, 5)], [0, 0, 1, 1, 0]);
+    assert.deepEqual([...store.reader.received(1, 509, 6)], [0, 1, 1, 1, 1, 0]);
+    assert.deepEqual([...store.reader.received(1, 1_023, 3)], [1, 1, 0]);
+    // A row goes as a whole; positions that begin anew then know nothing of those before.
+    journal.left(1, 1_100);
+    await settled();
+    assert.deepEqual(store.rows(), {});
+  });
+
+  test('tells positions that begin anew from those before, in one cut too', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const run = runOf('a', 3);
+    journal.queue(1, 0, run, run.bytes.length, 0x34, 3);
+    journal.received(1, 0, 3);
+    await settled();
+    journal.left(1, POSITION_MAX);
+    journal.queue(1, 0, run, run.bytes.length, 0x34, 3);
+    journal.received(1, 1, 1);
+    await settled();
+    assert.deepEqual(store.reader.ends(1), { first: 0, next: 3 });
+    assert.deepEqual([...store.reader.received(1, 0, 3)], [0, 1, 0]);
+  });
+
+  test('keeps the last retained message of a topic, with its expiry', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const expiresAt = Buffer.alloc(8);
+    expiresAt.writeDoubleLE(sharedMs() + 5_000);
+    const of5 = `\u0005${expiresAt.toString('latin1')}frame`;
+    journal.retain('a', '1 old');
+    journal.retain('a', '1 frame of 3.x ÿ');
+    journal.retain('b/é', of5);
+    journal.retain('gone', '1');
+    await settled();
+    journal.retain('gone', null);
+    await settled();
+    const all = new Map<string, string>();
+    for (const { topicKey, message } of store.reader.retained(() => true)) {
+      all.set(topicKey, message);
+    }
+    assert.equal(all.get('a'), '1 frame of 3.x ÿ');
+    const message = Buffer.from(all.get('b/é')!, 'latin1');
+    assert.equal(message.toString('latin1', 9), 'frame');
+    assert.ok(Math.abs(message.readDoubleLE(1) - expiresAt.readDoubleLE()) < 1_000);
+    assert.deepEqual([...all.keys()].sort(), ['a', 'b/é']);
+    const wanted = [...store.reader.retained((topicKey) => topicKey === 'a')];
+    assert.equal(wanted.length, 1);
+  });
+
+  test('reads more sessions than it reads at a time', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const count = 10_000;
+    for (let n = 0; n < count; n++) journal.putSession(n, `client ${n}`, {});
+    await settled();
+    const numbers = new Set([...store.reader.sessions(() => true)].map(({ number }) => number));
+    assert.equal(numbers.size, count);
+  });
+
+  test('tells when its bytes are used up, and when they are not any more', async (context) => {
+    const store = new TemporaryStore(context, undefined, 400_000);
+    const { journal, settled } = store.journal();
+    const run = runOf('x'.repeat(1_000));
+    assert.equal(journal.isStoreFull, false);
+    for (let n = 0; n < 500; n++) journal.queue(1, n, run, run.bytes.length, 0x32, 1);
+    journal.submit();
+    for (let n = 0; n < 500; n++) journal.queue(1, 500 + n, runOf('y'), 9, 0x32, 1);
+    await settled();
+    const big = runOf('z'.repeat(500_000));
+    journal.queue(2, 0, big, big.bytes.length, 0x32, 1);
+    await settled();
+    assert.equal(journal.isStoreFull, true);
+    journal.dropSession(2, 'b');
+    await settled();
+    while (journal.isStoreFull) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.deepEqual(store.fullness, [true, false]);
+  });
+});
