@@ -42,6 +42,9 @@ const runner = spawn(
   [
     '--test',
     `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${new URL('./failed-tests-reporter.js', import.meta.url)}`,
+    '--test-reporter-destination=stderr',
     `--test-concurrency=${CONCURRENCY}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,
     ...files,
