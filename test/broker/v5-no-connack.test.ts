@@ -4,8 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import { type Broker, startBroker, unique, WORKER_COUNTS } from '../support/broker.js';
 import { type ConnectFields5, connect5, parseSaid, prop } from '../support/packets5.js';
 import type { RawClient } from '../support/raw-client.js';
-import type { TestClient } from '../support/test-client.js';
 import { eventually } from '../support/waiting.js';
+import { seen, watch } from '../support/watcher.js';
 
 const KEPT = prop.uint32(0x11, 0xffff_ffff);
 /** No CONNACK is as short as that. */
@@ -28,22 +28,10 @@ for (const workers of WORKER_COUNTS) {
       return client;
     }
 
-    async function watch(topic: string): Promise<TestClient> {
-      const watcher = await broker.client();
-      await watcher.subscribe([topic, 1]);
-      return watcher;
-    }
-
-    /** What the watcher has been sent up to a message that is published now. */
-    async function seen(watcher: TestClient, topic: string): Promise<string[]> {
-      await watcher.publish(topic, 'end', { qos: 1 });
-      return (await watcher.messagesUntil('end')).map(({ payload }) => payload);
-    }
-
     // [MQTT-3.1.2-24]; only who is accepted has a will: [MQTT-3.1.2-8] of 3.1.1
     test('leaves neither a session nor a will', async () => {
       const topic = unique('will');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       const will = { topic, payload: 'gone' };
       const client = await open({ clientId: unique('tiny'), properties: TAKES_NONE, will });
       await client.expectClose();
@@ -64,7 +52,7 @@ for (const workers of WORKER_COUNTS) {
     test('leaves a session that it had before as it was, with its delayed will', async () => {
       const topic = unique('will');
       const clientId = unique('kept');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       const will = { topic, payload: 'gone', properties: prop.uint32(0x18, 3_600) };
       const first = await open({ clientId, properties: KEPT, will });
       assert.equal(parseSaid(await first.readPacket('CONNACK')).code, 0);

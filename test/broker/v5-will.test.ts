@@ -14,7 +14,7 @@ import {
   subscribe5,
 } from '../support/packets5.js';
 import type { RawClient } from '../support/raw-client.js';
-import type { TestClient } from '../support/test-client.js';
+import { seen, watch } from '../support/watcher.js';
 
 for (const workers of [1, 3]) {
   describe(`a will of MQTT 5.0, ${workers} workers`, () => {
@@ -41,18 +41,6 @@ for (const workers of [1, 3]) {
       });
     }
 
-    async function watch(topic: string): Promise<TestClient> {
-      const watcher = await broker.client();
-      await watcher.subscribe([topic, 1]);
-      return watcher;
-    }
-
-    /** What the watcher has been sent up to a message that is published now. */
-    async function seen(watcher: TestClient, topic: string): Promise<string[]> {
-      await watcher.publish(topic, 'end', { qos: 1 });
-      return (await watcher.messagesUntil('end')).map(({ payload }) => payload);
-    }
-
     // [MQTT-3.1.2-8], 3.1.3.2
     test('is published with its properties', async () => {
       const topic = unique('will');
@@ -77,7 +65,7 @@ for (const workers of [1, 3]) {
     test('waits for its delay, and is not published when the client is back before', async () => {
       const topic = unique('will');
       const clientId = unique('c');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       const client = await withWill(topic, clientId, 60);
       await client.cut();
       assert.deepEqual(await seen(watcher, topic), []);
@@ -92,7 +80,7 @@ for (const workers of [1, 3]) {
 
     test('is published when its delay is over', async () => {
       const topic = unique('will');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       const client = await withWill(topic, unique('c'), 1);
       await client.cut();
       assert.equal((await watcher.nextMessage()).payload, 'gone');
@@ -102,7 +90,7 @@ for (const workers of [1, 3]) {
     test('is published when its client comes back without its session', async () => {
       const topic = unique('will');
       const clientId = unique('c');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       await (await withWill(topic, clientId, 60)).cut();
       await open({ clientId, cleanStart: true });
       assert.equal((await watcher.nextMessage()).payload, 'gone');
@@ -117,7 +105,7 @@ for (const workers of [1, 3]) {
       ] as const) {
         const topic = unique('will');
         const clientId = unique('c');
-        const watcher = await watch(topic);
+        const watcher = await watch(broker, topic);
         const first = await withWill(topic, clientId, delaySeconds);
         await open({ clientId, cleanStart, properties: prop.uint32(0x11, 60) });
         assert.equal(parseSaid(await first.readPacket()).code, 0x8e);
@@ -130,7 +118,7 @@ for (const workers of [1, 3]) {
     // 3.1.3.2.2: a session that ends is the end of the delay.
     test('is published at once when the session ends with the connection', async () => {
       const topic = unique('will');
-      const watcher = await watch(topic);
+      const watcher = await watch(broker, topic);
       const will = { topic, payload: 'gone', properties: prop.uint32(0x18, 60) };
       await (await open({ clientId: unique('c'), will })).cut();
       assert.equal((await watcher.nextMessage()).payload, 'gone');
