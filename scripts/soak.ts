@@ -1,9 +1,11 @@
 /**
  * A bounded chaos run against a broker in this process, with an oracle:
- * `node dist/scripts/soak.js --seconds 60 --seed 7 --workers 3 --kills 2`. Says what went wrong and
- * ends with 1 if anything did; ends with figures otherwise.
+ * `node dist/scripts/soak.js --seconds 60 --seed 7 --workers 3 --kills 2`. Every second client
+ * comes by TLS, and the configuration is reloaded all the while. With `--sessions lmdb` it has a
+ * store. Says what went wrong and ends with 1 if anything did; ends with figures otherwise.
  */
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Server } from '../src/index.js';
@@ -11,12 +13,15 @@ import { Random } from '../test/fuzz/random.js';
 import { connect } from '../test/support/packets.js';
 import { type Endpoint, RawClient } from '../test/support/raw-client.js';
 import { TestClient } from '../test/support/test-client.js';
+import { TlsFiles } from '../test/support/tls-broker.js';
 import { SoakPublisher, SoakSubscriber } from './soak-clients.js';
+import { MemoryWatch } from './soak-memory.js';
 
 const PUBLISHERS = 6;
 /** Longest that a shard may be away from its event loop, in milliseconds, on a busy machine. */
 const PING_MAX_MS = 2_000;
 const FINISH_MS = 20_000;
+const RELOAD_EVERY_MS = 3_000;
 const authenticator = new URL('../test/support/lethal-authenticator.js', import.meta.url).href;
 
 const { values } = parseArgs({
@@ -25,6 +30,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 100_000) },
     workers: { type: 'string', default: '3' },
     kills: { type: 'string', default: '0' },
+    sessions: { type: 'string', default: 'mem' },
   },
 });
 const seed = Number(values.seed);
@@ -127,10 +133,15 @@ class Extras {
   }
 }
 
-const server = new Server({
+const files = new TlsFiles();
+const options: ConstructorParameters<typeof Server>[0] = {
   workers: Number(values.workers),
-  sessionsProvider: 'mem',
+  listen: 'tcp://127.0.0.1:0,tls://127.0.0.1:0',
+  sessionsProvider: values.sessions,
+  dataDir: files.path('data'),
   authenticator,
+  // How busy the machine is must not decide who is let in.
+  maxLoopDelay: 0,
   ringBytes: 262_144,
   outboxBytes: 65_536,
   maxQueuedMessages: 10_000_000,
@@ -141,13 +152,18 @@ const server = new Server({
     warn() {},
     error: (fields, message) => console.log(message, fields),
   },
-});
-await server.listenAndServe('tcp://127.0.0.1:0');
+  ...files.options,
+};
+const server = new Server(options);
+await server.listenAndServe();
 const at = server.addresses[0];
+const encrypted = { ...server.addresses[1], tls: files.clientTls };
+/** Where a client connects to. */
+const wayOf = (index: number): Endpoint => (index % 2 === 0 ? at : encrypted);
 const published = new Map<string, number>();
 const publishers = Array.from(
   { length: PUBLISHERS },
-  (_, index) => new SoakPublisher(index, at, random, published),
+  (_, index) => new SoakPublisher(index, wayOf(index), random, published),
 );
 const subscribers = [0, 1, 2].flatMap((qos) =>
   [0, 1, 2, 3, 4, 5].map((index) => {
@@ -159,7 +175,7 @@ const subscribers = [0, 1, 2].flatMap((qos) =>
       cleanSession: index < 2,
       isSlow: index % 2 === 1,
     };
-    return new SoakSubscriber(plan, at, random, published);
+    return new SoakSubscriber(plan, wayOf(index + qos), random, published);
   }),
 );
 const extras = new Extras(at);
@@ -211,7 +227,19 @@ async function kill(): Promise<void> {
   await extras.begin();
 }
 
-console.log(`seed ${seed}, ${values.workers} workers`);
+/** Reloads the configuration, with other limits each time and the same certificate read anew. */
+async function reloadAgainAndAgain(isOver: () => boolean): Promise<void> {
+  for (let count = 0; !isOver(); count++) {
+    const maxSubscriptions = count % 2 === 0 ? 5_000 : 50_000;
+    await server.reload({ ...options, maxSubscriptions });
+    await delay(RELOAD_EVERY_MS);
+  }
+}
+
+console.log(`seed ${seed}, ${values.workers} workers, sessions ${values.sessions}`);
+const memory = new MemoryWatch(Number(values.seconds));
+let isEnding = false;
+const reloading = reloadAgainAndAgain(() => isEnding);
 const pinging = pingers.map((pinger) => pinger.run());
 const rounds = Number(values.kills) + 1;
 for (let round = 0; round < rounds && faults.length === 0; round++) {
@@ -234,18 +262,27 @@ for (let round = 0; round < rounds && faults.length === 0; round++) {
     await extras.finish();
   }
 }
+isEnding = true;
+faults.push(...memory.stop());
 for (const pinger of pingers) pinger.isStopping = true;
-await Promise.all(pinging);
+await Promise.all([...pinging, reloading]);
 for (const each of [...publishers, ...subscribers]) await each.close();
 const longest = Math.max(...pingers.map((pinger) => pinger.longestMs));
 if (longest > PING_MAX_MS) faults.push(`a shard was away for ${Math.round(longest)} ms`);
 const { shardDeaths, droppedQueueFull, droppedSlowConsumer } = server.stats();
 if (shardDeaths !== (rounds - 1) * 2) faults.push(`${shardDeaths} shards died`);
 const delivered = subscribers.reduce((sum, { messages }) => sum + messages, 0);
-const rss = Math.round(process.memoryUsage().rss / 2 ** 20);
 await server.close();
+rmSync(files.folder, { recursive: true });
 const given = [...published.values()].reduce((sum, each) => sum + each, 0);
-console.log({ given, delivered, droppedQueueFull, droppedSlowConsumer, longest, rss });
+console.log({
+  given,
+  delivered,
+  droppedQueueFull,
+  droppedSlowConsumer,
+  longest,
+  ...memory.figures,
+});
 for (const fault of faults.slice(0, 40)) console.log(fault);
 console.log(faults.length === 0 ? 'no fault' : `${faults.length} faults, seed ${seed}`);
 process.exitCode = faults.length === 0 ? 0 : 1;
