@@ -134,10 +134,14 @@ export class BrokerChild {
     this.#gone = new Promise<void>((resolve) => {
       const onEnd = (how: string) => {
         if (this.#child === child) this.#ended ??= how;
-        resolve();
       };
-      child.once('error', (error) => onEnd(error.message));
       child.once('exit', (code, signal) => onEnd(`it has ended with ${signal ?? code}`));
+      child.once('error', (error) => {
+        onEnd(error.message);
+        resolve();
+      });
+      // Behind its exit: what it has written may come later than that.
+      child.once('close', () => resolve());
     });
   }
 
@@ -152,7 +156,10 @@ export class BrokerChild {
     return this.#ended === null ? null : `${this.#plan.name}: ${this.#ended}\n${this.#output}`;
   }
 
-  /** Ends the process, in order or not; one that does not end in order is killed. */
+  /**
+   * Ends the process, in order or not; one that does not end in order is killed. Resolves when
+   * all that it has written has come, too.
+   */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child;
     if (child === null) return;

@@ -1,13 +1,13 @@
 /** The broker under test: a process of its own, or one that runs already. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ListenerKind } from '../../src/base/listener-config.js';
 import type { ServerStats } from '../../src/primary/stats.js';
 import { BenchError } from './bench-error.js';
 import { BrokerChild } from './broker-child.js';
+import { freePort } from './free-port.js';
 import { anonymousBytes, cpuNs, peakBytes, processTree, resetPeak, residentBytes } from './proc.js';
 
 /** What a broker is started for. */
@@ -109,18 +109,6 @@ export function runningBroker(
 /** Where a broker that listens on a unix socket has it. */
 export function socketIn(folder: string): string {
   return join(folder, 'socket');
-}
-
-/** A port of the loopback interface that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
 
 /** Whether `taskset` can be called here. */

@@ -3,25 +3,15 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../bench/support/free-port.js';
 import { errorCode } from '../../src/base/error-code.js';
 import { createPipe } from '../../src/base/libc.js';
 import { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-/** A port that was free a moment ago: the log, which would tell another, cannot be read here. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 class Serve {
   readonly host = '127.0.0.1';
@@ -39,7 +29,8 @@ class Serve {
     this.child.stderr?.on('data', (text) => {
       this.errors += text;
     });
-    this.ended = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
+    // Not 'exit': what it has said last may come later than that.
+    this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal }));
     t.after(() => this.child.kill('SIGKILL'));
   }
 

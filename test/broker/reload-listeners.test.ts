@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
+import { freePort } from '../../bench/support/free-port.js';
 import { Server, type ServerOptions } from '../../src/index.js';
 import { connect5, parseSaid } from '../support/packets5.js';
 import { RawClient } from '../support/raw-client.js';
@@ -13,18 +14,9 @@ const HOST = '127.0.0.1';
 
 /** Ports that were free a moment ago. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, HOST));
-  const ports: number[] = [];
-  for (const server of servers) {
-    if (!server.listening) await once(server, 'listening');
-    const address = server.address();
-    ports.push(typeof address === 'object' && address !== null ? address.port : 0);
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }
 
 const optionsAt = (...ports: number[]): ServerOptions => ({

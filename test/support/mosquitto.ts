@@ -5,27 +5,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../bench/support/free-port.js';
 import { type Endpoint, RawClient } from './raw-client.js';
 import { DEADLINE_MS } from './waiting.js';
 
 export interface Mosquitto extends Endpoint {
   close(): Promise<void>;
-}
-
-/** A port that was free a moment ago: Mosquitto cannot be asked to choose one and say which. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Waits until something listens there. @throws Error at the deadline or when `isGone`. */

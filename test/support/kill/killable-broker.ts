@@ -1,22 +1,16 @@
 /** A broker in a process of its own, to be killed and started again in its folder. */
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BrokerChild } from '../../../bench/support/broker-child.js';
+import { freePort } from '../../../bench/support/free-port.js';
 import type { Faults } from './faults.js';
 import { Link } from './link.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 /** A client id that begins with `lethal` is the death of its shard. */
 const AUTHENTICATOR = new URL('../lethal-authenticator.js', import.meta.url).href;
-/**
- * Ports below those that systems give to clients: while the broker is dead, its port must not
- * become the other end of a client that tries to reach it.
- */
-const PORT_MIN = 20_000;
-const PORTS = 10_000;
 /** Levels of the log from here on are errors. */
 const ERROR_LEVEL = 50;
 const SHARD_DIED = 'a shard died';
@@ -39,15 +33,6 @@ const ROOM = {
   SURGEMQ_MAX_LOOP_DELAY: '0',
   SURGEMQ_AUTH: AUTHENTICATOR,
 } as const;
-
-/** Whether nobody listens on a port. */
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}
 
 export class KillableBroker {
   readonly port: number;
@@ -93,11 +78,7 @@ export class KillableBroker {
 
   /** Finds a port. Nothing is started. */
   static async at(plan: BrokerPlan, faults: Faults): Promise<KillableBroker> {
-    // Not by the seed: two runs of one seed must not meet.
-    const anyPort = (): number => PORT_MIN + Math.floor(Math.random() * PORTS);
-    let port = anyPort();
-    while (!(await isFree(port))) port = anyPort();
-    return new KillableBroker(plan, port, faults);
+    return new KillableBroker(plan, await freePort(), faults);
   }
 
   get pid(): number | null {
