@@ -1,4 +1,5 @@
-/** Whether the memory of a soak run stays flat. */
+/** Whether the memory of a soak run's broker stays flat. */
+import type { SoakBroker } from './soak-broker.js';
 
 /** Resident bytes are looked at so many times in a run. */
 const SAMPLES = 120;
@@ -10,17 +11,16 @@ const JUDGED_FROM_SECONDS = 600;
 
 const MIB = 2 ** 20;
 
-/**
- * Looks at the resident memory of this process, broker and clients together, while it exists, and
- * prints it now and then.
- */
+/** Looks at the resident memory of the broker while it exists, and prints it now and then. */
 export class MemoryWatch {
+  readonly #broker: SoakBroker;
   readonly #seconds: number;
   readonly #samples: number[] = [];
   readonly #timer: NodeJS.Timeout;
 
   /** @param seconds the length of the run. */
-  constructor(seconds: number) {
+  constructor(broker: SoakBroker, seconds: number) {
+    this.#broker = broker;
     this.#seconds = seconds;
     this.#timer = setInterval(() => this.#look(), (seconds * 1_000) / SAMPLES);
   }
@@ -45,7 +45,7 @@ export class MemoryWatch {
   }
 
   #look(): void {
-    this.#samples.push(Math.round(process.memoryUsage.rss() / MIB));
+    this.#samples.push(Math.round(this.#broker.residentBytes / MIB));
     const count = this.#samples.length;
     if (count % 10 !== 0) return;
     const minutes = ((count / SAMPLES) * this.#seconds) / 60;

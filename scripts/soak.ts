@@ -1,19 +1,18 @@
 /**
- * A bounded chaos run against a broker in this process, with an oracle:
+ * A bounded chaos run against a broker, with an oracle:
  * `node dist/scripts/soak.js --seconds 60 --seed 7 --workers 3 --kills 2`. Every second client
  * comes by TLS, and the configuration is reloaded all the while. With `--sessions lmdb` it has a
  * store. Says what went wrong and ends with 1 if anything did; ends with figures otherwise.
  */
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Server } from '../src/index.js';
 import { Random } from '../test/fuzz/random.js';
 import { connect } from '../test/support/packets.js';
 import { type Endpoint, RawClient } from '../test/support/raw-client.js';
 import { TestClient } from '../test/support/test-client.js';
 import { TlsFiles } from '../test/support/tls-broker.js';
+import { SoakBroker } from './soak-broker.js';
 import { SoakPublisher, SoakSubscriber } from './soak-clients.js';
 import { MemoryWatch } from './soak-memory.js';
 
@@ -21,7 +20,6 @@ const PUBLISHERS = 6;
 /** Longest that a shard may be away from its event loop, in milliseconds, on a busy machine. */
 const PING_MAX_MS = 2_000;
 const FINISH_MS = 20_000;
-const RELOAD_EVERY_MS = 3_000;
 const authenticator = new URL('../test/support/lethal-authenticator.js', import.meta.url).href;
 
 const { values } = parseArgs({
@@ -134,7 +132,7 @@ class Extras {
 }
 
 const files = new TlsFiles();
-const options: ConstructorParameters<typeof Server>[0] = {
+const broker = await SoakBroker.start({
   workers: Number(values.workers),
   listen: 'tcp://127.0.0.1:0,tls://127.0.0.1:0',
   sessionsProvider: values.sessions,
@@ -146,18 +144,10 @@ const options: ConstructorParameters<typeof Server>[0] = {
   outboxBytes: 65_536,
   maxQueuedMessages: 10_000_000,
   slowConsumerTimeout: 0.5,
-  logger: {
-    debug() {},
-    info() {},
-    warn() {},
-    error: (fields, message) => console.log(message, fields),
-  },
   ...files.options,
-};
-const server = new Server(options);
-await server.listenAndServe();
-const at = server.addresses[0];
-const encrypted = { ...server.addresses[1], tls: files.clientTls };
+});
+const at = broker.addresses[0];
+const encrypted = { ...broker.addresses[1], tls: files.clientTls };
 /** Where a client connects to. */
 const wayOf = (index: number): Endpoint => (index % 2 === 0 ? at : encrypted);
 const published = new Map<string, number>();
@@ -208,7 +198,7 @@ async function settle(): Promise<void> {
 
 /** Kills a shard; every session may be gone, so all begin anew. */
 async function kill(): Promise<void> {
-  const started = once(server, 'shardStarted');
+  const started = broker.shardStarted();
   const lethal = await RawClient.open(at);
   lethal.send(connect({ clientId: 'lethal' }));
   await started;
@@ -227,19 +217,8 @@ async function kill(): Promise<void> {
   await extras.begin();
 }
 
-/** Reloads the configuration, with other limits each time and the same certificate read anew. */
-async function reloadAgainAndAgain(isOver: () => boolean): Promise<void> {
-  for (let count = 0; !isOver(); count++) {
-    const maxSubscriptions = count % 2 === 0 ? 5_000 : 50_000;
-    await server.reload({ ...options, maxSubscriptions });
-    await delay(RELOAD_EVERY_MS);
-  }
-}
-
 console.log(`seed ${seed}, ${values.workers} workers, sessions ${values.sessions}`);
-const memory = new MemoryWatch(Number(values.seconds));
-let isEnding = false;
-const reloading = reloadAgainAndAgain(() => isEnding);
+const memory = new MemoryWatch(broker, Number(values.seconds));
 const pinging = pingers.map((pinger) => pinger.run());
 const rounds = Number(values.kills) + 1;
 for (let round = 0; round < rounds && faults.length === 0; round++) {
@@ -252,7 +231,7 @@ for (let round = 0; round < rounds && faults.length === 0; round++) {
     await delay((Number(values.seconds) * 500) / rounds);
     // In the middle of everything: what it does to others is looked at after it.
     const lethal = await RawClient.open(at);
-    await Promise.all([once(server, 'shardStarted'), lethal.send(connect({ clientId: 'lethal' }))]);
+    await Promise.all([broker.shardStarted(), lethal.send(connect({ clientId: 'lethal' }))]);
     await Promise.all(driven);
     for (const subscriber of subscribers) subscriber.oracle.faults.length = 0;
     await kill();
@@ -262,17 +241,16 @@ for (let round = 0; round < rounds && faults.length === 0; round++) {
     await extras.finish();
   }
 }
-isEnding = true;
 faults.push(...memory.stop());
 for (const pinger of pingers) pinger.isStopping = true;
-await Promise.all([...pinging, reloading]);
+await Promise.all(pinging);
 for (const each of [...publishers, ...subscribers]) await each.close();
 const longest = Math.max(...pingers.map((pinger) => pinger.longestMs));
 if (longest > PING_MAX_MS) faults.push(`a shard was away for ${Math.round(longest)} ms`);
-const { shardDeaths, droppedQueueFull, droppedSlowConsumer } = server.stats();
+const { shardDeaths, droppedQueueFull, droppedSlowConsumer } = await broker.stats();
 if (shardDeaths !== (rounds - 1) * 2) faults.push(`${shardDeaths} shards died`);
 const delivered = subscribers.reduce((sum, { messages }) => sum + messages, 0);
-await server.close();
+await broker.close();
 rmSync(files.folder, { recursive: true });
 const given = [...published.values()].reduce((sum, each) => sum + each, 0);
 console.log({

@@ -2,8 +2,8 @@
 import { createServer } from 'node:net';
 
 /**
- * Below those that systems give to clients (from 32,768 on Linux): between the look and the server's
- * start, and while it is away, none of the clients that come and go meanwhile is given it.
+ * Below those that systems give to clients (from 32,768 on Linux): between the look and the start
+ * of the server, and while it is away, none of the clients that come and go is given its port.
  */
 const PORT_MIN = 20_000;
 const PORTS = 12_000;
