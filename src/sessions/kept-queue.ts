@@ -66,6 +66,8 @@ export class KeptQueue {
   hasNewQos2 = false;
   /** Reads the next messages from disk into the window. @returns how many; its session's to set. */
   refill: () => number = () => 0;
+  /** No message is on disk alone, however many there are: they are to be moved from the window. */
+  staysInMemory = false;
   /** See KeptQueueHost. */
   isDirty = false;
   readonly #host: KeptQueueHost;

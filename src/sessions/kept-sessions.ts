@@ -107,6 +107,7 @@ export class KeptSessions implements KeptSessionHost {
   beginTail(session: Session): void {
     this.begin(session);
     session.kept!.isTail = true;
+    session.kept!.queue.staysInMemory = true;
     this.#putTail(session.kept!.queue.number, session.clientId);
   }
 

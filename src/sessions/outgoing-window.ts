@@ -244,7 +244,7 @@ export class OutgoingWindow {
       if (whenFull === 'drop-newest') return run.count;
       if (whenFull === 'drop-oldest') this.displaced += this.messages.giveWay(count);
       const isLong = !isServed && this.queuedBytes + bytes > KEPT_WINDOW_BYTES;
-      if (kept.onDisk > 0 || isLong || !hasRoom) {
+      if (!kept.staysInMemory && (kept.onDisk > 0 || isLong || !hasRoom)) {
         kept.putOnDisk(run, header, count, bytes, identifiers);
         return run.count - count;
       }

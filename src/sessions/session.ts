@@ -409,6 +409,24 @@ export class Session extends Deadline {
   }
 
   /**
+   * Goes on, before `attach`, where what is on disk of it ends. @param meanwhile queues what comes
+   * before that which it was given already.
+   */
+  goOn(kept: KeptSession | null, meanwhile: () => void): void {
+    const newer = this.window;
+    this.kept = kept;
+    this.window = null;
+    meanwhile();
+    if (newer === null) return;
+    this.#absentQueues.remove(newer);
+    const window = this.openWindow();
+    this.#absentQueues.remove(window);
+    queueBehind(window, newer);
+    window.rights = this.rights;
+    this.#absentQueues.add(window);
+  }
+
+  /**
    * Ends the session: it takes nothing more, and keeps nothing.
    * @returns its subscriptions, which may be routed to it a while longer.
    */

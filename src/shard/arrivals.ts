@@ -21,7 +21,7 @@ import { GIVEN_AWAY } from '../sessions/membership.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
 import type { ReplayPlace, Session, SessionHead } from '../sessions/session.js';
 import { NO_BYTES, split } from './handover.js';
-import type { SessionRegistry } from './session-registry.js';
+import type { Missed, SessionRegistry } from './session-registry.js';
 
 /** A session that is being moved here. */
 interface Arrival {
@@ -264,6 +264,7 @@ export class Arrivals {
   /** What a dead peer was handing over is in the store, with all that it has said of it. */
   recover(
     index: number,
+    missed: Missed,
     onFound: (claim: number, session: Session, isThere: boolean) => void,
   ): void {
     for (const { claim, session, from, window, isLost } of [...this.#arrivals.values()]) {
@@ -271,7 +272,7 @@ export class Arrivals {
       const { registry } = this.#parts;
       registry.absentQueues.remove(window);
       window?.discard();
-      const isThere = registry.recover(session);
+      const isThere = registry.recover(session, missed);
       this.#arrivals.delete(claim);
       onFound(claim, session, isThere);
     }

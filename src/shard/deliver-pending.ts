@@ -1,6 +1,10 @@
 /**
- * Runs that were on their way to a shard when the broker ended: those who would have had them there
- * have them now, once (store/pending-runs.ts).
+ * Runs that were on their way to a shard when it died, or the broker: those who would have had them
+ * there have them now, once and in their place (store/pending-runs.ts).
+ *
+ * Of a session that was on its way from a shard H to a shard T there are a queue, of H, and a tail,
+ * of T (KeptSessions.beginTail). A run that T has not handled is newer than all that is in the
+ * tail; one that H alone has not is older, as T began with a source when H had ended with it.
  */
 import { PENDING_LOOK_BACK } from '../base/limits.js';
 import { RETAIN } from '../protocol/fixed-header.js';
@@ -13,9 +17,12 @@ import { hasExpired, topicKeyOf } from '../sessions/delivery-form.js';
 import { NO_PLACE } from '../sessions/held-runs.js';
 import type { Session } from '../sessions/session.js';
 import type { PendingRun } from '../store/store-reader.js';
+import type { StoredSession } from '../store/stored-session.js';
 import { KEEPS_RETAIN } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
 import type { ShardStore } from './make-store.js';
+import type { Missed } from './session-registry.js';
+import type { SessionRow } from './session-rows.js';
 import type { Shard } from './shard.js';
 
 const QOS_BITS = 3;
@@ -23,14 +30,20 @@ const QOS_SHIFT = 1;
 
 /** Where a session was. */
 export interface Home {
-  /** A bit for its shard, and one for that which it was on its way to, if it was. */
+  /** A bit for its shard. */
   readonly shards: number;
-  /** Numbers of its queue, and of its tail (KeptSessions.beginTail), if it was on its way. */
+  /** What it was given by the shard that it was on its way to; null: it was not. */
+  readonly tail: StoredSession | null;
+  /** A bit for that shard. */
+  readonly tailShards: number;
+  /** Numbers of its queue and its tail. */
   readonly queues: readonly number[];
+  /** The row that says so, where it says another shard than this one; null: it is right. */
+  readonly outdated: SessionRow | null;
 }
 
 /**
- * Delivers what was on its way.
+ * Delivers what was on its way, and brings together what sessions had in two places.
  * @param homes by session: where it was. @param shards that are this one's to do.
  * @param groupKeys of the groups here that are kept.
  */
@@ -42,12 +55,44 @@ export function deliverPending(
   shardCount: number,
   groupKeys: readonly string[],
 ): void {
-  for (const pending of store.reader.pending()) {
+  const rows = store.reader.pending();
+  for (const pending of rows) {
     retain(shard, pending, shardCount);
     giveToGroups(shard, pending, groupKeys);
-    deliver(shard, store, pending, homes);
-    if ((pending.shards & shards) !== 0) store.arrived.push({ row: pending.row, shards });
+    deliver(shard, pending, (session) => {
+      const home = homes.get(session);
+      if (home === undefined || (pending.shards & home.tailShards) !== 0) return false;
+      return (pending.shards & home.shards) !== 0 && !haveRun(store, home.queues, pending.run);
+    });
+    if ((pending.shards & shards) !== 0) store.arrived.set(pending.row, shards);
   }
+  const moving = new Map([...homes].filter(([, { tail }]) => tail !== null));
+  for (const [session, { tail }] of moving) takeTail(session, tail!, store);
+  for (const pending of moving.size === 0 ? [] : rows) {
+    deliver(shard, pending, (session) => {
+      const home = moving.get(session);
+      if (home === undefined || (pending.shards & home.tailShards) === 0) return false;
+      return !haveRun(store, home.queues, pending.run);
+    });
+  }
+  // Not before: what was on its way to where it was would be for nobody, if this shard died too.
+  for (const [session, { outdated }] of homes) {
+    if (outdated !== null) store.rows.moveHere(session, outdated);
+  }
+}
+
+/** What a session was given while it was on its way goes behind what it has. */
+function takeTail(
+  session: Session,
+  { number, clientId }: StoredSession,
+  { reader, journal }: ShardStore,
+): void {
+  for (const { run, deliveryHeader, identifiers } of reader.entriesFrom(number, 0)) {
+    const qos = ((deliveryHeader >> 1) & 3) as 1 | 2;
+    const isRetained = (deliveryHeader & 1) !== 0;
+    session.enqueue({ ...run, place: NO_PLACE }, qos, isRetained, false, identifiers);
+  }
+  journal.dropSession(number, clientId);
 }
 
 /**
@@ -56,46 +101,60 @@ export function deliverPending(
  * again, since no client has been here to take it.
  */
 export function noteArrived({ arrived, journal }: ShardStore): void {
-  for (const { row, shards } of arrived.splice(0)) journal.arrived(row, shards);
-}
-
-/** Delivers what a shard that has died had sent to sessions here, and had not shown. */
-export function deliverPendingOf(shard: Shard, store: ShardStore, source: number): void {
-  const { shardIndex, providers } = shard;
-  const here: Home = { shards: 1 << shardIndex, queues: [] };
-  const homes = new Map<Session, Home>();
-  for (const [, session] of providers.store.entries()) {
-    if (session.kept !== null) homes.set(session, here);
-  }
-  for (const pending of store.reader.pending()) {
-    if (pending.source !== source || ((pending.shards >>> shardIndex) & 1) === 0) continue;
-    deliver(shard, store, pending, homes);
-    giveToGroups(shard, pending, shard.members.keptGroups);
-    store.journal.arrived(pending.row, 1 << shardIndex);
-  }
+  for (const [row, shards] of arrived) journal.arrived(row, shards);
+  arrived.clear();
 }
 
 /**
- * Delivers what was on its way to a shard that has died, where the session was that has been found
- * in the store since: what it has from there, or was given here meanwhile, it is not given again.
+ * Delivers what a shard that has died had sent to sessions here, and had not shown: but for what
+ * this shard has found when it began itself, and for sessions that were found since.
  */
-export function deliverPendingTo(shard: Shard, session: Session, index: number): void {
-  const { store } = shard;
-  const { kept } = session;
-  if (store === null || kept === null) return;
-  const homes = new Map([[session, { shards: 1 << index, queues: [kept.queue.number] }]]);
+export function deliverPendingOf(shard: Shard, store: ShardStore, source: number): void {
+  const { shardIndex } = shard;
+  const { arrived, recovered } = store;
   for (const pending of store.reader.pending()) {
-    if (session.window?.messages.hasRun(pending.run) !== true) {
-      deliver(shard, store, pending, homes);
-    }
+    const { row, shards } = pending;
+    if (pending.source !== source || ((shards >>> shardIndex) & 1) === 0) continue;
+    if (arrived.has(row)) continue;
+    const isMissing = ({ kept, clientId }: Session) =>
+      kept !== null && recovered.get(clientId) !== source;
+    deliver(shard, pending, isMissing);
+    giveToGroups(shard, pending, shard.members.keptGroups);
+    store.journal.arrived(row, 1 << shardIndex);
   }
+  for (const [clientId, index] of recovered) if (index === source) recovered.delete(clientId);
+}
+
+/** What a session has missed that was on a shard which has died, for SessionRegistry.recover. */
+export function missedOn(shard: Shard, index: number): Missed {
+  const { shardIndex } = shard;
+  const store = shard.store!;
+  const give = (session: Session, isFor: (pending: PendingRun) => boolean) => {
+    const { number } = session.kept!.queue;
+    for (const pending of store.reader.pending()) {
+      if (!isFor(pending) || hasRun(store, number, pending.run)) continue;
+      deliver(shard, pending, (other) => other === session);
+    }
+  };
+  return {
+    beforeTail(session, tail) {
+      const isMissing = ({ shards, run }: PendingRun) =>
+        ((shards >>> index) & 1) === 1 && tail?.messages.hasRun(run) !== true;
+      give(session, isMissing);
+    },
+    behindTail(session) {
+      store.recovered.set(session.clientId, index);
+      const isMissing = ({ source, shards }: PendingRun) =>
+        source === index && ((shards >>> shardIndex) & 1) === 1;
+      give(session, isMissing);
+    },
+  };
 }
 
 function deliver(
   shard: Shard,
-  store: ShardStore,
-  { run, shards }: PendingRun,
-  homes: ReadonlyMap<Session, Home>,
+  { run }: PendingRun,
+  isMissing: (session: Session) => boolean,
 ): void {
   checkFrames(run.bytes, 0, run.bytes.length, run.count);
   if (hasExpired(run.expiresAt)) return;
@@ -104,15 +163,16 @@ function deliver(
   const { subscribers, grants, identifiers } = shard.routes.findKey(topicKeyOf(run));
   for (let index = 0; index < subscribers.length; index++) {
     const session = subscribers[index]!;
-    const home = homes.get(session);
-    if (home === undefined || (shards & home.shards) === 0) continue;
-    if (home.queues.some((queue) => hasRun(store, queue, run))) continue;
     const grant = grants[index]!;
     const qos = Math.min((run.header >> QOS_SHIFT) & QOS_BITS, grant & QOS_BITS);
-    if (qos === 0) continue;
+    if (qos === 0 || !isMissing(session)) continue;
     const keepsRetain = isRetained && (grant & KEEPS_RETAIN) !== 0;
     session.enqueue(queued, qos as 1 | 2, keepsRetain, false, identifiers?.[index]);
   }
+}
+
+function haveRun(store: ShardStore, queues: readonly number[], run: Run): boolean {
+  return queues.some((queue) => hasRun(store, queue, run));
 }
 
 /**

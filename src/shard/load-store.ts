@@ -6,7 +6,6 @@ import { ANONYMOUS } from '../access/admission.js';
 import { GROUP_FOUND_MS, LOADED_PER_SHARE, SHARDS_MAX } from '../base/limits.js';
 import { isOfGroups } from '../router/group-rows.js';
 import { retainedOwnerOf } from '../router/route.js';
-import { NO_PLACE } from '../sessions/held-runs.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
 import type { StoredSession } from '../store/stored-session.js';
@@ -72,8 +71,7 @@ async function loadOrphans(
     const row = stored.head as SessionRow;
     const session = loadSession(shard, store, stored, row);
     if (session === null) continue;
-    const { shards, queues } = homeOf(session, row, stored, store);
-    homes.set(session, { shards: shards | (1 << shard.shardIndex), queues });
+    homes.set(session, homeOf(shard, session, row, stored, store));
     if (loaded.push({ clientId, claim: session.claim }) % LOADED_PER_SHARE === 0) await nextTurn();
   }
   shard.line.say({ kind: 'loaded', sessions: loaded });
@@ -111,7 +109,7 @@ async function loadSessions(
     if (row.home % shardCount !== shard.shardIndex) continue;
     const session = loadSession(shard, store, stored, row);
     if (session === null) continue;
-    homes.set(session, homeOf(session, row, stored, store));
+    homes.set(session, homeOf(shard, session, row, stored, store));
     const { clientId, claim } = session;
     if (batch.push({ clientId, claim }) < LOADED_PER_SHARE) continue;
     say();
@@ -128,7 +126,7 @@ function loadSession(
   { number, clientId }: StoredSession,
   row: SessionRow,
 ): Session | null {
-  const { registry, access, takeover, wills, deadlines, sessionWatch } = shard;
+  const { registry, access, takeover, wills, deadlines, sessionWatch, shardIndex } = shard;
   const now = Date.now();
   // It is away since the broker is, where it was not before. A clock that was set back adds none.
   const awayMs = row.leftAt === 0 ? 0 : Math.max(0, now - row.leftAt);
@@ -148,7 +146,7 @@ function loadSession(
     wills.arrive(session, { ...row.will, leftMs }, deadlines.now);
   }
   sessionWatch.onAbsent(session, awayMs);
-  if (row.leftAt === 0) rows.save(session);
+  if (row.leftAt === 0 && row.home === shardIndex) rows.save(session);
   return session;
 }
 
@@ -165,37 +163,22 @@ function isTail(
   return true;
 }
 
-/**
- * Where a session was. What it was given while it was on its way to another shard goes behind what
- * it has.
- */
+/** Where a session was. */
 function homeOf(
-  session: Session,
-  { home }: SessionRow,
+  { shardIndex }: Shard,
+  { clientId }: Session,
+  row: SessionRow,
   { number }: StoredSession,
-  { reader, journal }: ShardStore,
+  { reader }: ShardStore,
 ): Home {
-  const tail = reader.session(tailOf(session.clientId));
-  if (tail === null) return { shards: 1 << home, queues: [number] };
-  takeTail(session, tail, reader, journal);
+  const tail = reader.session(tailOf(clientId));
   return {
-    shards: (1 << home) | (1 << (tail.head as TailRow).home),
-    queues: [number, tail.number],
+    shards: 1 << row.home,
+    tail,
+    tailShards: tail === null ? 0 : 1 << (tail.head as TailRow).home,
+    queues: tail === null ? [number] : [number, tail.number],
+    outdated: row.home === shardIndex ? null : row,
   };
-}
-
-function takeTail(
-  session: Session,
-  { number, clientId }: StoredSession,
-  reader: ShardStore['reader'],
-  journal: ShardStore['journal'],
-): void {
-  for (const { run, deliveryHeader, identifiers } of reader.entriesFrom(number, 0)) {
-    const qos = ((deliveryHeader >> 1) & 3) as 1 | 2;
-    const isRetained = (deliveryHeader & 1) !== 0;
-    session.enqueue({ ...run, place: NO_PLACE }, qos, isRetained, false, identifiers);
-  }
-  journal.dropSession(number, clientId);
 }
 
 /** Lets rings, the primary and other threads have their turn. */

@@ -15,8 +15,13 @@ export interface ShardStore {
   readonly reader: StoreReader;
   readonly kept: KeptSessions;
   readonly rows: SessionRows;
-  /** What is to be pending no more: see deliver-pending.ts. */
-  readonly arrived: { readonly row: number; readonly shards: number }[];
+  /** By row: what is to be pending no more for these shards, and was given: deliver-pending.ts. */
+  readonly arrived: Map<number, number>;
+  /**
+   * By client id: the dead shard whose session was found in the store, with what was on its way. Until
+   * that has a successor.
+   */
+  readonly recovered: Map<string, number>;
   /** Shards that have to be live before. */
   readonly awaitedLoads: Set<number>;
   readonly groups: GroupRows;
@@ -45,9 +50,10 @@ export function makeStore(
   const rows = new SessionRows({ shardIndex, kept, wills, deadlines });
   const nextNumber = () => kept.takeNumber();
   const groups = new GroupRows({ shardIndex, shardCount, journal, reader, nextNumber });
-  const arrived: ShardStore['arrived'] = [];
+  const arrived: ShardStore['arrived'] = new Map();
+  const recovered: ShardStore['recovered'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
-  return { start, journal, reader, kept, rows, groups, arrived, awaitedLoads };
+  return { start, journal, reader, kept, rows, groups, arrived, recovered, awaitedLoads };
 }
 
 /** Makes what answers wait in; null where nothing is kept. */

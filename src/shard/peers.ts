@@ -1,5 +1,5 @@
 /** What a shard does when another one dies, and when that has a successor. */
-import { deliverPendingOf, deliverPendingTo, noteArrived } from './deliver-pending.js';
+import { deliverPendingOf, missedOn, noteArrived } from './deliver-pending.js';
 import type { Shard } from './shard.js';
 
 /** A peer died: what it has acknowledged is in its ring. */
@@ -36,7 +36,7 @@ export function welcomePeer(
     shard.link.replacePeer(index, ring, doorbellWriteFd);
     shard.takeover.welcomePeer(index);
     // What the dead one was handing over is found in the store, where all that it has said is.
-    shard.takeover.recover(index, (session) => deliverPendingTo(shard, session, index));
+    shard.takeover.recover(index, missedOn(shard, index));
     shard.members.welcomePeer(index);
     shard.interest.welcomePeer(
       index,

@@ -22,10 +22,16 @@ import { Unsubscribed } from '../topics/subscription-tree.js';
 import type { PrimaryLine } from './primary-line.js';
 import type { SessionRows } from './session-rows.js';
 
-/** Of a session of which nothing has come from another shard. */
-const NO_HEAD: SessionHead = { window: null, incomingQos2: [], replay: null, kept: null };
 /** Bytes of a filter in a SUBSCRIBE beside its own: its length and its QoS. */
 const FILTER_OVERHEAD_BYTES = 3;
+
+/** Has a session be given what was on its way to it when its shard died: deliver-pending.ts. */
+export interface Missed {
+  /** What is older than that which it was given on its way. @param tail has that; null: nothing. */
+  beforeTail(session: Session, tail: OutgoingWindow | null): void;
+  /** What is newer. */
+  behindTail(session: Session): void;
+}
 
 /** A session that has ended, and its filters that are still routed to it. */
 interface Ended {
@@ -170,21 +176,21 @@ export class SessionRegistry {
    * Has a session, which may have been given messages already, go on where that of its client in
    * the store was. @returns whether there was one; if not, it is one that begins.
    */
-  recover(session: Session): boolean {
+  recover(session: Session, missed: Missed): boolean {
+    const { kept: tail, window: newer } = session;
     const found = this.#parts.rows?.find(session.clientId) ?? null;
     if (found === null) {
-      const tail = session.kept;
       this.keep(session);
-      const begun = session.kept;
-      session.kept = tail;
-      this.restore(session, NO_HEAD, null, begun);
-      return false;
+      session.goOn(session.kept, () => {});
+    } else {
+      const { filters, kept } = found;
+      const missing = filters.filter(([filterKey]) => !session.subscriptions.has(filterKey));
+      this.subscribe(session, missing, () => {});
+      session.goOn(kept, () => missed.beforeTail(session, newer));
+      missed.behindTail(session);
     }
-    const { filters, kept } = found;
-    const missing = filters.filter(([filterKey]) => !session.subscriptions.has(filterKey));
-    this.subscribe(session, missing, () => {});
-    this.restore(session, NO_HEAD, null, kept);
-    return true;
+    if (tail?.isTail) this.#parts.rows?.endTail(session, tail);
+    return found !== null;
   }
 
   /** See Session.restore: what it was given on its way is in its queue from here on. */

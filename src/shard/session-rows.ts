@@ -120,6 +120,18 @@ export class SessionRows {
     this.#parts.kept.onSaved(session);
   }
 
+  /** It is on this shard from here on. @param row which says that it was on another. */
+  moveHere(session: Session, row: SessionRow): void {
+    const { kept, shardIndex } = this.#parts;
+    if (row.leftAt === 0) this.save(session);
+    // Since when it is away stays as it is.
+    else
+      kept.journal.putSession(session.kept!.queue.number, session.clientId, {
+        ...row,
+        home: shardIndex,
+      });
+  }
+
   onSubscribed({ kept }: Session, filterKey: string, grant: Grant): void {
     // Those of a session that is on its way are on disk already.
     if (kept === null || kept.isTail) return;

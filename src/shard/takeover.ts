@@ -24,7 +24,7 @@ import type { ClaimRefusal, ToShard } from './control.js';
 import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
 import type { PrimaryLine } from './primary-line.js';
-import type { SessionRegistry } from './session-registry.js';
+import type { Missed, SessionRegistry } from './session-registry.js';
 import type { Admitted, ShardAccess } from './shard-access.js';
 
 /**
@@ -245,12 +245,11 @@ export class Takeover {
 
   /**
    * A dead peer has a successor: what that had said is in the store.
-   * @param onFound is given each session that was found there, before its client comes.
+   * @param missed what each session that is found there gets besides, before its client comes.
    */
-  recover(index: number, onFound: (session: Session) => void): void {
+  recover(index: number, missed: Missed): void {
     const { registry, access } = this.#parts;
-    this.#arrivals.recover(index, (claim, session, isThere) => {
-      if (isThere) onFound(session);
+    this.#arrivals.recover(index, missed, (claim, session, isThere) => {
       const pending = this.#pending.get(claim);
       if (pending !== undefined) this.#settle(pending, session, isThere);
     });
@@ -262,12 +261,11 @@ export class Takeover {
       const kept = Number.POSITIVE_INFINITY;
       const session = registry.create(connection.clientId, kept, protocolVersion, claim);
       access.admit(session, admittedOf(pending));
-      const isThere = registry.recover(session);
+      const isThere = registry.recover(session, missed);
       if (isThere && request.cleanStart) {
         registry.discard(session);
         this.#begin(pending);
       } else {
-        if (isThere) onFound(session);
         this.#settle(pending, session, isThere);
       }
     }

@@ -15,12 +15,20 @@ import type { Session } from '../../../src/sessions/session.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
 import type { ToPrimary } from '../../../src/shard/control.js';
 import { Shard } from '../../../src/shard/shard.js';
+import type { ShardStoreStart } from '../../../src/store/store-messages.js';
+import type { StoreReader } from '../../../src/store/store-reader.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 import { AddressTable } from '../../../src/transport/address-table.js';
 import { ListenerCounts } from '../../../src/transport/listener-counts.js';
 
 /** Bytes of each ring. */
 export const RING_BYTES = 65_536;
+
+/** What a shard keeps things in. */
+export interface Kept {
+  readonly start: ShardStoreStart;
+  readonly reader: StoreReader;
+}
 
 /** Shard 0 of two, and what it works with. */
 export interface WholeShard {
@@ -38,6 +46,7 @@ export interface WholeShard {
 export async function makeShard(
   logLevel: 'silent' | 'debug' = 'silent',
   options: ServerOptions = {},
+  kept: Kept | null = null,
 ): Promise<WholeShard> {
   const given = { workers: 2, logLevel, ringBytes: RING_BYTES, ...options };
   const { config } = loadConfig(given, {}, {});
@@ -61,7 +70,7 @@ export async function makeShard(
     counters: createCounterBlock(),
     memoryLevel: createMemoryWord(),
     addresses: AddressTable.createMemory(2),
-    store: null,
+    store: kept?.start ?? null,
     orphans: null,
     listenerCounts: ListenerCounts.createMemory(2),
     rateDebts: RateDebts.createMemory(),
@@ -71,7 +80,7 @@ export async function makeShard(
     authenticators: new Map(),
     store: await createSessionStore<Session>(config.sessions),
     topics: await createTopicsProvider<Session, RetainedMessage>(config.topics),
-    reader: null,
+    reader: kept?.reader ?? null,
   });
   const close = () => {
     shard.ticker.stop();
