@@ -92,6 +92,11 @@ export class Departures {
     if (this.#sending[from].length > 0) this.#parts.schedule();
   }
 
+  /** Sessions on their way there. */
+  *leavingTo(index: number): Generator<Session> {
+    for (const { session, to } of this.#departures.values()) if (to === index) yield session;
+  }
+
   /** A peer died, and with it the sessions that were on their way to it. */
   dropPeer(index: number): void {
     this.#sending[index] = [];

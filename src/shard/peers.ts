@@ -8,6 +8,10 @@ export function dropPeer(shard: Shard, index: number): void {
   shard.turn.drainDead(index);
   // Before it is forgotten whose they were.
   durable?.orphaned.add(index, shard.topics.filtersKeptBy(index));
+  // Of these the successor has heard nothing, and from here on they are nowhere else.
+  for (const { subscriptions } of shard.takeover.leavingTo(index)) {
+    durable?.orphaned.add(index, subscriptions.keys());
+  }
   durable?.dropPeer(index);
   shard.link.dropPeer(index);
   if (shard.deadPeers.drop(index)) shard.line.say({ kind: 'peer-welcomed', shardIndex: index });
@@ -18,7 +22,11 @@ export function dropPeer(shard: Shard, index: number): void {
   shard.takeover.dropPeer(index);
   shard.replays.dropPeer(index);
   shard.members.dropPeer(index);
-  shard.whenDurable(() => shard.line.say({ kind: 'peer-dropped', shardIndex: index }));
+  // Sessions that were about to leave for it are behind what their clients have left: then the
+  // successor may look for them.
+  shard.router.made.whenPublished(() => {
+    shard.whenDurable(() => shard.line.say({ kind: 'peer-dropped', shardIndex: index }));
+  });
   shard.turn.schedule();
 }
 

@@ -231,6 +231,14 @@ export class Takeover {
     return this.#departures.sendPieces();
   }
 
+  /** Sessions that this shard has let go of, or is to, for another one that has not got them yet. */
+  *leavingTo(index: number): Generator<Session> {
+    for (const { session, to } of this.#releases) {
+      if (to === index && session !== undefined) yield session;
+    }
+    yield* this.#departures.leavingTo(index);
+  }
+
   /** A peer died: what it was handing over is lost, what was handed to it too. */
   dropPeer(index: number): void {
     for (const release of this.#releases) if (release.to === index) release.isLost = true;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
+import { RecordKind } from '../../../src/router/records.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
 import { loadStore } from '../../../src/shard/load-store.js';
 import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
@@ -11,7 +12,7 @@ import { StoreReader } from '../../../src/store/store-reader.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 import { TemporaryStore } from '../store/temporary-store.js';
-import { makeShard } from './whole-shard.js';
+import { makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
 
 const CLIENT_ID = 'x';
 const TAIL_ID = `${CLIENT_ID}\0`;
@@ -92,7 +93,7 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
     const entries = [...store.reader.entriesFrom(NUMBER, 0)];
     return entries.flatMap(({ run }) => readFrames(run.bytes).map(({ payload }) => payload));
   };
-  return { shard, store, settled, durable, queue, pend, putTail, load, payloads };
+  return { whole, shard, store, settled, durable, queue, pend, putTail, load, payloads };
 }
 
 // Both shards had died: the successor that was live first had the other look for what its
@@ -155,3 +156,64 @@ test('the store says which shard a session is on from its first start with fewer
   const head = store.reader.session(CLIENT_ID)?.head as SessionRow;
   assert.deepEqual([head.home, head.leftAt], [0, leftAt]);
 });
+
+// Much of it was on disk alone, and was forgotten with the tail.
+test('a session on its way keeps all that it is given meanwhile', async (context) => {
+  const { shard, payloads } = await makeScene(context);
+  const session = shard.registry.create(CLIENT_ID, Number.POSITIVE_INFINITY, 4, 7);
+  shard.registry.beginTail(session);
+  const given = Array.from({ length: 12 }, (_, at) => String(at).padStart(60_000));
+  for (const payload of given) session.enqueue(message(payload), 2, false);
+  const moved = { number: NUMBER, diskFrom: 0, next: 0, diskBytes: 0, rowsFrom: 0 };
+  const head = { window: null, incomingQos2: [], replay: null, kept: moved };
+  shard.registry.restore(session, head, null, shard.registry.keptOf(moved));
+  assert.deepEqual(
+    (await payloads()).map((payload) => payload.trim()),
+    given.map((payload) => payload.trim()),
+  );
+});
+
+/** A session that another shard, which is about to die, has claimed. */
+function leave({ shard }: WholeShard, clientId: string, topic: string, claim: number): void {
+  const session = shard.registry.create(clientId, Number.POSITIVE_INFINITY, 4, claim);
+  shard.registry.keep(session);
+  shard.registry.subscribe(session, [[topic, 1]], () => {});
+  const newClaim = claim + SHARDS_MAX;
+  const discard = false;
+  shard.takeover.onRelease({ kind: 'release', clientId, claim, to: 1, newClaim, discard });
+}
+
+// Nobody had them any more, or yet: what was published was acknowledged and kept nowhere.
+test('what is published to sessions that were leaving for a shard that died waits for its successor', async (context) => {
+  const { whole, shard } = await makeScene(context);
+  leave(whole, 'offered', 'o', 32);
+  fillRing(whole);
+  leave(whole, 'waits to be', 'w', 64);
+  dropPeer(shard, 1);
+  const waiting = () => ['o', 'w', 's'].filter((topic) => shard.durable!.orphaned.has(topic, -1));
+  assert.deepEqual(waiting(), ['o', 'w']);
+  onPeerLoaded(shard, 1);
+  await eventually(() => waiting().length === 0, 'its successor to have found them');
+});
+
+test('a dead shard has a successor when the sessions that were leaving for it are let go', async (context) => {
+  const { whole, shard, durable } = await makeScene(context);
+  fillRing(whole);
+  leave(whole, 'waits to be', 'w', 64);
+  await durable();
+  const isDropped = () => whole.said.some(({ kind }) => kind === 'peer-dropped');
+  const isHere = () => shard.registry.get('waits to be') !== undefined;
+  assert.ok(isHere());
+  dropPeer(shard, 1);
+  assert.deepEqual([isHere(), isDropped()], [true, false]);
+  await eventually(isDropped, 'the primary to hear of it');
+  assert.ok(!isHere());
+});
+
+/** The other shard reads nothing. */
+function fillRing({ shard }: WholeShard): void {
+  const bytes = Buffer.alloc(RING_BYTES / 4);
+  while (shard.link.backlogBytes === 0) {
+    shard.link.send(RecordKind.handoverMore, 2, 0, 0, 0, 0, bytes, 0, bytes.length);
+  }
+}
