@@ -302,7 +302,7 @@ export class Delivery {
     keepsRetain: boolean,
   ): boolean {
     const { count, bytes, start } = this.#run;
-    const direct = Math.min(count, directRoom(session, identifiers, bytes));
+    const direct = Math.min(count, directRoom(this.#arena, session, identifiers, bytes, count));
     if (direct === 0) {
       const kept = this.#keep(start, count);
       return this.#deliverRun(session, kept, qos, keepsRetain, identifiers) === 0;
@@ -433,12 +433,15 @@ export class Delivery {
 
 /** How many messages a session takes past its queue. @param bytes of all together. */
 function directRoom(
+  arena: TurnArena,
   session: Session,
   identifiers: readonly number[] | undefined,
   bytes: number,
+  count: number,
 ): number {
   const { outlet, receiver } = session;
   if (outlet === null || outlet.isBlocked) return 0;
+  if (arena.isHeld && arena.isCrowded(bytes + count * growthMax(receiver, identifiers))) return 0;
   // Some may be too long for it, which the queue finds out.
   if (receiver !== null && bytes + growthMax(receiver, identifiers) > receiver.maximumPacketSize)
     return 0;

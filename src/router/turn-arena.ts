@@ -27,6 +27,11 @@ export class TurnArena {
   position = 0;
   /** How often it has begun anew: whoever keeps a position across a `reserve` must look. */
   rewinds = 0;
+  /**
+   * What is laid out comes of a run whose traces in the journal must not be torn apart, as a flush
+   * would: the arena grows instead, until `rewind` at the latest.
+   */
+  isHeld = false;
   #block: ArenaBlock = newBlock();
   /** Blocks that are pinned and were left behind. */
   #pinned = 0;
@@ -46,6 +51,10 @@ export class TurnArena {
    */
   reserve(length: number): number {
     while (this.position + length > this.buffer.length) {
+      if (this.isHeld) {
+        this.#grow(length);
+        break;
+      }
       this.#flush();
       // A flush may let publishers go on, whose acks are the first to be laid out anew: those must
       // go out of the same buffer they lie in.
@@ -56,6 +65,18 @@ export class TurnArena {
     const at = this.position;
     this.position = at + length;
     return at;
+  }
+
+  /** Such a reservation would have it grow: what can wait in a queue is not laid out now. */
+  isCrowded(length: number): boolean {
+    return this.isHeld && this.position + length > this.buffer.length;
+  }
+
+  /** What is laid out stays at its positions. */
+  #grow(length: number): void {
+    const { buffer, position } = this;
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(2 * buffer.length, position + length));
+    copyBytes(buffer, 0, position, this.buffer, 0);
   }
 
   /** Copies bytes [start, end) of `source` in. @returns where they begin in `buffer`. */
@@ -94,6 +115,7 @@ export class TurnArena {
   /** Everything was flushed: begin anew. */
   rewind(): void {
     this.position = 0;
+    this.isHeld = false;
     this.rewinds++;
     if (this.#block.pins > 0) {
       this.#pinned++;

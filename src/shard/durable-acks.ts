@@ -14,6 +14,7 @@ import type { Run } from '../protocol/run.js';
 import { OrphanedTopics } from '../router/orphaned-topics.js';
 import type { PeerLink } from '../router/peer-link.js';
 import type { Route } from '../router/route.js';
+import type { TurnArena } from '../router/turn-arena.js';
 import { isKept } from '../router/router.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';
 import type { Journal } from '../store/journal.js';
@@ -54,6 +55,7 @@ export interface DurableAcksParts {
   readonly journal: Journal;
   readonly kept: KeptSessions;
   readonly link: PeerLink;
+  readonly arena: Pick<TurnArena, 'isHeld'>;
   /** store/store-words.ts. */
   readonly words: SharedArrayBuffer;
   readonly share: { end(): void };
@@ -132,11 +134,16 @@ export class DurableAcks {
     this.#held.push(connection);
   }
 
-  /** What is journaled and sent from here on is one thing: until `end`. */
+  /**
+   * What is journaled and sent from here on is one thing: until `end`. @param isPending it has
+   * packet ids that are known from then on: they must not be durable without what came of them.
+   */
   begin(isPending: boolean): void {
-    this.#before = this.#parts.journal.appended;
+    const { journal, arena } = this.#parts;
+    this.#before = journal.appended;
     this.#shards = 0;
     this.isPending = isPending;
+    arena.isHeld = isPending;
   }
 
   /** A marked run was sent to these shards; those of `kept` are waited for. */
@@ -157,6 +164,7 @@ export class DurableAcks {
   /** Has what the connection is answered from here on wait for all since `begin`. */
   end(connection: Connection): void {
     this.isPending = false;
+    this.#parts.arena.isHeld = false;
     const isAny = this.#parts.journal.appended > this.#before || this.#shards !== 0;
     if (isAny && this.#parts.waits) this.#wait(connection, this.#shards);
   }

@@ -58,12 +58,12 @@ export function makeStore(
 
 /** Makes what answers wait in; null where nothing is kept. */
 export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks | null {
-  const { store, shardIndex, link, share } = shard;
+  const { store, shardIndex, link, share, arena } = shard;
   if (store === null) return null;
   const { journal, kept, start } = store;
   const waits = start.durability !== 'none';
   const rejects = shard.config.storeFull === 'reject';
   const own = { shardIndex, shardCount, waits, rejects, words: start.words };
   const schedule = () => shard.schedule();
-  return new DurableAcks({ ...own, journal, kept, link, share, schedule });
+  return new DurableAcks({ ...own, journal, kept, link, share, arena, schedule });
 }

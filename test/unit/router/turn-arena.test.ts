@@ -43,6 +43,30 @@ describe('the arena of a turn', () => {
     assert.equal(arena.buffer, standard);
   });
 
+  test('grows while it is held, and begins anew as it was', () => {
+    let flushes = 0;
+    const arena: TurnArena = new TurnArena(() => {
+      flushes++;
+      arena.rewind();
+    });
+    const standard = arena.buffer;
+    const at = arena.copy(Buffer.from('first'), 0, 5);
+    arena.reserve(TURN_ARENA_BYTES - 5);
+    assert.equal(arena.isCrowded(1), false);
+    arena.isHeld = true;
+    assert.equal(arena.isCrowded(1), true);
+    const behind = arena.copy(Buffer.from('second'), 0, 6);
+    assert.deepEqual([at, behind, flushes], [0, TURN_ARENA_BYTES, 0]);
+    assert.equal(arena.buffer.toString('latin1', at, at + 5), 'first');
+    assert.equal(arena.buffer.toString('latin1', behind, behind + 6), 'second');
+    assert.equal(arena.isCrowded(1), false, 'there is room again');
+    arena.isHeld = false;
+    arena.reserve(2 * TURN_ARENA_BYTES);
+    assert.equal(flushes, 1);
+    arena.rewind();
+    assert.equal(arena.buffer, standard);
+  });
+
   // The flush lets publishers go on, and their acks are laid out before `reserve` returns.
   test('what a flush itself lays out is neither overlapped nor left behind', () => {
     const written: string[] = [];

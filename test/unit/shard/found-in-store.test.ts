@@ -1,18 +1,16 @@
 /** What a shard finds in the store, and what was on its way, when it or another one has died. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { MessageChannel } from 'node:worker_threads';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
 import { loadStore } from '../../../src/shard/load-store.js';
 import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
-import { StoreReader } from '../../../src/store/store-reader.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
-import { TemporaryStore } from '../store/temporary-store.js';
-import { makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
+import { makeStoredShard } from './stored-shard.js';
+import { RING_BYTES, type WholeShard } from './whole-shard.js';
 
 const CLIENT_ID = 'x';
 const TAIL_ID = `${CLIENT_ID}\0`;
@@ -41,22 +39,9 @@ const message = (payload: string) => runOf([payload], 2, TOPIC);
 
 /** A store with the session, and shard 0 of two that has just begun; what the dead have said. */
 async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
-  const store = new TemporaryStore(context);
-  const { folder, words } = store;
+  const { whole, shard, store } = await makeStoredShard(context);
+  const { journal: kept } = shard.store!;
   const { journal: dead, settled } = store.journal();
-  const { port1, port2: port } = new MessageChannel();
-  store.writer.attach(port1);
-  const start = { port, words, folder, durability: 'fsync', base: 1_024 } as const;
-  const reader = new StoreReader(start);
-  const whole = await makeShard('silent', {}, { start, reader });
-  const { shard } = whole;
-  const kept = shard.store!;
-  context.after(async () => {
-    shard.isClosed = true;
-    await kept.journal.close();
-    await reader.close();
-    whole.close();
-  });
   dead.putSession(NUMBER, CLIENT_ID, { ...ROW, ...row });
   dead.putSubscription(NUMBER, TOPIC, 2);
   await settled();
@@ -82,7 +67,7 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
   const durable = async () => {
     const isDurable = () => {
       shard.schedule();
-      return kept.journal.durable === kept.journal.appended;
+      return kept.durable === kept.appended;
     };
     await eventually(isDurable, 'the journal to be durable');
     store.reader.renew();
