@@ -10,6 +10,8 @@ const SOMEBODY: Subscriber = { matchIndex: 0 };
 /** One a shard. */
 export class OrphanedTopics {
   readonly #filters = new Map<number, SubscriptionTree<Subscriber>>();
+  /** By shard. */
+  readonly #deaths = new Map<number, number>();
   readonly #match = new MatchResult<Subscriber>();
 
   /** There are some. */
@@ -19,6 +21,15 @@ export class OrphanedTopics {
 
   hasShard(shardIndex: number): boolean {
     return this.#filters.has(shardIndex);
+  }
+
+  onDeath(shardIndex: number): void {
+    this.#deaths.set(shardIndex, this.deathsOf(shardIndex) + 1);
+  }
+
+  /** How often shards of this index have died. */
+  deathsOf(shardIndex: number): number {
+    return this.#deaths.get(shardIndex) ?? 0;
   }
 
   /** A shard has died that had these filters. */

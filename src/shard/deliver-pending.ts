@@ -100,9 +100,14 @@ function takeTail(
  * may have the session that it was for; and if the broker ends before, who has it is not given it
  * again, since no client has been here to take it.
  */
-export function noteArrived({ arrived, journal }: ShardStore): void {
-  for (const [row, shards] of arrived) journal.arrived(row, shards);
-  arrived.clear();
+export function noteArrived(shard: Shard, { arrived, journal }: ShardStore): void {
+  if (arrived.size === 0) return;
+  for (const [row, shards] of arrived) {
+    if (shards !== 0) journal.arrived(row, shards);
+    arrived.set(row, 0);
+  }
+  // Until then whoever looks finds it, and must know.
+  shard.whenDurable(() => arrived.clear());
 }
 
 /**

@@ -15,7 +15,10 @@ export interface ShardStore {
   readonly reader: StoreReader;
   readonly kept: KeptSessions;
   readonly rows: SessionRows;
-  /** By row: what is to be pending no more for these shards, and was given: deliver-pending.ts. */
+  /**
+   * By row: what was given here, and is to be pending no more for these shards; 0: that is journaled,
+   * and not durable yet. See deliver-pending.ts.
+   */
   readonly arrived: Map<number, number>;
   /**
    * By client id: the dead shard whose session was found in the store, with what was on its way. Until

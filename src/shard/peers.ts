@@ -7,6 +7,7 @@ export function dropPeer(shard: Shard, index: number): void {
   const { durable } = shard;
   shard.turn.drainDead(index);
   // Before it is forgotten whose they were.
+  durable?.orphaned.onDeath(index);
   durable?.orphaned.add(index, shard.topics.filtersKeptBy(index));
   // Of these the successor has heard nothing, and from here on they are nowhere else.
   for (const { subscriptions } of shard.takeover.leavingTo(index)) {
@@ -63,14 +64,16 @@ export function welcomePeer(
 export function onPeerLoaded(shard: Shard, index: number): void {
   const { durable, store, shardIndex } = shard;
   store?.awaitedLoads.delete(index);
-  if (store?.awaitedLoads.size === 0) noteArrived(store);
+  if (store?.awaitedLoads.size === 0) noteArrived(shard, store);
   if (durable === null || store === null || index === shardIndex) return;
   if (!durable.orphaned.hasShard(index)) return;
+  const deaths = durable.orphaned.deathsOf(index);
   shard.whenDurable(() => {
     store.reader.renew();
     deliverPendingOf(shard, store, index);
     shard.members.onPeerLoaded(index);
-    durable.orphaned.remove(index);
+    // Those of one that has died since wait for the next.
+    if (durable.orphaned.deathsOf(index) === deaths) durable.orphaned.remove(index);
     shard.turn.schedule();
   });
 }

@@ -84,14 +84,24 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
 // Both shards had died: the successor that was live first had the other look for what its
 // predecessor had left, which that had found as it began.
 test('what was on its way between two shards that have died comes once', async (context) => {
-  const { shard, pend, load, payloads } = await makeScene(context, { home: 0 });
+  const { shard, store, pend, load, payloads } = await makeScene(context, { home: 0 });
   pend(1, HERE, '1');
   await load([CLIENT_ID]);
   onPeerLoaded(shard, 1);
+  shard.turn.flush();
+  const { durable } = shard;
+  const { onDurable } = durable!;
+  durable!.onDurable = () => {
+    durable!.onDurable = onDurable;
+    // That it has come is noted now, and is not durable when the other one is looked after.
+    onPeerLoaded(shard, 0);
+    durable!.onDurable();
+  };
   assert.deepEqual(await payloads(), ['1']);
-  onPeerLoaded(shard, 0);
+  dropPeer(shard, 1);
   onPeerLoaded(shard, 1);
   assert.deepEqual(await payloads(), ['1']);
+  assert.deepEqual(store.rows().pending, undefined);
 });
 
 test('a session whose shard dies on its way here has each message once and in order', async (context) => {
@@ -179,6 +189,20 @@ test('what is published to sessions that were leaving for a shard that died wait
   assert.deepEqual(waiting(), ['o', 'w']);
   onPeerLoaded(shard, 1);
   await eventually(() => waiting().length === 0, 'its successor to have found them');
+});
+
+// What was asked of the first one's store was answered behind the second death.
+test('it waits for the next where the successor dies, too', async (context) => {
+  const { whole, shard, durable } = await makeScene(context);
+  leave(whole, 'offered', 'o', 32);
+  dropPeer(shard, 1);
+  leave(whole, 'what is not durable', 'n', 64);
+  onPeerLoaded(shard, 1);
+  dropPeer(shard, 1);
+  await durable();
+  assert.ok(shard.durable!.orphaned.has('o', -1));
+  onPeerLoaded(shard, 1);
+  assert.ok(!shard.durable!.orphaned.has('o', -1));
 });
 
 test('a dead shard has a successor when the sessions that were leaving for it are let go', async (context) => {
