@@ -12,7 +12,8 @@ import { createCounterBlock, retireCounters } from '../base/counters.js';
 import { closeDescriptor, createPipe, type Pipe } from '../base/libc.js';
 import { createMemoryWord } from '../base/memory-level.js';
 import { RateDebts } from '../base/rate-debts.js';
-import { createTickets, RING_HEADER_BYTES } from '../router/ring-layout.js';
+import { createRing } from '../router/ring.js';
+import { createTickets } from '../router/ring-layout.js';
 import type { ShardStart } from '../shard/control.js';
 import { AddressTable } from '../transport/address-table.js';
 import { ListenerCounts } from '../transport/listener-counts.js';
@@ -98,7 +99,7 @@ export class Topology {
    * @throws Error when the system gives no pipe; nothing stays open.
    */
   constructor(shardCount: number, ringBytes: number, pipes: PipeSystem = pipeSystem) {
-    this.#ringBytes = shardCount === 1 ? 0 : RING_HEADER_BYTES + ringBytes;
+    this.#ringBytes = shardCount === 1 ? 0 : ringBytes;
     this.#pipes = pipes;
     this.addresses = AddressTable.createMemory(shardCount);
     this.listenerCounts = ListenerCounts.createMemory(shardCount);
@@ -202,9 +203,10 @@ export class Topology {
   }
 
   #createSeat(): Seat {
-    const ring = new SharedArrayBuffer(this.#ringBytes);
+    const isAlone = this.#ringBytes === 0;
+    const ring = isAlone ? new SharedArrayBuffer(0) : createRing(this.#ringBytes);
     const counters = createCounterBlock();
-    if (this.#ringBytes === 0) return { ring, pipe: NO_PIPE, pipeIdentity: undefined, counters };
+    if (isAlone) return { ring, pipe: NO_PIPE, pipeIdentity: undefined, counters };
     const pipe = this.#pipes.createPipe();
     return { ring, pipe, pipeIdentity: this.#pipes.identityOf(pipe.readFd), counters };
   }

@@ -18,7 +18,7 @@ import { putRecord, RecordBacklog } from './backlog.js';
 import { DoorbellReader, ringDoorbell } from './doorbell.js';
 import { ASSEMBLED_BYTES_MAX } from './fragment-assembly.js';
 import type { PeerLinkOptions } from './peer-link-options.js';
-import { RingWriter } from './ring.js';
+import { RingWriter, ringIdOf } from './ring.js';
 import { type RecordHandler, RingReader } from './ring-reader.js';
 import { KIND_MASK } from './ring-record.js';
 
@@ -67,13 +67,14 @@ export class PeerLink {
     }
     invariant(rings.length === shardCount, 'a ring for each shard');
     let readerMask = 0;
+    const ringId = ringIdOf(rings[shardIndex]);
     for (let index = 0; index < shardCount; index++) {
       if (index === shardIndex) continue;
       readerMask |= 1 << index;
       const reader = new RingReader(rings[index], index, shardIndex);
       this.#strangers.push(reader);
       // This shard's ring is new, and every tail in it is 0: they may all begin.
-      reader.welcome(shardIndex);
+      reader.welcome(shardIndex, ringId);
     }
     this.#writer = new RingWriter(rings[shardIndex], readerMask, this.#tickets);
   }
@@ -390,7 +391,8 @@ export class PeerLink {
     const writer = this.#writer;
     if (writer === null || index === this.#shardIndex) return;
     const reader = new RingReader(ring, index, this.#shardIndex);
-    const isKnown = (writer.readerMask & (1 << index)) !== 0 && reader.hasWelcome(this.#shardIndex);
+    const isRead = (writer.readerMask & (1 << index)) !== 0;
+    const isKnown = isRead && reader.hasWelcome(this.#shardIndex, writer.ringId);
     if (isKnown) return;
     this.dropPeer(index);
     this.#doorbellWriteFds[index] = doorbellWriteFd;
@@ -399,7 +401,7 @@ export class PeerLink {
     this.flush();
     writer.addReader(index);
     if (this.#isSleeping) reader.setSleeping(true);
-    reader.welcome(this.#shardIndex);
+    reader.welcome(this.#shardIndex, writer.ringId);
     // It may have gone to sleep before the welcome.
     ringDoorbell(doorbellWriteFd);
   }
@@ -413,7 +415,8 @@ export class PeerLink {
   #meetStrangers(): boolean {
     const writer = this.#writer;
     if (writer === null) return false;
-    const isWelcomed = (reader: RingReader): boolean => writer.isWelcomedBy(reader.from);
+    const isWelcomed = (reader: RingReader): boolean =>
+      writer.isWelcomedBy(reader.from, reader.ringId);
     const welcomed = this.#strangers.filter(isWelcomed);
     if (welcomed.length === 0) return false;
     this.#strangers = this.#strangers.filter((reader) => !welcomed.includes(reader));

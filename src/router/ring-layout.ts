@@ -7,8 +7,9 @@
  * ```
  *   line 0       head position      the ring's writer stores it, once a flush; all readers read it
  *                told count         the writer adds 1 before it tells clients what it handled
+ *                id                 never 0, and no other ring's in this process
  *   line 1       want-room flag     set by a writer that waits for room, taken by who makes some
- *   line 2       welcome words      word w: set by shard w, read by this ring's writer only
+ *   line 2       welcome words      word w: stored by shard w, read by this ring's writer only
  *   line 3-34    tail of reader r   stored by reader r, read by the writer when the ring looks full
  *   line 35-66   sleep of reader r  set by reader r, taken by the writer, which then rings it
  *   then         data               the writer's: whole records, visible up to the head
@@ -24,11 +25,12 @@
  * | 0`, which is right as long as no two of them are 2 GiB or more apart. A ring holds at most 1
  * GiB.
  *
- * Welcome words. Shard `w` stores 1 in word `w` of shard `r`'s ring when `r` may read `w`'s ring
- * from `r`'s tail there. A shard that starts welcomes everyone: its own ring is new, and every tail
- * in it is 0. A shard that learns of a successor first moves that reader's tail to its own head,
- * then welcomes it. Until then the successor leaves the ring alone: the dead reader's tail may
- * point at overwritten bytes.
+ * Welcome words. Shard `w` stores the id of its ring in word `w` of shard `r`'s ring when `r` may
+ * read it from `r`'s tail there. A shard that starts welcomes everyone: its own ring is new, and
+ * every tail in it is 0. A shard that learns of a successor first moves that reader's tail to its
+ * own head, then welcomes it. Until then the successor leaves the ring alone: the dead reader's
+ * tail may point at overwritten bytes. Any other id is that of a successor of `w` which `r` has not
+ * heard of: where both have died, `r` was given the ring of a dead shard.
  */
 
 /** Bytes between two words that different threads write. */
@@ -39,6 +41,8 @@ export const RING_LINE_WORDS = RING_LINE_BYTES / 4;
 export const HEAD_WORD = 0;
 /** Word index of the count of how often the writer has told clients of something. */
 export const TOLD_WORD = 1;
+/** Word index of what tells a ring from those of earlier shards. */
+export const RING_ID_WORD = 2;
 /** Word index of the flag by which the writer asks to be rung when there is room. */
 export const WANT_ROOM_WORD = RING_LINE_WORDS;
 /** Word index of shard 0's welcome word; the others follow, one word each. */

@@ -1,7 +1,7 @@
 /** The reading side of a ring (ring.ts): what a shard does with that of a peer. */
 import { RecordError } from '../base/errors.js';
 import { FragmentAssembly } from './fragment-assembly.js';
-import { recordSpace, ringCapacity } from './ring.js';
+import { recordSpace, ringCapacity, ringIdOf } from './ring.js';
 import {
   HEAD_WORD,
   RING_HEADER_BYTES,
@@ -64,6 +64,8 @@ export interface RecordHandler {
 export class RingReader {
   /** The shard that writes the ring. */
   readonly from: number;
+  /** Of the ring. */
+  readonly ringId: number;
   readonly #words: Int32Array;
   readonly #data: Buffer;
   readonly #dataWords: Int32Array;
@@ -89,6 +91,7 @@ export class RingReader {
     this.from = from;
     this.#capacityBytes = ringCapacity(memory);
     this.#words = new Int32Array(memory, 0, RING_HEADER_BYTES / 4);
+    this.ringId = ringIdOf(memory);
     this.#data = Buffer.from(memory, RING_HEADER_BYTES, this.#capacityBytes);
     this.#dataWords = new Int32Array(memory, RING_HEADER_BYTES, this.#capacityBytes / 4);
     this.#readerBit = 1 << readerIndex;
@@ -229,14 +232,14 @@ export class RingReader {
     Atomics.store(this.#words, this.#sleepWord, isSleeping ? 1 : 0);
   }
 
-  /** Tells the writer of this ring that it may read the ring of `shardIndex`. */
-  welcome(shardIndex: number): void {
-    Atomics.store(this.#words, WELCOME_WORD + shardIndex, 1);
+  /** Tells the writer of this ring that it may read the ring of `shardIndex`, which has this id. */
+  welcome(shardIndex: number, ringId: number): void {
+    Atomics.store(this.#words, WELCOME_WORD + shardIndex, ringId);
   }
 
-  /** True when `welcome(shardIndex)` was called on this ring, by whatever thread. */
-  hasWelcome(shardIndex: number): boolean {
-    return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === 1;
+  /** True when `welcome` was called on this ring with these, by whatever thread. */
+  hasWelcome(shardIndex: number, ringId: number): boolean {
+    return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === ringId;
   }
 
   /** @returns false when the handler has left the record. */

@@ -14,6 +14,7 @@ import {
 import {
   HEAD_WORD,
   RING_HEADER_BYTES,
+  RING_ID_WORD,
   RING_LINE_WORDS,
   SLEEP_WORD,
   TAIL_WORD,
@@ -39,6 +40,9 @@ import {
   TICKET_LENGTH,
 } from './ring-record.js';
 
+/** By this thread: all of a process are made by one. */
+let ringsMade = 0;
+
 /**
  * Memory for one ring, all positions 0. Made by the primary, one for each start of a shard.
  * @param capacityBytes bytes of its data area: a power of two, 4 KiB to 1 GiB.
@@ -46,7 +50,10 @@ import {
  */
 export function createRing(capacityBytes: number): SharedArrayBuffer {
   checkCapacity(capacityBytes);
-  return new SharedArrayBuffer(RING_HEADER_BYTES + capacityBytes);
+  const memory = new SharedArrayBuffer(RING_HEADER_BYTES + capacityBytes);
+  ringsMade = (ringsMade + 1) | 0 || 1;
+  new Int32Array(memory, 0, RING_LINE_WORDS)[RING_ID_WORD] = ringsMade;
+  return memory;
 }
 
 /** Bytes of the data area of `memory`. @throws Error when it was not made by `createRing`. */
@@ -54,6 +61,13 @@ export function ringCapacity(memory: SharedArrayBuffer): number {
   const capacity = memory.byteLength - RING_HEADER_BYTES;
   checkCapacity(capacity);
   return capacity;
+}
+
+/** What tells a ring from all others of this process. @throws Error for none of `createRing`. */
+export function ringIdOf(memory: SharedArrayBuffer): number {
+  const id = new Int32Array(memory, 0, RING_LINE_WORDS)[RING_ID_WORD]!;
+  invariant(id !== 0, 'a ring is made by createRing');
+  return id;
 }
 
 /** Most bytes that one record carries; a larger one goes in fragments. */
@@ -77,6 +91,8 @@ export function recordSpace(length: number): number {
 /** The one writer of a ring. What it puts is seen by nobody until `publish()`. */
 export class RingWriter {
   readonly capacityBytes: number;
+  /** Of the ring. */
+  readonly ringId: number;
   readonly #words: Int32Array;
   readonly #data: Buffer;
   readonly #dataWords: Int32Array;
@@ -107,6 +123,7 @@ export class RingWriter {
     this.#tickets = tickets;
     this.capacityBytes = ringCapacity(memory);
     this.#words = new Int32Array(memory, 0, RING_HEADER_BYTES / 4);
+    this.ringId = ringIdOf(memory);
     this.#data = Buffer.from(memory, RING_HEADER_BYTES, this.capacityBytes);
     this.#dataWords = new Int32Array(memory, RING_HEADER_BYTES, this.capacityBytes / 4);
     this.#readerMask = readerMask;
@@ -286,11 +303,11 @@ export class RingWriter {
   }
 
   /**
-   * True when the shard with this index has welcomed the writer of this ring: its own ring may be
-   * read.
+   * True when the shard with this index has welcomed the writer of this ring: its own, of this id,
+   * may be read.
    */
-  isWelcomedBy(shardIndex: number): boolean {
-    return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === 1;
+  isWelcomedBy(shardIndex: number, ringId: number): boolean {
+    return Atomics.load(this.#words, WELCOME_WORD + shardIndex) === ringId;
   }
 
   /** A reader has died: its tail holds nothing any more. */

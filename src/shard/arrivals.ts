@@ -78,6 +78,11 @@ export class Arrivals {
     this.#onWhole = onWhole;
   }
 
+  /** Sessions are on their way. */
+  get areAny(): boolean {
+    return this.#arrivals.size > 0;
+  }
+
   /** Whether a session is on its way by this claim. */
   has(claim: number): boolean {
     return this.#arrivals.has(claim);

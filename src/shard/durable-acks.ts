@@ -56,6 +56,7 @@ export interface DurableAcksParts {
   readonly kept: KeptSessions;
   readonly link: PeerLink;
   readonly arena: Pick<TurnArena, 'isHeld'>;
+  readonly takeover: { readonly areArriving: boolean };
   /** store/store-words.ts. */
   readonly words: SharedArrayBuffer;
   readonly share: { end(): void };
@@ -139,10 +140,12 @@ export class DurableAcks {
    * packet ids that are known from then on: they must not be durable without what came of them.
    */
   begin(isPending: boolean): void {
-    const { journal, arena } = this.#parts;
+    const { journal, arena, takeover } = this.#parts;
     this.#before = journal.appended;
     this.#shards = 0;
-    this.isPending = isPending;
+    // Where a session is on its way here, and what it was to have there is lost, the next of the
+    // same topic, which it is given here, would come before the lost one is published again.
+    this.isPending = isPending || takeover.areArriving;
     arena.isHeld = isPending;
   }
 

@@ -16,13 +16,13 @@ export interface ShardStore {
   readonly kept: KeptSessions;
   readonly rows: SessionRows;
   /**
-   * By row: what was given here, and is to be pending no more for these shards; 0: that is journaled,
-   * and not durable yet. See deliver-pending.ts.
+   * By row: what was given here, and is to be pending no more for these shards; 0: that is
+   * journaled, and not durable yet. See deliver-pending.ts.
    */
   readonly arrived: Map<number, number>;
   /**
-   * By client id: the dead shard whose session was found in the store, with what was on its way. Until
-   * that has a successor.
+   * By client id: the dead shard whose session was found in the store, with what was on its way.
+   * Until that has a successor.
    */
   readonly recovered: Map<string, number>;
   /** Shards that have to be live before. */
@@ -61,12 +61,12 @@ export function makeStore(
 
 /** Makes what answers wait in; null where nothing is kept. */
 export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks | null {
-  const { store, shardIndex, link, share, arena } = shard;
+  const { store, shardIndex, link, share, arena, takeover } = shard;
   if (store === null) return null;
   const { journal, kept, start } = store;
   const waits = start.durability !== 'none';
   const rejects = shard.config.storeFull === 'reject';
   const own = { shardIndex, shardCount, waits, rejects, words: start.words };
   const schedule = () => shard.schedule();
-  return new DurableAcks({ ...own, journal, kept, link, share, arena, schedule });
+  return new DurableAcks({ ...own, journal, kept, link, share, arena, takeover, schedule });
 }

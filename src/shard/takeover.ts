@@ -231,7 +231,12 @@ export class Takeover {
     return this.#departures.sendPieces();
   }
 
-  /** Sessions that this shard has let go of, or is to, for another one that has not got them yet. */
+  /** Sessions are on their way here. */
+  get areArriving(): boolean {
+    return this.#arrivals.areAny;
+  }
+
+  /** Sessions that this shard lets go of for another one, which has not got them yet. */
   *leavingTo(index: number): Generator<Session> {
     for (const { session, to } of this.#releases) {
       if (to === index && session !== undefined) yield session;

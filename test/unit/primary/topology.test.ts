@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { Counter, Counters, sumCounters } from '../../../src/base/counters.js';
 import { type PipeSystem, Topology } from '../../../src/primary/topology.js';
+import { ringIdOf } from '../../../src/router/ring.js';
 import { RING_HEADER_BYTES } from '../../../src/router/ring-layout.js';
 
 /**
@@ -50,6 +51,13 @@ describe('topology', () => {
     assert.equal(new Set(parts.map((each) => each.doorbellReadFd)).size, 3);
     assert.deepEqual(parts[2].doorbellWriteFds, parts[0].doorbellWriteFds);
     assert.equal(parts[2].rings[0], parts[0].rings[0]);
+  });
+
+  test('no ring is taken for that of another shard, or of an earlier one', () => {
+    const ids = topology.partsFor(0).rings.map(ringIdOf);
+    topology.threadGone(1);
+    ids.push(ringIdOf(topology.replace(1, [0, 2]).ring));
+    assert.equal(new Set(ids).size, 4);
   });
 
   test('one shard alone has neither ring nor pipe', () => {

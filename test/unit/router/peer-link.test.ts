@@ -251,6 +251,30 @@ describe('PeerLink', () => {
     assert.equal(first.backlogBytes, 0);
   });
 
+  // Both shards had died, and the first successor was given the ring of the other dead one: it met
+  // its successor there, and read what had been handed on to somebody else meanwhile.
+  it('does not read the ring of a dead shard whose successor has welcomed it', () => {
+    const ground = new Ground(2);
+    const [first] = ground.startAll();
+    send(first, 'never read');
+    first.flush();
+    const [dead] = ground.rings;
+    ground.rings[1] = createRing(CAPACITY);
+    ground.newPipe(1);
+    const second = ground.start(1);
+    ground.rings[0] = createRing(CAPACITY);
+    ground.newPipe(0);
+    const successor = ground.start(0);
+    assert.notEqual(ground.rings[0], dead);
+    assert.deepEqual(drain(second), []);
+    assert.equal(second.hasUnread(0), false);
+    second.dropPeer(0);
+    second.replacePeer(0, ground.rings[0], ground.writeFds[0]);
+    send(successor, 'new');
+    successor.flush();
+    assert.deepEqual(drain(second), ['new']);
+  });
+
   it('sends a record larger than the ring whole, between its neighbours', () => {
     const [first, second] = new Ground(2).startAll();
     const large = Array.from({ length: 5000 }, (_, at) => `${at},`).join('');

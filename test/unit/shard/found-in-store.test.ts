@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
+import { ConnectionState } from '../../../src/connection/connection.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
 import { loadStore } from '../../../src/shard/load-store.js';
@@ -104,7 +105,7 @@ test('what was on its way between two shards that have died comes once', async (
   assert.deepEqual(store.rows().pending, undefined);
 });
 
-test('a session whose shard dies on its way here has each message once and in order', async (context) => {
+test('a session whose shard dies on its way has all messages once, in order', async (context) => {
   const { shard, settled, queue, pend, payloads } = await makeScene(context);
   dropPeer(shard, 1);
   queue(NUMBER, 0, '1');
@@ -125,7 +126,7 @@ test('a session whose shard dies on its way here has each message once and in or
   assert.deepEqual(await payloads(), ['1', '2', '3', '4', '5']);
 });
 
-test('a session that was moving when its shards died has each message in its place', async (context) => {
+test('a session that moved when its shards died has all messages in place', async (context) => {
   const { queue, pend, putTail, load, payloads } = await makeScene(context);
   queue(NUMBER, 0, '1');
   putTail(0, '3');
@@ -136,14 +137,14 @@ test('a session that was moving when its shards died has each message in its pla
 });
 
 // It had it where it was, and its client may have acknowledged it.
-test('a session is not given what was on its way to a shard that it had not come to', async (context) => {
+test('a session is not given what was on its way to where it had not come', async (context) => {
   const { pend, load, payloads } = await makeScene(context);
   pend(1, HERE, '1');
   await load([CLIENT_ID]);
   assert.deepEqual(await payloads(), []);
 });
 
-test('the store says which shard a session is on from its first start with fewer shards', async (context) => {
+test('the store says which shard a session is on since there are fewer', async (context) => {
   const leftAt = Date.now() - 60_000;
   const { store, load, durable } = await makeScene(context, { home: 2, leftAt });
   await load(null);
@@ -179,7 +180,7 @@ function leave({ shard }: WholeShard, clientId: string, topic: string, claim: nu
 }
 
 // Nobody had them any more, or yet: what was published was acknowledged and kept nowhere.
-test('what is published to sessions that were leaving for a shard that died waits for its successor', async (context) => {
+test('what is for sessions that left for a shard that died waits', async (context) => {
   const { whole, shard } = await makeScene(context);
   leave(whole, 'offered', 'o', 32);
   fillRing(whole);
@@ -192,7 +193,7 @@ test('what is published to sessions that were leaving for a shard that died wait
 });
 
 // What was asked of the first one's store was answered behind the second death.
-test('it waits for the next where the successor dies, too', async (context) => {
+test('it waits for the next successor where one dies, too', async (context) => {
   const { whole, shard, durable } = await makeScene(context);
   leave(whole, 'offered', 'o', 32);
   dropPeer(shard, 1);
@@ -205,7 +206,7 @@ test('it waits for the next where the successor dies, too', async (context) => {
   assert.ok(!shard.durable!.orphaned.has('o', -1));
 });
 
-test('a dead shard has a successor when the sessions that were leaving for it are let go', async (context) => {
+test('a dead shard is succeeded when sessions are let go that left for it', async (context) => {
   const { whole, shard, durable } = await makeScene(context);
   fillRing(whole);
   leave(whole, 'waits to be', 'w', 64);
@@ -217,6 +218,26 @@ test('a dead shard has a successor when the sessions that were leaving for it ar
   assert.deepEqual([isHere(), isDropped()], [true, false]);
   await eventually(isDropped, 'the primary to hear of it');
   assert.ok(!isHere());
+});
+
+// It was not acknowledged, and came again: behind one that was published after it.
+test('what is published while a session comes is journaled until it has come', async (context) => {
+  const { whole, shard } = await makeScene(context);
+  const isPending = () => {
+    shard.durable!.begin(false);
+    return shard.durable!.isPending;
+  };
+  assert.equal(isPending(), false);
+  const connection = { clientId: CLIENT_ID, state: ConnectionState.connecting, admission: null };
+  const request = { will: null, protocolVersion: 4, cleanStart: false, sessionExpiryMs: 1 };
+  shard.takeover.claim(connection as never, request as never);
+  shard.line.flush();
+  const said = whole.said.flatMap((each) => (each.kind === 'claims' ? each.claims : []));
+  const { claim } = said[0]!;
+  shard.takeover.onGranted(claim, 1);
+  const none = Buffer.alloc(0);
+  shard.takeover.onRecord(1, RecordKind.handoverOffer, claim, 0, 1, 0, none, 0, 0);
+  assert.equal(isPending(), true);
 });
 
 /** The other shard reads nothing. */

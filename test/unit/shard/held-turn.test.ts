@@ -43,7 +43,7 @@ async function makeCrowded(context: TestContext) {
 // The flush in the middle took the packet id along, and half of those who were to get the message:
 // whoever sent it again after a crash was told that it is known.
 for (const qos of [0, 1, 2] as const) {
-  test(`no flush tears it apart that makes room for a subscriber of QoS ${qos}`, async (context) => {
+  test(`no flush tears it apart for a subscriber of QoS ${qos}`, async (context) => {
     const { shard, begin, subscribe, publish, crowd, submitted } = await makeCrowded(context);
     for (const clientId of ['first', 'second']) {
       const clean = begin(clientId, false);
