@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { platform } from 'node:process';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
+import { SHARDS_MAX } from './limits.js';
 
 /** Numbers that differ between systems, from their headers fcntl.h and sys/fcntl.h. */
 interface PlatformConstants {
@@ -28,6 +29,8 @@ const FALLOC_FL_KEEP_SIZE = 1;
 const NOT_SUPPORTED: readonly string[] = ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'];
 /** Those on which off_t of that call has 8 bytes. */
 const WIDE: readonly string[] = ['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'];
+/** poll: there is something to read. */
+const POLLIN = 1;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
@@ -41,6 +44,8 @@ interface Bindings {
   /** pipe2(fds, flags), or pipe(fds) where there is no pipe2. */
   readonly pipe: CFunction;
   readonly flock: CFunction;
+  /** poll(descriptors, count, timeout). */
+  readonly poll: (descriptors: Buffer, count: number, timeout: number) => number;
   /** fallocate(fd, mode, offset, length); null where there is none. */
   readonly fallocate: KoffiFunc<
     (fd: number, mode: number, offset: number, length: number) => number
@@ -136,6 +141,29 @@ export function lockFile(fd: number): boolean {
   throw error;
 }
 
+/** Bytes of a `struct pollfd`: descriptor, what is asked for, what is found. */
+const POLLFD_BYTES = 8;
+const polled = Buffer.alloc(POLLFD_BYTES * SHARDS_MAX);
+
+/**
+ * Looks, and does not wait, for the first of descriptors[0, count) on which there is something to
+ * read, or that is of an event loop which has something to do.
+ * @param count at most SHARDS_MAX.
+ * @returns its index, -1 when there is none.
+ * @throws PlatformError where the library cannot be used.
+ */
+export function findReadable(descriptors: Int32Array, count: number): number {
+  for (let index = 0; index < count; index++) {
+    polled.writeInt32LE(descriptors[index], index * POLLFD_BYTES);
+    polled.writeInt32LE(POLLIN, index * POLLFD_BYTES + 4);
+  }
+  if (bindings().poll(polled, count, 0) <= 0) return -1;
+  for (let index = 0; index < count; index++) {
+    if ((polled.readInt16LE(index * POLLFD_BYTES + 6) & POLLIN) !== 0) return index;
+  }
+  return -1;
+}
+
 /**
  * Sets disk space aside for a part of an open file, at its end or behind it: what is written there
  * later finds room. The file stays as long as it is.
@@ -201,6 +229,7 @@ function load(constants: PlatformConstants): Bindings {
     pipe: library.func(
       constants.hasPipe2 ? 'int pipe2(_Out_ int *ends, int flags)' : 'int pipe(_Out_ int *ends)',
     ),
+    poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
     flock: library.func('int flock(int fd, int operation)'),
     fallocate: WIDE.includes(process.arch)
       ? functionOrNull(library, 'int fallocate(int fd, int mode, int64_t offset, int64_t length)')

@@ -17,6 +17,12 @@ export const SHARE_MS_MIN = 1;
  * the rest.
  */
 export const SHARE_SLACK = 0.25;
+/**
+ * A shard that has just woken waits so long for others that have woken too, before it handles a
+ * message that may be meant for a client that is subscribing there. Most have come round within a
+ * tenth of that; it is as much as the system may let another thread run first.
+ */
+export const WAKING_WAIT_MS_MAX = 5;
 /** Time of a turn for the records of other shards; the rest of them comes in the next turn. */
 export const DRAIN_MS_PER_TURN = 3;
 /**

@@ -34,6 +34,13 @@ export interface CatchingUp {
    * anybody before? False: it waits until `isPast(mark())`, a share of some later turn.
    */
   catchUp(): boolean;
+  /** A socket is read. @returns whether the shard has just woken for it: see `awaitOthers`. */
+  onRead(): boolean;
+  /**
+   * Lets other shards that have just woken, too, handle what they read first: what is published
+   * here may be for a client that is subscribing there (router/wakes.ts).
+   */
+  awaitOthers(): void;
   mark(): number;
   isPast(mark: number): boolean;
 }

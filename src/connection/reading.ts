@@ -15,6 +15,7 @@ import { PacketType } from '../protocol/packet.js';
 import type { Servable } from './busy-connections.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
 import { failConnection } from './fail.js';
+import { mayBeForNewcomer } from './for-newcomer.js';
 import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
 import type { UnfinishedHolder } from './unfinished-packets.js';
@@ -54,6 +55,16 @@ export class Reading implements Servable, UnfinishedHolder {
    */
   onRead(length: number): boolean {
     const { host } = this.#connection;
+    if (host.turn.onRead() && this.#gather === null) {
+      const end = READ_HEADROOM_BYTES + length;
+      const isAwaiting = mayBeForNewcomer(
+        this.#connection,
+        host.readBuffer,
+        READ_HEADROOM_BYTES,
+        end,
+      );
+      if (isAwaiting) host.turn.awaitOthers();
+    }
     this.#catchUp();
     host.share.beginPolled(this);
     this.#onBytes(length);

@@ -14,6 +14,7 @@ import { createMemoryWord } from '../base/memory-level.js';
 import { RateDebts } from '../base/rate-debts.js';
 import { createRing } from '../router/ring.js';
 import { createTickets } from '../router/ring-layout.js';
+import { createWakes } from '../router/wakes.js';
 import type { ShardStart } from '../shard/control.js';
 import { AddressTable } from '../transport/address-table.js';
 import { ListenerCounts } from '../transport/listener-counts.js';
@@ -44,6 +45,7 @@ export type SharedParts = Pick<
   ShardStart,
   | 'rings'
   | 'tickets'
+  | 'wakes'
   | 'addresses'
   | 'listenerCounts'
   | 'rateDebts'
@@ -80,6 +82,8 @@ export class Topology {
   readonly #seats: Seat[] = [];
   /** It outlives every shard: the order of tickets goes on. */
   readonly #tickets = createTickets();
+  /** Who has just woken: likewise. */
+  readonly #wakes = createWakes();
   /** What the process uses of its memory. */
   readonly memoryLevel: SharedArrayBuffer = createMemoryWord();
   /** Connections by address: likewise, a dead shard's are given back. */
@@ -117,6 +121,7 @@ export class Topology {
     return {
       rings: this.#seats.map((seat) => seat.ring),
       tickets: this.#tickets,
+      wakes: this.#wakes,
       memoryLevel: this.memoryLevel,
       addresses: this.addresses,
       listenerCounts: this.listenerCounts,

@@ -24,6 +24,8 @@ export interface ShardStart {
   readonly rings: readonly SharedArrayBuffer[];
   /** The word that all rings take their tickets from (router/ring-layout.ts). */
   readonly tickets: SharedArrayBuffer;
+  /** Who has just woken (router/wakes.ts). */
+  readonly wakes: SharedArrayBuffer;
   /** Connections by address (transport/address-table.ts). */
   readonly addresses: SharedArrayBuffer;
   /** Connections by listener (transport/listener-counts.ts). */

@@ -63,6 +63,7 @@ import { LoopDelay } from './loop-delay.js';
 import { accessTableOf, makeAccess, makeWills } from './make-access.js';
 import { makeMembers } from './make-members.js';
 import { makeDurableAcks, makeStore, type ShardStore } from './make-store.js';
+import { makeWakes } from './make-wakes.js';
 import { MemoryGuard } from './memory-guard.js';
 import { MemoryPressure } from './memory-pressure.js';
 import { Patience } from './patience.js';
@@ -167,7 +168,7 @@ export class Shard implements ConnectionHost {
     this.work = new TurnWork(this);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
-    this.turn = new Turn(this.link, new ShardRecords(this), {
+    this.turn = new Turn(this.link, new ShardRecords(this), makeWakes(this, start), {
       onDrained: () => this.replays.pump(this.pressure.delaysReplays),
       onTurn: () => this.work.onTurn(),
       onBusy: () => this.#busy.serve(),
@@ -184,9 +185,8 @@ export class Shard implements ConnectionHost {
     this.queuedTotal = new QueuedTotal(queuedShare(config.maxQueuedTotalBytes, shardCount));
     this.store = makeStore(this, start.store, shardCount);
     this.unfinished = new UnfinishedPackets(unfinishedShare(config, shardCount));
-    const retained = this.#makeRetained(shardCount);
-    this.retained = retained;
-    const { backpressure: pressure, deadlines: clock } = this;
+    this.retained = this.#makeRetained(shardCount);
+    const { retained, backpressure: pressure, deadlines: clock } = this;
     this.router = new Router({ ...this.#parts(shardIndex), retained, pressure, clock });
     this.replays = this.#makeReplays(shardIndex, shardCount);
     this.access = makeAccess(this, providers.store, accessTableOf(config, start.materials));

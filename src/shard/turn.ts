@@ -11,6 +11,7 @@ import type { Outbox } from '../connection/outbox.js';
 import { TurnShare } from '../connection/turn-share.js';
 import type { PeerLink, RecordHandler } from '../router/peer-link.js';
 import { TurnArena } from '../router/turn-arena.js';
+import type { Wakes } from '../router/wakes.js';
 
 /** What a turn calls on its way; all of one shard. */
 export interface TurnSteps {
@@ -41,6 +42,7 @@ export class Turn {
   readonly #link: PeerLink;
   readonly #records: RecordHandler;
   readonly #steps: TurnSteps;
+  readonly #wakes: Wakes;
   /**
    * Outboxes with something to write. Emptied by its count: setting a length leaves compiled code.
    */
@@ -57,7 +59,8 @@ export class Turn {
   readonly #waiting: { readonly mark: number; readonly work: () => void }[] = [];
   readonly #end = () => this.#endTurn();
 
-  constructor(link: PeerLink, records: RecordHandler, steps: TurnSteps) {
+  constructor(link: PeerLink, records: RecordHandler, wakes: Wakes, steps: TurnSteps) {
+    this.#wakes = wakes;
     this.#link = link;
     this.#records = records;
     this.#steps = steps;
@@ -112,6 +115,16 @@ export class Turn {
     }
     this.schedule();
     return link.isPast(mark);
+  }
+
+  /** A socket is read. @returns whether the shard has just woken for it: see `awaitOthers`. */
+  onRead(): boolean {
+    return this.#wakes.onRead();
+  }
+
+  /** Lets other shards that have just woken, too, handle what they read first. */
+  awaitOthers(): void {
+    this.#wakes.awaitOthers();
   }
 
   /** There is time for `catchUp`. */
@@ -204,6 +217,7 @@ export class Turn {
     this.#goOn();
     this.#steps.onTurn();
     this.flush();
+    this.#wakes.onCameRound();
     this.#drainMsLeft = CATCH_UP_MS_PER_TURN;
     if (this.#steps.onBusy()) this.schedule();
     share.endTurn();
@@ -211,6 +225,7 @@ export class Turn {
     const hasDrained = drained > 0 || this.#hasCaughtUp;
     this.#hasCaughtUp = false;
     if (this.#isScheduled) return;
+    this.#wakes.onIdle();
     if (this.#steps.onIdle(hasDrained) || !this.#link.sleep()) this.schedule();
   }
 

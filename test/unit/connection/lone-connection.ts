@@ -104,7 +104,7 @@ export class LoneConnection {
       isShortOfMemory: false,
       isDebugLogged: false,
       isRingFull: false,
-      turn: { mayCatchUp: true, catchUp: () => true },
+      turn: { mayCatchUp: true, catchUp: () => true, onRead: () => false },
       wills: { cancel() {} },
       authenticator: { authenticate: () => true },
       refusedAddresses: new RefusedAddresses(),
@@ -127,7 +127,9 @@ export class LoneConnection {
       ...own,
     } as unknown as ConnectionHost;
     // What else a connection tells its host is of no interest here.
-    const quiet = new Proxy(host, { get: (target, name) => Reflect.get(target, name) ?? ignore });
+    const quiet = new Proxy(host, {
+      get: (target, name) => (name in target ? Reflect.get(target, name) : ignore),
+    });
     this.connection = new Connection(quiet, 1, this.socket as unknown as Transport);
   }
 

@@ -5,6 +5,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { DRAIN_BYTES, TURN_ARENA_BYTES, TURN_FLUSH_BYTES } from '../../../src/base/limits.js';
 import type { Outbox } from '../../../src/connection/outbox.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
+import { createWakes, Wakes } from '../../../src/router/wakes.js';
 import { Turn } from '../../../src/shard/turn.js';
 
 describe('a turn', () => {
@@ -57,6 +58,7 @@ describe('a turn', () => {
     turn = new Turn(
       link as unknown as PeerLink,
       { onRecord() {} },
+      new Wakes(createWakes(), 0, () => 0),
       {
         onDrained: () => {
           said.push('drained');

@@ -11,6 +11,7 @@ import { PeerLink } from '../../../src/router/peer-link.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { createRing } from '../../../src/router/ring.js';
 import { createTickets } from '../../../src/router/ring-layout.js';
+import { createWakes } from '../../../src/router/wakes.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { createSessionStore } from '../../../src/sessions/session-store.js';
 import type { ToPrimary } from '../../../src/shard/control.js';
@@ -65,6 +66,7 @@ export async function makeShard(
     port,
     rings,
     tickets,
+    wakes: createWakes(),
     doorbellReadFd: pipes[0].readFd,
     doorbellWriteFds: fds,
     counters: createCounterBlock(),
