@@ -34,7 +34,8 @@ function isForNewcomer(connection: Connection, buffer: Buffer, body: number, end
   if (body + 2 > end) return false;
   const topicLength = buffer.readUInt16BE(body);
   const topicStart = body + 2;
-  if (topicStart + topicLength > end) return false;
+  // An alias stands for it: it was published to before.
+  if (topicLength === 0 || topicStart + topicLength > end) return false;
   const { lastRoute } = connection;
   const route = lastRoute?.isTopic(buffer, topicStart, topicLength)
     ? lastRoute
