@@ -13,11 +13,14 @@ import { PropertyId } from './property.js';
 import { NOT_THERE, uint16At } from './property-find.js';
 import { MESSAGE_EXPIRY_BYTES, TOPIC_ALIAS_BYTES } from './publish-view.js';
 import { type Replacement, replacedLength, replaceInRun, wholeLength } from './replace-in-run.js';
+import { SHORT_FRAME_BYTES_MAX, writeShortFrames } from './short-frames.js';
 import { variableByteIntegerBytes, writeVariableByteInteger } from './variable-byte-integer.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** What is put into the frames of a run is made here, unless it is longer. */
 const SCRATCH_BYTES = 1_024;
+/** Fewer short frames are not worth a head of their own. */
+const SHORT_FRAMES_MIN = 3;
 /** First byte and remaining length. */
 const FIXED_HEADER_BYTES_MAX = 5;
 const NO_IDENTIFIERS: readonly number[] = [];
@@ -45,6 +48,8 @@ export class PublishForm {
   #propertiesStart = 0;
   #propertiesLength = 0;
   readonly #scratch: Buffer = Buffer.allocUnsafe(SCRATCH_BYTES);
+  readonly #head: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  readonly #headView = new DataView(this.#head.buffer);
   readonly #replacement: Replacement = {
     keptBytes: 0,
     cutBytes: 0,
@@ -187,8 +192,40 @@ export class PublishForm {
     const replacement = this.#replacement;
     this.#prepare(source, start, payloadOffset, header);
     const bytes = replacedLength(source, start, end, replacement);
-    this.writtenCount = replacement.frames;
+    const { frames } = replacement;
+    this.writtenCount = frames;
+    const isShort =
+      frames >= SHORT_FRAMES_MIN &&
+      headLength <= this.#head.length &&
+      Math.max(end - start, bytes) <= frames * SHORT_FRAME_BYTES_MAX;
+    if (isShort) {
+      return writeShortFrames(
+        source,
+        start,
+        end,
+        payloadOffset,
+        this.#headView,
+        headLength,
+        this.#writeHead(header),
+        target,
+        at,
+        header,
+        firstPacketId,
+      );
+    }
     return replaceInRun(source, start, end, replacement, bytes, target, at, header, firstPacketId);
+  }
+
+  /**
+   * Writes the head of a frame, from its topic to its payload, to `#head`.
+   * @returns where in it the packet id stands; below 0: nowhere.
+   */
+  #writeHead(header: number): number {
+    const head = this.#head;
+    const topicEnd = this.#writeTopic(head, 0);
+    const hasId = (header & QOS_MASK) !== 0;
+    if (this.version === 5) this.#writeProperties(head, topicEnd + (hasId ? 2 : 0));
+    return hasId ? topicEnd : -1;
   }
 
   /** Says what of the source's frames is replaced by what, to make them frames of this form. */

@@ -229,6 +229,10 @@ describe('PublishForm', () => {
         fc.oneof(
           fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
           fc.integer({ min: 80, max: 200 }).map((length) => Buffer.alloc(length, 'p')),
+          // As doubles these are NaNs of all kinds, infinities and zeros.
+          fc
+            .array(fc.constantFrom(0, 1, 0x7f, 0xf0, 0xf4, 0xff), { minLength: 8, maxLength: 40 })
+            .map((bytes) => Buffer.from(bytes)),
           fc.integer({ min: 16_350, max: 16_400 }).map((length) => Buffer.alloc(length, 'q')),
         ),
         { minLength: 1, maxLength: 5 },
