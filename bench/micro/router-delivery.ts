@@ -177,6 +177,7 @@ class Exchange implements FrameSink {
       const { publish } = this.#scan5;
       run.take(publish, buffer, start, end, header, topic, topicAt, TOPIC.length);
       traits.propertyBytes = run.propertyBytes;
+      traits.aliased = run.isSettled ? null : run;
       this.#deliver(run.buffer, run.start, run.end, header, count);
     } else {
       this.#deliver(buffer, start, end, header, count);

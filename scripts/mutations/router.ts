@@ -75,6 +75,30 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'forms: frames with an alias go out longer than their receiver takes [MQTT-3.1.2-24]',
+    test: 'unit/router/delivery-forms.test.ts',
+    red: 'every client gets every message in its own form',
+    edits: [
+      {
+        file: 'src/router/run-forms.ts',
+        text: 'run.bytes <= receiver.maximumPacketSize;',
+        by: 'true;',
+      },
+    ],
+  },
+  {
+    name: 'forms: what waits for a session that is kept loses its properties',
+    test: 'unit/router/delivery-forms.test.ts',
+    red: 'what waits for a client of 3.1.1 has properties when it comes back with 5.0',
+    edits: [
+      {
+        file: 'src/router/run-forms.ts',
+        text: ' || !session.endsWithConnection) return null;',
+        by: ') return null;',
+      },
+    ],
+  },
+  {
     name: 'retained: live messages keep RETAIN [MQTT-3.3.1-9]',
     test: 'conformance/04-retain.test.ts',
     red: 'established subscribers get a retained message with RETAIN 0',

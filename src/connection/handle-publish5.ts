@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import { Counter } from '../base/counters.js';
 import { CloseReason, ProtocolError } from '../base/errors.js';
 import { RUN_FRAMES_MAX } from '../base/limits.js';
+import { RETAIN } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
 import { bodyOf, frameEnd } from '../protocol/publish-frame.js';
 import { ReasonCode } from '../protocol/v5/index.js';
@@ -67,6 +68,8 @@ export function handlePublishRun5(
     checkPayloads(buffer, start, end, view.payloadOffset);
   }
   run.take(view, buffer, start, end, header, topic, topicAt, length);
+  // Rings and stores take what is canonical; of QoS 2 some messages may have come before.
+  if (route.shardMask !== 0 || qos === 2 || (header & RETAIN) !== 0) run.settle();
   if (!host.router.hasRoomFor(route, header, ringBytes(run.end - run.start, qos, count))) {
     host.waitForRing(connection);
     return false;
@@ -156,6 +159,7 @@ function publish(
   traits.propertyBytes = run.propertyBytes;
   traits.expiresAt = run.expiresAt;
   traits.own = session.hasNoLocal ? session : null;
+  traits.aliased = run.isSettled ? null : run;
   if (qos === 2) {
     routeNewOnly(connection, route, buffer, start, end, header, count, traits);
   } else {

@@ -6,7 +6,6 @@ import { Counter, type Counters } from '../base/counters.js';
 import { QOS_MASK } from '../protocol/fixed-header.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
-import { checkFrames } from '../protocol/run-check.js';
 import { goesAsItIs, growthMax, hasExpired } from '../sessions/delivery-form.js';
 import type { Membership } from '../sessions/membership.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
@@ -23,11 +22,12 @@ import {
 } from '../topics/grant.js';
 import { ClientDrops } from './client-drops.js';
 import { countDropped } from './count-dropped.js';
+import { DeliveredRun } from './delivered-run.js';
 import type { DeliveryParts, GroupSink, PressureSink } from './delivery-parts.js';
 import type { GroupRun } from './group-link.js';
 import { layOutWindow } from './lay-out-window.js';
 import type { Route } from './route.js';
-import { DeliveredRun, RunForms } from './run-forms.js';
+import { RunForms } from './run-forms.js';
 import type { RunTraits } from './run-traits.js';
 import { Impatience } from './slowdown.js';
 import type { TurnArena } from './turn-arena.js';
@@ -55,23 +55,12 @@ export class Delivery {
   /** A run is being delivered: another has to wait. */
   isDelivering = false;
   readonly #run = new DeliveredRun();
-  /** The copy of the run that queues share, once one needs it. */
-  #kept: Run | null = null;
   /** Where in the arena the run lies at QoS 0, as it is otherwise; -1: nowhere. */
   #qos0At = -1;
   #qos0End = 0;
   #qos0Rewinds = 0;
   /** Of the publisher of the run that is being delivered. */
   #impatience: Impatience = Impatience.none;
-  /** The run that is being delivered lies in shared memory. */
-  #isFromRing = false;
-  /**
-   * Where in the arena a session was given the whole run that is being delivered; -1: nowhere. A
-   * flush in between delivers no run, so it is always this one's.
-   */
-  #copyAt = -1;
-  /** The arena's rewinds then: after another, other bytes are there. */
-  #copyRewinds = 0;
 
   constructor(parts: DeliveryParts) {
     this.#shardIndex = parts.shardIndex;
@@ -102,7 +91,7 @@ export class Delivery {
   ): void {
     this.#begin(route.topicKey, buffer, start, end, header, count, traits);
     this.#impatience = impatience;
-    this.#isFromRing = source !== this.#shardIndex;
+    this.#run.isFromRing = source !== this.#shardIndex;
     const { subscribers, grants, identifiers, ownIdentifiers } = route;
     const { own } = traits;
     const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
@@ -137,14 +126,14 @@ export class Delivery {
         if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
       }
     } finally {
-      this.isDelivering = false;
-      this.#letGoOfKept();
+      this.#end();
     }
     if (groups > 0) this.#deliverToGroups(route, source, publisherId);
   }
 
   /** Each group gets the run at hand once, for one of its members. */
   #deliverToGroups({ subscribers }: Route, source: number, publisherId: number): void {
+    this.#run.settle();
     const { buffer, start, end, header, topicKey, count, propertyBytes, expiresAt } = this.#run;
     // Members may be delivered to at once, which is another run at hand.
     const run: GroupRun = {
@@ -168,20 +157,16 @@ export class Delivery {
    * Delivers a run to one session, which is here, as the member of a group.
    * @returns whether any of it is in the session's queue, or was and has been sent.
    */
-  deliverToMember(
-    session: Session,
-    grant: Grant,
-    membership: Membership,
-    { buffer, start, end, header, topicKey, count, propertyBytes, expiresAt, ...from }: GroupRun,
-  ): boolean {
+  deliverToMember(session: Session, grant: Grant, membership: Membership, run: GroupRun): boolean {
+    const { buffer, start, end, header, topicKey, count, propertyBytes, expiresAt } = run;
     if (hasExpired(expiresAt)) {
       this.#counters.add(Counter.droppedMessageExpired, count);
       return false;
     }
-    const traits = { propertyBytes, expiresAt, own: null };
+    const traits = { propertyBytes, expiresAt, own: null, aliased: null };
     this.#begin(topicKey, buffer, start, end, header, count, traits);
     this.#impatience = Impatience.none;
-    this.#isFromRing = true;
+    this.#run.isFromRing = true;
     const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
     const qos = Math.min(publishedQos, grantedQos(grant));
     const identifier = identifierOf(grant);
@@ -192,17 +177,16 @@ export class Delivery {
       if (qos === 0) {
         this.#deliverAtQos0(session, identifiers, keepsRetain);
       } else {
-        const kept = this.#keep(start, count);
+        const kept = this.#run.keep(this.#queuedTotal, start, count);
         const above = qos as 1 | 2;
         isQueued =
           this.#deliverRun(session, kept, above, keepsRetain, identifiers, membership) < count;
       }
     } finally {
-      this.isDelivering = false;
-      this.#letGoOfKept();
+      this.#end();
     }
     const { outlet } = session;
-    if (outlet?.isHeavy) this.#pressure.onFed(outlet, from.source, from.publisherId, publishedQos);
+    if (outlet?.isHeavy) this.#pressure.onFed(outlet, run.source, run.publisherId, publishedQos);
     return isQueued;
   }
 
@@ -213,7 +197,7 @@ export class Delivery {
     end: number,
     header: number,
     count: number,
-    { propertyBytes, expiresAt }: Readonly<RunTraits>,
+    { propertyBytes, expiresAt, aliased }: Readonly<RunTraits>,
   ): void {
     this.isDelivering = true;
     const run = this.#run;
@@ -225,16 +209,16 @@ export class Delivery {
     run.count = count;
     run.propertyBytes = propertyBytes;
     run.expiresAt = expiresAt;
+    run.aliased = aliased;
+    run.copyAt = -1;
     this.#forms.begin();
     this.#qos0At = -1;
-    this.#copyAt = -1;
   }
 
-  #letGoOfKept(): void {
-    const kept = this.#kept;
-    if (kept === null) return;
-    this.#kept = null;
-    this.#queuedTotal.delivered(kept);
+  #end(): void {
+    this.isDelivering = false;
+    this.#run.letGoOfKept(this.#queuedTotal);
+    this.#forms.end(this.#queuedTotal);
   }
 
   /** Whether a session gets the bytes that the run has. */
@@ -243,9 +227,9 @@ export class Delivery {
     identifiers: readonly number[] | undefined,
     keepsRetain: boolean,
   ): boolean {
-    const { propertyBytes, expiresAt, bytes } = this.#run;
+    const { propertyBytes, expiresAt, bytesMax } = this.#run;
     if (keepsRetain) return false;
-    return goesAsItIs(receiver, propertyBytes, expiresAt, identifiers, bytes);
+    return goesAsItIs(receiver, propertyBytes, expiresAt, identifiers, bytesMax);
   }
 
   /** @returns false when they were dropped. */
@@ -286,9 +270,11 @@ export class Delivery {
     identifiers: readonly number[] | undefined,
     keepsRetain: boolean,
   ): boolean {
+    this.#run.settle();
     const { count, topicKey, start, buffer } = this.#run;
     const older = queue.isLatest ? count - 1 : 0;
-    const kept = this.#keep(framesEnd(buffer, start, older), count - older);
+    const from = framesEnd(buffer, start, older);
+    const kept = this.#run.keep(this.#queuedTotal, from, count - older);
     this.#loseSlow(session, older + queue.add(topicKey, kept, identifiers, keepsRetain));
     session.outlet!.wake();
     return true;
@@ -301,46 +287,43 @@ export class Delivery {
     identifiers: readonly number[] | undefined,
     keepsRetain: boolean,
   ): boolean {
-    const { count, bytes, start } = this.#run;
-    const direct = Math.min(count, directRoom(this.#arena, session, identifiers, bytes, count));
-    if (direct === 0) {
-      const kept = this.#keep(start, count);
-      return this.#deliverRun(session, kept, qos, keepsRetain, identifiers) === 0;
-    }
-    const from = this.#goesAsItIs(session, identifiers, keepsRetain)
-      ? this.#deliverDirect(session, qos, direct)
-      : this.#forms.deliverDirect(session, identifiers, keepsRetain, qos, direct, this.#clock.now);
-    const left = count - direct;
-    if (left === 0) return true;
-    const kept = this.#keep(from, left);
-    return this.#deliverRun(session, kept, qos, keepsRetain, identifiers) === 0;
-  }
-
-  /** A copy of the last `left` messages, from `from` on: sessions that take it whole share one. */
-  #keep(from: number, left: number): Run {
-    const { buffer, end, header, count, topicLength, propertyBytes, expiresAt } = this.#run;
-    const kept = this.#kept;
-    if (kept !== null && left === count && kept.count === count) return kept;
-    // It is kept, and would be met again when nobody knows where it came from.
-    if (this.#isFromRing) checkFrames(buffer, from, end, left);
-    this.#letGoOfKept();
-    const made = this.#queuedTotal.copyRun(
-      buffer,
-      from,
-      end,
-      header & ~RETAIN,
-      topicLength,
-      left,
-      propertyBytes,
-      expiresAt,
+    let run = this.#run;
+    const { count } = run;
+    const direct = Math.min(
+      count,
+      directRoom(this.#arena, session, identifiers, run.bytesMax, count),
     );
-    this.#kept = made;
-    return made;
+    let isAsItIs = this.#goesAsItIs(session, identifiers, keepsRetain);
+    if (direct < count || isAsItIs) run.settle();
+    if (direct < count && !isAsItIs) {
+      const other = this.#forms.inVersionOf(session, identifiers, keepsRetain);
+      if (other !== null) {
+        run = other;
+        isAsItIs = true;
+      }
+    }
+    let from = run.start;
+    if (direct > 0) {
+      from = isAsItIs
+        ? this.#deliverDirect(run, session, qos, direct)
+        : this.#forms.deliverDirect(
+            session,
+            identifiers,
+            keepsRetain,
+            qos,
+            direct,
+            this.#clock.now,
+          );
+      if (direct === count) return true;
+    }
+    const kept = run.keep(this.#queuedTotal, from, count - direct);
+    return this.#deliverRun(session, kept, qos, keepsRetain, identifiers) === 0;
   }
 
   /** Lays the run into the arena as QoS 0 frames without RETAIN [MQTT-3.3.1-9]. */
   #layOut(): void {
     const arena = this.#arena;
+    this.#run.settle();
     const { buffer, start, end, header } = this.#run;
     if (header === PUBLISH_QOS0) {
       this.#qos0At = arena.copy(buffer, start, end);
@@ -376,16 +359,16 @@ export class Delivery {
    * for the next: V8 copies out of shared memory word by word, several times slower.
    * @returns where the messages behind them begin.
    */
-  #deliverDirect(session: Session, qos: 1 | 2, direct: number): number {
+  #deliverDirect(run: DeliveredRun, session: Session, qos: 1 | 2, direct: number): number {
     const arena = this.#arena;
-    const { buffer, start, bytes, count } = this.#run;
+    const { buffer, start, bytes, count } = run;
     const isWhole = direct === count;
     const at = arena.reserve(bytes);
     const window = session.openWindow();
     const now = this.#clock.now;
-    const isCopied = this.#copyAt >= 0 && this.#copyRewinds === arena.rewinds;
+    const isCopied = run.copyAt >= 0 && run.copyRewinds === arena.rewinds;
     const source = isCopied ? arena.buffer : buffer;
-    const first = isCopied ? this.#copyAt : start;
+    const first = isCopied ? run.copyAt : start;
     const last = first + bytes;
     const header = PUBLISH_QOS0 | (qos << QOS_SHIFT);
     const from = window.sendDirect(
@@ -400,9 +383,9 @@ export class Delivery {
       now,
     );
     arena.shrink(at + from - first);
-    if (this.#isFromRing && isWhole) {
-      this.#copyAt = at;
-      this.#copyRewinds = arena.rewinds;
+    if (run.isFromRing && isWhole) {
+      run.copyAt = at;
+      run.copyRewinds = arena.rewinds;
     }
     session.outlet!.append(at, arena.position, direct);
     return start + from - first;

@@ -116,6 +116,20 @@ export function prepareForm(
   return form;
 }
 
+/**
+ * The form of frames that have an alias already, in the place of their topic: with the one that the
+ * receiver knows, and otherwise as they are. It says what `PublishForm` has to, but lays out
+ * nothing.
+ */
+export function prepareAliasedForm(receiver: Receiver, topicAlias: number): PublishForm {
+  form.clear();
+  form.subscriptionIdentifiers = NO_IDENTIFIERS;
+  form.maximumPacketSize = receiver.maximumPacketSize;
+  form.topicAlias = topicAlias;
+  form.isTopicOmitted = true;
+  return form;
+}
+
 /** Whether a message that expires then has. */
 export function hasExpired(expiresAt: number): boolean {
   return expiresAt !== 0 && expiresAt <= sharedMs();

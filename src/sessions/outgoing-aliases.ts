@@ -48,6 +48,14 @@ export class OutgoingAliases {
     return this.#give(topicKey);
   }
 
+  /**
+   * As `aliasOf`, where the client knows an alias of the topic already; 0: it does not, and nothing
+   * is noted.
+   */
+  knownAliasOf(topicKey: string): number {
+    return this.#aliases.has(topicKey) ? this.aliasOf(topicKey) : 0;
+  }
+
   /** What was to tell the client the alias of this topic could not be sent. */
   forget(topicKey: string): void {
     const alias = this.#aliases.get(topicKey);

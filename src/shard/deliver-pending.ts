@@ -216,6 +216,6 @@ function retain(shard: Shard, { run, shards, shardCount: then }: PendingRun, now
   const wasOwnedThere = ((shards >>> retainedOwnerOf(topicKey, then)) & 1) === 1;
   if (!wasOwnedThere || retainedOwnerOf(topicKey, now) !== shard.shardIndex) return;
   const { bytes, header, propertyBytes, expiresAt } = run;
-  const traits = { propertyBytes, expiresAt, own: null };
+  const traits = { propertyBytes, expiresAt, own: null, aliased: null };
   shard.retained.store(topicKey, bytes, 0, bytes.length, header, traits);
 }

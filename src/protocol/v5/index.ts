@@ -3,6 +3,7 @@
  * the files beside this folder.
  */
 export { ACK_BYTES_MAX_5, filterAckFrame5, writeAck5 } from './ack-frame.js';
+export { copyRunWithAlias } from './aliased-run.js';
 export { ConnectVersion, connectVersionOf } from './connect-version.js';
 export { type FilterPacket5, openSubscribe5, openUnsubscribe5 } from './filter-packet.js';
 export { fitToMaximumPacketSize } from './fit-packet.js';

@@ -54,6 +54,11 @@ export class PublishView {
     return this.payloadStart - this.bodyStart;
   }
 
+  /** Bytes from the body's begin to the value of the Topic Alias, where there is one. */
+  get aliasOffset(): number {
+    return this.#topicAliasAt + 1 - this.bodyStart;
+  }
+
   /** Whether the properties lie there in canonical form as they are, and need no copy. */
   get isCanonical(): boolean {
     return this.canonicalLength === this.propertiesLength;
