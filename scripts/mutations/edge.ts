@@ -155,8 +155,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/sessions/window-messages.ts',
-        text: 'const { runs, sendEntry: entry, sendIndex } = this;',
-        by: `const { runs, sendIndex } = this;
+        text: 'const { runs, kept, sendEntry: entry, sendIndex } = this;',
+        by: `const { runs, kept, sendIndex } = this;
     const entry = 0;`,
       },
     ],

@@ -93,6 +93,9 @@ export class GroupQueue {
     return messages;
   }
 
+  /** Whether older messages have given way to what `put` was given last. */
+  hasGivenWay = false;
+
   /**
    * Puts a run behind all that waits.
    * @param row where it is on disk; null: nowhere, or somebody waits for what is there.
@@ -100,8 +103,16 @@ export class GroupQueue {
    */
   put(run: GroupRun, row: GroupRow | null): number {
     const kept = keptOf(run);
+    this.hasGivenWay = false;
     if (this.#rows === null) return run.count - this.#enqueue(kept, run.header);
-    const count = this.#roomFor(kept);
+    // What is on disk already takes no more there.
+    const whenFull = row === null ? this.#rows.whenFull : null;
+    if (whenFull === 'drop-newest') {
+      this.#countDropped(kept, kept.count);
+      return 0;
+    }
+    if (whenFull === 'drop-oldest') this.#giveWay(kept.count);
+    const count = this.#losesOldest && this.#makeRoom(kept) ? kept.count : this.#roomFor(kept);
     if (count < kept.count) this.#countDropped(kept, kept.count - count);
     if (count === 0) {
       row?.leave();
@@ -209,6 +220,42 @@ export class GroupQueue {
     if (dropped > 0) this.#countDropped(kept, dropped);
     this.#parts.counters.add(Counter.droppedSlowConsumer, this.#session.displaced);
     return dropped;
+  }
+
+  /** By `latest` too: topics are not told apart on disk. */
+  get #losesOldest(): boolean {
+    const { slowConsumerPolicy: policy, maxQueuedMessages } = this.#session.limits;
+    // Where nothing may wait, as memory is short, what waits stays.
+    return maxQueuedMessages > 0 && (policy === 'drop-oldest' || policy === 'latest');
+  }
+
+  /**
+   * Has the oldest give way until a run is within the bounds. What is on its way to disk cannot
+   * before it is there: the next run finds it. @returns false where it never will be.
+   */
+  #makeRoom(run: Run): boolean {
+    const { maxQueuedMessages, maxQueuedBytes } = this.#session.limits;
+    if (run.count > maxQueuedMessages || run.bytes.length > maxQueuedBytes) return false;
+    while (this.#roomFor(run) < run.count && this.#dropOldest() > 0);
+    return true;
+  }
+
+  /** Has the oldest give way: so many messages, or all there are. */
+  #giveWay(count: number): void {
+    let left = count;
+    for (let dropped = 1; left > 0 && dropped > 0; left -= dropped) dropped = this.#dropOldest();
+  }
+
+  /** @returns how many messages that were; 0 where none waits, or none can be read yet. */
+  #dropOldest(): number {
+    if (this.inMemory === 0) this.readOn(this.end);
+    const waited = this.take();
+    if (waited === null) return 0;
+    this.hasGivenWay = true;
+    const { run, row } = waited;
+    row?.leave();
+    this.#parts.counters.add(Counter.droppedSlowConsumer, run.count);
+    return run.count;
   }
 
   /** How many of its messages may wait here. */

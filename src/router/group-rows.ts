@@ -10,6 +10,7 @@
  * shard that has put it there, each with its group's key. What a member has whose session is kept
  * is in that session's queue.
  */
+import type { StoreFullPolicy } from '../base/store-full-policy.js';
 import { PUBLISH, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
 import type { KeptRow } from '../sessions/membership.js';
@@ -34,6 +35,8 @@ export interface GroupRowsParts {
   readonly shardCount: number;
   readonly journal: GroupJournal;
   readonly reader: Pick<StoreReader, 'ends' | 'entries' | 'renew' | 'sessionsOfNoClient'>;
+  /** What becomes of messages for absent clients now; null: the store has room for them. */
+  readonly fullness: { readonly whenFull: StoreFullPolicy | null };
   /** A number that no session and nothing here has had. */
   readonly nextNumber: () => number;
 }
@@ -109,6 +112,11 @@ export class GroupRows {
   /** How far the journal is durable. */
   get durable(): number {
     return this.#parts.journal.durable;
+  }
+
+  /** See GroupRowsParts. */
+  get whenFull(): StoreFullPolicy | null {
+    return this.#parts.fullness.whenFull;
   }
 
   /** The row at this place. */

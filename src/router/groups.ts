@@ -254,7 +254,8 @@ export class Groups {
     } else if (isAboveQos0(run)) {
       const inMemory = queue.put(run, row);
       if (!isGivingOut) return;
-      group.left += inMemory;
+      // What has come into memory for that is looked at, too.
+      group.left = queue.hasGivenWay ? queue.inMemory : group.left + inMemory;
       if (inMemory === 0) group.upTo = queue.end;
     }
   }

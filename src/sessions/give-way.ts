@@ -10,7 +10,7 @@ import { topicKeyOf } from './delivery-form.js';
 import type { QueuedTotal } from './queued-total.js';
 import { framesEnd } from './run-queue.js';
 import type { WindowLimits } from './window-limits.js';
-import type { WindowMessages } from './window-messages.js';
+import { NONE_WAITS, type WindowMessages } from './window-messages.js';
 
 /** Topics whose entries have left are forgotten when they are so many, and most of all. */
 const GONE_TOPICS_MIN = 64;
@@ -20,7 +20,8 @@ interface GivingWay {
   readonly messages: WindowMessages;
   readonly limits: WindowLimits;
   readonly total: QueuedTotal;
-  readonly queuedBytes: number;
+  readonly waiting: number;
+  readonly waitingBytes: number;
   newest: NewestOfTopics | null;
   displaced: number;
   roomFor(isConnected: boolean): number;
@@ -32,6 +33,7 @@ interface GivingWay {
     isPaced: boolean,
     identifiers: readonly number[] | undefined,
     membership: undefined,
+    isForced: boolean,
   ): number;
 }
 
@@ -56,19 +58,29 @@ export function enqueueNewer(
     : maxQueuedMessages + window.roomFor(isConnected);
   const last = lastOf(run, newest === null ? messagesMax : 1, bytesMax, total);
   if (last === null) {
-    return window.take(run, qos, retain, isConnected, isPaced, identifiers, undefined);
+    return window.take(run, qos, retain, isConnected, isPaced, identifiers, undefined, false);
   }
-  const { count, bytes } = last;
-  window.displaced = run.count - count;
+  window.displaced = run.count - last.count;
   const header = PUBLISH | (qos << 1) | (retain ? 1 : 0);
-  const bounds = { bytesMax, hasRoom: total.hasRoomFor(last) };
+  const bounds = { bytesLeft: bytesMax - window.waitingBytes, hasRoom: total.hasRoomFor(last) };
   let refused = 0;
   if (newest?.replace(messages, last, header, identifiers, bounds) === true) {
     window.displaced++;
   } else {
-    window.displaced += makeRoom(messages, count, bytes.length, messagesMax, bytesMax);
-    refused = window.take(last, qos, retain, isConnected, isPaced, identifiers, undefined);
-    if (refused === 0) newest?.noteLast(messages);
+    window.displaced += makeRoom(window, last, messagesMax, bytesMax);
+    // What is on its way to disk cannot be taken away before it is there: the next one finds it.
+    const isForced = messages.isUnread;
+    refused = window.take(
+      last,
+      qos,
+      retain,
+      isConnected,
+      isPaced,
+      identifiers,
+      undefined,
+      isForced,
+    );
+    if (refused === 0) newest?.noteLast(messages, last);
   }
   if (last !== run) total.delivered(last);
   return refused;
@@ -78,8 +90,8 @@ export function enqueueNewer(
 function keepNewest(window: GivingWay): NewestOfTopics | null {
   const { slowConsumerPolicy, outboxBytes = Number.POSITIVE_INFINITY } = window.limits;
   if (slowConsumerPolicy !== 'latest') window.newest = null;
-  else if (window.newest !== null && window.queuedBytes <= outboxBytes / 2) window.newest = null;
-  else if (window.queuedBytes > outboxBytes) window.newest ??= new NewestOfTopics();
+  else if (window.newest !== null && window.waitingBytes <= outboxBytes / 2) window.newest = null;
+  else if (window.waitingBytes > outboxBytes) window.newest ??= new NewestOfTopics();
   return window.newest;
 }
 
@@ -103,30 +115,53 @@ function lastOf(run: Run, countMax: number, bytesMax: number, total: QueuedTotal
 }
 
 /**
- * Has the oldest runs that wait give way, as far as they are to: until `count` messages of `bytes`
- * are within the bounds, or nothing more waits that may.
+ * Has the oldest runs that wait give way, as far as they are to: until a run is within the bounds,
+ * or nothing more waits that may.
  * @returns how many messages have given way.
  */
 function makeRoom(
-  messages: WindowMessages,
-  count: number,
-  bytes: number,
+  window: GivingWay,
+  { count, bytes }: Run,
   messagesMax: number,
   bytesMax: number,
 ): number {
   let displaced = 0;
-  while (messages.queuedMessages + count > messagesMax || messages.queuedBytes + bytes > bytesMax) {
-    const dropped = messages.dropOldest();
-    if (dropped === 0) break;
+  while (window.waiting + count > messagesMax || window.waitingBytes + bytes.length > bytesMax) {
+    const dropped = window.messages.dropOldest();
+    if (dropped === NONE_WAITS) break;
     displaced += dropped;
   }
   return displaced;
 }
 
+/**
+ * Has the oldest runs that wait give way until `count` messages have, or nothing more waits that
+ * may. @returns how many have.
+ */
+export function giveWay(messages: WindowMessages, count: number): number {
+  let displaced = 0;
+  while (displaced < count) {
+    const dropped = messages.dropOldest();
+    if (dropped === NONE_WAITS) break;
+    displaced += dropped;
+  }
+  return displaced;
+}
+
+/** The newest of a topic, where it waits. */
+interface Newest {
+  /** How many entries the window had had before its own; ON_DISK: it is not in the window. */
+  entry: number;
+  /** Where a store keeps it: see KeptQueue. */
+  readonly position: number;
+  bytes: number;
+}
+
+const ON_DISK = -1;
+
 /** The newest message of each topic, of a window that keeps no other of it. */
 export class NewestOfTopics {
-  /** By topic: how many entries the window had had before its own. */
-  readonly #entries = new Map<string, number>();
+  readonly #topics = new Map<string, Newest>();
 
   /**
    * A newer message takes the place of one that waits, and its turn. What it takes of the shard's
@@ -138,28 +173,50 @@ export class NewestOfTopics {
     run: Run,
     header: number,
     identifiers: readonly number[] | undefined,
-    { bytesMax, hasRoom }: { readonly bytesMax: number; readonly hasRoom: boolean },
+    { bytesLeft, hasRoom }: { readonly bytesLeft: number; readonly hasRoom: boolean },
   ): boolean {
-    const entry = this.#entries.get(topicKeyOf(run));
-    if (entry === undefined) return false;
+    const newest = this.#topics.get(topicKeyOf(run));
+    if (newest === undefined || !isWaiting(messages, newest)) return false;
+    const { kept } = messages;
+    const { entry, position } = newest;
     const index = entry - messages.runs.left;
-    // What is before that is in flight, or has left.
-    if (index < messages.sendEntry) return false;
-    const more = run.bytes.length - messages.runs.bytesAt(index);
-    if (more > 0 && (!hasRoom || messages.queuedBytes + more > bytesMax)) return false;
-    messages.replace(index, run, header, identifiers);
+    // What a store keeps is sent when it is durable: it has to be left alone for that long.
+    const isNext = entry === ON_DISK ? messages.isUnread : index === messages.sendEntry;
+    if (kept !== null && isNext && position === messages.sent + kept.hole) return false;
+    const more = run.bytes.length - newest.bytes;
+    const isRoom = more <= bytesLeft && (hasRoom || entry === ON_DISK);
+    if (more > 0 && !isRoom) return false;
+    if (entry !== ON_DISK) messages.replace(index, run, header, identifiers);
+    kept?.onReplaced(position, run, header, more, identifiers);
+    newest.bytes = run.bytes.length;
     return true;
   }
 
-  /** The window's last entry is the newest of its topic. */
-  noteLast(messages: WindowMessages): void {
-    const { runs } = messages;
-    this.#entries.set(topicKeyOf(runs.runAt(runs.length - 1)), runs.left + runs.length - 1);
-    const waiting = runs.length - messages.sendEntry;
-    if (this.#entries.size <= 2 * waiting + GONE_TOPICS_MIN) return;
-    const first = runs.left + messages.sendEntry;
-    for (const [topicKey, entry] of this.#entries) {
-      if (entry < first) this.#entries.delete(topicKey);
+  /** The last message that waits is the newest of its topic. */
+  noteLast(messages: WindowMessages, run: Run): void {
+    const { runs, kept } = messages;
+    const isOnDisk = messages.kept !== null && messages.kept.onDisk > 0;
+    const entry = isOnDisk ? ON_DISK : runs.left + runs.length - 1;
+    const position = kept === null ? 0 : kept.next - 1;
+    this.#topics.set(topicKeyOf(run), { entry, position, bytes: run.bytes.length });
+    const onDisk = kept === null ? 0 : kept.onDisk;
+    const waiting = runs.length - messages.sendEntry + onDisk;
+    if (this.#topics.size <= 2 * waiting + GONE_TOPICS_MIN) return;
+    for (const [topicKey, newest] of this.#topics) {
+      if (!isWaiting(messages, newest)) this.#topics.delete(topicKey);
     }
   }
+
+  /** The window has taken its last entry from disk, which begins at a position. */
+  noteTaken({ runs }: WindowMessages, run: Run, position: number): void {
+    const newest = this.#topics.get(topicKeyOf(run));
+    if (newest?.position === position) newest.entry = runs.left + runs.length - 1;
+  }
+}
+
+/** Whether it is not in flight, and has not left. */
+function isWaiting(messages: WindowMessages, { entry, position }: Newest): boolean {
+  const { runs, kept, sendEntry } = messages;
+  if (entry !== ON_DISK) return entry - runs.left >= sendEntry;
+  return kept !== null && position >= kept.diskFrom;
 }

@@ -12,6 +12,8 @@ const QOS2 = 0x04;
 
 /** What a queue is journaled in: store/journal.ts is one. */
 export interface QueueJournal {
+  readonly appended: number;
+  readonly durable: number;
   queue(
     session: number,
     position: number,
@@ -22,6 +24,7 @@ export interface QueueJournal {
     identifiers?: readonly number[],
   ): void;
   left(session: number, position: number): void;
+  gone(session: number, position: number): void;
   received(session: number, position: number, count: number): void;
   given(session: number, position: number, count: number): void;
 }
@@ -31,8 +34,23 @@ export interface KeptQueueHost {
   readonly journal: QueueJournal;
   /** What becomes of messages for absent clients now; null: the store has room for them. */
   readonly whenFull: StoreFullPolicy | null;
+  /** False: whatever is sent counts as durable. */
+  readonly waits: boolean;
   /** `note` is to be called before the journal is submitted. */
   addDirty(queue: KeptQueue): void;
+}
+
+/** What of a queue another shard goes on with, as plain data. */
+export interface MovedQueue {
+  readonly diskFrom: number;
+  readonly next: number;
+  readonly diskBytes: number;
+  /** See KeptQueue. */
+  readonly hole: number;
+  /** Some of it has been replaced, which may not be on disk yet. */
+  readonly isUnsettled: boolean;
+  /** Where its oldest row begins. */
+  readonly rowsFrom: number;
 }
 
 /** Wakes whoever sends what a queue holds. */
@@ -56,6 +74,11 @@ export class KeptQueue {
   /** Bytes of those, as far as they have come since the broker began. */
   diskBytes = 0;
   /**
+   * Positions behind the messages in flight whose messages have given way. What is behind them is
+   * sent when nothing is in flight any more: so packet ids go on following from positions.
+   */
+  hole = 0;
+  /**
    * Before this position everything is durable. What is beyond is not sent at QoS 2: after a crash
    * its packet id might stand for another message, which its receiver would take for this one.
    */
@@ -78,6 +101,10 @@ export class KeptQueue {
   /** Messages whose PUBREC has come, not journaled yet: they follow each other. */
   #receivedFrom = 0;
   #received = 0;
+  /** By position, the earliest first: where in the journal it was replaced, while not durable. */
+  #replaced: Map<number, number> | null = null;
+  /** Where in the journal it has come from another shard, where that has replaced some of it. */
+  #unsettledAt = -1;
 
   constructor(host: KeptQueueHost, number: number) {
     this.#host = host;
@@ -94,10 +121,12 @@ export class KeptQueue {
   }
 
   /** Goes on where the queue of another shard was. */
-  goOnAt(rowsFrom: number, diskFrom: number, next: number, diskBytes: number): void {
+  goOnAt({ rowsFrom, diskFrom, next, diskBytes, hole, isUnsettled }: MovedQueue): void {
     this.beginAt(rowsFrom, next);
     this.diskFrom = diskFrom;
     this.diskBytes = diskBytes;
+    this.hole = hole;
+    if (isUnsettled) this.#unsettledAt = this.#host.journal.appended;
     // Nothing is known of what it has asked for last.
     this.durableTo = 0;
     this.#noteQos2();
@@ -174,9 +203,68 @@ export class KeptQueue {
     this.#host.journal.given(this.number, position, count);
   }
 
+  /** The entry that begins at this position has given way, behind others that are in flight. */
+  onDropped(position: number): void {
+    this.#host.journal.gone(this.number, position);
+  }
+
+  /** A run of one message has taken the place of the entry at a position, `bytes` more in all. */
+  onReplaced(
+    position: number,
+    run: Run,
+    header: number,
+    bytes: number,
+    identifiers: readonly number[] | undefined,
+  ): void {
+    const { journal } = this.#host;
+    journal.gone(this.number, position);
+    journal.queue(this.number, position, run, run.bytes.length, header, 1, identifiers);
+    if (position >= this.diskFrom) this.diskBytes += bytes;
+    this.#replaced ??= new Map();
+    this.#replaced.delete(position);
+    this.#forgetSettled(this.#replaced);
+    this.#replaced.set(position, journal.appended);
+    // So that what waits for it is sent.
+    this.#noteQos2();
+  }
+
+  /** What is to be read at a position is on disk, as far as it has been replaced. */
+  isSettled(position: number): boolean {
+    const { durable } = this.#host.journal;
+    // What comes behind it here is durable no earlier than what that shard has written.
+    if (durable <= this.#unsettledAt) return false;
+    this.#unsettledAt = -1;
+    const at = this.#replaced?.get(position);
+    return at === undefined || at <= durable;
+  }
+
+  /** Something that has been replaced may not be on disk yet. */
+  get isUnsettled(): boolean {
+    return this.#unsettledAt >= 0 || this.#replaced !== null;
+  }
+
+  #forgetSettled(replaced: Map<number, number>): void {
+    for (const [position, at] of replaced) {
+      if (at > this.#host.journal.durable) return;
+      replaced.delete(position);
+    }
+  }
+
+  /**
+   * What is at a position may be sent. What has replaced something else may when it is durable:
+   * after a crash its client would be sent the older one behind it.
+   */
+  isSendable(position: number): boolean {
+    return !this.isUnsettled || !this.#host.waits || this.isSettled(position);
+  }
+
   /** Journals what has become of its messages. */
   note(): void {
     this.isDirty = false;
+    if (this.#replaced !== null) {
+      this.#forgetSettled(this.#replaced);
+      if (this.#replaced.size === 0) this.#replaced = null;
+    }
     if (this.#received > 0) this.#noteReceived();
     if (this.#left <= this.#leftTo) return;
     this.#leftTo = this.#left;

@@ -8,7 +8,13 @@ import type { StoreReader } from '../store/store-reader.js';
 import type { StoredEntry } from '../store/stored-entry.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { AWAITING_PUBACK, AWAITING_PUBCOMP, AWAITING_PUBREC } from './inflight.js';
-import { KeptQueue, type KeptQueueHost, packetIdAt, type QueueJournal } from './kept-queue.js';
+import {
+  KeptQueue,
+  type KeptQueueHost,
+  type MovedQueue,
+  packetIdAt,
+  type QueueJournal,
+} from './kept-queue.js';
 import { GIVEN_AWAY } from './membership.js';
 import type { OutgoingWindow } from './outgoing-window.js';
 
@@ -33,13 +39,8 @@ export interface KeptSessionHost extends KeptQueueHost {
 }
 
 /** What another shard goes on with, as plain data. */
-export interface MovedKept {
+export interface MovedKept extends MovedQueue {
   readonly number: number;
-  readonly diskFrom: number;
-  readonly next: number;
-  readonly diskBytes: number;
-  /** Where its oldest row begins. */
-  readonly rowsFrom: number;
 }
 
 /** In place of a session's number. */
@@ -84,9 +85,8 @@ export class KeptSession {
 
   /** One that has come from another shard. */
   static moved(host: KeptSessionHost, moved: MovedKept): KeptSession {
-    const { number, diskFrom, next, diskBytes, rowsFrom } = moved;
-    const kept = new KeptSession(host, number);
-    kept.queue.goOnAt(rowsFrom, diskFrom, next, diskBytes);
+    const kept = new KeptSession(host, moved.number);
+    kept.queue.goOnAt(moved);
     return kept;
   }
 
@@ -94,8 +94,8 @@ export class KeptSession {
   move(): MovedKept {
     const { queue } = this;
     queue.note();
-    const { number, diskFrom, next, diskBytes, rowsFrom } = queue;
-    return { number, diskFrom, next, diskBytes, rowsFrom };
+    const { number, diskFrom, next, diskBytes, hole, isUnsettled, rowsFrom } = queue;
+    return { number, diskFrom, next, diskBytes, hole, isUnsettled, rowsFrom };
   }
 
   /** How many of its oldest messages may have been sent, where the window does not know. */
@@ -126,7 +126,7 @@ export class KeptSession {
     const { messages } = window;
     this.#findEnds();
     const { queue } = this;
-    const front = queue.diskFrom - messages.queuedMessages;
+    const front = queue.diskFrom - queue.hole - messages.queuedMessages;
     messages.beginAt(queue, front);
     queue.refill = () => this.refill(window, LOAD_BYTES);
   }
@@ -175,10 +175,14 @@ export class KeptSession {
     const isGiven = this.#givenOf(entries);
     for (const entry of entries) {
       const { position, run, count, deliveryHeader, identifiers } = entry;
+      if (position > queue.diskFrom && !window.messages.openHole(position)) break;
       if (position !== queue.diskFrom || count > queue.onDisk) break;
+      // What was replaced may be there still.
+      if (!queue.isSettled(position)) break;
       // What was not sent was given away as a whole, or not at all.
       const note = isGiven(position + count - 1) ? GIVEN_AWAY : undefined;
       window.append(run, deliveryHeader, identifiers, note);
+      window.newest?.noteTaken(window.messages, run, position);
       queue.onTaken(count, run.bytes.length);
       taken += count;
     }

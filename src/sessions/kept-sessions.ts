@@ -51,7 +51,7 @@ interface Awaited {
 export class KeptSessions implements KeptSessionHost {
   readonly journal: Journal;
   readonly reader: KeptReader;
-  readonly #waits: boolean;
+  readonly waits: boolean;
   readonly #storeFull: StoreFullPolicy;
   readonly #shardIndex: number;
   #nextNumber: number;
@@ -64,7 +64,7 @@ export class KeptSessions implements KeptSessionHost {
     this.#storeFull = storeFull;
     this.journal = journal;
     this.reader = reader;
-    this.#waits = waits;
+    this.waits = waits;
     this.#shardIndex = shardIndex;
     this.#nextNumber = base + shardIndex;
   }
@@ -165,7 +165,7 @@ export class KeptSessions implements KeptSessionHost {
       queue.note();
       if (!queue.hasNewQos2) continue;
       queue.hasNewQos2 = false;
-      if (this.#waits)
+      if (this.waits)
         this.#awaited.push({ queue, next: queue.next, position: this.journal.appended });
       else release(queue, queue.next);
     }

@@ -10,7 +10,7 @@ import { ACK_BYTES } from '../protocol/ack-frame.js';
 import { PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { copyRunWithIds } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
-import { enqueueNewer, type NewestOfTopics } from './give-way.js';
+import { enqueueNewer, giveWay, type NewestOfTopics } from './give-way.js';
 import {
   AWAITING_PUBACK,
   AWAITING_PUBCOMP,
@@ -162,6 +162,7 @@ export class OutgoingWindow {
   get room(): number {
     const { maxInflightBytes = Number.POSITIVE_INFINITY } = this.limits;
     const { span } = this.messages.inflight;
+    if (this.kept !== null && this.kept.hole > 0) return 0;
     const bytesMax = this.total.isNearlyFull ? INFLIGHT_BYTES_WHEN_FULL : maxInflightBytes;
     // A run is kept until it is acknowledged in full: none of it may be in flight any more.
     return this.inflightBytes >= bytesMax && span > 0 ? 0 : this.#inflightMax - span;
@@ -197,12 +198,18 @@ export class OutgoingWindow {
     invariant((run.header & QOS_MASK) !== 0, 'a run for a window has packet ids');
     const { slowConsumerPolicy: policy, maxQueuedMessages } = this.limits;
     this.displaced = 0;
-    // What is for a group is another member's if it is not this one's; what is on disk is known by
-    // its place there. Where nothing may wait, as memory is short, what waits stays.
-    const mayGiveWay = membership === undefined && maxQueuedMessages > 0 && this.kept === null;
+    // What is for a group is another member's if it is not this one's. Where nothing may wait, as
+    // memory is short, what waits stays.
+    const mayGiveWay = membership === undefined && maxQueuedMessages > 0;
     return mayGiveWay && (policy === 'latest' || policy === 'drop-oldest')
       ? enqueueNewer(this, run, qos, retain, isConnected, isPaced, identifiers)
       : this.take(run, qos, retain, isConnected, isPaced, identifiers, membership);
+  }
+
+  /** What waits may have to give way: it must be known what of it may have been sent. */
+  get mayGiveWay(): boolean {
+    const { slowConsumerPolicy: policy } = this.limits;
+    return policy === 'latest' || policy === 'drop-oldest' || this.kept?.whenFull === 'drop-oldest';
   }
 
   /** Messages that may wait beside others since they can be sent at once. */
@@ -210,7 +217,19 @@ export class OutgoingWindow {
     return isConnected ? Math.max(0, this.limits.maxInflight - this.messages.inflight.span) : 0;
   }
 
-  /** `enqueue`, whatever the policy: for give-way.ts alone. */
+  /** Messages that wait, those on disk alone too, and the bytes of their frames. */
+  get waiting(): number {
+    return this.queuedMessages + (this.kept === null ? 0 : this.kept.onDisk);
+  }
+
+  get waitingBytes(): number {
+    return this.queuedBytes + (this.kept === null ? 0 : this.kept.diskBytes);
+  }
+
+  /**
+   * `enqueue`, whatever the policy: for give-way.ts alone.
+   * @param isForced whatever the bounds are.
+   */
   take(
     run: Run,
     qos: 1 | 2,
@@ -219,16 +238,16 @@ export class OutgoingWindow {
     isPaced: boolean,
     identifiers: readonly number[] | undefined,
     membership: Membership | undefined,
+    isForced = false,
   ): number {
-    const { limits } = this;
+    const { limits, waiting, waitingBytes } = this;
     const { kept } = this.messages;
-    const waiting = this.queuedMessages + (kept === null ? 0 : kept.onDisk);
-    const waitingBytes = this.queuedBytes + (kept === null ? 0 : kept.diskBytes);
     const room = this.roomFor(isConnected);
     const allowed = isPaced ? run.count : limits.maxQueuedMessages + room - waiting;
     let count = run.count;
     let bytes = run.bytes.length;
-    if (count > allowed || waitingBytes + bytes > limits.maxQueuedBytes) {
+    const isOver = count > allowed || waitingBytes + bytes > limits.maxQueuedBytes;
+    if (isOver && !isForced) {
       const bytesLeft = limits.maxQueuedBytes - waitingBytes;
       count = framesWithin(run.bytes, 0, Math.max(0, Math.min(count, allowed)), bytesLeft);
       if (count === 0 && isConnected && waiting === 0 && allowed > 0) count = 1;
@@ -242,7 +261,7 @@ export class OutgoingWindow {
     if (kept !== null) {
       const whenFull = isServed ? null : kept.whenFull;
       if (whenFull === 'drop-newest') return run.count;
-      if (whenFull === 'drop-oldest') this.displaced += this.messages.giveWay(count);
+      if (whenFull === 'drop-oldest') this.displaced += giveWay(this.messages, count);
       const isLong = !isServed && this.queuedBytes + bytes > KEPT_WINDOW_BYTES;
       if (!kept.staysInMemory && (kept.onDisk > 0 || isLong || !hasRoom)) {
         kept.putOnDisk(run, header, count, bytes, identifiers);

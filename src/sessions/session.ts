@@ -288,6 +288,7 @@ export class Session extends Deadline {
     const isConnected = outlet !== null;
     const isSlowedFor = isPaced && outlet !== null && !outlet.isStalled;
     const window = this.openWindow();
+    if (this.kept?.isLost && window.mayGiveWay) this.find();
     const before = window.queuedMessages;
     const dropped = window.enqueue(
       run,

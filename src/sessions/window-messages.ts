@@ -14,6 +14,8 @@ import { framesEnd, type MovedRun, RunQueue } from './run-queue.js';
 import type { WindowHead } from './window-limits.js';
 
 const QOS2 = 0x04;
+/** In place of a number of messages. */
+export const NONE_WAITS = -1;
 
 /**
  * Is given frames [start, end) of a run, `count` of them, from a position on, and what is noted of
@@ -74,7 +76,9 @@ export class WindowMessages {
   get mayBeSent(): number {
     const { kept } = this;
     const left = this.runs.countAt(this.sendEntry) - this.sendIndex;
-    if (kept === null || (this.runs.headerAt(this.sendEntry) & QOS2) === 0) return left;
+    if (kept === null) return left;
+    if (!kept.isSendable(this.sent)) return 0;
+    if ((this.runs.headerAt(this.sendEntry) & QOS2) === 0) return left;
     return Math.min(left, kept.durableTo - this.sent);
   }
 
@@ -188,26 +192,69 @@ export class WindowMessages {
     this.queuedBytes += bytes;
   }
 
+  /** What waits is on disk alone, and not to be read yet, or not taken from there. */
+  get isUnread(): boolean {
+    return this.queuedMessages === 0 && this.kept !== null && this.kept.onDisk > 0;
+  }
+
   /**
-   * The oldest run that waits is not sent; what of it has been is.
-   * @returns how many messages that were; 0 where nothing waits, or it is for a group.
+   * The oldest run that waits is not sent, and read from disk for it; what of it has been is.
+   * @returns how many messages that were; NONE_WAITS where nothing waits, or it is for a group.
    */
   dropOldest(): number {
-    const { runs, sendEntry: entry, sendIndex } = this;
-    if (this.queuedMessages === 0 || runs.membershipAt(entry) !== undefined) return 0;
+    if (this.isUnread) this.kept?.refill();
+    const { runs, kept, sendEntry: entry, sendIndex } = this;
+    if (this.queuedMessages === 0) return NONE_WAITS;
+    const note = runs.membershipAt(entry);
+    if (note !== undefined && !isGivenAway(note)) return NONE_WAITS;
     const dropped = runs.countAt(entry) - sendIndex;
     this.queuedMessages -= dropped;
     this.queuedBytes -= runs.bytesAt(entry) - this.sendPosition;
     if (sendIndex === 0) {
       runs.remove(entry);
       if (entry === 0) this.#frontLeft = runs.length === 0 ? 0 : runs.countAt(0);
-      return dropped;
+    } else {
+      runs.cut(entry, sendIndex);
+      if (entry === 0) this.#frontLeft -= dropped;
+      this.#endEntry();
+      this.#shiftLeft();
     }
-    runs.cut(entry, sendIndex);
-    if (entry === 0) this.#frontLeft -= dropped;
-    this.#endEntry();
-    this.#shiftLeft();
-    return dropped;
+    if (kept !== null) this.#onDropped(kept, dropped, sendIndex === 0);
+    return note === undefined ? dropped : 0;
+  }
+
+  /** @param isWhole nothing of their entry was sent. */
+  #onDropped(kept: KeptQueue, count: number, isWhole: boolean): void {
+    const position = this.sent + kept.hole;
+    kept.hole += count;
+    if (this.inflight.span === 0) this.#closeHole(kept);
+    else if (isWhole) kept.onDropped(position);
+    // Their row stays for those that are in flight.
+    else kept.onGiven(position, count);
+  }
+
+  /**
+   * Nothing is on disk before a position: what was there has given way, behind what is in flight.
+   * @returns false while other messages wait to be sent before it.
+   */
+  openHole(position: number): boolean {
+    const { kept } = this;
+    if (kept === null || this.queuedMessages > 0) return false;
+    kept.hole += position - kept.diskFrom;
+    kept.diskFrom = position;
+    if (this.inflight.span === 0) this.#closeHole(kept);
+    return true;
+  }
+
+  /** Nothing is in flight: the next message is the one behind those that have given way. */
+  #closeHole(kept: KeptQueue): void {
+    const { hole } = kept;
+    if (hole === 0) return;
+    kept.hole = 0;
+    this.front += hole;
+    this.sent += hole;
+    this.inflight.pass(hole);
+    kept.onLeft(this.front);
   }
 
   /** Another message takes the place of the one that entry `index`, which waits, stands for. */
@@ -267,6 +314,7 @@ export class WindowMessages {
     if (count === 0) return;
     this.#frontLeft -= count;
     this.#shiftLeft();
+    if (this.kept !== null && this.inflight.span === 0) this.#closeHole(this.kept);
   }
 
   /** Runs at the front go that have left the span whole. */
@@ -299,6 +347,7 @@ export class WindowMessages {
     let first = this.#unkept - this.#frontDone;
     let position = this.front;
     for (let entry = 0; entry < runs.length; entry++) {
+      if (entry === this.sendEntry && this.kept !== null) position += this.kept.hole;
       const count = runs.countAt(entry);
       const note = runs.membershipAt(entry);
       const isOf = membership === null || membership === (note?.of ?? note);
@@ -330,22 +379,6 @@ export class WindowMessages {
       if (this.runs.runAt(entry).bytes.equals(bytes)) return true;
     }
     return false;
-  }
-
-  /**
-   * Passes up to `count` of the oldest messages that wait, unsent, those on disk too.
-   * @returns how many.
-   */
-  giveWay(count: number): number {
-    let left = count;
-    while (left > 0) {
-      if (this.queuedMessages === 0 && (this.kept === null || this.kept.refill() === 0)) break;
-      const entry = this.sendEntry;
-      const passed = Math.min(left, this.runs.countAt(entry) - this.sendIndex);
-      this.pass(passed, framesEnd(this.runs.runAt(entry).bytes, this.sendPosition, passed));
-      left -= passed;
-    }
-    return count - left;
   }
 
   /** Passes the next `count` messages, up to byte `position`, unsent. */

@@ -375,11 +375,12 @@ function isSessionHead(value: unknown): value is SessionHead {
 
 function isMovedKept(value: unknown): boolean {
   const kept = (value ?? {}) as MovedKept;
-  const { number, diskFrom, next, diskBytes, rowsFrom } = kept;
-  const areCounts = [number, diskFrom, next, diskBytes, rowsFrom].every(
+  const { number, diskFrom, next, diskBytes, hole, rowsFrom, isUnsettled } = kept;
+  const areCounts = [number, diskFrom, next, diskBytes, hole, rowsFrom].every(
     (each) => Number.isSafeInteger(each) && each >= 0,
   );
-  return areCounts && rowsFrom <= diskFrom && diskFrom <= next;
+  const areInOrder = rowsFrom <= diskFrom && diskFrom <= next;
+  return areCounts && areInOrder && typeof isUnsettled === 'boolean';
 }
 
 function isReplayPlace(value: unknown): value is ReplayPlace {

@@ -52,7 +52,7 @@ export function makeStore(
   const kept = new KeptSessions({ ...parts, base: start.base, waits, storeFull });
   const rows = new SessionRows({ shardIndex, kept, wills, deadlines });
   const nextNumber = () => kept.takeNumber();
-  const groups = new GroupRows({ shardIndex, shardCount, journal, reader, nextNumber });
+  const groups = new GroupRows({ ...parts, shardCount, nextNumber, fullness: kept });
   const arrived: ShardStore['arrived'] = new Map();
   const recovered: ShardStore['recovered'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));

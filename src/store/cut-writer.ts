@@ -132,7 +132,9 @@ export class CutWriter {
 
   #writeSession(session: CutSession): void {
     const { number, entries } = session;
-    const known = session.isDropped ? this.#dropRows(number) : this.#leave(session);
+    let known = session.isDropped ? this.#dropRows(number) : this.#leave(session);
+    // An entry may take the place of one that is gone.
+    if (session.gone !== null) known ??= this.#look(number);
     if (session.gone !== null) this.#removeOnes(session, session.gone, known?.hasBits ?? true);
     if (session.subscriptions !== null) this.#writeSubscriptions(number, session.subscriptions);
     for (const entry of entries) this.#writeEntry(number, entry);
@@ -145,7 +147,8 @@ export class CutWriter {
       let { first, hasBits } = known ?? { first: 0, hasBits: true };
       if (known?.last === NONE) first = entries[0].position;
       hasBits ||= hasMore;
-      this.#learnt.push([number, { first, last: entries[entries.length - 1].position, hasBits }]);
+      const last = Math.max(known?.last ?? NONE, entries[entries.length - 1].position);
+      this.#learnt.push([number, { first, last, hasBits }]);
     } else if (session.isDropped && !hasMore) {
       this.#learnt.push([number, null]);
     } else if (known !== undefined) {

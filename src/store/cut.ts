@@ -63,9 +63,12 @@ export class CutSession {
     return this.#entries;
   }
 
+  /** Its position is none that is among them; most often it is behind all. */
   add(entry: CutEntry): void {
     entry.run.entries++;
-    this.#entries.push(entry);
+    const last = this.#entries.at(-1);
+    if (last === undefined || last.position < entry.position) this.#entries.push(entry);
+    else this.#entries.splice(this.#placeOf(entry.position), 0, entry);
   }
 
   /** @param grant -1: it is removed. */
@@ -116,6 +119,12 @@ export class CutSession {
 
   /** @returns the index of the entry that begins there, or -1. */
   #find(position: number): number {
+    const at = this.#placeOf(position);
+    return at < this.#entries.length && this.#entries[at].position === position ? at : -1;
+  }
+
+  /** @returns the index of the first entry that does not begin before this position. */
+  #placeOf(position: number): number {
     let low = this.#first;
     let high = this.#entries.length;
     while (low < high) {
@@ -123,7 +132,7 @@ export class CutSession {
       if (this.#entries[middle].position < position) low = middle + 1;
       else high = middle;
     }
-    return low < this.#entries.length && this.#entries[low].position === position ? low : -1;
+    return low;
   }
 
   /** Whatever was to be written is not. */

@@ -1,8 +1,10 @@
 /** What waits for the members of a group that is kept on disk. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { Counters, createCounterBlock } from '../../../src/base/counters.js';
+import { Counter, Counters, createCounterBlock } from '../../../src/base/counters.js';
 import { KEPT_WINDOW_BYTES } from '../../../src/base/limits.js';
+import type { SlowConsumerPolicy } from '../../../src/base/slow-consumer-policy.js';
+import type { StoreFullPolicy } from '../../../src/base/store-full-policy.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import type { GroupRun } from '../../../src/router/group-link.js';
 import { GroupQueue } from '../../../src/router/group-queue.js';
@@ -10,10 +12,15 @@ import { GroupRows } from '../../../src/router/group-rows.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Session } from '../../../src/sessions/session.js';
+import type { SessionLimits } from '../../../src/sessions/window-limits.js';
 import { TemporaryStore, type TestJournal } from '../store/temporary-store.js';
 
 const KEY = '$share/g/t';
-const LIMITS = { maxInflight: 10, maxQueuedMessages: 1_000, maxQueuedBytes: 10_000_000 };
+const LIMITS: SessionLimits = {
+  maxInflight: 10,
+  maxQueuedMessages: 1_000,
+  maxQueuedBytes: 10_000_000,
+};
 const QOS_1 = 0x32;
 
 function runOf(payload: string): GroupRun {
@@ -34,6 +41,8 @@ class Process {
   readonly rows: GroupRows;
   readonly queue: GroupQueue;
   readonly total: QueuedTotal;
+  readonly counters: Counters;
+  readonly fullness: { whenFull: StoreFullPolicy | null } = { whenFull: null };
   readonly #journal: TestJournal;
 
   constructor(store: TemporaryStore, limits = LIMITS, totalBytes = 100_000_000) {
@@ -41,15 +50,17 @@ class Process {
     const { journal } = this.#journal;
     const { reader } = store;
     const nextNumber = () => ++numbers;
-    this.rows = new GroupRows({ shardIndex: 0, shardCount: 1, journal, reader, nextNumber });
+    const parts = { shardIndex: 0, shardCount: 1, journal, reader, nextNumber };
+    this.rows = new GroupRows({ ...parts, fullness: this.fullness });
     reader.renew();
     this.rows.load(reader.sessionsOfNoClient(), false);
     this.total = new QueuedTotal(totalBytes);
     const absentQueues = new AbsentQueues(this.total);
     const session = new Session('', Number.POSITIVE_INFINITY, 4, 0, limits, absentQueues);
     const counters = new Counters(createCounterBlock());
-    const parts = { counters, queuedTotal: this.total, absentQueues, rows: this.rows };
-    this.queue = new GroupQueue(parts, KEY, session);
+    const { total: queuedTotal, rows } = this;
+    this.queue = new GroupQueue({ counters, queuedTotal, absentQueues, rows }, KEY, session);
+    this.counters = counters;
     this.queue.keep(this.rows);
   }
 
@@ -125,6 +136,51 @@ describe('the queue of a group', () => {
     assert.deepEqual(process.takeAll(), ['aaaa', 'bbbb', 'cccc']);
   });
 
+  for (const slowConsumerPolicy of ['drop-oldest', 'latest'] as const) {
+    test(`drops the oldest by ${slowConsumerPolicy}, on disk too`, async (context) => {
+      const { store } = begun(context);
+      const limits = { ...LIMITS, maxQueuedMessages: 40, slowConsumerPolicy };
+      const process = new Process(store, limits);
+      for (const [at, name] of LONG.entries()) {
+        process.queue.put(longRun(name), null);
+        if (at % 10 === 9) await process.settle();
+      }
+      assert.ok(process.total.bytes < 2 * KEPT_WINDOW_BYTES);
+      const dropped = process.counters.get(Counter.droppedSlowConsumer);
+      assert.equal(dropped, LONG.length - 40);
+      assert.deepEqual(new Process(store, limits).takeAll(), LONG.slice(-40));
+    });
+  }
+
+  // What is on its way to disk cannot be read there.
+  test('drops no newest by drop-oldest, however fast they come', async (context) => {
+    const { store } = begun(context);
+    const slowConsumerPolicy: SlowConsumerPolicy = 'drop-oldest';
+    const process = new Process(store, { ...LIMITS, maxQueuedMessages: 40, slowConsumerPolicy });
+    for (const name of LONG) process.queue.put(longRun(name), null);
+    await process.settle();
+    process.queue.put(longRun('last'), null);
+    await process.settle();
+    assert.deepEqual(process.takeAll(), [...LONG.slice(-39), 'last']);
+  });
+
+  for (const [policy, kept, counter] of [
+    ['drop-newest', ['aaaa', 'bbbb', 'back'], Counter.droppedQueueFull],
+    ['drop-oldest', ['cccc', 'dddd', 'back'], Counter.droppedSlowConsumer],
+  ] as const) {
+    test(`loses by ${policy} while the store is full, but for what is there`, async (context) => {
+      const { store, first } = begun(context);
+      for (const name of ['aaaa', 'bbbb']) first.queue.put(runOf(name), null);
+      const back = first.rows.putLoose(KEY, runOf('back'), 0);
+      first.fullness.whenFull = policy;
+      for (const name of ['cccc', 'dddd']) first.queue.put(runOf(name), null);
+      first.queue.put(runOf('back'), back);
+      assert.equal(first.counters.get(counter), 2);
+      await first.settle();
+      assert.deepEqual(new Process(store).takeAll(), kept);
+    });
+  }
+
   test('ends with its group', async (context) => {
     const { store, first } = begun(context);
     for (const name of LONG) first.queue.put(longRun(name), null);
@@ -141,7 +197,8 @@ describe('the queue of a group', () => {
     await first.settle();
     const { journal, settled } = store.journal();
     const parts = { shardIndex: 0, shardCount: 1, journal, reader: store.reader };
-    const rows = new GroupRows({ ...parts, nextNumber: () => ++numbers });
+    const fullness = { whenFull: null };
+    const rows = new GroupRows({ ...parts, fullness, nextNumber: () => ++numbers });
     rows.load(store.reader.sessionsOfNoClient(), false);
     assert.ok(rows.has(KEY));
     rows.forgetFound();

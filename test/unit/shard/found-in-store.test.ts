@@ -160,7 +160,8 @@ test('a session on its way keeps all that it is given meanwhile', async (context
   shard.registry.beginTail(session);
   const given = Array.from({ length: 12 }, (_, at) => String(at).padStart(60_000));
   for (const payload of given) session.enqueue(message(payload), 2, false);
-  const moved = { number: NUMBER, diskFrom: 0, next: 0, diskBytes: 0, rowsFrom: 0 };
+  const nothing = { diskFrom: 0, next: 0, diskBytes: 0, rowsFrom: 0, hole: 0, isUnsettled: false };
+  const moved = { number: NUMBER, ...nothing };
   const head = { window: null, incomingQos2: [], replay: null, kept: moved };
   shard.registry.restore(session, head, null, shard.registry.keptOf(moved));
   assert.deepEqual(
