@@ -58,6 +58,8 @@ export const KEPT_WINDOW_BYTES = 262_144;
 export const KEPT_REFILL_BYTES = 65_536;
 /** Sessions or retained messages that a shard takes from the store before others have a turn. */
 export const LOADED_PER_SHARE = 500;
+/** Retained messages after which it says that it goes on: some tens of milliseconds. */
+export const LOADED_PER_SIGN = 20_000;
 /**
  * After which what was found of a group without members goes: its last one ended, and the broker
  * did at that moment. Those of all shards have joined long before.

@@ -14,7 +14,8 @@ export const SHARDS_MAX = 32;
 export const SHARD_DEATHS_MAX = 5;
 export const SHARD_DEATH_WINDOW_MS = 60_000;
 /**
- * A shard that is not ready by then is taken for dead. A provider may have a large store to open.
+ * A shard that is not ready by then is taken for dead, nor has loaded more for so long. A provider
+ * may have a large store to open.
  */
 export const SHARD_START_TIMEOUT_MS = 30_000;
 /**

@@ -117,16 +117,26 @@ export class Directory {
   /** A shard has found these sessions in its store: nobody has claimed their client ids since. */
   load(sessions: readonly LoadedSession[]): void {
     for (const { clientId, claim } of sessions) {
-      const entry: Entry = this.#byClientId.get(tableKey(clientId)) ?? {
-        ...{ clientId, claim, isKept: false, user: null },
-        ...{ isSettled: true, isOrphan: false, waiting: null },
-      };
+      const key = tableKey(clientId);
+      let entry = this.#byClientId.get(key);
+      if (entry === undefined) {
+        // There may be a hundred thousand of them before the broker listens.
+        entry = {
+          clientId,
+          claim,
+          isKept: false,
+          user: null,
+          isSettled: true,
+          isOrphan: false,
+          waiting: null,
+        };
+        this.#byClientId.set(key, entry);
+      }
       entry.claim = claim;
       entry.isOrphan = false;
-      this.#byClientId.set(tableKey(clientId), entry);
       this.#byClaim.set(claim, entry);
       this.#setKept(entry, true);
-      this.settle([claim]);
+      if (!entry.isSettled || entry.waiting !== null) this.settle([claim]);
     }
   }
 

@@ -20,14 +20,16 @@ export class ShardTask {
   readonly #owner: ShardTaskOwner;
   readonly #channel = new MessageChannel();
   readonly #abort = new AbortController();
-  readonly #startTimer: NodeJS.Timeout;
+  readonly #startTimeoutMs: number;
+  #startTimer: NodeJS.Timeout;
   /** Said in this turn of the event loop, not yet posted. */
   #outgoing: ToShard[] = [];
   #hasEnded = false;
 
   /**
    * Starts the shard in a thread of the pool.
-   * @param startTimeoutMs the thread is ended if the shard has not said `ready` by then.
+   * @param startTimeoutMs the thread is ended if the shard has not said `ready` by then, nor for so
+   *   long that it has loaded more.
    */
   constructor(
     owner: ShardTaskOwner,
@@ -39,9 +41,8 @@ export class ShardTask {
     this.#owner = owner;
     const { port1, port2 } = this.#channel;
     port1.on('message', (message: ToPrimary) => this.#deliver(message));
-    this.#startTimer = setTimeout(() => {
-      this.#abort.abort(new Error(`it was not ready within ${startTimeoutMs} ms`));
-    }, startTimeoutMs);
+    this.#startTimeoutMs = startTimeoutMs;
+    this.#startTimer = this.#waitForStart();
     pool.run({ ...start, port: port2 }, this.#abort.signal).then(
       () => this.#end(null),
       (error: unknown) => this.#end(this.#causeOf(error)),
@@ -66,8 +67,15 @@ export class ShardTask {
     this.#channel.port1.postMessage(messages, transfer);
   }
 
+  #waitForStart(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#abort.abort(new Error(`it was not ready within ${this.#startTimeoutMs} ms`));
+    }, this.#startTimeoutMs);
+  }
+
   #deliver(message: ToPrimary): void {
-    if (message.kind === 'ready') clearTimeout(this.#startTimer);
+    if (message.kind === 'ready' || message.kind === 'loaded') clearTimeout(this.#startTimer);
+    if (message.kind === 'loaded') this.#startTimer = this.#waitForStart();
     this.#owner.onMessage(this, message);
   }
 

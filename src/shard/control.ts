@@ -156,7 +156,7 @@ export type ToShard =
 export type ToPrimary =
   /** The shard reads its port, its doorbell and its rings. */
   | { readonly kind: 'ready' }
-  /** Sessions that the shard has found in the store; before it is ready. */
+  /** Sessions that the shard has found in the store; before it is ready. None: it goes on. */
   | { readonly kind: 'loaded'; readonly sessions: readonly LoadedSession[] }
   /** Client ids wanted, batched per turn. */
   | { readonly kind: 'claims'; readonly claims: readonly Claim[] }

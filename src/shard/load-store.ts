@@ -3,7 +3,7 @@
  * they have subscribed to. Queues stay where they are until somebody needs them.
  */
 import { ANONYMOUS } from '../access/admission.js';
-import { GROUP_FOUND_MS, LOADED_PER_SHARE, SHARDS_MAX } from '../base/limits.js';
+import { GROUP_FOUND_MS, LOADED_PER_SHARE, LOADED_PER_SIGN, SHARDS_MAX } from '../base/limits.js';
 import { isOfGroups } from '../router/group-rows.js';
 import { retainedOwnerOf } from '../router/route.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
@@ -87,7 +87,10 @@ async function loadRetained(
   const isOwn = (topicKey: string) => retainedOwnerOf(topicKey, shardCount) === shard.shardIndex;
   for (const { topicKey, message } of reader.retained(isOwn)) {
     shard.retained.load(topicKey, message);
-    if (++loaded % LOADED_PER_SHARE === 0) await nextTurn();
+    if (++loaded % LOADED_PER_SHARE !== 0) continue;
+    // The primary waits for as long as there is more.
+    if (loaded % LOADED_PER_SIGN === 0) shard.line.say({ kind: 'loaded', sessions: [] });
+    await nextTurn();
   }
 }
 

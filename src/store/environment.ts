@@ -4,7 +4,7 @@
  * by those who write them.
  */
 import { join } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RangeOptions, type RootDatabase } from 'lmdb';
 import type { Durability } from '../base/durability.js';
 import { ConfigError } from '../base/errors.js';
 import {
@@ -41,6 +41,20 @@ export const STORE_FILE_NAME = 'store.mdb';
 /** Of what is written today: a newer one is refused, an older one is migrated. */
 export const STORE_VERSION: number = MIGRATIONS.length + 1;
 const VERSION_KEY = Buffer.from('version');
+
+/** Rows of a range, as they were decoded; their keys are none. */
+export type Scan<V> = (range: RangeOptions) => Iterable<{ readonly value: V }>;
+
+const NO_KEY: Buffer = Buffer.alloc(0);
+
+function writeKey(key: Buffer, target: Buffer, start: number): number {
+  target.set(key, start);
+  return start + key.length;
+}
+
+function refuseToWrite(): never {
+  throw new Error('a scan writes nothing');
+}
 
 /** What LMDB says of a tree. */
 interface TreeStats {
@@ -132,6 +146,19 @@ export class Environment {
     let pages = pagesOf(main.free) + pagesOf(main);
     for (const name of TABLES) pages += pagesOf(this.tables[name].getStats() as StoreStats);
     return pages * main.pageSize;
+  }
+
+  /**
+   * A table whose rows are read in great numbers: `decode` is given the bytes of each, in memory
+   * that the next one is written over, so that nothing is made of it but what it returns.
+   */
+  scan<V>(name: TableName, decode: (row: Buffer) => V): Scan<V> {
+    const coding = {
+      encoder: { encode: refuseToWrite, decode },
+      keyEncoder: { writeKey, readKey: () => NO_KEY },
+    };
+    const table = this.#root.openDB<V, Buffer>({ name, ...coding });
+    return (range) => table.getRange(range);
   }
 
   /** Writes a consistent copy of the store while it is used. @param path of a file to be made. */

@@ -9,7 +9,7 @@ export interface Row {
 }
 
 /** Before all keys: none is empty. */
-const FIRST_KEY = Buffer.from([0]);
+export const FIRST_KEY: Buffer = Buffer.from([0]);
 
 /** All rows, or those from `start` to before `end`, in order; what is committed as they come. */
 export function* readRows(table: Table, start?: Buffer, end?: Buffer): Generator<Row> {

@@ -2,9 +2,10 @@
  * What a shard reads of the store: what is committed. A snapshot is held to the end of the turn or
  * to `renew`, whichever comes first; no page is pinned for longer.
  */
-import { KEPT_REFILL_BYTES } from '../base/limits.js';
+import type { RangeOptions } from 'lmdb';
+import { KEPT_REFILL_BYTES, STORE_READ_ROWS } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
-import { Environment } from './environment.js';
+import { Environment, type Scan } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
@@ -19,12 +20,13 @@ import {
   runNumberOf,
   sessionKey,
   sessionStart,
+  topicRowKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { readRows } from './read-rows.js';
+import { FIRST_KEY, readRows } from './read-rows.js';
 import type { ShardStoreStart } from './store-messages.js';
 import { readEntryRow, runInRow, type StoredEntry } from './stored-entry.js';
-import { readRetained } from './stored-retained.js';
+import { type RetainedRow, readRetained } from './stored-retained.js';
 import { readRun } from './stored-run.js';
 import { readSession, type StoredSession } from './stored-session.js';
 
@@ -42,10 +44,12 @@ export interface PendingRun {
 
 export class StoreReader {
   readonly #environment: Environment;
+  readonly #retained: Scan<RetainedRow>;
 
   /** @throws ConfigError in one line when the store cannot be opened. */
   constructor({ folder, durability }: Pick<ShardStoreStart, 'folder' | 'durability'>) {
     this.#environment = new Environment(folder, durability);
+    this.#retained = this.#environment.scan('retained', readRetained);
   }
 
   /** What is read from here on is what is committed now. */
@@ -167,12 +171,15 @@ export class StoreReader {
   }
 
   /** All retained messages wanted. The iterator may be held over turns. */
-  *retained(
-    isWanted: (topicKey: string) => boolean,
-  ): Generator<{ readonly topicKey: string; readonly message: string }> {
-    for (const { value } of readRows(this.#environment.tables.retained)) {
-      const message = readRetained(value);
-      if (isWanted(message.topicKey)) yield message;
+  *retained(isWanted: (topicKey: string) => boolean): Generator<RetainedRow> {
+    let range: RangeOptions = { start: FIRST_KEY, limit: STORE_READ_ROWS };
+    for (;;) {
+      const rows: RetainedRow[] = [];
+      for (const { value } of this.#retained(range)) rows.push(value);
+      for (const row of rows) if (isWanted(row.topicKey)) yield row;
+      if (rows.length < STORE_READ_ROWS) return;
+      const start = topicRowKey(rows[rows.length - 1].topicKey);
+      range = { start, exclusiveStart: true, limit: STORE_READ_ROWS };
     }
   }
 

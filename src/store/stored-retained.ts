@@ -44,8 +44,14 @@ export function readRetainedRow(stored: Buffer): {
   return { isOf5: stored.readUInt8(0) === 1, expiresAt, frame };
 }
 
+/** A topic, and what is retained of it as router/retained-message.ts has it. */
+export interface RetainedRow {
+  readonly topicKey: string;
+  readonly message: string;
+}
+
 /** The way back. @throws RangeError when it has no whole head. */
-export function readRetained(stored: Buffer): { topicKey: string; message: string } {
+export function readRetained(stored: Buffer): RetainedRow {
   const isOf5 = stored.readUInt8(0) === 1;
   const topicKey = topicKeyOfRetained(stored);
   const frame = stored.toString('latin1', STORED_RETAINED_HEAD_BYTES + topicKey.length);
