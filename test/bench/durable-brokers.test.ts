@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DURABLE_PEERS, NAMED_PEERS, OURS } from '../../bench/support/peers.js';
 import type { Cell } from '../../bench/support/results.js';
-import { runTinyWith } from './tiny.js';
+import { LOSING, runTinyWith } from './tiny.js';
 
 const TINY = { scale: '1', clients: '3', messages: '100', warmup: '10ms' } as const;
 
@@ -44,7 +44,7 @@ test('durable says how much disk a queued message takes, and how long a start', 
 });
 
 test('what a broker has forgotten after a restart fails the run', async () => {
-  const flags = { ...TINY, rows: 'start', stall: '500ms' };
+  const flags = { ...TINY, rows: 'start', ...LOSING };
   const { cells } = await runTinyWith(['durable'], [NAMED_PEERS.get('surgemq-mem')!], flags);
   const lost = cells[0].rounds[0].faults.reduce((sum, fault) => sum + fault.lost, 0);
   // A message for each of 1,000 sessions, and 10,000 retained ones in equal parts of three.

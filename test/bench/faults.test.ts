@@ -4,13 +4,13 @@ import { test } from 'node:test';
 import { cellNotes } from '../../bench/support/report-text.js';
 import { hasPassed } from '../../bench/support/results.js';
 import { FakeBroker, type Mischief } from './fake-broker.js';
-import { runTiny } from './tiny.js';
+import { LOSING, runTiny } from './tiny.js';
 
 /** Totals of the faults of one run of `one` and `fan-in`, with no warm-up: 300 messages each. */
 async function faultsOf(mischief: Mischief, qos = '0') {
   await using broker = new FakeBroker(mischief);
   const port = await broker.listen();
-  const [cell] = await runTiny(['one'], port, { warmup: '0', stall: '300ms', qos });
+  const [cell] = await runTiny(['one'], port, { warmup: '0', qos, ...LOSING });
   const [{ faults }] = cell.rounds;
   assert.equal(hasPassed({ cells: [cell] }), faults.length === 0);
   return { faults, notes: cellNotes(cell).filter((note) => !note.startsWith('warning')) };

@@ -27,13 +27,19 @@ export async function runTiny(
   return cells;
 }
 
+/**
+ * How long a run waits for what never comes, where that is what is tested. It is not shorter, since
+ * what is only late counts as lost, too.
+ */
+export const LOSING = { stall: '3s' } as const;
+
 /** Runs suites once against brokers that it may have to start. */
 export function runTinyWith(
   patterns: readonly string[],
   peers: readonly Peer[],
   flags: Readonly<Record<string, string>> = {},
 ): Promise<Results> {
-  const tiny = { messages: '300', duration: '100ms', warmup: '20ms', stall: '2s', ...flags };
+  const tiny = { messages: '300', duration: '100ms', warmup: '20ms', stall: '30s', ...flags };
   const { settings } = loadBenchSettings(tiny, {});
   return runBench(
     { patterns, peers, variations: [{ label: '', settings }], command: 'a test' },

@@ -12,7 +12,7 @@ import { encodePacket5, parsePacket5, Sender } from '../../src/protocol/v5/index
 import { type Broker, startBroker } from '../support/broker.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { FakeBroker, type Mischief } from './fake-broker.js';
-import { runTiny } from './tiny.js';
+import { LOSING, runTiny } from './tiny.js';
 
 let mosquitto: Mosquitto;
 let ours: Broker;
@@ -155,7 +155,7 @@ test('what a subscriber of 3.1.1 gets from publishers of 5.0 has no properties',
 async function faultsOf(mischief: Mischief, flags: Readonly<Record<string, string>>) {
   await using broker = new FakeBroker(mischief, { topicAliasMaximum: 3 });
   const port = await broker.listen();
-  const all = { warmup: '0', stall: '300ms', protocol: '5', ...flags };
+  const all = { warmup: '0', protocol: '5', ...flags };
   const [cell] = await runTiny(['one'], port, all);
   return cell.rounds[0].faults.map(({ lost, duplicated, reordered }) => [
     lost,
@@ -172,7 +172,7 @@ test('lost, doubled and swapped messages of 5.0 fail the run, with aliases too',
       return (number) => (number === index ? what : 'send');
     };
     assert.deepEqual(await faultsOf(() => 'send', flags), []);
-    assert.deepEqual(await faultsOf(at(100, 'lose'), flags), [[1, 0, 0]]);
+    assert.deepEqual(await faultsOf(at(100, 'lose'), { ...flags, ...LOSING }), [[1, 0, 0]]);
     assert.deepEqual(await faultsOf(at(299, 'double'), flags), [[0, 1, 0]]);
     assert.deepEqual(await faultsOf(at(200, 'swap'), flags), [[0, 0, 1]]);
   }
@@ -208,9 +208,7 @@ const LOADS: readonly Readonly<Record<string, string>>[] = [
 ];
 for (const flags of LOADS) {
   const words = Object.entries(flags).map(([flag, value]) => `--${flag} ${value}`);
-  // Our broker has no Shared Subscriptions yet.
-  const brokers = 'shared' in flags ? ['Mosquitto'] : ['Mosquitto', 'our broker'];
-  for (const broker of brokers) {
+  for (const broker of ['Mosquitto', 'our broker']) {
     test(`${broker} delivers all of fan-out ${words.join(' ')}`, async () => {
       const all = { clients: '4', window: '10', messages: '100', warmup: '0', ...flags };
       const { port } = broker === 'Mosquitto' ? mosquitto : ours;
