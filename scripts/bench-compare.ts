@@ -47,7 +47,8 @@ function build(commit: string, folder: string): void {
 function peerIn(name: string, folder: string): Peer {
   const main = join(folder, 'dist/src/cli/main.js');
   const peer = parsePeerCommand(
-    `${name}=exec "${process.execPath}" "${main}" serve --log-level warn ` +
+    `${name}=SURGEMQ_DATA_DIR="$FOLDER/data" exec "${process.execPath}" "${main}" serve ` +
+      '--log-level warn ' +
       '--listen tcp://127.0.0.1:$PORT --workers $WORKERS',
   );
   if (peer === undefined) throw new Error(`${name} is no name for a broker`);
