@@ -198,9 +198,9 @@ export function parsePeer(word: string): Peer | undefined {
 }
 
 /**
- * Reads `NAME=COMMAND`. The command is run by a shell that has PORT and WORKERS in its environment,
- * so that any broker can be measured without being known here. @returns undefined when there is no
- * `=`.
+ * Reads `NAME=COMMAND`. The command is run by a shell that has PORT, WORKERS and FOLDER in its
+ * environment, so that any broker can be measured without being known here: FOLDER is empty, and
+ * goes with it. @returns undefined when there is no `=`.
  */
 export function parsePeerCommand(text: string): Peer | undefined {
   const at = text.indexOf('=');
@@ -213,7 +213,11 @@ export function parsePeerCommand(text: string): Peer | undefined {
     how: {
       transports: ['tcp'],
       command: () => ['sh', '-c', command],
-      environment: ({ port, workers }) => ({ PORT: String(port), WORKERS: String(workers) }),
+      environment: ({ port, workers, folder }) => ({
+        PORT: String(port),
+        WORKERS: String(workers),
+        FOLDER: folder,
+      }),
     },
   };
 }

@@ -60,8 +60,8 @@ const FLAGS: readonly Flag[] = [
     placeholder: 'name=command',
     isRepeatable: true,
     summary:
-      'Another broker to compare with: a shell command, which finds PORT and WORKERS in its ' +
-      'environment. May be given more than once.',
+      'Another broker to compare with: a shell command, which finds PORT, WORKERS and FOLDER, ' +
+      'an empty one, in its environment. May be given more than once.',
   },
   {
     name: 'sweep',
