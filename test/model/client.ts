@@ -408,8 +408,11 @@ export class ModelClient {
     const [request] = outstanding.splice(index, 1);
     request.acked = at;
     this.#onAcknowledged(live, type, packetId);
-    for (let each = 0; each < index; each++) {
-      record.overtaken.push({ ack: request, before: outstanding[each] });
+    for (const before of outstanding.slice(0, index)) {
+      // A broker that is ending takes nothing new, but goes on with what it has begun.
+      const isEnding = this.#recorder.isRestarting && request.kind === 'pubrel';
+      if (isEnding && before.kind !== 'pubrel') continue;
+      record.overtaken.push({ ack: request, before });
     }
     if (type === 2) this.#onConnack(live, packet, sessionBefore, at);
     if (type === 9) this.#recorder.onSuback(record, request, wire.subackCodes(version, packet));
