@@ -38,12 +38,12 @@ export class RateLimit extends Deadline {
 
   /** So many messages were published, of whatever QoS, those sent again too. */
   onMessages(count: number): void {
-    if (this.#messages.take(count)) this.#check();
+    if (this.#messages.take(count, performance.now())) this.#check();
   }
 
   /** So many bytes were read, of whatever packets. */
   onBytes(count: number): void {
-    if (this.#bytes.take(count)) this.#check();
+    if (this.#bytes.take(count, performance.now())) this.#check();
   }
 
   /** Its connection is closed: what is owed is for the next one. */
@@ -121,8 +121,13 @@ export class TokenBucket {
     this.#filledAt = now;
   }
 
-  /** Takes tokens, more than there are too. @returns whether there may be none left. */
-  take(count: number): boolean {
+  /**
+   * Takes tokens, more than there are too; what has come until `now` is there, a second's worth at
+   * most. @returns whether some are owed.
+   */
+  take(count: number, now: number): boolean {
+    if (this.#rate === Number.POSITIVE_INFINITY) return false;
+    this.#fill(now);
     this.#tokens -= count;
     return this.#tokens < 0;
   }
@@ -130,9 +135,13 @@ export class TokenBucket {
   /** How long it takes until nothing is owed, in milliseconds; 0 or less: nothing is. */
   msOwed(now: number): number {
     if (this.#rate === Number.POSITIVE_INFINITY) return 0;
+    this.#fill(now);
+    return (-this.#tokens * 1_000) / this.#rate;
+  }
+
+  #fill(now: number): void {
     const come = ((now - this.#filledAt) * this.#rate) / 1_000;
     this.#tokens = Math.min(this.#rate, this.#tokens + come);
     this.#filledAt = now;
-    return (-this.#tokens * 1_000) / this.#rate;
   }
 }

@@ -104,10 +104,14 @@ describe('a byte rate', () => {
         const before = overRate(theme);
         const answers: Buffer[] = [];
         client.raw.onPacket = (packet) => answers.push(packet);
-        client.raw.send(Buffer.concat(new Array<Buffer>(200_000).fill(PINGREQ)));
-        await eventually(() => answers.length === 200_000, 'all answers');
+        // Over one and a half seconds' worth, of which one may come at once.
+        const ms = await msOf(async () => {
+          client.raw.send(Buffer.concat(new Array<Buffer>(200_000).fill(PINGREQ)));
+          await eventually(() => answers.length === 200_000, 'all answers');
+        });
         assert.ok(answers.every((answer) => answer.equals(PINGRESP)));
-        assert.ok(overRate(theme) > before, 'counted');
+        // A machine that takes as long for them owes it nothing.
+        assert.ok(overRate(theme) > before || ms > 500, `not counted in ${ms} ms`);
       });
     },
     { maxByteRate: 262_144 },
