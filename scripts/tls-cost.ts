@@ -33,7 +33,10 @@ const LOADS: Readonly<Record<string, Load>> = {
   small: { readers: 20, pieceBytes: 128, everyMs: 1 },
 };
 const LOAD_SECONDS = 6;
+/** Before that: what compiles for the first seconds is not what a delivery costs. */
+const WARMUP_SECONDS = 8;
 const CONNECTS = 3_000;
+const WARMUP_CONNECTS = 6_000;
 const CONNECTS_AT_ONCE = 16;
 const IDLE = 5_000;
 
@@ -139,7 +142,7 @@ async function costOfByte(peer: Peer, load: Load): Promise<number> {
     const burst = Buffer.concat(Array.from({ length: count }, () => frame));
     timer = setInterval(() => writer.write(burst), load.everyMs);
   }
-  await sleep(1_000);
+  await sleep(WARMUP_SECONDS * 1_000);
   const [cpu, bytes] = [cpuSeconds(peer), got];
   await sleep(LOAD_SECONDS * 1_000);
   const cost = ((cpuSeconds(peer) - cpu) * 1e9) / (got - bytes);
@@ -158,7 +161,7 @@ async function costOfConnect(peer: Peer): Promise<number> {
     };
     await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, one));
   };
-  await round(500);
+  await round(WARMUP_CONNECTS);
   const cpu = cpuSeconds(peer);
   await round(CONNECTS);
   return ((cpuSeconds(peer) - cpu) * 1e6) / CONNECTS;

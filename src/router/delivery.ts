@@ -20,10 +20,12 @@ import {
   ownQos,
   RETAIN_AS_PUBLISHED,
 } from '../topics/grant.js';
+import { AfterHold } from './after-hold.js';
 import { ClientDrops } from './client-drops.js';
 import { countDropped } from './count-dropped.js';
 import { DeliveredRun } from './delivered-run.js';
 import type { DeliveryParts, GroupSink, PressureSink } from './delivery-parts.js';
+import { directRoom } from './direct-room.js';
 import type { GroupRun } from './group-link.js';
 import { layOutWindow } from './lay-out-window.js';
 import type { Route } from './route.js';
@@ -52,6 +54,7 @@ export class Delivery {
   readonly #queuedTotal: QueuedTotal;
   readonly #clock: DeliveryParts['clock'];
   readonly #forms: RunForms;
+  readonly #afterHold: AfterHold;
   /** A run is being delivered: another has to wait. */
   isDelivering = false;
   readonly #run = new DeliveredRun();
@@ -70,6 +73,7 @@ export class Delivery {
     this.#queuedTotal = parts.queuedTotal;
     this.#clock = parts.clock;
     this.#forms = new RunForms(parts.arena, this.#run);
+    this.#afterHold = new AfterHold(parts.queuedTotal);
   }
 
   /**
@@ -232,6 +236,37 @@ export class Delivery {
     return goesAsItIs(receiver, propertyBytes, expiresAt, identifiers, bytesMax);
   }
 
+  /** The arena is held no more: what was put off until then is sent. */
+  onReleased(): void {
+    if (!this.#afterHold.isAny) return;
+    this.#afterHold.release(({ session, identifiers, keepsRetain, topicKey }, run) => {
+      if (session.outlet === null) return;
+      const { bytes, header, count, propertyBytes, expiresAt } = run;
+      const traits = { propertyBytes, expiresAt, own: null, aliased: null };
+      this.#begin(topicKey, bytes, 0, bytes.length, header, count, traits);
+      this.#run.isFromRing = false;
+      try {
+        this.#deliverAtQos0(session, identifiers, keepsRetain);
+      } finally {
+        this.#end();
+      }
+    });
+  }
+
+  /** @returns false when there is no room for them: they were dropped. */
+  #putOff(
+    session: Session,
+    identifiers: readonly number[] | undefined,
+    keepsRetain: boolean,
+  ): boolean {
+    this.#run.settle();
+    const { count, topicKey, start } = this.#run;
+    const kept = this.#run.keep(this.#queuedTotal, start, count);
+    if (this.#afterHold.add({ session, identifiers, keepsRetain, topicKey }, kept)) return true;
+    this.#loseSlow(session, count);
+    return false;
+  }
+
   /** @returns false when they were dropped. */
   #deliverAtQos0(
     session: Session,
@@ -252,6 +287,10 @@ export class Delivery {
       if (this.#qos0At < 0 || this.#qos0Rewinds !== this.#arena.rewinds) this.#layOut();
       outlet.append(this.#qos0At, this.#qos0End, count);
     } else {
+      const { bytesMax } = this.#run;
+      const growth = count * growthMax(session.receiver, identifiers);
+      if (this.#arena.isCrowded(bytesMax + growth) || (this.#arena.isHeld && this.#afterHold.isAny))
+        return this.#putOff(session, identifiers, keepsRetain);
       const tooLong = count - this.#forms.deliverQos0(session, identifiers, keepsRetain);
       if (tooLong > 0) this.#counters.add(Counter.droppedOversize, tooLong);
     }
@@ -412,21 +451,4 @@ export class Delivery {
     layOutWindow(session, this.#arena, run.bytes.length + growth, this.#clock.now);
     return dropped;
   }
-}
-
-/** How many messages a session takes past its queue. @param bytes of all together. */
-function directRoom(
-  arena: TurnArena,
-  session: Session,
-  identifiers: readonly number[] | undefined,
-  bytes: number,
-  count: number,
-): number {
-  const { outlet, receiver } = session;
-  if (outlet === null || outlet.isBlocked) return 0;
-  if (arena.isHeld && arena.isCrowded(bytes + count * growthMax(receiver, identifiers))) return 0;
-  // Some may be too long for it, which the queue finds out.
-  if (receiver !== null && bytes + growthMax(receiver, identifiers) > receiver.maximumPacketSize)
-    return 0;
-  return session.openWindow().directRoom;
 }

@@ -60,6 +60,7 @@ export interface DurableAcksParts {
   /** store/store-words.ts. */
   readonly words: SharedArrayBuffer;
   readonly share: { end(): void };
+  readonly delivery: { onReleased(): void };
   readonly schedule: () => void;
 }
 
@@ -170,6 +171,7 @@ export class DurableAcks {
     this.#parts.arena.isHeld = false;
     const isAny = this.#parts.journal.appended > this.#before || this.#shards !== 0;
     if (isAny && this.#parts.waits) this.#wait(connection, this.#shards);
+    this.#parts.delivery.onReleased();
   }
 
   /** Has it wait for what is journaled until the end of the turn. */

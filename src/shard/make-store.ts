@@ -68,5 +68,7 @@ export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks |
   const rejects = shard.config.storeFull === 'reject';
   const own = { shardIndex, shardCount, waits, rejects, words: start.words };
   const schedule = () => shard.schedule();
-  return new DurableAcks({ ...own, journal, kept, link, share, arena, takeover, schedule });
+  const delivery = { onReleased: () => shard.router.delivery.onReleased() };
+  const parts = { journal, kept, link, share, arena, takeover, delivery, schedule };
+  return new DurableAcks({ ...own, ...parts });
 }
