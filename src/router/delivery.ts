@@ -39,8 +39,6 @@ const QOS_BITS = 3;
 const RETAIN = 1;
 const PUBLISH_QOS0 = 0x30;
 
-export type { DeliveryParts, GroupSink, PressureSink } from './delivery-parts.js';
-
 /** One a shard. */
 export class Delivery {
   /** Of this shard; set once, before anything is delivered. */
@@ -245,11 +243,8 @@ export class Delivery {
       const traits = { propertyBytes, expiresAt, own: null, aliased: null };
       this.#begin(topicKey, bytes, 0, bytes.length, header, count, traits);
       this.#run.isFromRing = false;
-      try {
-        this.#deliverAtQos0(session, identifiers, keepsRetain);
-      } finally {
-        this.#end();
-      }
+      this.#deliverAtQos0(session, identifiers, keepsRetain);
+      this.#end();
     });
   }
 

@@ -4,7 +4,7 @@
  */
 import type { CloseReason } from '../base/errors.js';
 import type { Outlet } from '../sessions/session.js';
-import type { PressureSink } from './delivery.js';
+import type { PressureSink } from './delivery-parts.js';
 import type { PeerLink } from './peer-link.js';
 
 /** The ring, as back-pressure knows what is written to: it is heavy while it is full. */

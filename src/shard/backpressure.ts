@@ -7,7 +7,7 @@
  */
 
 import { RecordError } from '../base/errors.js';
-import type { PressureSink } from '../router/delivery.js';
+import type { PressureSink } from '../router/delivery-parts.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { RecordKind } from '../router/records.js';
 import { NO_PUBLISHER } from '../router/router.js';
