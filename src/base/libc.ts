@@ -15,10 +15,25 @@ interface PlatformConstants {
   readonly oCloexec: number;
   /** Linux makes a pipe with its flags in one call; macOS needs fcntl for each end. */
   readonly hasPipe2: boolean;
+  /** Has poll tell that the other side has closed; 0 where there is no such flag. */
+  readonly pollRdHup: number;
 }
 const CONSTANTS: Readonly<Partial<Record<NodeJS.Platform, PlatformConstants>>> = {
-  linux: { fDupfdCloexec: 1030, oNonblock: 0o4000, oCloexec: 0o2000000, hasPipe2: true },
-  darwin: { fDupfdCloexec: 67, oNonblock: 0x4, oCloexec: 0x1000000, hasPipe2: false },
+  linux: {
+    fDupfdCloexec: 1030,
+    oNonblock: 0o4000,
+    oCloexec: 0o2000000,
+    hasPipe2: true,
+    pollRdHup: 0x2000,
+  },
+  darwin: {
+    fDupfdCloexec: 67,
+    oNonblock: 0x4,
+    oCloexec: 0x1000000,
+    hasPipe2: false,
+    // What stands for it is told without being asked for.
+    pollRdHup: 0,
+  },
 };
 /** flock: exclusively, and without waiting. Alike on both systems. */
 const LOCK_EX = 2;
@@ -31,6 +46,8 @@ const NOT_SUPPORTED: readonly string[] = ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EI
 const WIDE: readonly string[] = ['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'];
 /** poll: there is something to read. */
 const POLLIN = 1;
+/** It tells these without being asked: an error, an end on both sides, a descriptor that is none. */
+const POLL_ENDED = 0x8 | 0x10 | 0x20;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
@@ -162,6 +179,18 @@ export function findReadable(descriptors: Int32Array, count: number): number {
     if ((polled.readInt16LE(index * POLLFD_BYTES + 6) & POLLIN) !== 0) return index;
   }
   return -1;
+}
+
+/**
+ * Whether the other side of a socket has closed it, whatever of it is still to be read.
+ * @throws PlatformError where the library cannot be used.
+ */
+export function hasHungUp(fd: number): boolean {
+  const { poll, constants } = bindings();
+  polled.writeInt32LE(fd, 0);
+  polled.writeInt32LE(constants.pollRdHup, 4);
+  if (poll(polled, 1, 0) <= 0) return false;
+  return (polled.readInt16LE(6) & (constants.pollRdHup | POLL_ENDED)) !== 0;
 }
 
 /**

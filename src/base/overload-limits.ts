@@ -27,6 +27,13 @@ export const RATE_DEBT_PLACES = 8;
 export const RATE_DEBT_MS_MAX = 3_600_000;
 
 /**
+ * Between two looks whether a client that waits for its rate has left, in milliseconds; whoever has
+ * and owes more than this is closed. Else one that sends a read full of messages and leaves, again
+ * and again, would hold thousands of descriptors for hours.
+ */
+export const RATE_LEFT_LOOK_MS = 5_000;
+
+/**
  * Between two looks of the primary at what the process uses, in milliseconds: at most, and at least
  * when little is left. A look takes some 10 us.
  */

@@ -1,12 +1,15 @@
 /**
  * Messages and bytes a second that one client may send: two token buckets, each of a second's
  * worth. What is read is handled whole and paid for behind that, so a read may leave a debt, which
- * the client waits out: nothing is read from it, nothing of what it sends is dropped. That it has
- * left is seen when it is read again, or by its next connection, which owes what it owed.
+ * the client waits out: nothing is read from it, nothing of what it sends is dropped. One that has
+ * left meanwhile is not waited for longer than RATE_LEFT_LOOK_MS, and its next connection owes what
+ * it owed.
  */
 import { sharedMs } from '../base/clock.js';
 import { Counter } from '../base/counters.js';
 import { Deadline } from '../base/deadlines.js';
+import { CloseReason } from '../base/errors.js';
+import { RATE_LEFT_LOOK_MS } from '../base/limits.js';
 import { type Connection, Pause } from './connection.js';
 
 /** One for a connection whose rates are limited; its deadline is the end of a pause. */
@@ -57,8 +60,12 @@ export class RateLimit extends Deadline {
 
   /** The pause is over, if there is nothing that was kept and has been handled meanwhile. */
   onDeadline(): void {
-    if (this.#msOwed() > 0) this.#wait();
-    else this.#connection.goOnBelowRate();
+    const owed = this.#msOwed();
+    const connection = this.#connection;
+    if (owed <= 0) connection.goOnBelowRate();
+    else if (owed > RATE_LEFT_LOOK_MS && connection.transport.hasLeft)
+      connection.close(CloseReason.connectionLost);
+    else this.#wait();
   }
 
   /** Pauses the connection, if it owes anything still. */
@@ -78,7 +85,7 @@ export class RateLimit extends Deadline {
 
   #wait(): void {
     const { deadlines } = this.#connection.host;
-    deadlines.set(this, deadlines.now, this.#msOwed());
+    deadlines.set(this, deadlines.now, Math.min(this.#msOwed(), RATE_LEFT_LOOK_MS));
   }
 }
 

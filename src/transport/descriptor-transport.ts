@@ -5,7 +5,7 @@
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { readDescriptor, writeDescriptor } from './descriptor-io.js';
-import { socketPeer, waitingBytesOf } from './socket-facts.js';
+import { hasLeft, socketPeer, waitingBytesOf } from './socket-facts.js';
 import type { Peer, Transport, TransportOwner } from './transport.js';
 
 /** Options of a socket, those among them that net.Socket has no type for. */
@@ -64,6 +64,10 @@ export class DescriptorTransport extends Socket implements Transport {
 
   get isDestroyed(): boolean {
     return this.destroyed;
+  }
+
+  get hasLeft(): boolean {
+    return hasLeft(this);
   }
 
   get waitingBytes(): number {

@@ -3,7 +3,7 @@
  * are copied to the shard's, piece by piece, and writes by its stream alone.
  */
 import type { Socket } from 'node:net';
-import { socketPeer, waitingBytesOf } from './socket-facts.js';
+import { hasLeft, socketPeer, waitingBytesOf } from './socket-facts.js';
 import type { Peer, Transport, TransportOwner } from './transport.js';
 
 /** See above. */
@@ -36,6 +36,10 @@ export class MovedTransport implements Transport {
 
   get isDestroyed(): boolean {
     return this.#socket.destroyed;
+  }
+
+  get hasLeft(): boolean {
+    return hasLeft(this.#socket);
   }
 
   get waitingBytes(): number {

@@ -59,6 +59,10 @@ export class ProxyTransport implements Transport, TransportOwner {
     return this.#lower?.isDestroyed ?? this.#isOver;
   }
 
+  get hasLeft(): boolean {
+    return this.#lower?.hasLeft ?? false;
+  }
+
   get waitingBytes(): number {
     return this.#lower?.waitingBytes ?? 0;
   }

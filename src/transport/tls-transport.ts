@@ -11,7 +11,7 @@ import { TLS_BUFFER_BYTES } from '../base/limits.js';
 import type { ListenerConfig, TlsConfig } from '../base/listener-config.js';
 import { namesOf } from './certificate-names.js';
 import { Handshake, HandshakeFault, type Handshakes } from './handshakes.js';
-import { socketPeer, waitingBytesOf } from './socket-facts.js';
+import { hasLeft, socketPeer, waitingBytesOf } from './socket-facts.js';
 import type { TlsContexts } from './tls-contexts.js';
 import { handshakeDetail, isNoHandshake } from './tls-faults.js';
 import type { Peer, Transport, TransportOwner } from './transport.js';
@@ -70,6 +70,10 @@ export class TlsTransport implements Transport {
 
   get isDestroyed(): boolean {
     return this.#socket.destroyed || this.#hasFailed;
+  }
+
+  get hasLeft(): boolean {
+    return hasLeft(this.#socket);
   }
 
   /** What OpenSSL has of it, too. */

@@ -48,6 +48,11 @@ export interface Transport {
   readonly peer: Peer;
   /** Whether it is closed for good. */
   readonly isDestroyed: boolean;
+  /**
+   * Whether the client has closed its side, though there may be something to read before: a system
+   * call, for whoever has paused it for long.
+   */
+  readonly hasLeft: boolean;
   /** Bytes handed to `write` that the system has not taken: fewer whenever it took some. */
   readonly waitingBytes: number;
   /**

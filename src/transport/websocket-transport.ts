@@ -86,6 +86,10 @@ export class WebSocketTransport implements Transport, TransportOwner, ControlSin
     return this.#lower.isDestroyed;
   }
 
+  get hasLeft(): boolean {
+    return this.#lower.hasLeft;
+  }
+
   get waitingBytes(): number {
     return this.#lower.waitingBytes;
   }

@@ -161,6 +161,17 @@ describeTheme(
       });
     }
 
+    test('is closed when it has left, though it is not read from', async () => {
+      const connections = () => theme.broker.server.stats().connectionsOpen;
+      const before = connections();
+      const client = await theme.broker.client({ clientId: unique('owing') });
+      const all = numbers(1, 100 * RATE).map((payload) => publish({ topic: unique('o'), payload }));
+      client.raw.send(...all);
+      assert.equal(connections(), before + 1);
+      await client.cut();
+      await eventually(() => connections() === before, 'its connection to be closed');
+    });
+
     test('owes nothing any more behind a reload', async () => {
       const clientId = unique('owing');
       await indebted(clientId, true);

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { waitingBytesOf } from '../../../src/transport/socket-facts.js';
-import { within } from '../../support/waiting.js';
+import { hasLeft, waitingBytesOf } from '../../../src/transport/socket-facts.js';
+import { eventually, within } from '../../support/waiting.js';
 
 const MIB = 1024 * 1024;
 /** Far more than the kernel's buffers hold. */
@@ -45,4 +45,24 @@ test('fewer bytes wait as the kernel takes them, though the write is not done', 
     writer.destroy();
     server.close();
   }
+});
+
+test('a client that closes its side has left, though nothing is read of it', async () => {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  try {
+    client.write('something that nobody reads');
+    assert.equal(hasLeft(socket), false);
+    client.end();
+    await once(client, 'finish');
+    await eventually(() => hasLeft(socket), 'it to be told');
+    assert.equal(socket.destroyed, false);
+  } finally {
+    client.destroy();
+    socket.destroy();
+    server.close();
+  }
+  assert.equal(hasLeft(socket), true);
 });
