@@ -46,7 +46,7 @@ const NOT_SUPPORTED: readonly string[] = ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EI
 const WIDE: readonly string[] = ['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'];
 /** poll: there is something to read. */
 const POLLIN = 1;
-/** It tells these without being asked: an error, an end on both sides, a descriptor that is none. */
+/** It tells these without being asked: an error, an end on both sides, no such descriptor. */
 const POLL_ENDED = 0x8 | 0x10 | 0x20;
 const F_SETFD = 2;
 const F_SETFL = 4;

@@ -36,6 +36,11 @@ export class SignsOfLife {
     this.#beginUnfinished();
   }
 
+  /** Whether nothing was read for so long. */
+  isUnreadFor(ms: number, now: number): boolean {
+    return now - this.#lastReadAt >= ms;
+  }
+
   /** The client was not listened to until now: its silence was ours. */
   forgive(now: number): void {
     this.#lastPacketAt = now;
@@ -65,7 +70,8 @@ export class SignsOfLife {
 /**
  * The deadline of a connection with keep alive has come: closes it after one and a half times that
  * in silence [MQTT-3.1.2-24]. It is not moved at each packet: so it is found here when the last one
- * came, and how much of the time is left.
+ * came, and how much of the time is left. One that was not read from all the time, as the disk is
+ * full or readers are behind, is closed if it has left: nobody would see that before.
  * @param isRead false while its socket is not read: what comes may be a sign of life.
  */
 export function checkKeepAlive(
@@ -77,6 +83,10 @@ export function checkKeepAlive(
   const { deadlines } = connection.host;
   const { now } = deadlines;
   const limitMs = connection.keepAliveMs * 1.5;
+  if (!isRead && signs.isUnreadFor(limitMs, now) && connection.transport.hasLeft) {
+    connection.close(CloseReason.connectionLost);
+    return;
+  }
   const since = isRead ? signs.silentSince(now, unfinishedBytes) : now;
   if (now - since < limitMs + STAMP_SLACK_MS) deadlines.set(connection, since, limitMs);
   else connection.close(CloseReason.keepAliveTimeout);

@@ -10,6 +10,7 @@ import {
   SWEEP_MS,
   UNFINISHED_BYTES_PER_SECOND,
 } from '../../../src/base/limits.js';
+import { Pause } from '../../../src/connection/connection.js';
 import { connack, connect, PINGREQ, publish } from '../../support/packets.js';
 import { config, LoneConnection } from './lone-connection.js';
 
@@ -75,6 +76,46 @@ describe('a connection with keep alive', () => {
     lone.pass(1_000_000);
     assert.equal(lone.closedFor, null);
     assert.equal(lone.deadlines.size, 0);
+  });
+});
+
+describe('a client that is not read from', () => {
+  const limit = 60_000 * 1.5;
+
+  /** It is read from until it is paused. */
+  function paused(): LoneConnection {
+    const lone = new LoneConnection();
+    lone.open(60);
+    lone.read(PINGREQ);
+    lone.connection.pause(Pause.disk);
+    return lone;
+  }
+
+  test('is not taken for silent', () => {
+    const lone = paused();
+    lone.pass(10 * limit);
+    assert.equal(lone.closedFor, null);
+  });
+
+  test('is closed when it has left and was not read from for as long as it may be silent', () => {
+    const lone = paused();
+    lone.socket.hasLeft = true;
+    const from = lone.now;
+    lone.pass(10 * limit);
+    assert.equal(lone.closedFor, CloseReason.connectionLost);
+    assert.ok(lone.now - from >= limit, `${lone.now - from} ms`);
+    assert.ok(lone.now - from <= 2 * (limit + LATE_MS), `${lone.now - from} ms`);
+  });
+
+  test('that has left is read to its end where it is read from again', () => {
+    const lone = paused();
+    lone.socket.hasLeft = true;
+    lone.pass(limit / 2);
+    lone.connection.unpause(Pause.disk);
+    lone.read(PINGREQ);
+    lone.connection.pause(Pause.disk);
+    lone.pass(limit * 0.9);
+    assert.equal(lone.closedFor, null);
   });
 });
 

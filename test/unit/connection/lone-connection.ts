@@ -35,6 +35,7 @@ export const { config } = loadConfig({ workers: 1, maxPacketBytes: '2MiB' }, {},
 class NotingTransport {
   readonly peer = { address: '127.0.0.1', port: 1, listener: '', certificate: null };
   isDestroyed = false;
+  hasLeft = false;
   isPaused = false;
   written = Buffer.alloc(0);
   pause(): void {
