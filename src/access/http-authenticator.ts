@@ -2,7 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Admission, Credentials, Verdict } from '../base/credentials.js';
 import { HTTP_CACHE_ENTRIES_MAX } from '../base/limits.js';
-import { readAdmission } from './admission.js';
+import { isOver, readAdmission } from './admission.js';
 import type { Authenticator } from './authenticator.js';
 import { fetchText, type WebService, webServiceOf } from './bounded-fetch.js';
 import type { FairQueue } from './fair-queue.js';
@@ -47,7 +47,9 @@ export class HttpAuthenticator implements Authenticator {
     const question = questionOf(credentials);
     const digest = createHmac('sha256', this.#cacheKey).update(question).digest('base64');
     const known = this.#known.get(digest);
-    if (known !== undefined && known.until > this.#clock()) return known.admission;
+    const isKnown = known !== undefined && known.until > this.#clock();
+    // Who was let in until now may be let in again.
+    if (isKnown && !isOver(known.admission)) return known.admission;
     return this.#queue.run(
       credentials.remoteAddress,
       () => credentials.isOver === true,

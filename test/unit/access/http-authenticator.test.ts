@@ -125,6 +125,21 @@ describe('a web service that decides about clients', () => {
     assert.equal(asked, 5);
   });
 
+  test('is asked again about whom it let in until now', async () => {
+    let asked = 0;
+    await using service = await serveWeb((_, respond) => {
+      // The first is over as it comes.
+      const expiresAt = asked++ === 0 ? 1 : 4_000_000_000;
+      respond(200, JSON.stringify({ allow: true, expiresAt }));
+    });
+    const authenticator = authenticatorOf(service, { cacheMs: 60_000, clock: () => 0 });
+    await authenticator.authenticate(WHO);
+    const again = await authenticator.authenticate(WHO);
+    assert.deepEqual(again, { username: 'ada', expiresAtMs: 4_000_000_000_000, rules: null });
+    await authenticator.authenticate(WHO);
+    assert.equal(asked, 2);
+  });
+
   test('has the user name and password of its URL in a header', async () => {
     const { createServer } = await import('node:http');
     const server = createServer(({ headers, url }, response) =>
