@@ -70,6 +70,11 @@ export const GROUP_FOUND_MS = 600_000;
  * publishers can have had on their way to it.
  */
 export const PENDING_LOOK_BACK = 100_000;
+/**
+ * Numbers of runs on their way that a process sets aside at a time: few writes, and 2^48 of them
+ * last for a quarter of a billion starts.
+ */
+export const PENDING_NUMBERS_AHEAD = 1_000_000;
 /** Windows filled from disk in a turn, so that other clients wait for a millisecond at most. */
 export const KEPT_REFILLS_PER_TURN = 8;
 /** Room on the disk that is set aside at a time beside what is needed: a second of a busy store. */

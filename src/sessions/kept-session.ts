@@ -41,6 +41,8 @@ export interface KeptSessionHost extends KeptQueueHost {
 /** What another shard goes on with, as plain data. */
 export interface MovedKept extends MovedQueue {
   readonly number: number;
+  /** See KeptSession. */
+  readonly lookedTo: number;
 }
 
 /** In place of a session's number. */
@@ -55,6 +57,12 @@ export class KeptSession {
   isTail = false;
   /** Number of an empty one: see KeptSessions.endTail. */
   emptyTail = NO_NUMBER;
+  /**
+   * Runs that were on their way to shards that are gone have been looked at for it, wherever it
+   * was, up to this row of them (store/pending-runs.ts): what of them was for it, it has been given
+   * or had before, and may have acknowledged since. They may stay on disk for others a while.
+   */
+  lookedTo = 0;
   readonly #host: KeptSessionHost;
   /**
    * How many of the oldest messages on disk may have been sent; FOUND: the window knows, or there
@@ -74,9 +82,17 @@ export class KeptSession {
   /**
    * One of which there is something on disk, from before.
    * @param next position at least: packet ids of earlier ones may be in use where it was.
+   * @param lookedTo as it was then.
    */
-  static lost(host: KeptSessionHost, number: number, mayBeSent: number, next: number): KeptSession {
+  static lost(
+    host: KeptSessionHost,
+    number: number,
+    mayBeSent: number,
+    next: number,
+    lookedTo: number,
+  ): KeptSession {
     const kept = new KeptSession(host, number);
+    kept.lookedTo = lookedTo;
     kept.#mayBeSent = mayBeSent;
     kept.#nextFrom = next;
     kept.#hasEnds = false;
@@ -87,15 +103,16 @@ export class KeptSession {
   static moved(host: KeptSessionHost, moved: MovedKept): KeptSession {
     const kept = new KeptSession(host, moved.number);
     kept.queue.goOnAt(moved);
+    kept.lookedTo = moved.lookedTo;
     return kept;
   }
 
   /** For another shard, once it is found. What has become of its messages is journaled first. */
   move(): MovedKept {
-    const { queue } = this;
+    const { queue, lookedTo } = this;
     queue.note();
     const { number, diskFrom, next, diskBytes, hole, isUnsettled, rowsFrom } = queue;
-    return { number, diskFrom, next, diskBytes, hole, isUnsettled, rowsFrom };
+    return { number, lookedTo, diskFrom, next, diskBytes, hole, isUnsettled, rowsFrom };
   }
 
   /** How many of its oldest messages may have been sent, where the window does not know. */

@@ -86,13 +86,13 @@ export class KeptSessions implements KeptSessionHost {
   }
 
   /** One that is on disk from before; see KeptSession. */
-  take(session: Session, number: number, mayBeSent: number, next: number): void {
-    session.kept = this.lost(number, mayBeSent, next);
+  take(session: Session, number: number, mayBeSent: number, next: number, lookedTo = 0): void {
+    session.kept = this.lost(number, mayBeSent, next, lookedTo);
   }
 
   /** The same, of a session that is not to have it yet. */
-  lost(number: number, mayBeSent: number, next: number): KeptSession {
-    return KeptSession.lost(this, number, mayBeSent, next);
+  lost(number: number, mayBeSent: number, next: number, lookedTo = 0): KeptSession {
+    return KeptSession.lost(this, number, mayBeSent, next, lookedTo);
   }
 
   /** One that comes from another shard; null for one that is not on disk. */

@@ -83,6 +83,14 @@ export class Arrivals {
     return this.#arrivals.size > 0;
   }
 
+  /** Whether a session is on its way here from that shard. */
+  isComing(session: Session, from: number): boolean {
+    for (const arrival of this.#arrivals.values()) {
+      if (arrival.session === session) return arrival.from === from;
+    }
+    return false;
+  }
+
   /** Whether a session is on its way by this claim. */
   has(claim: number): boolean {
     return this.#arrivals.has(claim);
@@ -375,8 +383,8 @@ function isSessionHead(value: unknown): value is SessionHead {
 
 function isMovedKept(value: unknown): boolean {
   const kept = (value ?? {}) as MovedKept;
-  const { number, diskFrom, next, diskBytes, hole, rowsFrom, isUnsettled } = kept;
-  const areCounts = [number, diskFrom, next, diskBytes, hole, rowsFrom].every(
+  const { number, lookedTo, diskFrom, next, diskBytes, hole, rowsFrom, isUnsettled } = kept;
+  const areCounts = [number, lookedTo, diskFrom, next, diskBytes, hole, rowsFrom].every(
     (each) => Number.isSafeInteger(each) && each >= 0,
   );
   const areInOrder = rowsFrom <= diskFrom && diskFrom <= next;

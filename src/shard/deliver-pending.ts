@@ -75,10 +75,18 @@ export function deliverPending(
       return !haveRun(store, home.queues, pending.run);
     });
   }
-  // Not before: what was on its way to where it was would be for nobody, if this shard died too.
   for (const [session, { outdated }] of homes) {
+    noteLooked(session, rows);
+    // Not before: what was on its way to where it was would be for nobody, if this shard died too.
+    // With what was looked at: what is on its way to here is not for it, unless it has it by now.
     if (outdated !== null) store.rows.moveHere(session, outdated);
   }
+}
+
+/** What of these was for a session, it has: they may stay there, for others. */
+function noteLooked({ kept }: Session, rows: readonly PendingRun[]): void {
+  const last = rows.at(-1);
+  if (kept !== null && last !== undefined) kept.lookedTo = Math.max(kept.lookedTo, last.row + 1);
 }
 
 /** What a session was given while it was on its way goes behind what it has. */
@@ -112,22 +120,22 @@ export function noteArrived(shard: Shard, { arrived, journal }: ShardStore): voi
 
 /**
  * Delivers what a shard that has died had sent to sessions here, and had not shown: but for what
- * this shard has found when it began itself, and for sessions that were found since.
+ * this shard has found when it began itself, and for sessions that it was looked at for since, by
+ * the successor too.
  */
 export function deliverPendingOf(shard: Shard, store: ShardStore, source: number): void {
   const { shardIndex } = shard;
-  const { arrived, recovered } = store;
+  const { arrived } = store;
   for (const pending of store.reader.pending()) {
     const { row, shards } = pending;
     if (pending.source !== source || ((shards >>> shardIndex) & 1) === 0) continue;
     if (arrived.has(row)) continue;
-    const isMissing = ({ kept, clientId }: Session) =>
-      kept !== null && recovered.get(clientId) !== source;
+    const isMissing = (session: Session) =>
+      session.kept !== null && !shard.takeover.isComing(session, source);
     deliver(shard, pending, isMissing);
     giveToGroups(shard, pending, shard.members.keptGroups);
     store.journal.arrived(row, 1 << shardIndex);
   }
-  for (const [clientId, index] of recovered) if (index === source) recovered.delete(clientId);
 }
 
 /** What a session has missed that was on a shard which has died, for SessionRegistry.recover. */
@@ -148,17 +156,18 @@ export function missedOn(shard: Shard, index: number): Missed {
       give(session, isMissing);
     },
     behindTail(session) {
-      store.recovered.set(session.clientId, index);
       const isMissing = ({ source, shards }: PendingRun) =>
         source === index && ((shards >>> shardIndex) & 1) === 1;
       give(session, isMissing);
+      noteLooked(session, store.reader.pending());
     },
   };
 }
 
+/** To those that it was not looked at for before, and that miss it. */
 function deliver(
   shard: Shard,
-  { run }: PendingRun,
+  { row, run }: PendingRun,
   isMissing: (session: Session) => boolean,
 ): void {
   checkFrames(run.bytes, 0, run.bytes.length, run.count);
@@ -170,7 +179,8 @@ function deliver(
     const session = subscribers[index]!;
     const grant = grants[index]!;
     const qos = Math.min((run.header >> QOS_SHIFT) & QOS_BITS, grant & QOS_BITS);
-    if (qos === 0 || !isMissing(session)) continue;
+    if (qos === 0 || (session.kept !== null && session.kept.lookedTo > row)) continue;
+    if (!isMissing(session)) continue;
     const keepsRetain = isRetained && (grant & KEEPS_RETAIN) !== 0;
     session.enqueue(queued, qos as 1 | 2, keepsRetain, false, identifiers?.[index]);
   }

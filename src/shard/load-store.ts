@@ -143,7 +143,7 @@ function loadSession(
   const filters = filtersOf(reader, number);
   // Before it is one that is kept: they are on disk already.
   registry.subscribe(session, filters, NOTHING);
-  kept.take(session, number, row.mayBeSent, row.next);
+  kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
   if (row.will !== null) {
     const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - now));
     wills.arrive(session, { ...row.will, leftMs }, deadlines.now);

@@ -20,11 +20,6 @@ export interface ShardStore {
    * journaled, and not durable yet. See deliver-pending.ts.
    */
   readonly arrived: Map<number, number>;
-  /**
-   * By client id: the dead shard whose session was found in the store, with what was on its way.
-   * Until that has a successor.
-   */
-  readonly recovered: Map<string, number>;
   /** Shards that have to be live before. */
   readonly awaitedLoads: Set<number>;
   readonly groups: GroupRows;
@@ -54,9 +49,8 @@ export function makeStore(
   const nextNumber = () => kept.takeNumber();
   const groups = new GroupRows({ ...parts, shardCount, nextNumber, fullness: kept });
   const arrived: ShardStore['arrived'] = new Map();
-  const recovered: ShardStore['recovered'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
-  return { start, journal, reader, kept, rows, groups, arrived, recovered, awaitedLoads };
+  return { start, journal, reader, kept, rows, groups, arrived, awaitedLoads };
 }
 
 /** Makes what answers wait in; null where nothing is kept. */

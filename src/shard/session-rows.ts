@@ -27,6 +27,8 @@ export interface SessionRow {
   readonly mayBeSent: number;
   /** Position of the next message of its queue: those before had packet ids, gone or not. */
   readonly next: number;
+  /** See KeptSession; rows of former builds have none. */
+  readonly lookedTo?: number;
   /** What is published for it, and the date when. */
   readonly will: MovedWill | null;
   readonly willAt: number;
@@ -88,9 +90,9 @@ export class SessionRows {
     const stored = reader.session(clientId);
     if (stored === null) return null;
     const { number } = stored;
-    const { mayBeSent, next } = stored.head as SessionRow;
+    const { mayBeSent, next, lookedTo } = stored.head as SessionRow;
     const filters = filtersOf(reader, number);
-    return { filters, kept: kept.lost(number, mayBeSent, next) };
+    return { filters, kept: kept.lost(number, mayBeSent, next, lookedTo) };
   }
 
   /** What another shard has had on disk is this one's. */
@@ -114,6 +116,7 @@ export class SessionRows {
       leftAt: isHere ? 0 : Date.now(),
       mayBeSent: Math.max(isHere ? window : 0, sentOf(session, kept)),
       next: kept.next,
+      lookedTo: kept.lookedTo,
       willAt: will === null ? 0 : Date.now() + will.leftMs,
     };
     this.#parts.kept.journal.putSession(kept.queue.number, clientId, row);
@@ -122,14 +125,16 @@ export class SessionRows {
 
   /** It is on this shard from here on. @param row which says that it was on another. */
   moveHere(session: Session, row: SessionRow): void {
-    const { kept, shardIndex } = this.#parts;
-    if (row.leftAt === 0) this.save(session);
+    const { kept: sessions, shardIndex } = this.#parts;
+    const { kept, clientId } = session;
+    if (row.leftAt === 0 || kept === null) {
+      this.save(session);
+      return;
+    }
+    const { lookedTo } = kept;
     // Since when it is away stays as it is.
-    else
-      kept.journal.putSession(session.kept!.queue.number, session.clientId, {
-        ...row,
-        home: shardIndex,
-      });
+    const moved: SessionRow = { ...row, home: shardIndex, lookedTo };
+    sessions.journal.putSession(kept.queue.number, clientId, moved);
   }
 
   onSubscribed({ kept }: Session, filterKey: string, grant: Grant): void {

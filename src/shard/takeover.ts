@@ -236,6 +236,11 @@ export class Takeover {
     return this.#arrivals.areAny;
   }
 
+  /** Whether a session is on its way here from that shard. */
+  isComing(session: Session, from: number): boolean {
+    return this.#arrivals.isComing(session, from);
+  }
+
   /** Sessions that this shard lets go of for another one, which has not got them yet. */
   *leavingTo(index: number): Generator<Session> {
     for (const { session, to } of this.#releases) {

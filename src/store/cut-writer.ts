@@ -69,7 +69,7 @@ export class CutWriter {
 
   constructor(environment: Environment) {
     this.#environment = environment;
-    this.pending = new PendingRuns(environment.tables.pending);
+    this.pending = new PendingRuns(environment);
     for (const { key } of readRows(environment.tables.doomed)) this.#doomed.add(sessionOf(key));
   }
 

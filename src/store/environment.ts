@@ -14,6 +14,7 @@ import {
   STORE_TREE_BYTES,
 } from '../base/limits.js';
 import { DiskFullError, reserveNewFile } from './disk-reserve.js';
+import { NUMBER_BYTES } from './keys.js';
 import { MIGRATIONS, type Migration } from './migrations.js';
 import { faultOfStoreFile } from './store-file.js';
 
@@ -41,6 +42,7 @@ export const STORE_FILE_NAME = 'store.mdb';
 /** Of what is written today: a newer one is refused, an older one is migrated. */
 export const STORE_VERSION: number = MIGRATIONS.length + 1;
 const VERSION_KEY = Buffer.from('version');
+const PENDING_END_KEY = Buffer.from('pending-end');
 
 /** Rows of a range, as they were decoded; their keys are none. */
 export type Scan<V> = (range: RangeOptions) => Iterable<{ readonly value: V }>;
@@ -122,6 +124,18 @@ export class Environment {
    */
   transaction(change: () => void): void {
     this.#root.transactionSync(change);
+  }
+
+  /** Behind all numbers that rows of `pending` have ever had, those that are gone too. */
+  get pendingEnd(): number {
+    return this.#root.get(PENDING_END_KEY)?.readUIntBE(0, NUMBER_BYTES) ?? 0;
+  }
+
+  /** To be set in a transaction, before there is a row with a number that is not below it. */
+  set pendingEnd(number: number) {
+    const value = Buffer.allocUnsafe(NUMBER_BYTES);
+    value.writeUIntBE(number, 0, NUMBER_BYTES);
+    this.#root.putSync(PENDING_END_KEY, value);
   }
 
   /**

@@ -4,14 +4,17 @@
  * a ring still, and whoever sends it again after a crash is told that it is known. So a cut that
  * has its ids and not what all shards have made of it keeps the run itself, until they have it.
  *
+ * Rows have numbers that grow from process to process: so a session can say up to which of them it
+ * has been looked what is for it (sessions/kept-session.ts), whatever becomes of the rows.
+ *
  *     byte  0   shard that it is from
  *           1   number of shards
  *           2   shards that do not have it yet, a bit each (4 bytes)
  *           6   the run (stored-run.ts)
  */
-import { SHARDS_MAX } from '../base/limits.js';
+import { PENDING_NUMBERS_AHEAD, SHARDS_MAX } from '../base/limits.js';
 import type { Cut, CutPending } from './cut.js';
-import type { Table } from './environment.js';
+import type { Environment, Table } from './environment.js';
 import { runKey, runNumberOf } from './keys.js';
 
 const SHARDS_AT = 2;
@@ -26,6 +29,7 @@ interface Known {
 
 /** The store thread's. */
 export class PendingRuns {
+  readonly #environment: Environment;
   readonly #table: Table;
   /** By row. */
   readonly #known = new Map<number, Known>();
@@ -33,18 +37,23 @@ export class PendingRuns {
   #handled = new Map<number, number>();
   /** Number of the next row; -1: what there is must be looked at. */
   #next = -1;
+  /** Numbers below this one may be given, as far as the disk knows. */
+  #end = 0;
+  #endThen = 0;
   /** What is so when the transaction has succeeded. */
   #learnt: [row: number, known: Known | null][] = [];
   #handledThen = this.#handled;
 
-  constructor(table: Table) {
-    this.#table = table;
+  constructor(environment: Environment) {
+    this.#environment = environment;
+    this.#table = environment.tables.pending;
   }
 
   /** Writes what a cut says of them, in its transaction. */
   write(cut: Cut): void {
     this.#learnt = [];
     this.#handledThen = this.#handled;
+    this.#endThen = this.#end;
     if (cut.handled.size > 0) {
       this.#handledThen = new Map([...this.#handled, ...cut.handled]);
       for (const [row, known] of this.#known) this.#update(row, known);
@@ -56,6 +65,7 @@ export class PendingRuns {
   /** The transaction has succeeded. */
   onWritten(): void {
     this.#handled = this.#handledThen;
+    this.#end = this.#endThen;
     for (const [row, known] of this.#learnt) {
       if (known === null) this.#known.delete(row);
       else this.#known.set(row, known);
@@ -94,8 +104,7 @@ export class PendingRuns {
   #add(pending: CutPending): void {
     const shards = this.#without(pending);
     if (shards === 0) return;
-    if (this.#next < 0) this.#next = this.#lastRow() + 1;
-    const row = this.#next++;
+    const row = this.#takeNumber();
     const { source, shardCount, places, run } = pending;
     const value = Buffer.allocUnsafe(PENDING_HEAD_BYTES + run.length);
     value[0] = source;
@@ -129,6 +138,17 @@ export class PendingRuns {
     value.writeInt32LE(shards, SHARDS_AT);
     this.#table.putSync(key, value);
     this.#learnt.push([row, { ...known, shards }]);
+  }
+
+  #takeNumber(): number {
+    const environment = this.#environment;
+    if (this.#next < 0) this.#next = Math.max(this.#lastRow() + 1, environment.pendingEnd);
+    const number = this.#next++;
+    if (number >= this.#endThen) {
+      this.#endThen = number + PENDING_NUMBERS_AHEAD;
+      environment.pendingEnd = this.#endThen;
+    }
+    return number;
   }
 
   #lastRow(): number {

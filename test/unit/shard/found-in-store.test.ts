@@ -5,6 +5,7 @@ import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
+import { packr } from '../../../src/shard/handover.js';
 import { loadStore } from '../../../src/shard/load-store.js';
 import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
@@ -32,16 +33,24 @@ const ROW: SessionRow = {
   leftAt: 0,
   mayBeSent: 0,
   next: 0,
+  lookedTo: 0,
   will: null,
   willAt: 0,
 };
+
+/** What moves of a queue that has been empty ever since. */
+const NO_QUEUE = {
+  ...{ diskFrom: 0, next: 0, diskBytes: 0, rowsFrom: 0, hole: 0 },
+  isUnsettled: false,
+};
+
+const NOTHING = Buffer.alloc(0);
 
 const message = (payload: string) => runOf([payload], 2, TOPIC);
 
 /** A store with the session, and shard 0 of two that has just begun; what the dead have said. */
 async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
   const { whole, shard, store } = await makeStoredShard(context);
-  const { journal: kept } = shard.store!;
   const { journal: dead, settled } = store.journal();
   dead.putSession(NUMBER, CLIENT_ID, { ...ROW, ...row });
   dead.putSubscription(NUMBER, TOPIC, 2);
@@ -65,13 +74,23 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
     dropPeer(shard, 1);
     await loaded;
   };
-  const durable = async () => {
+  const durable = async (of = shard) => {
+    const { journal } = of.store!;
     const isDurable = () => {
-      shard.schedule();
-      return kept.durable === kept.appended;
+      of.schedule();
+      return journal.durable === journal.appended;
     };
     await eventually(isDurable, 'the journal to be durable');
     store.reader.renew();
+  };
+  /** The broker has ended as it was then, and shard 0 starts with another one. */
+  const loadAgain = async () => {
+    await durable();
+    const { shard: next } = await makeStoredShard(context, store);
+    const loaded = loadStore(next, { shardCount: 2, orphans: null });
+    dropPeer(next, 1);
+    await loaded;
+    await durable(next);
   };
   /** What is in the session's queue. */
   const payloads = async () => {
@@ -79,7 +98,8 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
     const entries = [...store.reader.entriesFrom(NUMBER, 0)];
     return entries.flatMap(({ run }) => readFrames(run.bytes).map(({ payload }) => payload));
   };
-  return { whole, shard, store, settled, durable, queue, pend, putTail, load, payloads };
+  const steps = { settled, durable, queue, pend, putTail, load, loadAgain, payloads };
+  return { whole, shard, store, ...steps };
 }
 
 // Both shards had died: the successor that was live first had the other look for what its
@@ -144,6 +164,56 @@ test('a session is not given what was on its way to where it had not come', asyn
   assert.deepEqual(await payloads(), []);
 });
 
+// The store said by then that the session was here, and not yet that the run had come here.
+test('nor when the broker ends behind the shard that took it in', async (context) => {
+  const { pend, load, loadAgain, payloads } = await makeScene(context);
+  pend(1, HERE, '1');
+  await load([CLIENT_ID]);
+  await loadAgain();
+  assert.deepEqual(await payloads(), []);
+});
+
+// It was given what the dead shard had sent here, and its client had acknowledged that, while it
+// was pending still for the others here.
+test('nor what a session that was found here has had', async (context) => {
+  const { shard, settled, pend, loadAgain, payloads } = await makeScene(context);
+  dropPeer(shard, 1);
+  pend(0, THERE, '1');
+  pend(1, HERE, '2');
+  await settled();
+  const session = shard.registry.create(CLIENT_ID, Number.POSITIVE_INFINITY, 4, 7);
+  shard.registry.beginTail(session);
+  shard.registry.subscribe(session, [[TOPIC, 2]], () => {});
+  assert.ok(shard.registry.recover(session, missedOn(shard, 1)));
+  shard.registry.onComing(session, { receiveMaximum: 10 });
+  assert.deepEqual(await payloads(), ['1', '2']);
+  shard.store!.journal.left(NUMBER, 2);
+  await loadAgain();
+  assert.deepEqual(await payloads(), []);
+});
+
+// The successor has given it what was for it, and says so as the session comes.
+test('nor what was sent here before it came from the successor', async (context) => {
+  const { whole, shard, settled, pend, payloads } = await makeScene(context);
+  dropPeer(shard, 1);
+  pend(1, HERE, '1');
+  await settled();
+  take(whole);
+  const session = shard.registry.get(CLIENT_ID)!;
+  record(whole, RecordKind.handoverFilters, 1, [[TOPIC, 2]]);
+  onPeerLoaded(shard, 1);
+  await payloads();
+  assert.equal(session.window, null);
+  bring(whole, 2);
+  await payloads();
+  dropPeer(shard, 1);
+  pend(1, HERE, '2');
+  pend(1, HERE, '3');
+  await settled();
+  onPeerLoaded(shard, 1);
+  assert.deepEqual(await payloads(), ['3']);
+});
+
 test('the store says which shard a session is on since there are fewer', async (context) => {
   const leftAt = Date.now() - 60_000;
   const { store, load, durable } = await makeScene(context, { home: 2, leftAt });
@@ -160,8 +230,7 @@ test('a session on its way keeps all that it is given meanwhile', async (context
   shard.registry.beginTail(session);
   const given = Array.from({ length: 12 }, (_, at) => String(at).padStart(60_000));
   for (const payload of given) session.enqueue(message(payload), 2, false);
-  const nothing = { diskFrom: 0, next: 0, diskBytes: 0, rowsFrom: 0, hole: 0, isUnsettled: false };
-  const moved = { number: NUMBER, ...nothing };
+  const moved = { number: NUMBER, lookedTo: 0, ...NO_QUEUE };
   const head = { window: null, incomingQos2: [], replay: null, kept: moved };
   shard.registry.restore(session, head, null, shard.registry.keptOf(moved));
   assert.deepEqual(
@@ -229,17 +298,43 @@ test('what is published while a session comes is journaled until it has come', a
     return shard.durable!.isPending;
   };
   assert.equal(isPending(), false);
-  const connection = { clientId: CLIENT_ID, state: ConnectionState.connecting, admission: null };
+  take(whole);
+  assert.equal(isPending(), true);
+});
+
+/** Has the session be on its way here from the other shard. */
+function take({ shard, said }: WholeShard): void {
+  const { connecting: state } = ConnectionState;
+  const profile = shard.profiles.common;
+  const attach = () => true;
+  const connection = { clientId: CLIENT_ID, state, admission: null, profile, attach };
   const request = { will: null, protocolVersion: 4, cleanStart: false, sessionExpiryMs: 1 };
   shard.takeover.claim(connection as never, request as never);
   shard.line.flush();
-  const said = whole.said.flatMap((each) => (each.kind === 'claims' ? each.claims : []));
-  const { claim } = said[0]!;
-  shard.takeover.onGranted(claim, 1);
-  const none = Buffer.alloc(0);
-  shard.takeover.onRecord(1, RecordKind.handoverOffer, claim, 0, 1, 0, none, 0, 0);
-  assert.equal(isPending(), true);
-});
+  shard.takeover.onGranted(claimOf(said), 1);
+  shard.takeover.onRecord(1, RecordKind.handoverOffer, claimOf(said), 0, 1, 0, NOTHING, 0, 0);
+}
+
+/** The rest of it has come, with what was looked at for it. */
+function bring(whole: WholeShard, lookedTo: number): void {
+  const kept = { number: NUMBER, lookedTo, ...NO_QUEUE };
+  record(whole, RecordKind.handoverCutDone, 0, null);
+  record(whole, RecordKind.handoverHead, 0, {
+    ...{ window: null, incomingQos2: [], replay: null, kept },
+  });
+  record(whole, RecordKind.handoverPart, 1, null);
+}
+
+/** A record of the session that is on its way has come. */
+function record({ shard, said }: WholeShard, kind: number, word3: number, content: unknown): void {
+  const body = content === null ? NOTHING : packr.pack(content);
+  shard.takeover.onRecord(1, kind, claimOf(said), 0, 0, word3, body, 0, body.length);
+}
+
+/** The first that was said. */
+function claimOf(said: WholeShard['said']): number {
+  return said.flatMap((each) => (each.kind === 'claims' ? each.claims : []))[0]!.claim;
+}
 
 /** The other shard reads nothing. */
 function fillRing({ shard }: WholeShard): void {

@@ -14,9 +14,11 @@ export interface StoredShard {
   readonly store: TemporaryStore;
 }
 
-/** Makes one; it goes with the test. */
-export async function makeStoredShard(context: Context): Promise<StoredShard> {
-  const store = new TemporaryStore(context);
+/** Makes one; it goes with the test. @param store that others have left. */
+export async function makeStoredShard(
+  context: Context,
+  store: TemporaryStore = new TemporaryStore(context),
+): Promise<StoredShard> {
   const { folder, words } = store;
   const { port1, port2: port } = new MessageChannel();
   store.writer.attach(port1);

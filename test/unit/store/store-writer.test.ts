@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sharedMs } from '../../../src/base/clock.js';
-import { STORE_DROPPED_ROWS } from '../../../src/base/limits.js';
+import { SHARDS_MAX, STORE_DROPPED_ROWS } from '../../../src/base/limits.js';
 import { POSITION_MAX, partitionOf } from '../../../src/store/keys.js';
 import { eventually } from '../../support/waiting.js';
 import { runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
@@ -69,6 +69,29 @@ describe('the store', () => {
     assert.equal(second.group, '');
     assert.equal(store.reader.entries(5, 0, 1).length, 1);
     assert.equal(store.reader.entries(5, 2 ** 40 + 1, 1)[0].position, 2 ** 40 + 3);
+  });
+
+  // What a session has been given of them is known by a number.
+  test('gives runs on their way numbers that none has had, in no process', async (context) => {
+    const folder = temporaryFolder(context);
+    const numbers: number[] = [];
+    for (let process = 0; process < 3; process++) {
+      const store = new TemporaryStore(context, folder);
+      const { journal, settled } = store.journal();
+      for (let n = 0; n < 2; n++) {
+        journal.pend(0, 2, 2, new Int32Array(SHARDS_MAX).fill(1_000), runOf('a'));
+        await settled();
+        const [{ row }] = store.reader.pending();
+        numbers.push(row);
+        journal.arrived(row, 2);
+        await settled();
+        assert.equal(store.rows().pending, undefined);
+      }
+      await store.close();
+    }
+    const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+    assert.equal(sorted.length, 6);
+    assert.deepEqual(numbers, sorted);
   });
 
   test('has a message once, however many hold it, and until the last of them', async (context) => {
