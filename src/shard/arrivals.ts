@@ -64,6 +64,8 @@ export interface ArrivalParts {
   readonly deadlines: { readonly now: number };
   readonly wills: DelayedWills;
   readonly schedule: () => void;
+  /** Calls back when a session that comes from another shard may have this one's runs. */
+  beforeCut(session: Session, from: number, cut: () => void): void;
 }
 
 /** One a shard. */
@@ -76,11 +78,6 @@ export class Arrivals {
   constructor(parts: ArrivalParts, onWhole: (claim: number, session: Session) => void) {
     this.#parts = parts;
     this.#onWhole = onWhole;
-  }
-
-  /** Sessions are on their way. */
-  get areAny(): boolean {
-    return this.#arrivals.size > 0;
   }
 
   /** Whether a session is on its way here from that shard. */
@@ -149,13 +146,16 @@ export class Arrivals {
       if ((word3 & 2) !== 0) {
         replays.expectMoved(arrival.session, unowed(piece.filter(([, , owed]) => owed === 1)));
       }
-      if ((word3 & 1) !== 0) this.#onSubscribed(arrival);
+      const { session } = arrival;
+      if ((word3 & 1) !== 0) this.#parts.beforeCut(session, from, () => this.#cut(arrival));
     }
   }
 
   /** Its filters are all here: from now on its messages are this shard's. */
-  #onSubscribed(arrival: Arrival): void {
+  #cut(arrival: Arrival): void {
     const { interest, shardIndex, schedule } = this.#parts;
+    // Its former shard may have died meanwhile, or this one's successor of another claim.
+    if (arrival.isLost || this.#arrivals.get(arrival.claim) !== arrival) return;
     arrival.isSubscribed = true;
     arrival.session.sourceMask = 1 << shardIndex;
     interest.flush();

@@ -19,6 +19,7 @@ import type { TurnArena } from '../router/turn-arena.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';
 import type { Journal } from '../store/journal.js';
 import { DURABLE_WORDS } from '../store/store-words.js';
+import type { CutHolds } from './cut-holds.js';
 
 const NOTHING = Buffer.alloc(0);
 const NO_TARGETS = new Int32Array(0);
@@ -56,7 +57,7 @@ export interface DurableAcksParts {
   readonly kept: KeptSessions;
   readonly link: PeerLink;
   readonly arena: Pick<TurnArena, 'isHeld'>;
-  readonly takeover: { readonly areArriving: boolean };
+  readonly takeover: { readonly cutHolds: Pick<CutHolds, 'areAny' | 'mustHold'> };
   /** store/store-words.ts. */
   readonly words: SharedArrayBuffer;
   readonly share: { end(): void };
@@ -123,6 +124,8 @@ export class DurableAcks {
 
   mustHold(route: Route, header: number): boolean {
     if ((this.isFull || this.isRefusing) && isKept(route, header)) return true;
+    const { cutHolds } = this.#parts.takeover;
+    if (cutHolds.areAny && cutHolds.mustHold(route)) return true;
     if (!this.orphaned.areAny) return false;
     const retainedOwner = (header & RETAIN) === 0 ? -1 : route.retainedOwner;
     return this.orphaned.has(route.topicKey, retainedOwner);
@@ -141,12 +144,10 @@ export class DurableAcks {
    * packet ids that are known from then on: they must not be durable without what came of them.
    */
   begin(isPending: boolean): void {
-    const { journal, arena, takeover } = this.#parts;
+    const { journal, arena } = this.#parts;
     this.#before = journal.appended;
     this.#shards = 0;
-    // Where a session is on its way here, and what it was to have there is lost, the next of the
-    // same topic, which it is given here, would come before the lost one is published again.
-    this.isPending = isPending || takeover.areArriving;
+    this.isPending = isPending;
     arena.isHeld = isPending;
   }
 
@@ -191,6 +192,12 @@ export class DurableAcks {
     const { journal, waits } = this.#parts;
     if (!waits || journal.durable >= journal.appended) done();
     else this.#add(null, done, 0);
+  }
+
+  /** Calls back when what was sent to these shards, a bit each, is durable there. */
+  whenKept(shards: number, done: () => void): void {
+    if (this.#parts.waits) this.#add(null, done, shards);
+    else done();
   }
 
   #wait(connection: Connection, shards: number): void {
@@ -297,7 +304,7 @@ export class DurableAcks {
 
   /** Once a turn: others may have said something, and the disk may take more. */
   onTurn(): void {
-    if (this.#held.length > 0 && !this.isFull && !this.isRefusing && !this.orphaned.areAny) {
+    if (this.#held.length > 0 && this.#mayGoOn) {
       for (const connection of this.#held.splice(0)) {
         if (!connection.isClosed) connection.unpause(Pause.disk);
       }
@@ -306,6 +313,11 @@ export class DurableAcks {
     this.#isUnanswered = false;
     this.#seen = this.#sum();
     this.#answer();
+  }
+
+  get #mayGoOn(): boolean {
+    const areHeld = this.orphaned.areAny || this.#parts.takeover.cutHolds.areAny;
+    return !areHeld && !this.isFull && !this.isRefusing;
   }
 
   /** Another shard has said something since the last look: a shard that sleeps would not see it. */

@@ -436,6 +436,7 @@ export class Shard implements ConnectionHost {
       ...{ ...this.#parts(shardIndex), registry, interest, replays, access },
       schedule: () => this.turn.schedule(),
       whenDurable: (done) => this.whenDurable(done),
+      whenKept: (shards, done) => this.durable!.whenKept(shards, done),
     });
   }
 

@@ -21,6 +21,7 @@ import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { ALL_SOURCES, type Session } from '../sessions/session.js';
 import { Arrivals, type MovedReplays } from './arrivals.js';
 import type { ClaimRefusal, ToShard } from './control.js';
+import { CutHolds, type CutHoldsParts } from './cut-holds.js';
 import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
 import type { PrimaryLine } from './primary-line.js';
@@ -77,6 +78,7 @@ export interface TakeoverParts {
   readonly access: Pick<ShardAccess, 'admit' | 'mayLeaveWill'>;
   /** Calls back when what is journaled is durable; at once where nothing is. */
   whenDurable(done: () => void): void;
+  readonly whenKept: CutHoldsParts['whenKept'];
   /** Calls back when all wills are published. */
   afterMade(done: () => void): void;
   readonly schedule: () => void;
@@ -93,6 +95,8 @@ export class Takeover {
   readonly #lost: PendingClaim[] = [];
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
+  /** Sessions that are about to be cut. */
+  readonly cutHolds: CutHolds;
   /**
    * Begins where no earlier shard of this index can have been: its late records name its claims.
    */
@@ -101,7 +105,14 @@ export class Takeover {
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
     this.#departures = new Departures({ ...parts, sizes: parts.sizes ?? SIZES });
-    this.#arrivals = new Arrivals(parts, (claim, session) => this.#onWhole(claim, session));
+    this.cutHolds = new CutHolds(parts);
+    const arrivalParts = {
+      ...parts,
+      beforeCut: (session: Session, from: number, cut: () => void) =>
+        this.#beforeCut(session, 1 << from, 1 << from, cut),
+    };
+    const onWhole = (claim: number, session: Session) => this.#onWhole(claim, session);
+    this.#arrivals = new Arrivals(arrivalParts, onWhole);
   }
 
   /** Asks for the client id of an authenticated CONNECT. */
@@ -229,11 +240,6 @@ export class Takeover {
   /** Sends pieces of the sessions that leave: see Departures. */
   sendPieces(): boolean {
     return this.#departures.sendPieces();
-  }
-
-  /** Sessions are on their way here. */
-  get areArriving(): boolean {
-    return this.#arrivals.areAny;
   }
 
   /** Whether a session is on its way here from that shard. */
@@ -372,11 +378,22 @@ export class Takeover {
   #onCut(from: number, claim: number, holder: number): void {
     const { shardIndex, link, schedule } = this.#parts;
     const [low, high] = split(claim);
-    const concerned = ((1 << from) | (1 << holder)) & ~(1 << shardIndex);
-    link.send(RecordKind.handoverCutDone, concerned, low, high, 0, 0, NO_BYTES, 0, 0);
-    schedule();
-    this.#departures.cut(claim, shardIndex);
+    const both = (1 << from) | (1 << holder);
+    const cut = () => {
+      const concerned = both & ~(1 << shardIndex);
+      link.send(RecordKind.handoverCutDone, concerned, low, high, 0, 0, NO_BYTES, 0, 0);
+      schedule();
+      this.#departures.cut(claim, shardIndex);
+    };
     this.#departures.cut(claim, from);
+    // What the holder has published itself is in its own journal.
+    if (holder === shardIndex) cut();
+    else this.#beforeCut(null, 1 << holder, both, cut);
+  }
+
+  #beforeCut(session: Session | null, former: number, shards: number, cut: () => void): void {
+    if (this.#parts.registry.isStored) this.cutHolds.add(session, former, shards, cut);
+    else cut();
   }
 
   #onWhole(claim: number, session: Session): void {

@@ -24,9 +24,10 @@ export class TurnWork {
   onTurn(): void {
     if (this.#shard.isClosed) return;
     const { router, turn, members, access, registry, deadPeers, isStopping } = this.#shard;
-    const { durable, store } = this.#shard;
+    const { durable, store, takeover } = this.#shard;
     this.#hasAnnounced = false;
     durable?.onTurn();
+    takeover.cutHolds.onTurn();
     if (store?.kept.onTurn()) turn.schedule();
     if (router.made.goOn()) turn.schedule();
     members.onTurn();

@@ -9,6 +9,7 @@ import { packr } from '../../../src/shard/handover.js';
 import { loadStore } from '../../../src/shard/load-store.js';
 import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
+import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 import { makeStoredShard } from './stored-shard.js';
@@ -45,6 +46,7 @@ const NO_QUEUE = {
 };
 
 const NOTHING = Buffer.alloc(0);
+const QOS1 = 0x32;
 
 const message = (payload: string) => runOf([payload], 2, TOPIC);
 
@@ -290,16 +292,25 @@ test('a dead shard is succeeded when sessions are let go that left for it', asyn
   assert.ok(!isHere());
 });
 
-// It was not acknowledged, and came again: behind one that was published after it.
-test('what is published while a session comes is journaled until it has come', async (context) => {
-  const { whole, shard } = await makeScene(context);
-  const isPending = () => {
-    shard.durable!.begin(false);
-    return shard.durable!.isPending;
-  };
-  assert.equal(isPending(), false);
+// What was sent before was lost, and came again behind what the session was given here.
+test('what is published for a session that comes waits for the disk', async (context) => {
+  const { whole, shard, store } = await makeScene(context);
   take(whole);
-  assert.equal(isPending(), true);
+  for (const topic of [TOPIC, 'other']) {
+    shard.topics.addShard(topic, 1);
+    shard.topics.keepShard(topic, 1);
+  }
+  shard.durable!.onSent(THERE, THERE);
+  record(whole, RecordKind.handoverFilters, 1, [[TOPIC, 1]]);
+  const session = shard.registry.get(CLIENT_ID)!;
+  const waits = (topic: string) => shard.durable!.mustHold(shard.routes.findKey(topic), QOS1);
+  await eventually(() => waits(TOPIC), 'its publishers to wait');
+  assert.deepEqual([session.sourceMask, waits('other')], [0, false]);
+  // The other shard has it on disk.
+  Atomics.store(new Int32Array(store.words), DURABLE_WORDS + SHARDS_MAX, 1);
+  shard.schedule();
+  await eventually(() => session.sourceMask === HERE, 'it to have what is published here');
+  assert.equal(waits(TOPIC), false);
 });
 
 /** Has the session be on its way here from the other shard. */

@@ -274,7 +274,8 @@ export class ModelShard {
     const replays = { expectMoved() {}, restore() {} };
     const access = { admit() {}, mayLeaveWill: () => true };
     const whenDurable = (done: () => void) => done();
-    const moved = { registry, interest, replays, access, afterMade, whenDurable };
+    const whenKept = (_shards: number, done: () => void) => done();
+    const moved = { registry, interest, replays, access, afterMade, whenDurable, whenKept };
     this.takeover = new Takeover({ ...shared, ...moved, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, takeover } = this;
