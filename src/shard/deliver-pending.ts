@@ -75,18 +75,18 @@ export function deliverPending(
       return !haveRun(store, home.queues, pending.run);
     });
   }
+  const end = (rows.at(-1)?.row ?? -1) + 1;
   for (const [session, { outdated }] of homes) {
-    noteLooked(session, rows);
+    noteLooked(session, end);
     // Not before: what was on its way to where it was would be for nobody, if this shard died too.
     // With what was looked at: what is on its way to here is not for it, unless it has it by now.
     if (outdated !== null) store.rows.moveHere(session, outdated);
   }
 }
 
-/** What of these was for a session, it has: they may stay there, for others. */
-function noteLooked({ kept }: Session, rows: readonly PendingRun[]): void {
-  const last = rows.at(-1);
-  if (kept !== null && last !== undefined) kept.lookedTo = Math.max(kept.lookedTo, last.row + 1);
+/** What was for a session of the rows before `end`, it has: they may stay there, for others. */
+function noteLooked({ kept }: Session, end: number): void {
+  if (kept !== null) kept.lookedTo = Math.max(kept.lookedTo, end);
 }
 
 /** What a session was given while it was on its way goes behind what it has. */
@@ -118,6 +118,12 @@ export function noteArrived(shard: Shard, { arrived, journal }: ShardStore): voi
   shard.whenDurable(() => arrived.clear());
 }
 
+/** A shard that has died has a successor, which has sent nothing yet. */
+export function noteSuccessor({ reader, pendingEnds }: ShardStore, index: number): void {
+  reader.renew();
+  pendingEnds.set(index, reader.pendingEnd());
+}
+
 /**
  * Delivers what a shard that has died had sent to sessions here, and had not shown: but for what
  * this shard has found when it began itself, and for sessions that it was looked at for since, by
@@ -125,9 +131,12 @@ export function noteArrived(shard: Shard, { arrived, journal }: ShardStore): voi
  */
 export function deliverPendingOf(shard: Shard, store: ShardStore, source: number): void {
   const { shardIndex } = shard;
-  const { arrived } = store;
+  const { arrived, pendingEnds } = store;
+  const end = pendingEnds.get(source) ?? 0;
   for (const pending of store.reader.pending()) {
     const { row, shards } = pending;
+    // Its successor may be at work by now.
+    if (row >= end) break;
     if (pending.source !== source || ((shards >>> shardIndex) & 1) === 0) continue;
     if (arrived.has(row)) continue;
     const isMissing = (session: Session) =>
@@ -159,7 +168,7 @@ export function missedOn(shard: Shard, index: number): Missed {
       const isMissing = ({ source, shards }: PendingRun) =>
         source === index && ((shards >>> shardIndex) & 1) === 1;
       give(session, isMissing);
-      noteLooked(session, store.reader.pending());
+      noteLooked(session, store.reader.pendingEnd());
     },
   };
 }

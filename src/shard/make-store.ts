@@ -20,6 +20,11 @@ export interface ShardStore {
    * journaled, and not durable yet. See deliver-pending.ts.
    */
   readonly arrived: Map<number, number>;
+  /**
+   * By shard that has died and has a successor: behind the last row of what was on its way then.
+   * What comes behind it from there is the successor's, and on its ring.
+   */
+  readonly pendingEnds: Map<number, number>;
   /** Shards that have to be live before. */
   readonly awaitedLoads: Set<number>;
   readonly groups: GroupRows;
@@ -49,8 +54,9 @@ export function makeStore(
   const nextNumber = () => kept.takeNumber();
   const groups = new GroupRows({ ...parts, shardCount, nextNumber, fullness: kept });
   const arrived: ShardStore['arrived'] = new Map();
+  const pendingEnds: ShardStore['pendingEnds'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
-  return { start, journal, reader, kept, rows, groups, arrived, awaitedLoads };
+  return { start, journal, reader, kept, rows, groups, arrived, pendingEnds, awaitedLoads };
 }
 
 /** Makes what answers wait in; null where nothing is kept. */

@@ -1,5 +1,5 @@
 /** What a shard does when another one dies, and when that has a successor. */
-import { deliverPendingOf, missedOn, noteArrived } from './deliver-pending.js';
+import { deliverPendingOf, missedOn, noteArrived, noteSuccessor } from './deliver-pending.js';
 import type { Shard } from './shard.js';
 
 /** A peer died: what it has acknowledged is in its ring. */
@@ -42,6 +42,7 @@ export function welcomePeer(
   doorbellWriteFd: number,
 ): void {
   shard.deadPeers.whenForgotten(index, () => {
+    if (shard.store !== null) noteSuccessor(shard.store, index);
     shard.link.replacePeer(index, ring, doorbellWriteFd);
     shard.takeover.welcomePeer(index);
     // What the dead one was handing over is found in the store, where all that it has said is.

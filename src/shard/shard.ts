@@ -1,7 +1,6 @@
 /**
  * One worker thread: its connections, sessions and routes, and everything that ties them together.
  */
-
 import type { Authenticator } from '../access/authenticator.js';
 import { AuthenticationQueues } from '../access/make-chain.js';
 import { RefusedAddresses } from '../access/refused-addresses.js';

@@ -42,7 +42,7 @@ export const STORE_FILE_NAME = 'store.mdb';
 /** Of what is written today: a newer one is refused, an older one is migrated. */
 export const STORE_VERSION: number = MIGRATIONS.length + 1;
 const VERSION_KEY = Buffer.from('version');
-const PENDING_END_KEY = Buffer.from('pending-end');
+const PENDING_RESERVE_KEY = Buffer.from('pending-reserve');
 
 /** Rows of a range, as they were decoded; their keys are none. */
 export type Scan<V> = (range: RangeOptions) => Iterable<{ readonly value: V }>;
@@ -127,15 +127,15 @@ export class Environment {
   }
 
   /** Behind all numbers that rows of `pending` have ever had, those that are gone too. */
-  get pendingEnd(): number {
-    return this.#root.get(PENDING_END_KEY)?.readUIntBE(0, NUMBER_BYTES) ?? 0;
+  get pendingReserve(): number {
+    return this.#root.get(PENDING_RESERVE_KEY)?.readUIntBE(0, NUMBER_BYTES) ?? 0;
   }
 
   /** To be set in a transaction, before there is a row with a number that is not below it. */
-  set pendingEnd(number: number) {
+  set pendingReserve(number: number) {
     const value = Buffer.allocUnsafe(NUMBER_BYTES);
     value.writeUIntBE(number, 0, NUMBER_BYTES);
-    this.#root.putSync(PENDING_END_KEY, value);
+    this.#root.putSync(PENDING_RESERVE_KEY, value);
   }
 
   /**

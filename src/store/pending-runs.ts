@@ -142,11 +142,11 @@ export class PendingRuns {
 
   #takeNumber(): number {
     const environment = this.#environment;
-    if (this.#next < 0) this.#next = Math.max(this.#lastRow() + 1, environment.pendingEnd);
+    if (this.#next < 0) this.#next = Math.max(this.#lastRow() + 1, environment.pendingReserve);
     const number = this.#next++;
     if (number >= this.#endThen) {
       this.#endThen = number + PENDING_NUMBERS_AHEAD;
-      environment.pendingEnd = this.#endThen;
+      environment.pendingReserve = this.#endThen;
     }
     return number;
   }

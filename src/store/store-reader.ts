@@ -198,6 +198,13 @@ export class StoreReader {
     return found;
   }
 
+  /** Behind the last of those. */
+  pendingEnd(): number {
+    const { pending } = this.#environment.tables;
+    for (const key of pending.getKeys({ reverse: true, limit: 1 })) return runNumberOf(key) + 1;
+    return 0;
+  }
+
   close(): Promise<void> {
     return this.#environment.close();
   }

@@ -4,10 +4,11 @@ import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { RecordKind } from '../../../src/router/records.js';
+import { createRing } from '../../../src/router/ring.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
 import { packr } from '../../../src/shard/handover.js';
 import { loadStore } from '../../../src/shard/load-store.js';
-import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
+import { dropPeer, onPeerLoaded, welcomePeer } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
 import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
@@ -47,6 +48,16 @@ const NO_QUEUE = {
 
 const NOTHING = Buffer.alloc(0);
 const QOS1 = 0x32;
+
+/** A dead shard 1 has a successor, which is live then. */
+function succeed(whole: WholeShard): void {
+  welcome(whole);
+  onPeerLoaded(whole.shard, 1);
+}
+
+function welcome({ shard, fds }: WholeShard): void {
+  welcomePeer(shard, 1, createRing(RING_BYTES), fds[1]!);
+}
 
 const message = (payload: string) => runOf([payload], 2, TOPIC);
 
@@ -107,10 +118,10 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
 // Both shards had died: the successor that was live first had the other look for what its
 // predecessor had left, which that had found as it began.
 test('what was on its way between two shards that have died comes once', async (context) => {
-  const { shard, store, pend, load, payloads } = await makeScene(context, { home: 0 });
+  const { whole, shard, store, pend, load, payloads } = await makeScene(context, { home: 0 });
   pend(1, HERE, '1');
   await load([CLIENT_ID]);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   shard.turn.flush();
   const { durable } = shard;
   const { onDurable } = durable!;
@@ -122,13 +133,13 @@ test('what was on its way between two shards that have died comes once', async (
   };
   assert.deepEqual(await payloads(), ['1']);
   dropPeer(shard, 1);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   assert.deepEqual(await payloads(), ['1']);
   assert.deepEqual(store.rows().pending, undefined);
 });
 
 test('a session whose shard dies on its way has all messages once, in order', async (context) => {
-  const { shard, settled, queue, pend, payloads } = await makeScene(context);
+  const { whole, shard, settled, queue, pend, payloads } = await makeScene(context);
   dropPeer(shard, 1);
   queue(NUMBER, 0, '1');
   // The dead shard had not handled them: the first had to be in its queue, the second in the tail.
@@ -144,7 +155,7 @@ test('a session whose shard dies on its way has all messages once, in order', as
   for (const payload of ['3', '4']) session.enqueue(message(payload), 2, false);
   assert.ok(shard.registry.recover(session, missedOn(shard, 1)));
   assert.deepEqual(await payloads(), ['1', '2', '3', '4', '5']);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   assert.deepEqual(await payloads(), ['1', '2', '3', '4', '5']);
 });
 
@@ -203,7 +214,7 @@ test('nor what was sent here before it came from the successor', async (context)
   take(whole);
   const session = shard.registry.get(CLIENT_ID)!;
   record(whole, RecordKind.handoverFilters, 1, [[TOPIC, 2]]);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   await payloads();
   assert.equal(session.window, null);
   bring(whole, 2);
@@ -212,8 +223,21 @@ test('nor what was sent here before it came from the successor', async (context)
   pend(1, HERE, '2');
   pend(1, HERE, '3');
   await settled();
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   assert.deepEqual(await payloads(), ['3']);
+});
+
+// The successor publishes by the time that its peers look for what the dead one had sent.
+test('what a successor sends is not taken for what the dead one had sent', async (context) => {
+  const { whole, shard, settled, pend, load, payloads } = await makeScene(context, { home: 0 });
+  await load([CLIENT_ID]);
+  pend(1, HERE, '1');
+  await settled();
+  welcome(whole);
+  pend(1, HERE, '2');
+  await settled();
+  onPeerLoaded(shard, 1);
+  assert.deepEqual(await payloads(), ['1']);
 });
 
 test('the store says which shard a session is on since there are fewer', async (context) => {
@@ -260,7 +284,7 @@ test('what is for sessions that left for a shard that died waits', async (contex
   dropPeer(shard, 1);
   const waiting = () => ['o', 'w', 's'].filter((topic) => shard.durable!.orphaned.has(topic, -1));
   assert.deepEqual(waiting(), ['o', 'w']);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   await eventually(() => waiting().length === 0, 'its successor to have found them');
 });
 
@@ -270,11 +294,11 @@ test('it waits for the next successor where one dies, too', async (context) => {
   leave(whole, 'offered', 'o', 32);
   dropPeer(shard, 1);
   leave(whole, 'what is not durable', 'n', 64);
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   dropPeer(shard, 1);
   await durable();
   assert.ok(shard.durable!.orphaned.has('o', -1));
-  onPeerLoaded(shard, 1);
+  succeed(whole);
   assert.ok(!shard.durable!.orphaned.has('o', -1));
 });
 
