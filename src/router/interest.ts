@@ -8,7 +8,7 @@ import { RecordError } from '../base/errors.js';
 import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/handover-limits.js';
 import type { PeerLink } from './peer-link.js';
 import { areFilters, unpackRecord } from './record-body.js';
-import { type InterestChange, RecordKind } from './records.js';
+import { type InterestChange, type OrphanedFilters, RecordKind } from './records.js';
 
 const packr = new Packr({ useRecords: false });
 const TWO_32 = 2 ** 32;
@@ -139,6 +139,32 @@ export class Interest {
   whenAllConfirmed(confirmed: Confirmed): void {
     if (this.#unconfirmed.size === 0) confirmed();
     else this.#waiting.push({ change: this.#nextChange - (this.hasChanges ? 0 : 1), confirmed });
+  }
+
+  /**
+   * Tells the peers of filters of sessions that were leaving for a shard that has died; calls back
+   * when all know of them: now, when there are no peers.
+   */
+  tellOrphaned(shard: number, filterKeys: Iterable<string>, confirmed: Confirmed): void {
+    const before = this.#nextChange;
+    let filters: string[] = [];
+    let bytes = 0;
+    const tell = () => {
+      this.#write({ added: [], removed: [], orphaned: { shard, filters } }, this.#peers);
+      filters = [];
+      bytes = 0;
+    };
+    for (const filterKey of filterKeys) {
+      filters.push(filterKey);
+      bytes += filterKey.length;
+      if (bytes >= INTEREST_PIECE_BYTES) tell();
+    }
+    if (filters.length > 0) tell();
+    if (this.#nextChange === before || this.#peers === 0) {
+      confirmed();
+      return;
+    }
+    this.#waiting.push({ change: this.#nextChange - 1, confirmed });
   }
 
   /** Something is collected. */
@@ -303,10 +329,16 @@ export class Interest {
  * @throws RecordError when it is none.
  */
 export function unpackInterestChange(buffer: Buffer, start: number, end: number): InterestChange {
-  const { added, removed, kept } = unpackRecord(buffer, start, end);
+  const { added, removed, kept, orphaned } = unpackRecord(buffer, start, end);
   if (areFilters(added) && areFilters(removed)) {
+    if (isOrphaned(orphaned)) return { added, removed, orphaned };
     if (kept === undefined) return { added, removed };
     if (areFilters(kept)) return { added, removed, kept };
   }
   throw new RecordError('an interest change has lists of filters');
+}
+
+function isOrphaned(value: unknown): value is OrphanedFilters {
+  const { shard, filters } = (value ?? {}) as Partial<OrphanedFilters>;
+  return Number.isInteger(shard) && areFilters(filters);
 }

@@ -2,7 +2,9 @@
  * Topics whose messages a shard keeps that has died: they wait until its successor has found who
  * they are for, or they would be acknowledged and kept by nobody.
  */
+
 import { MatchResult, type Subscriber, SubscriptionTree } from '../topics/subscription-tree.js';
+import type { OrphanedFilters } from './records.js';
 
 /** Stands for whoever had subscribed there. */
 const SOMEBODY: Subscriber = { matchIndex: 0 };
@@ -37,6 +39,16 @@ export class OrphanedTopics {
     const tree = this.#filters.get(shardIndex) ?? new SubscriptionTree<Subscriber>();
     for (const filterKey of filterKeys) tree.subscribe(filterKey, SOMEBODY, 0);
     this.#filters.set(shardIndex, tree);
+  }
+
+  /**
+   * Another shard has heard of a death, perhaps before this one: sessions of its were leaving for
+   * that shard, which it lets go of when all know of their filters.
+   */
+  onTold({ shard, filters }: OrphanedFilters): void {
+    // They are not the last one's, should that have a successor just now.
+    this.onDeath(shard);
+    this.add(shard, filters);
   }
 
   /** Its successor has found its sessions. */

@@ -130,6 +130,16 @@ export interface InterestChange {
   readonly removed: readonly string[];
   /** Those for some of whose subscribers it keeps messages in a store, behind both. */
   readonly kept?: readonly string[];
+  readonly orphaned?: OrphanedFilters;
+}
+
+/**
+ * Filters of sessions that were leaving the sending shard for one that has died: what is published
+ * there waits until that has a successor which has found them.
+ */
+export interface OrphanedFilters {
+  readonly shard: number;
+  readonly filters: readonly string[];
 }
 
 /** Some subscriptions of a session that moves; `owed` 1: with all that is retained for it. */

@@ -97,14 +97,21 @@ export class Departures {
     for (const { session, to } of this.#departures.values()) if (to === index) yield session;
   }
 
-  /** A peer died, and with it the sessions that were on their way to it. */
-  dropPeer(index: number): void {
+  /** A peer died. @returns the sessions that were on their way to it, and go nowhere now. */
+  dropPeer(index: number): Session[] {
     this.#sending[index] = [];
     this.#ahead[index] = 0;
+    const left: Session[] = [];
     for (const departure of [...this.#departures.values()]) {
-      if (departure.to === index) this.#leave(departure);
-      else this.#cut(departure, index);
+      const { claim, session, to } = departure;
+      if (to !== index) {
+        this.#cut(departure, index);
+        continue;
+      }
+      this.#departures.delete(claim);
+      left.push(session);
     }
+    return left;
   }
 
   /** A dead peer has a successor, whose runs come here until it answers the claimer's cut. */
@@ -231,12 +238,6 @@ export class Departures {
     if (stage !== Stage.uncut) return;
     if ((session.sourceMask & (interest.peers | (1 << shardIndex))) !== 0) return;
     this.#send(departure, Stage.head);
-  }
-
-  /** Where it was to go there is nobody: it stays in the store, if it is there. */
-  #leave({ claim, session }: Departure): void {
-    this.#departures.delete(claim);
-    this.#parts.registry.leaveStored(session);
   }
 
   #end(departure: Departure): void {

@@ -9,10 +9,12 @@ export function dropPeer(shard: Shard, index: number): void {
   // Before it is forgotten whose they were.
   durable?.orphaned.onDeath(index);
   durable?.orphaned.add(index, shard.topics.filtersKeptBy(index));
-  // Of these the successor has heard nothing, and from here on they are nowhere else.
+  // Of these the successor has heard nothing, and soon they are nowhere else.
+  const leaving = new Set<string>();
   for (const { subscriptions } of shard.takeover.leavingTo(index)) {
-    durable?.orphaned.add(index, subscriptions.keys());
+    for (const filterKey of subscriptions.keys()) leaving.add(filterKey);
   }
+  durable?.orphaned.add(index, leaving);
   durable?.dropPeer(index);
   shard.link.dropPeer(index);
   if (shard.deadPeers.drop(index)) shard.line.say({ kind: 'peer-welcomed', shardIndex: index });
@@ -23,11 +25,16 @@ export function dropPeer(shard: Shard, index: number): void {
   shard.takeover.dropPeer(index);
   shard.replays.dropPeer(index);
   shard.members.dropPeer(index);
-  // Sessions that were about to leave for it are behind what their clients have left: then the
-  // successor may look for them.
-  shard.router.made.whenPublished(() => {
-    shard.whenDurable(() => shard.line.say({ kind: 'peer-dropped', shardIndex: index }));
-  });
+  const letGo = () => {
+    shard.takeover.letGo(index);
+    // Sessions that were about to leave for it are behind what their clients have left: then the
+    // successor may look for them.
+    shard.router.made.whenPublished(() => {
+      shard.whenDurable(() => shard.line.say({ kind: 'peer-dropped', shardIndex: index }));
+    });
+  };
+  if (durable === null) letGo();
+  else shard.interest.tellOrphaned(index, leaving, letGo);
   shard.turn.schedule();
 }
 

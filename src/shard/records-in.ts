@@ -181,9 +181,10 @@ export class ShardRecords implements RecordHandler {
     start: number,
     end: number,
   ): void {
-    const { topics, routes, link, share } = this.#shard;
+    const { topics, routes, link, share, durable } = this.#shard;
     share.spend(WORK_PER_LOOK);
-    const { added, removed, kept = [] } = unpackInterestChange(buffer, start, end);
+    const { added, removed, kept = [], orphaned } = unpackInterestChange(buffer, start, end);
+    if (orphaned !== undefined) durable?.orphaned.onTold(orphaned);
     for (const filterKey of added) {
       topics.addShard(filterKey, from);
       routes.invalidate(filterKey);

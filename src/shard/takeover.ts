@@ -25,6 +25,7 @@ import { CutHolds, type CutHoldsParts } from './cut-holds.js';
 import { Departures } from './departures.js';
 import { type HandoverSizes, join, NO_BYTES, split } from './handover.js';
 import type { PrimaryLine } from './primary-line.js';
+import { Releases } from './releases.js';
 import type { Missed, SessionRegistry } from './session-registry.js';
 import type { Admitted, ShardAccess } from './shard-access.js';
 
@@ -51,14 +52,6 @@ interface PendingClaim {
   from: number;
   /** What the holder has offered, which may come before the primary's grant: null is not yet. */
   hasSession: boolean | null;
-}
-
-/** A client id that another shard has claimed, while what its connection has sent is on its way. */
-interface Release {
-  readonly session: Session | undefined;
-  readonly to: number;
-  /** The claimer has died, and what it has claimed is lost with it. */
-  isLost: boolean;
 }
 
 const SIZES = { pieceBytes: HANDOVER_PIECE_BYTES, bytesAhead: HANDOVER_BYTES_AHEAD };
@@ -90,7 +83,7 @@ export interface TakeoverParts {
 export class Takeover {
   readonly #parts: TakeoverParts;
   readonly #pending = new Map<number, PendingClaim>();
-  readonly #releases = new Set<Release>();
+  readonly #releases: Releases;
   /** Claims on sessions of a shard that has died before it has offered them. */
   readonly #lost: PendingClaim[] = [];
   readonly #departures: Departures;
@@ -105,6 +98,7 @@ export class Takeover {
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
     this.#departures = new Departures({ ...parts, sizes: parts.sizes ?? SIZES });
+    this.#releases = new Releases(parts.registry, this.#departures);
     this.cutHolds = new CutHolds(parts);
     const arrivalParts = {
       ...parts,
@@ -168,20 +162,12 @@ export class Takeover {
     if (discard && session !== undefined) registry.end(session);
     // It does not expire on its way.
     else session?.cancelDeadline();
-    const release: Release = { session: discard ? undefined : session, to, isLost: false };
-    this.#releases.add(release);
     const { whenDurable } = this.#parts;
+    const release = this.#releases.add(discard ? undefined : session, to, newClaim);
     // Whatever the old connection has published is on the ring before this.
-    const offer = () => afterMade(() => this.#offer(release, newClaim));
+    const offer = () => afterMade(release);
     if (discard) whenDurable(offer);
     else offer();
-  }
-
-  #offer(release: Release, claim: number): void {
-    const { session, to, isLost } = release;
-    this.#releases.delete(release);
-    if (!isLost) this.#departures.offer(session, to, claim);
-    else if (session !== undefined) this.#parts.registry.leaveStored(session);
   }
 
   /** A hand-over record from shard `from`; its words are those of RecordKind. */
@@ -248,23 +234,27 @@ export class Takeover {
   }
 
   /** Sessions that this shard lets go of for another one, which has not got them yet. */
-  *leavingTo(index: number): Generator<Session> {
-    for (const { session, to } of this.#releases) {
-      if (to === index && session !== undefined) yield session;
-    }
-    yield* this.#departures.leavingTo(index);
+  leavingTo(index: number): Iterable<Session> {
+    return this.#releases.leavingTo(index);
   }
 
-  /** A peer died: what it was handing over is lost, what was handed to it too. */
+  /**
+   * A peer died: what it was handing over is lost. What was to be handed to it stays until all
+   * shards know, as they may send what is for it still: `letGo`.
+   */
   dropPeer(index: number): void {
-    for (const release of this.#releases) if (release.to === index) release.isLost = true;
-    this.#departures.dropPeer(index);
+    this.#releases.dropPeer(index);
     this.#arrivals.dropPeer(index);
     for (const pending of [...this.#pending.values()]) {
       if (pending.from !== index || this.#arrivals.has(pending.claim)) continue;
       if (this.#parts.registry.isStored) this.#lost.push(pending);
       else this.#begin(pending);
     }
+  }
+
+  /** All know what was leaving for a dead peer: whoever succeeds it finds that in the store. */
+  letGo(index: number): void {
+    this.#releases.letGo(index);
   }
 
   /**

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
-import { RecordKind } from '../../../src/router/records.js';
+import { unpackInterestChange } from '../../../src/router/interest.js';
+import type { PeerLink } from '../../../src/router/peer-link.js';
+import { type InterestChange, RecordKind } from '../../../src/router/records.js';
 import { createRing } from '../../../src/router/ring.js';
 import { missedOn } from '../../../src/shard/deliver-pending.js';
 import { packr } from '../../../src/shard/handover.js';
@@ -14,7 +16,7 @@ import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 import { makeStoredShard } from './stored-shard.js';
-import { RING_BYTES, type WholeShard } from './whole-shard.js';
+import { makePeer, RING_BYTES, type WholeShard } from './whole-shard.js';
 
 const CLIENT_ID = 'x';
 const TAIL_ID = `${CLIENT_ID}\0`;
@@ -286,6 +288,81 @@ test('what is for sessions that left for a shard that died waits', async (contex
   assert.deepEqual(waiting(), ['o', 'w']);
   succeed(whole);
   await eventually(() => waiting().length === 0, 'its successor to have found them');
+});
+
+/** Shard 2 of three: what it is told of filters that wait for shard 1, and its answers. */
+class Third {
+  readonly link: PeerLink;
+  readonly orphaned: unknown[] = [];
+  readonly isSpent = false;
+  readonly isLeft = false;
+  /** Number of the last change that it has read, in two words. */
+  #last: readonly [low: number, high: number] = [0, 0];
+
+  constructor(whole: WholeShard) {
+    this.link = makePeer(whole, 2);
+  }
+
+  onRecord(_from: number, kind: number, low: number, high: number, ...rest: unknown[]): void {
+    if (kind !== RecordKind.interest) return;
+    const [, , buffer, start, end] = rest as [number, number, Buffer, number, number];
+    const { orphaned } = unpackInterestChange(buffer, start, end);
+    if (orphaned !== undefined) this.orphaned.push(orphaned);
+    this.#last = [low, high];
+  }
+
+  read(): void {
+    this.link.drain(this, RING_BYTES);
+  }
+
+  confirm(): void {
+    this.#say(RecordKind.interestConfirmed, this.#last, NOTHING);
+  }
+
+  tell(change: InterestChange): void {
+    this.#say(RecordKind.interest, [1, 0], packr.pack(change));
+  }
+
+  #say(kind: number, [low, high]: readonly [number, number], body: Buffer): void {
+    this.link.send(kind, HERE, low, high, 0, 0, body, 0, body.length);
+    this.link.flush();
+  }
+}
+
+// It sent what was for them where they had been, as before, and that shard had let go of them.
+test('sessions that left for a shard that died stay until all know of them', async (context) => {
+  const { whole, shard } = await makeStoredShard(context, undefined, 3);
+  const third = new Third(whole);
+  leave(whole, 'offered', 'o', 32);
+  shard.turn.flush();
+  dropPeer(shard, 1);
+  shard.turn.flush();
+  third.read();
+  assert.deepEqual(third.orphaned, [{ shard: 1, filters: ['o'] }]);
+  const isHere = () => shard.registry.get('offered') !== undefined;
+  const isDropped = () => whole.said.some(({ kind }) => kind === 'peer-dropped');
+  shard.turn.flush();
+  assert.deepEqual([isHere(), isDropped()], [true, false]);
+  third.confirm();
+  shard.schedule();
+  await eventually(isDropped, 'the primary to hear of it');
+  assert.ok(!isHere());
+  third.link.close();
+});
+
+test('what is for sessions that left another shard for a dead one waits', async (context) => {
+  const { whole, shard } = await makeStoredShard(context, undefined, 3);
+  const third = new Third(whole);
+  const waits = () => shard.durable!.orphaned.has('o/1', -1);
+  third.tell({ added: [], removed: [], orphaned: { shard: 1, filters: ['o/+'] } });
+  shard.schedule();
+  await eventually(waits, 'the topic to wait');
+  // It hears of the death from the primary behind that.
+  dropPeer(shard, 1);
+  assert.ok(waits());
+  succeed(whole);
+  await eventually(() => !waits(), 'its successor to have found them');
+  third.link.close();
 });
 
 // What was asked of the first one's store was answered behind the second death.

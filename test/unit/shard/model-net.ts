@@ -337,6 +337,7 @@ export class ModelShard {
     this.routes.invalidateAll();
     this.interest.dropPeer(index);
     this.takeover.dropPeer(index);
+    this.takeover.letGo(index);
     this.isScheduled = true;
   }
 

@@ -14,17 +14,18 @@ export interface StoredShard {
   readonly store: TemporaryStore;
 }
 
-/** Makes one; it goes with the test. @param store that others have left. */
+/** Makes one; it goes with the test. @param store that others have left. @param workers that there are. */
 export async function makeStoredShard(
   context: Context,
   store: TemporaryStore = new TemporaryStore(context),
+  workers = 2,
 ): Promise<StoredShard> {
   const { folder, words } = store;
   const { port1, port2: port } = new MessageChannel();
   store.writer.attach(port1);
   const start = { port, words, folder, durability: 'fsync', base: BASE } as const;
   const reader = new StoreReader(start);
-  const whole = await makeShard('silent', {}, { start, reader });
+  const whole = await makeShard('silent', { workers }, { start, reader });
   const { shard } = whole;
   context.after(async () => {
     shard.isClosed = true;

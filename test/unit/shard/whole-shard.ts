@@ -31,7 +31,7 @@ export interface Kept {
   readonly reader: StoreReader;
 }
 
-/** Shard 0 of two, and what it works with. */
+/** Shard 0 of two or more, and what it works with. */
 export interface WholeShard {
   readonly shard: Shard;
   /** Ring i is written by shard i. */
@@ -51,30 +51,31 @@ export async function makeShard(
 ): Promise<WholeShard> {
   const given = { workers: 2, logLevel, ringBytes: RING_BYTES, ...options };
   const { config } = loadConfig(given, {}, {});
-  const rings = [createRing(RING_BYTES), createRing(RING_BYTES)];
+  const { workers: shardCount } = config;
+  const rings = Array.from({ length: shardCount }, () => createRing(RING_BYTES));
   const tickets = createTickets();
-  const pipes = [createPipe(), createPipe()];
+  const pipes = rings.map(() => createPipe());
   const said: ToPrimary[] = [];
   const { port1, port2 } = new MessageChannel();
   const port = Object.assign(port1, { postMessage: (message: ToPrimary) => said.push(message) });
   const fds = pipes.map(({ writeFd }) => writeFd);
   const start = {
     shardIndex: 0,
-    shardCount: 2,
+    shardCount,
     config,
     materials: NO_MATERIALS,
     port,
     rings,
     tickets,
     wakes: createWakes(),
-    doorbellReadFd: pipes[0].readFd,
+    doorbellReadFd: pipes[0]!.readFd,
     doorbellWriteFds: fds,
     counters: createCounterBlock(),
     memoryLevel: createMemoryWord(),
-    addresses: AddressTable.createMemory(2),
+    addresses: AddressTable.createMemory(shardCount),
     store: kept?.start ?? null,
     orphans: null,
-    listenerCounts: ListenerCounts.createMemory(2),
+    listenerCounts: ListenerCounts.createMemory(shardCount),
     rateDebts: RateDebts.createMemory(),
     isReplacement: false,
   };
@@ -89,16 +90,17 @@ export async function makeShard(
     shard.link.close();
     port1.close();
     port2.close();
-    for (const fd of [...fds, pipes[1].readFd]) closeDescriptor(fd);
+    const others = pipes.slice(1).map(({ readFd }) => readFd);
+    for (const fd of [...fds, ...others]) closeDescriptor(fd);
   };
   return { shard, rings, tickets, fds, said, close };
 }
 
-/** The link of shard 1: it writes ring 1 and reads ring 0. */
-export function makePeer({ rings, tickets, fds }: WholeShard): PeerLink {
+/** The link of another shard: it writes its ring, and reads that of shard 0. */
+export function makePeer({ rings, tickets, fds }: WholeShard, shardIndex = 1): PeerLink {
   return new PeerLink({
-    shardIndex: 1,
-    shardCount: 2,
+    shardIndex,
+    shardCount: rings.length,
     rings,
     tickets,
     doorbellReadFd: -1,
