@@ -89,6 +89,8 @@ export interface LocalMember extends Membership {
   state: MemberState;
   /** It is known here only until its group has forgotten it. */
   hasLeft: boolean;
+  /** Its session is in the store alone, and joins again from the shard that finds it there. */
+  isLetGo: boolean;
   /** As its group was told last. */
   load: number;
   /** Those who wait until all shards route to the group; null when they do. */

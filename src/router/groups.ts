@@ -90,10 +90,15 @@ export class Groups {
     if (member !== undefined) member.load = load;
   }
 
-  /** A member is one no more. The last one takes the group with it. */
-  leave(shard: number, id: number): void {
+  /**
+   * A member is one no more. The last one takes the group with it.
+   * @param isLetGo it comes again from another shard.
+   */
+  leave(shard: number, id: number, isLetGo = false): void {
     const group = this.#remove(shard, id);
-    if (group !== null && group.members.size === 0) this.#end(group);
+    if (group === null || group.members.size > 0) return;
+    if (isLetGo) this.#awaitMembers(group);
+    else this.#end(group);
   }
 
   #remove(shard: number, id: number): Group | null {
@@ -165,10 +170,14 @@ export class Groups {
   dropPeer(index: number): void {
     for (const { shard, id } of [...this.#members.values()]) {
       const group = shard === index ? this.#remove(shard, id) : null;
-      if (group === null || group.members.size > 0) continue;
-      if (group.queue.isKept) setTimeout(() => this.#endIfEmpty(group), GROUP_FOUND_MS).unref();
-      else this.#end(group);
+      if (group !== null && group.members.size === 0) this.#awaitMembers(group);
     }
+  }
+
+  /** All are gone, and some may come again. */
+  #awaitMembers(group: Group): void {
+    if (group.queue.isKept) setTimeout(() => this.#endIfEmpty(group), GROUP_FOUND_MS).unref();
+    else this.#end(group);
   }
 
   #endIfEmpty(group: Group): void {

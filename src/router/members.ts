@@ -69,7 +69,7 @@ export class Members {
     const owner = ownerOfGroup(groupKey, shardCount);
     const state = session.outlet === null ? MemberState.absent : MemberState.here;
     const waiting = [confirmed];
-    const hasLeft = false;
+    const [hasLeft, isLetGo] = [false, false];
     const load = 0;
     const member: LocalMember = {
       groupKey,
@@ -79,6 +79,7 @@ export class Members {
       grant,
       state,
       hasLeft,
+      isLetGo,
       load,
       waiting,
     };
@@ -97,16 +98,21 @@ export class Members {
     this.#setState(member, MemberState.absent);
     this.#takeBack(session, member, false);
     this.#behind.delete(member);
-    const { owner, id, waiting } = member;
+    const { owner, id, waiting, isLetGo } = member;
     member.hasLeft = true;
     if (this.#isHere(owner)) {
-      this.#groups.leave(owner, id);
+      this.#groups.leave(owner, id, isLetGo);
       this.#members.delete(id);
     } else {
       // It is known until its group's owner has heard of it: what is on its way goes back.
-      this.#tell(RecordKind.groupLeave, owner, id, 0);
+      this.#tell(RecordKind.groupLeave, owner, id, isLetGo ? 1 : 0);
     }
     for (const confirmed of waiting ?? []) confirmed();
+  }
+
+  /** A session is about to end here alone: another shard is to find it in the store. */
+  letGo({ memberships }: Session): void {
+    for (const member of memberships?.values() ?? []) (member as LocalMember).isLetGo = true;
   }
 
   /** The client of a session has left: what it has not acknowledged goes to others. */
@@ -236,7 +242,7 @@ export class Members {
         this.#groups.setLoad(from, word0, word1);
         return;
       case RecordKind.groupLeave:
-        this.#groups.leave(from, word0);
+        this.#groups.leave(from, word0, word1 === 1);
         this.#tell(RecordKind.groupLeft, from, word0, 0);
         return;
       case RecordKind.groupLeft:

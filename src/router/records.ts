@@ -84,7 +84,10 @@ export const RecordKind = {
   groupJoined: 25,
   /** Word 0: member id; word 1: its MemberState from here on. */
   groupState: 26,
-  /** Word 0: member id, which is a member no more. Answered by groupLeft. */
+  /**
+   * Word 0: member id, which is a member no more; word 1: 1 where its session is to be found in the
+   * store by another shard, and joins again from there. Answered by groupLeft.
+   */
   groupLeave: 27,
   /** Words 0, 1: the expiry of the groupRun that follows, where it has one, or groupReturn. */
   groupExpiry: 28,

@@ -45,7 +45,7 @@ export interface RegistryParts {
   readonly topics: TopicsProvider<Session, RetainedMessage>;
   readonly routes: RouteCache;
   readonly interest: Interest;
-  readonly members: Pick<Members, 'subscribe' | 'unsubscribe' | 'onGone'>;
+  readonly members: Pick<Members, 'subscribe' | 'unsubscribe' | 'onGone' | 'letGo'>;
   readonly counters: Counters;
   readonly limits: WindowLimits;
   readonly queuedTotal: QueuedTotal;
@@ -168,7 +168,9 @@ export class SessionRegistry {
 
   /** Ends a session here that another shard is to find in the store, if it is there. */
   leaveStored(session: Session): void {
-    this.#parts.rows?.letGo(session);
+    const { rows, members } = this.#parts;
+    rows?.letGo(session);
+    if (rows !== null) members.letGo(session);
     this.end(session);
   }
 

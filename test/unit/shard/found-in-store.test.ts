@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
+import { ownerOfGroup } from '../../../src/router/group-link.js';
 import { unpackInterestChange } from '../../../src/router/interest.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { type InterestChange, RecordKind } from '../../../src/router/records.js';
@@ -365,6 +366,18 @@ test('what is for sessions that left another shard for a dead one waits', async 
   third.link.close();
 });
 
+// It ended with its last member, and what had waited in it was lost.
+test('a group waits for a member that left for a shard that died', async (context) => {
+  const { whole, shard } = await makeScene(context);
+  const groupKey = groupOwnedBy(shard.shardIndex);
+  leave(whole, 'member', groupKey, 32);
+  assert.deepEqual(shard.members.keptGroups, [groupKey]);
+  dropPeer(shard, 1);
+  shard.turn.flush();
+  assert.equal(shard.registry.get('member'), undefined);
+  assert.deepEqual(shard.members.keptGroups, [groupKey]);
+});
+
 // What was asked of the first one's store was answered behind the second death.
 test('it waits for the next successor where one dies, too', async (context) => {
   const { whole, shard, durable } = await makeScene(context);
@@ -446,6 +459,13 @@ function record({ shard, said }: WholeShard, kind: number, word3: number, conten
 /** The first that was said. */
 function claimOf(said: WholeShard['said']): number {
   return said.flatMap((each) => (each.kind === 'claims' ? each.claims : []))[0]!.claim;
+}
+
+/** One that is this shard's of two. */
+function groupOwnedBy(shardIndex: number): string {
+  let n = 0;
+  while (ownerOfGroup(`$share/g${n}/a`, 2) !== shardIndex) n++;
+  return `$share/g${n}/a`;
 }
 
 /** The other shard reads nothing. */

@@ -14,7 +14,10 @@ export interface StoredShard {
   readonly store: TemporaryStore;
 }
 
-/** Makes one; it goes with the test. @param store that others have left. @param workers that there are. */
+/**
+ * Makes one; it goes with the test.
+ * @param store that others have left. @param workers that there are, this one among them.
+ */
 export async function makeStoredShard(
   context: Context,
   store: TemporaryStore = new TemporaryStore(context),
