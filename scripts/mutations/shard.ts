@@ -239,4 +239,46 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'deaths: where a session is says nothing of what it was looked at for',
+    test: 'unit/shard/found-in-store.test.ts',
+    red: 'nor when the broker ends behind the shard that took it in, away',
+    edits: [
+      {
+        file: 'src/shard/session-rows.ts',
+        text: '{ ...row, home: shardIndex, lookedTo };',
+        by: '{ ...row, home: shardIndex };',
+      },
+    ],
+  },
+  {
+    name: 'deaths: what a successor sends is taken for what the dead one had sent',
+    test: 'unit/shard/found-in-store.test.ts',
+    red: 'what a successor sends is not taken for what the dead one had sent',
+    edits: [{ file: 'src/shard/deliver-pending.ts', text: 'if (row >= end) break;', by: '' }],
+  },
+  {
+    name: 'deaths: sessions are let go of before all know of them',
+    test: 'unit/shard/found-in-store.test.ts',
+    red: 'sessions that left for a shard that died stay until all know of them',
+    edits: [
+      {
+        file: 'src/shard/peers.ts',
+        text: 'else shard.interest.tellOrphaned(index, leaving, letGo);',
+        by: 'else letGo();',
+      },
+    ],
+  },
+  {
+    name: 'moves: a shard is cut before what it has sent is on disk',
+    test: 'unit/shard/found-in-store.test.ts',
+    red: 'what is published for a session that comes waits for the disk',
+    edits: [
+      {
+        file: 'src/shard/takeover.ts',
+        text: 'if (this.#parts.registry.isStored) this.cutHolds.add(session, former, shards, cut);',
+        by: 'if (this.#parts.registry === null) this.cutHolds.add(session, former, shards, cut);',
+      },
+    ],
+  },
 ];

@@ -181,13 +181,15 @@ test('a session is not given what was on its way to where it had not come', asyn
 });
 
 // The store said by then that the session was here, and not yet that the run had come here.
-test('nor when the broker ends behind the shard that took it in', async (context) => {
-  const { pend, load, loadAgain, payloads } = await makeScene(context);
-  pend(1, HERE, '1');
-  await load([CLIENT_ID]);
-  await loadAgain();
-  assert.deepEqual(await payloads(), []);
-});
+for (const [leftAt, state] of [[0, 'here'] as const, [Date.now() - 60_000, 'away'] as const]) {
+  test(`nor when the broker ends behind the shard that took it in, ${state}`, async (context) => {
+    const { pend, load, loadAgain, payloads } = await makeScene(context, { leftAt });
+    pend(1, HERE, '1');
+    await load([CLIENT_ID]);
+    await loadAgain();
+    assert.deepEqual(await payloads(), []);
+  });
+}
 
 // It was given what the dead shard had sent here, and its client had acknowledged that, while it
 // was pending still for the others here.
