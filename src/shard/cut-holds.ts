@@ -31,6 +31,11 @@ export class CutHolds {
   readonly #parts: CutHoldsParts;
   /** What is waited for; their publishers wait. */
   #held: Cut[] = [];
+  /** Of those: the sessions that come here, and bits for the shards that they come from. */
+  readonly #sessions = new Set<Session>();
+  #formers = 0;
+  /** What the others are sent to. */
+  readonly #elsewhere = new Set<number>();
   #next: Cut[] = [];
   /** Publishers have had a turn since the last ones were cut. */
   #haveGoneOn = true;
@@ -52,11 +57,11 @@ export class CutHolds {
 
   /** Whether what is published there waits. */
   mustHold({ subscribers, keptMask }: Route): boolean {
-    for (const { session, shards } of this.#held) {
-      if ((keptMask & shards) !== shards) continue;
-      if (session === null || subscribers.includes(session)) return true;
-    }
-    return false;
+    for (const shards of this.#elsewhere) if ((keptMask & shards) === shards) return true;
+    // Nothing that was for them can be lost where nothing of it is sent.
+    if ((keptMask & this.#formers) === 0) return false;
+    // As much as it takes to deliver it.
+    return subscribers.some((session) => this.#sessions.has(session));
   }
 
   /** To be called once a turn, behind what lets publishers go on. */
@@ -69,14 +74,25 @@ export class CutHolds {
     }
     this.#held = this.#next;
     this.#next = [];
-    let former = 0;
-    for (const each of this.#held) former |= each.former;
-    this.#parts.whenKept(former, () => this.#cutAll());
+    let all = 0;
+    for (const { session, former, shards } of this.#held) {
+      all |= former;
+      if (session === null) {
+        this.#elsewhere.add(shards);
+      } else {
+        this.#sessions.add(session);
+        this.#formers |= former;
+      }
+    }
+    this.#parts.whenKept(all, () => this.#cutAll());
   }
 
   #cutAll(): void {
     const held = this.#held;
     this.#held = [];
+    this.#sessions.clear();
+    this.#elsewhere.clear();
+    this.#formers = 0;
     this.#haveGoneOn = false;
     for (const { cut } of held) cut();
     this.#parts.schedule();
