@@ -46,6 +46,8 @@ interface GroupHead {
   readonly home: number;
   /** Whose queue it is; null: loose entries of many groups. */
   readonly groupKey: string | null;
+  /** As a session's: sessions/kept-session.ts. */
+  readonly lookedTo?: number;
 }
 
 /** Entries [from, to) of a queue on disk, with gaps perhaps. */
@@ -101,6 +103,8 @@ export class GroupRows {
   readonly #parts: GroupRowsParts;
   /** By group: what was found of it, until it has a member. */
   readonly #found = new Map<string, Stretch[]>();
+  /** By group: the queue that goes on, of those that were found, and what it was looked at for. */
+  readonly #looked = new Map<string, { readonly number: number; readonly to: number }>();
   #loose: Stretch | null = null;
   /** By dead shard: what was loose when it got a successor. */
   readonly #left = new Map<number, Loose[]>();
@@ -170,6 +174,9 @@ export class GroupRows {
 
   /** Nothing of a queue is wanted any more. */
   drop({ number }: Stretch): void {
+    for (const [groupKey, looked] of this.#looked) {
+      if (looked.number === number) this.#looked.delete(groupKey);
+    }
     this.#parts.journal.dropSession(number, idOf(number));
   }
 
@@ -183,17 +190,34 @@ export class GroupRows {
     const { shardIndex, shardCount, reader } = this.#parts;
     const loose: Loose[] = [];
     for (const { number, head } of stored) {
-      const { groupKey, home } = head as GroupHead;
+      const { groupKey, home, lookedTo = 0 } = head as GroupHead;
       const ends = reader.ends(number);
       const stretch = { number, from: ends?.first ?? 0, to: ends?.next ?? 0 };
       if (groupKey === null) loose.push({ stretch, home });
-      else if (this.#isOwner(groupKey)) this.#find(groupKey, stretch);
+      else if (this.#isOwner(groupKey)) this.#find(groupKey, stretch, lookedTo);
     }
     for (const { stretch, home } of loose) {
       const isOurs = isSuccessor ? home === shardIndex : home % shardCount === shardIndex;
       if (stretch.to === 0 && isOurs) this.drop(stretch);
       else if (isOurs || !isSuccessor) this.#takeLoose({ home, stretch }, isSuccessor);
     }
+  }
+
+  /** Up to which of the runs that were on their way those of a group were looked at before. */
+  lookedTo(groupKey: string): number {
+    return this.#looked.get(groupKey)?.to ?? 0;
+  }
+
+  /** All groups that were found have what was for them: these were given some of it. */
+  noteLooked(groupKeys: Iterable<string>, end: number): void {
+    const { shardIndex, journal } = this.#parts;
+    for (const groupKey of groupKeys) {
+      const looked = this.#looked.get(groupKey);
+      if (looked === undefined) continue;
+      const head: GroupHead = { home: shardIndex, groupKey, lookedTo: end };
+      journal.putSession(looked.number, idOf(looked.number), head);
+    }
+    this.#looked.clear();
   }
 
   /** Whether something was found of a group, which has no members yet. */
@@ -234,7 +258,9 @@ export class GroupRows {
     return ownerOfGroup(groupKey, this.#parts.shardCount) === this.#parts.shardIndex;
   }
 
-  #find(groupKey: string, stretch: Stretch): void {
+  #find(groupKey: string, stretch: Stretch, lookedTo: number): void {
+    const to = Math.max(this.lookedTo(groupKey), lookedTo);
+    this.#looked.set(groupKey, { number: stretch.number, to });
     const known = this.#found.get(groupKey);
     if (known === undefined) this.#found.set(groupKey, [stretch]);
     else known.push(stretch);

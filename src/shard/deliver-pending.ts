@@ -56,9 +56,13 @@ export function deliverPending(
   groupKeys: readonly string[],
 ): void {
   const rows = store.reader.pending();
+  const given = new Set<string>();
   for (const pending of rows) {
     retain(shard, pending, shardCount);
-    giveToGroups(shard, pending, groupKeys);
+    const isMissing = (groupKey: string) => store.groups.lookedTo(groupKey) <= pending.row;
+    for (const groupKey of giveToGroups(shard, pending, groupKeys.filter(isMissing))) {
+      given.add(groupKey);
+    }
     deliver(shard, pending, (session) => {
       const home = homes.get(session);
       if (home === undefined || (pending.shards & home.tailShards) !== 0) return false;
@@ -76,6 +80,7 @@ export function deliverPending(
     });
   }
   const end = (rows.at(-1)?.row ?? -1) + 1;
+  store.groups.noteLooked(given, end);
   for (const [session, { outdated }] of homes) {
     noteLooked(session, end);
     // Not before: what was on its way to where it was would be for nobody, if this shard died too.
@@ -214,18 +219,19 @@ function hasRun({ reader }: ShardStore, queue: number, run: Run): boolean {
   return false;
 }
 
-/** To those whose owner then is one that it was on its way to. */
+/** To those whose owner then is one that it was on its way to. @returns them. */
 function giveToGroups(
   shard: Shard,
   { run, shards, shardCount: then }: PendingRun,
   groupKeys: readonly string[],
-): void {
+): string[] {
   const topicKey = topicKeyOf(run);
-  for (const groupKey of groupKeys) {
-    if (((shards >>> ownerOfGroup(groupKey, then)) & 1) === 0) continue;
-    const { filter } = parseShareFilter(groupKey)!;
-    if (matchesKey(filter, topicKey)) shard.members.putFound(groupKey, run);
-  }
+  const given = groupKeys.filter((groupKey) => {
+    const wasItsOwner = ((shards >>> ownerOfGroup(groupKey, then)) & 1) === 1;
+    return wasItsOwner && matchesKey(parseShareFilter(groupKey)!.filter, topicKey);
+  });
+  for (const groupKey of given) shard.members.putFound(groupKey, run);
+  return given;
 }
 
 /** What its topic retains from then on may have been on its way to whoever keeps it, too. */

@@ -25,6 +25,8 @@ const TOPIC = 'a/b';
 /** Numbers of the session and its tail in the store. */
 const NUMBER = 33;
 const TAIL = 34;
+/** That of a group. */
+const GROUP = 35;
 /** Bits of the two shards. */
 const HERE = 1;
 const THERE = 2;
@@ -114,7 +116,7 @@ async function makeScene(context: TestContext, row: Partial<SessionRow> = {}) {
     const entries = [...store.reader.entriesFrom(NUMBER, 0)];
     return entries.flatMap(({ run }) => readFrames(run.bytes).map(({ payload }) => payload));
   };
-  const steps = { settled, durable, queue, pend, putTail, load, loadAgain, payloads };
+  const steps = { dead, settled, durable, queue, pend, putTail, load, loadAgain, payloads };
   return { whole, shard, store, ...steps };
 }
 
@@ -408,6 +410,22 @@ test('a dead shard is succeeded when sessions are let go that left for it', asyn
   assert.ok(!isHere());
 });
 
+// A member had it by then, while it was pending still for sessions on other shards.
+test('a group is not given what was on its way to it by two starts', async (context) => {
+  const { shard, store, dead, settled, pend, load, loadAgain, durable } = await makeScene(context);
+  const groupKey = groupOwnedBy(shard.shardIndex, TOPIC);
+  dead.putSession(GROUP, `\0${GROUP}`, { home: 0, groupKey });
+  pend(1, HERE, '1');
+  await settled();
+  const waiting = () => [...store.reader.entriesFrom(GROUP, 0)].length;
+  await load(null);
+  await durable();
+  assert.equal(waiting(), 1);
+  shard.store!.journal.gone(GROUP, 0);
+  await loadAgain();
+  assert.equal(waiting(), 0);
+});
+
 // What was sent before was lost, and came again behind what the session was given here.
 test('what is published for a session that comes waits for the disk', async (context) => {
   const { whole, shard, store } = await makeScene(context);
@@ -464,10 +482,10 @@ function claimOf(said: WholeShard['said']): number {
 }
 
 /** One that is this shard's of two. */
-function groupOwnedBy(shardIndex: number): string {
+function groupOwnedBy(shardIndex: number, filter = 'a'): string {
   let n = 0;
-  while (ownerOfGroup(`$share/g${n}/a`, 2) !== shardIndex) n++;
-  return `$share/g${n}/a`;
+  while (ownerOfGroup(`$share/g${n}/${filter}`, 2) !== shardIndex) n++;
+  return `$share/g${n}/${filter}`;
 }
 
 /** The other shard reads nothing. */
