@@ -143,10 +143,15 @@ export class Interest {
 
   /**
    * Tells the peers of filters of sessions that were leaving for a shard that has died; calls back
-   * when all know of them: now, when there are no peers.
+   * when all know of them: now, where there is none, or no peer.
    */
-  tellOrphaned(shard: number, filterKeys: Iterable<string>, confirmed: Confirmed): void {
-    const before = this.#nextChange;
+  tellOrphaned(shard: number, filterKeys: ReadonlySet<string>, confirmed: Confirmed): void {
+    if (filterKeys.size === 0 || this.#peers === 0) {
+      confirmed();
+      return;
+    }
+    // What is collected is waited for by the number of the change that is sent next.
+    this.flush();
     let filters: string[] = [];
     let bytes = 0;
     const tell = () => {
@@ -160,10 +165,6 @@ export class Interest {
       if (bytes >= INTEREST_PIECE_BYTES) tell();
     }
     if (filters.length > 0) tell();
-    if (this.#nextChange === before || this.#peers === 0) {
-      confirmed();
-      return;
-    }
     this.#waiting.push({ change: this.#nextChange - 1, confirmed });
   }
 

@@ -15,6 +15,7 @@ interface Change {
   readonly number: number;
   readonly added: readonly string[];
   readonly removed: readonly string[];
+  readonly orphaned?: unknown;
 }
 
 /** What was sent, in order. */
@@ -50,6 +51,30 @@ describe('interest', () => {
 
   const wait = (...filters: string[]) =>
     interest.whenConfirmed(filters, () => confirmed.push(filters.join()));
+
+  test('tells of filters that wait for a dead shard behind what is collected', () => {
+    interest.add('a');
+    wait('a');
+    interest.tellOrphaned(0, new Set(['o']), () => confirmed.push('told'));
+    assert.deepEqual(
+      sent.map(({ number, added, orphaned }) => ({ number, added, orphaned })),
+      [
+        { number: 1, added: ['a'], orphaned: undefined },
+        { number: 2, added: [], orphaned: { shard: 0, filters: ['o'] } },
+      ],
+    );
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 1, 0);
+    assert.deepEqual(confirmed, ['a']);
+    for (const peer of [0, 2, 3]) interest.onConfirmed(peer, 2, 0);
+    assert.deepEqual(confirmed, ['a', 'told']);
+  });
+
+  test('has told at once where there is nothing to tell, or nobody', () => {
+    interest.tellOrphaned(0, new Set(), () => confirmed.push('nothing'));
+    for (const peer of [0, 2, 3]) interest.dropPeer(peer);
+    interest.tellOrphaned(0, new Set(['o']), () => confirmed.push('nobody'));
+    assert.deepEqual([confirmed, sent], [['nothing', 'nobody'], []]);
+  });
 
   test('sends what a turn has collected as one change to all peers', () => {
     interest.add('a');
