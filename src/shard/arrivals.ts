@@ -154,7 +154,7 @@ export class Arrivals {
   /** Its filters are all here: from now on its messages are this shard's. */
   #cut(arrival: Arrival): void {
     const { interest, shardIndex, schedule } = this.#parts;
-    // Its former shard may have died meanwhile, or this one's successor of another claim.
+    // Its former shard may have died meanwhile.
     if (arrival.isLost || this.#arrivals.get(arrival.claim) !== arrival) return;
     arrival.isSubscribed = true;
     arrival.session.sourceMask = 1 << shardIndex;
