@@ -56,10 +56,8 @@ export const STORE_CLOSE_TIMEOUT_MS = 10_000;
 export const KEPT_WINDOW_BYTES = 262_144;
 /** Read from disk at a time: some tens of microseconds. */
 export const KEPT_REFILL_BYTES = 65_536;
-/** Sessions or retained messages that a shard takes from the store before others have a turn. */
+/** Sessions that a shard takes from the store before others have a turn. */
 export const LOADED_PER_SHARE = 500;
-/** Retained messages after which it says that it goes on: some tens of milliseconds. */
-export const LOADED_PER_SIGN = 20_000;
 /**
  * After which what was found of a group without members goes: its last one ended, and the broker
  * did at that moment. Those of all shards have joined long before.
@@ -94,3 +92,26 @@ export const STORE_FAULTS_SHOWN = 20;
  * of a million must not have all others wait for seconds.
  */
 export const STORE_DROPPED_ROWS = 2_000;
+/**
+ * Topics that are retained and not on disk yet, after which they are sorted for whoever looks for a
+ * filter: until then each such search looks at all of them, some microseconds.
+ */
+export const RETAINED_RUN_CHANGES = 512;
+/**
+ * Retained messages, and bytes of them, that are read from disk for a search at a time: what it
+ * keeps while its client does not read, ten thousand clients 80 MiB, against the cost of a look.
+ */
+export const RETAINED_SLICE_MESSAGES = 64;
+export const RETAINED_SLICE_BYTES = 8 * 2 ** 10;
+/** Rows that are looked at for that, some tens of microseconds, and bytes of them. */
+export const RETAINED_SLICE_ROWS = 256;
+export const RETAINED_SLICE_ROW_BYTES = 2 ** 18;
+/** Rows that are passed by one by one before a search goes to where it wants to be: as dear. */
+export const RETAINED_ROWS_PASSED = 8;
+/** What a row, a way to another one and a change cost, in the levels of RETAINED_STEPS_MAX. */
+export const RETAINED_ROW_STEPS = 4;
+export const RETAINED_SEEK_STEPS = 30;
+/** Bytes of a row that cost as much as a level. */
+export const RETAINED_STEP_BYTES = 2 ** 10;
+/** Rows that are counted at a start before others have a turn, where nothing says how many there are. */
+export const RETAINED_TOTALS_ROWS = 5_000;

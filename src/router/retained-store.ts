@@ -6,8 +6,6 @@ import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
 import { RETAINED_STEPS_MAX } from '../base/limits.js';
 import { hasExpired } from '../sessions/delivery-form.js';
-import type { Session } from '../sessions/session.js';
-import type { TopicsProvider } from '../topics/provider.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import {
   expiryOfRetained,
@@ -38,21 +36,28 @@ export function retainedShare(limits: RetainedLimits, shardCount: number): Retai
   };
 }
 
-/** What retained messages are journaled in: store/journal.ts is one. */
-export interface RetainedJournal {
-  /** @param message null: there is none any more. */
-  retain(topicKey: string, message: RetainedMessage | null): void;
+/** Where the messages are: in memory (retained-in-memory.ts), or on disk (store/kept-retained.ts). */
+export interface RetainedTopics {
+  /** How long a topic's message is; 0: there is none. */
+  lengthOf(topicKey: string): number;
+  get(topicKey: string): RetainedMessage | undefined;
+  /** @returns how long the message is that it replaces; 0: there was none. */
+  set(topicKey: string, message: RetainedMessage): number;
+  /** @returns how long the message was; 0: there was none. */
+  delete(topicKey: string): number;
+  /** Lazy, tolerant of changes while it is left, in steps: see RetainedTree.match. */
+  match(filterKey: string, stepsMax: number): Iterator<RetainedMatch<RetainedMessage> | null>;
+  /** How many there are in all, and their bytes, whenever that has changed. */
+  noteTotals(messages: number, bytes: number): void;
 }
 
 /** One a shard. */
 export class RetainedStore {
   /** What this shard may retain: see `retainedShare`. What is retained already stays. */
   share: RetainedLimits;
-  readonly #topics: TopicsProvider<Session, RetainedMessage>;
+  readonly #topics: RetainedTopics;
   readonly #counters: Counters;
   readonly #memory: { readonly isShort: boolean };
-  /** Where they are kept, too; null: nowhere. Set once, before anything is stored. */
-  journal: RetainedJournal | null = null;
   #messages = 0;
   #bytes = 0;
 
@@ -60,7 +65,7 @@ export class RetainedStore {
    * @param memory of this shard: while it is short nothing is retained that takes more of it.
    */
   constructor(
-    topics: TopicsProvider<Session, RetainedMessage>,
+    topics: RetainedTopics,
     counters: Counters,
     share: RetainedLimits,
     memory: { readonly isShort: boolean } = ENOUGH_MEMORY,
@@ -90,24 +95,22 @@ export class RetainedStore {
       this.#clear(topicKey);
     } else if (this.#hasRoom(topicKey, end - last)) {
       const message = takeRetained(buffer, last, end, traits);
-      this.load(topicKey, message);
-      if (this.journal !== null) this.journal.retain(topicKey, message);
+      const older = this.#topics.set(topicKey, message);
+      this.#account(older === 0 ? 1 : 0, message.length - older);
     } else {
       this.#clear(topicKey);
       this.#counters.add(Counter.droppedRetained, 1);
     }
   }
 
-  /** Takes one that was retained before. */
-  load(topicKey: string, message: RetainedMessage): void {
-    const older = this.#topics.setRetained(topicKey, message);
-    if (older === undefined) this.#account(1, message.length);
-    else this.#account(0, message.length - older.length);
+  /** So many were retained before. */
+  restore(messages: number, bytes: number): void {
+    this.#account(messages, bytes);
   }
 
   /** What is retained of a topic. */
   get(topicKey: string): RetainedMessage | undefined {
-    const message = this.#topics.getRetained(topicKey);
+    const message = this.#topics.get(topicKey);
     return message === undefined || this.clearExpired(topicKey, message) ? undefined : message;
   }
 
@@ -131,25 +134,21 @@ export class RetainedStore {
     filterKey: string,
     levelsMax: number = RETAINED_STEPS_MAX,
   ): Iterator<RetainedMatch<RetainedMessage> | null> {
-    return this.#topics.matchRetained(filterKey, levelsMax);
+    return this.#topics.match(filterKey, levelsMax);
   }
 
   #hasRoom(topicKey: string, length: number): boolean {
     const { maxRetainedMessages, maxRetainedBytes } = this.share;
-    if (this.#memory.isShort) {
-      return (this.#topics.getRetained(topicKey)?.length ?? 0) >= length;
-    }
+    if (this.#memory.isShort) return this.#topics.lengthOf(topicKey) >= length;
     const isInBytes = this.#bytes + length <= maxRetainedBytes;
     if (isInBytes && this.#messages < maxRetainedMessages) return true;
-    const older = this.#topics.getRetained(topicKey);
-    return older !== undefined && this.#bytes - older.length + length <= maxRetainedBytes;
+    const older = this.#topics.lengthOf(topicKey);
+    return older > 0 && this.#bytes - older + length <= maxRetainedBytes;
   }
 
   #clear(topicKey: string): void {
-    const older = this.#topics.deleteRetained(topicKey);
-    if (older === undefined) return;
-    this.#account(-1, -older.length);
-    if (this.journal !== null) this.journal.retain(topicKey, null);
+    const older = this.#topics.delete(topicKey);
+    if (older > 0) this.#account(-1, -older);
   }
 
   #account(messages: number, bytes: number): void {
@@ -157,5 +156,6 @@ export class RetainedStore {
     this.#bytes += bytes;
     this.#counters.add(Counter.retainedMessages, messages);
     this.#counters.add(Counter.retainedBytes, bytes);
+    this.#topics.noteTotals(this.#messages, this.#bytes);
   }
 }

@@ -1,11 +1,10 @@
 /**
- * What a shard finds in the store when it starts: its retained messages, and its sessions with what
- * they have subscribed to. Queues stay where they are until somebody needs them.
+ * What a shard finds in the store when it starts: its sessions with what they have subscribed to,
+ * and how many messages it retains. These and queues stay where they are until somebody needs them.
  */
 import { ANONYMOUS } from '../access/admission.js';
-import { GROUP_FOUND_MS, LOADED_PER_SHARE, LOADED_PER_SIGN, SHARDS_MAX } from '../base/limits.js';
+import { GROUP_FOUND_MS, LOADED_PER_SHARE, SHARDS_MAX } from '../base/limits.js';
 import { isOfGroups } from '../router/group-rows.js';
-import { retainedOwnerOf } from '../router/route.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
 import type { StoredSession } from '../store/stored-session.js';
@@ -28,7 +27,7 @@ export async function loadStore(
   // Before members of groups can join: those on other shards may do so at any time from here on.
   store.groups.load(store.reader.sessionsOfNoClient(), orphans !== null);
   const groupKeys = store.groups.found;
-  await loadRetained(shard, store, shardCount);
+  await countRetained(shard, store);
   if (orphans !== null) {
     // The others have been live before, and look at it before this one is.
     for (const index of [...store.awaitedLoads]) {
@@ -78,18 +77,12 @@ async function loadOrphans(
   return homes;
 }
 
-async function loadRetained(
-  shard: Shard,
-  { reader }: ShardStore,
-  shardCount: number,
-): Promise<void> {
-  let loaded = 0;
-  const isOwn = (topicKey: string) => retainedOwnerOf(topicKey, shardCount) === shard.shardIndex;
-  for (const { topicKey, message } of reader.retained(isOwn)) {
-    shard.retained.load(topicKey, message);
-    if (++loaded % LOADED_PER_SHARE !== 0) continue;
+/** How many messages it retains: they stay where they are. */
+async function countRetained(shard: Shard, { retained }: ShardStore): Promise<void> {
+  for (const { messages, bytes } of retained.totals()) {
+    shard.retained.restore(messages, bytes);
     // The primary waits for as long as there is more.
-    if (loaded % LOADED_PER_SIGN === 0) shard.line.say({ kind: 'loaded', sessions: [] });
+    shard.line.say({ kind: 'loaded', sessions: [] });
     await nextTurn();
   }
 }

@@ -1,7 +1,9 @@
 /** The store of a shard, tied to its other parts. */
 import { GroupRows } from '../router/group-rows.js';
+import { retainedOwnerOf } from '../router/route.js';
 import { KeptSessions } from '../sessions/kept-sessions.js';
 import { Journal } from '../store/journal.js';
+import { KeptRetained } from '../store/kept-retained.js';
 import type { ShardStoreStart } from '../store/store-messages.js';
 import type { StoreReader } from '../store/store-reader.js';
 import { DurableAcks } from './durable-acks.js';
@@ -28,6 +30,7 @@ export interface ShardStore {
   /** Shards that have to be live before. */
   readonly awaitedLoads: Set<number>;
   readonly groups: GroupRows;
+  readonly retained: KeptRetained;
 }
 
 /** Makes it; null where nothing is kept. @throws ConfigError when the store cannot be opened. */
@@ -41,11 +44,16 @@ export function makeStore(
   const journal = new Journal({
     port: start.port,
     words: start.words,
-    onDurable: () => shard.durable?.onDurable(),
+    onDurable: () => {
+      retained.onDurable();
+      shard.durable?.onDurable();
+    },
     // The primary says it to people.
     onState: () => shard.schedule(),
   });
   const reader = shard.providers.reader!;
+  const isOwn = (topicKey: string) => retainedOwnerOf(topicKey, shardCount) === shardIndex;
+  const retained = new KeptRetained({ journal, reader, shardIndex, shardCount, isOwn });
   const waits = start.durability !== 'none';
   const { storeFull } = shard.config;
   const parts = { journal, reader, shardIndex };
@@ -56,7 +64,8 @@ export function makeStore(
   const arrived: ShardStore['arrived'] = new Map();
   const pendingEnds: ShardStore['pendingEnds'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
-  return { start, journal, reader, kept, rows, groups, arrived, pendingEnds, awaitedLoads };
+  const tables = { kept, rows, groups, retained };
+  return { start, journal, reader, ...tables, arrived, pendingEnds, awaitedLoads };
 }
 
 /** Makes what answers wait in; null where nothing is kept. */

@@ -35,6 +35,7 @@ import { Interest } from '../router/interest.js';
 import type { Members } from '../router/members.js';
 import { PeerLink } from '../router/peer-link.js';
 import type { Filters } from '../router/replay.js';
+import { RetainedInMemory } from '../router/retained-in-memory.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
 import { RetainedStore, retainedShare } from '../router/retained-store.js';
@@ -413,9 +414,8 @@ export class Shard implements ConnectionHost {
 
   #makeRetained(shardCount: number): RetainedStore {
     const share = retainedShare(this.config, shardCount);
-    const retained = new RetainedStore(this.topics, this.counters, share, this.memory);
-    retained.journal = this.store?.journal ?? null;
-    return retained;
+    const topics = this.store?.retained ?? new RetainedInMemory(this.topics);
+    return new RetainedStore(topics, this.counters, share, this.memory);
   }
 
   #makeReplays(shardIndex: number, shardCount: number): RetainedReplays {

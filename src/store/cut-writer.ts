@@ -26,6 +26,7 @@ import { PendingRuns } from './pending-runs.js';
 import { readRows } from './read-rows.js';
 import { RunPlace, readEntryRow } from './stored-entry.js';
 import { numberOfSession } from './stored-session.js';
+import { readTotals, totalsRow } from './stored-totals.js';
 
 /** What a session has on disk. */
 interface KnownRows {
@@ -38,6 +39,7 @@ interface KnownRows {
 }
 
 const UNKNOWN_RUN = -1;
+const UNKNOWN_COUNT = 0;
 /** Before all positions. */
 const NONE = -1;
 
@@ -49,6 +51,8 @@ export class CutWriter {
   readonly #known = new Map<number, KnownRows>();
   /** The run number that is given next; -1: what there is must be looked at. */
   #nextRun = UNKNOWN_RUN;
+  /** Of how many shards the rows of totals are. */
+  #totalsOf = UNKNOWN_COUNT;
   /** What is known once the transaction has succeeded; null: nothing is on disk any more. */
   #learnt: [session: number, rows: KnownRows | null][] = [];
   /** Entries that go, by their runs. */
@@ -98,6 +102,7 @@ export class CutWriter {
       this.#environment.transaction(() => this.#writeAll(cut));
     } catch (error) {
       this.#nextRun = nextRun;
+      this.#totalsOf = UNKNOWN_COUNT;
       throw error;
     }
     this.pending.onWritten();
@@ -113,7 +118,7 @@ export class CutWriter {
     const sessions = [...cut.sessions.values()].sort((a, b) => a.number - b.number);
     for (const session of sessions) this.#writeSession(session);
     for (const [clientId, head] of cut.heads) this.#writeHead(clientId, head);
-    const { retained, runs, holders } = this.#environment.tables;
+    const { runs, holders } = this.#environment.tables;
     for (const [run, number] of this.#placed) {
       const key = runKey(number);
       runs.putSync(key, run.segment.subarray(run.start, run.end));
@@ -124,10 +129,28 @@ export class CutWriter {
     this.#sweep();
     this.#writeReleased();
     this.pending.write(cut);
-    for (const [topicKey, row] of cut.retained) {
-      if (row === null) retained.removeSync(topicRowKey(topicKey));
-      else retained.putSync(topicRowKey(topicKey), row);
+    this.#writeRetained(cut);
+  }
+
+  #writeRetained({ retained, totals }: Cut): void {
+    const { tables } = this.#environment;
+    for (const [topicKey, row] of retained) {
+      if (row === null) tables.retained.removeSync(topicRowKey(topicKey));
+      else tables.retained.putSync(topicRowKey(topicKey), row);
     }
+    for (const [shardIndex, said] of totals) {
+      if (said.shardCount !== this.#totalsOf) this.#forgetTotals(said.shardCount);
+      tables.totals.putSync(Buffer.from([shardIndex]), totalsRow(said));
+    }
+  }
+
+  /** What was said when there was another number of shards is not of their topics. */
+  #forgetTotals(shardCount: number): void {
+    const { totals } = this.#environment.tables;
+    for (const { key, value } of readRows(totals)) {
+      if (readTotals(value).shardCount !== shardCount) totals.removeSync(key);
+    }
+    this.#totalsOf = shardCount;
   }
 
   #writeSession(session: CutSession): void {

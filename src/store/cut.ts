@@ -13,6 +13,7 @@ import type { Segment } from './store-messages.js';
 import { countOfEntry } from './stored-entry.js';
 import { topicKeyOfRetained } from './stored-retained.js';
 import { sessionRow } from './stored-session.js';
+import type { StoredTotals } from './stored-totals.js';
 
 /** A run that entries of the cut are of. */
 export interface CutRun {
@@ -165,6 +166,8 @@ export class Cut {
   readonly heads = new Map<string, CutHead>();
   /** By topic key: its row; null: it goes. */
   readonly retained = new Map<string, Buffer | null>();
+  /** By shard: what it retains in all. */
+  readonly totals = new Map<number, StoredTotals>();
   /** Runs on their way to other shards. */
   readonly pending: CutPending[] = [];
   /** By reader * SHARDS_MAX + source: how many marked runs of the source the reader has handled. */
@@ -219,6 +222,14 @@ export class Cut {
       case Change.arrived: {
         const row = reader.number(POSITION_MAX);
         this.arrived.set(row, (this.arrived.get(row) ?? 0) | reader.count());
+        break;
+      }
+      case Change.totals: {
+        const shardIndex = reader.byte();
+        const shardCount = reader.byte();
+        const messages = reader.number(Number.MAX_SAFE_INTEGER);
+        const bytes = reader.number(Number.MAX_SAFE_INTEGER);
+        this.totals.set(shardIndex, { shardCount, messages, bytes });
         break;
       }
       default:

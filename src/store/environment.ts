@@ -29,6 +29,7 @@ export const TABLES = [
   'retained',
   'pending',
   'doomed',
+  'totals',
 ] as const;
 export type TableName = (typeof TABLES)[number];
 
@@ -44,14 +45,24 @@ export const STORE_VERSION: number = MIGRATIONS.length + 1;
 const VERSION_KEY = Buffer.from('version');
 const PENDING_RESERVE_KEY = Buffer.from('pending-reserve');
 
-/** Rows of a range, as they were decoded; their keys are none. */
-export type Scan<V> = (range: RangeOptions) => Iterable<{ readonly value: V }>;
+/** Rows whose keys are latin1 texts, as they were decoded. */
+export interface Scan<V> {
+  readonly range: (range: RangeOptions) => Iterable<{ readonly key: string; readonly value: V }>;
+  /** Undefined: there is none. */
+  readonly get: (key: string) => V | undefined;
+  /** Its bytes, until something else is read. */
+  readonly getBytes: (key: string) => Buffer | undefined;
+}
 
-const NO_KEY: Buffer = Buffer.alloc(0);
+/** How the rows of a scan are read: first the key, then the row, which has been copied. */
+export interface ScanCoding<V> {
+  readonly readKey: (key: string) => void;
+  /** Is given bytes in memory that the next row is written over. */
+  readonly decode: (row: Buffer) => V;
+}
 
-function writeKey(key: Buffer, target: Buffer, start: number): number {
-  target.set(key, start);
-  return start + key.length;
+function writeKey(key: string, target: Buffer, start: number): number {
+  return start + target.write(key, start, 'latin1');
 }
 
 function refuseToWrite(): never {
@@ -163,16 +174,25 @@ export class Environment {
   }
 
   /**
-   * A table whose rows are read in great numbers: `decode` is given the bytes of each, in memory
-   * that the next one is written over, so that nothing is made of it but what it returns.
+   * A table whose rows are read in great numbers: nothing is made of each but what is decoded, and
+   * its key.
    */
-  scan<V>(name: TableName, decode: (row: Buffer) => V): Scan<V> {
+  scan<V>(name: TableName, { readKey, decode }: ScanCoding<V>): Scan<V> {
+    const readText = (bytes: Buffer, start: number, end: number): string => {
+      const key = bytes.toString('latin1', start, end);
+      readKey(key);
+      return key;
+    };
     const coding = {
       encoder: { encode: refuseToWrite, decode },
-      keyEncoder: { writeKey, readKey: () => NO_KEY },
+      keyEncoder: { writeKey, readKey: readText },
     };
-    const table = this.#root.openDB<V, Buffer>({ name, ...coding });
-    return (range) => table.getRange(range);
+    const table = this.#root.openDB<V, string>({ name, ...coding });
+    return {
+      range: (range) => table.getRange(range),
+      get: (key) => table.get(key),
+      getBytes: (key) => table.getBinaryFast(key),
+    };
   }
 
   /** Writes a consistent copy of the store while it is used. @param path of a file to be made. */

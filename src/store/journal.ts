@@ -27,6 +27,14 @@ export interface JournalOptions {
   readonly onState: (isFailing: boolean, why: string) => void;
 }
 
+/** What a shard retains in all. */
+interface RetainedTotals {
+  shardIndex: number;
+  shardCount: number;
+  messages: number;
+  bytes: number;
+}
+
 /** Bytes of a change without its texts and bytes, at most. */
 const CHANGE_BYTES = 48;
 /** Bytes of a varint, at most. */
@@ -53,6 +61,9 @@ export class Journal {
   #runBytes: Buffer | null = null;
   #runLength = 0;
   #whenAllDurable: (() => void) | null = null;
+  readonly #totals: RetainedTotals = { shardIndex: 0, shardCount: 0, messages: 0, bytes: 0 };
+  /** They are in no segment. */
+  #areTotalsNew = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -210,6 +221,16 @@ export class Journal {
     writer.countAt(lengthAt, writer.length - lengthAt - Uint32Array.BYTES_PER_ELEMENT);
   }
 
+  /** What a shard retains in all, with what was appended before it: of a segment the last counts. */
+  retainedTotals(shardIndex: number, shardCount: number, messages: number, bytes: number): void {
+    const totals = this.#totals;
+    totals.shardIndex = shardIndex;
+    totals.shardCount = shardCount;
+    totals.messages = messages;
+    totals.bytes = bytes;
+    this.#areTotalsNew = true;
+  }
+
   /**
    * A run of QoS 2 is on its way to the stores of other shards: its packet ids may become durable
    * before they have it. @param places by shard: its place among the marked runs that are sent
@@ -243,6 +264,7 @@ export class Journal {
 
   /** Sends the store thread what was appended; where nothing was, it does nothing. */
   submit(): void {
+    this.#appendTotals();
     if (this.#submitted === this.#appended || this.#isPortClosed) return;
     this.#submitted = this.#appended;
     this.#run = null;
@@ -276,6 +298,17 @@ export class Journal {
     writer.byte(kind);
     this.#appended++;
     return writer;
+  }
+
+  #appendTotals(): void {
+    if (!this.#areTotalsNew) return;
+    const { shardIndex, shardCount, messages, bytes } = this.#totals;
+    this.#areTotalsNew = false;
+    const writer = this.#begin(Change.totals, 0);
+    writer.byte(shardIndex);
+    writer.byte(shardCount);
+    writer.number(messages);
+    writer.number(bytes);
   }
 
   #utf8(text: string): void {

@@ -63,7 +63,13 @@ export function subscriptionKey(session: number, filterKey: string): Buffer {
   return Buffer.concat([sessionStart(session), textBytes(filterKey)]);
 }
 
-/** Of a retained message: its topic key. */
+/** Of a retained message: its topic key, or what stands for a long one. */
+export function topicRowText(topicKey: string): string {
+  if (topicKey.length <= KEY_TEXT_BYTES_MAX) return topicKey;
+  return textBytes(topicKey).toString('latin1');
+}
+
+/** The same as bytes. */
 export function topicRowKey(topicKey: string): Buffer {
   return textBytes(topicKey);
 }

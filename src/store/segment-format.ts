@@ -50,5 +50,10 @@ export const Change = {
   handled: 16,
   /** Row of a run that was on its way (number), shards that have it now (count, a bit each). */
   arrived: 17,
+  /**
+   * What a shard (1 byte), of so many (1 byte), retains in all: messages (number), and their bytes
+   * (number).
+   */
+  totals: 18,
 } as const;
 export type Change = (typeof Change)[keyof typeof Change];

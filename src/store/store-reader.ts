@@ -2,10 +2,9 @@
  * What a shard reads of the store: what is committed. A snapshot is held to the end of the turn or
  * to `renew`, whichever comes first; no page is pinned for longer.
  */
-import type { RangeOptions } from 'lmdb';
-import { KEPT_REFILL_BYTES, STORE_READ_ROWS } from '../base/limits.js';
+import { KEPT_REFILL_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
-import { Environment, type Scan } from './environment.js';
+import { Environment } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
@@ -20,15 +19,15 @@ import {
   runNumberOf,
   sessionKey,
   sessionStart,
-  topicRowKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { FIRST_KEY, readRows } from './read-rows.js';
+import { readRows } from './read-rows.js';
+import { RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { ShardStoreStart } from './store-messages.js';
 import { readEntryRow, runInRow, type StoredEntry } from './stored-entry.js';
-import { type RetainedRow, readRetained } from './stored-retained.js';
 import { readRun } from './stored-run.js';
 import { readSession, type StoredSession } from './stored-session.js';
+import { readTotals } from './stored-totals.js';
 
 /** Of a queue that names a run that is not there. */
 const DAMAGED = 'is damaged: a queued message is missing (surgemq store check)';
@@ -44,12 +43,10 @@ export interface PendingRun {
 
 export class StoreReader {
   readonly #environment: Environment;
-  readonly #retained: Scan<RetainedRow>;
 
   /** @throws ConfigError in one line when the store cannot be opened. */
   constructor({ folder, durability }: Pick<ShardStoreStart, 'folder' | 'durability'>) {
     this.#environment = new Environment(folder, durability);
-    this.#retained = this.#environment.scan('retained', readRetained);
   }
 
   /** What is read from here on is what is committed now. */
@@ -170,17 +167,29 @@ export class StoreReader {
     return found;
   }
 
-  /** All retained messages wanted. The iterator may be held over turns. */
-  *retained(isWanted: (topicKey: string) => boolean): Generator<RetainedRow> {
-    let range: RangeOptions = { start: FIRST_KEY, limit: STORE_READ_ROWS };
-    for (;;) {
-      const rows: RetainedRow[] = [];
-      for (const { value } of this.#retained(range)) rows.push(value);
-      for (const row of rows) if (isWanted(row.topicKey)) yield row;
-      if (rows.length < STORE_READ_ROWS) return;
-      const start = topicRowKey(rows[rows.length - 1].topicKey);
-      range = { start, exclusiveStart: true, limit: STORE_READ_ROWS };
+  /** @param isOwn whether a topic's message is wanted; null: all are. */
+  retainedTable(isOwn: ((topicKey: string) => boolean) | null): RetainedTable {
+    return new RetainedTable(this.#environment, isOwn);
+  }
+
+  /**
+   * What a shard was said to retain when it was one of as many as there are now; null: that is not
+   * known, or not of all shards what there is.
+   */
+  retainedTotals(shardIndex: number, shardCount: number): RetainedTotals | null {
+    const { totals, retained } = this.#environment.tables;
+    let messages = 0;
+    let own: RetainedTotals | null = null;
+    for (let index = 0; index < shardCount; index++) {
+      const row = totals.get(Buffer.from([index]));
+      if (row === undefined) return null;
+      const said = readTotals(row);
+      if (said.shardCount !== shardCount) return null;
+      messages += said.messages;
+      if (index === shardIndex) own = said;
     }
+    const { entryCount } = retained.getStats() as { readonly entryCount: number };
+    return messages === entryCount ? own : null;
   }
 
   /** Runs that were on their way to other shards, in order; of this moment. */

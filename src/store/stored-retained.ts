@@ -31,6 +31,12 @@ export function topicKeyOfRetained(stored: Buffer): string {
   return stored.toString('latin1', STORED_RETAINED_HEAD_BYTES, end);
 }
 
+/** How long the message of a row is, as router/retained-message.ts has it. */
+export function lengthOfRetained(stored: Buffer): number {
+  const frame = stored.length - STORED_RETAINED_HEAD_BYTES - stored.readUInt16LE(TOPIC_LENGTH_AT);
+  return stored.readUInt8(0) === 1 ? frame + RETAINED_PREFIX_BYTES : frame;
+}
+
 /** What a row says, as it is. @throws RangeError when it has no whole head. */
 export function readRetainedRow(stored: Buffer): {
   readonly isOf5: boolean;
@@ -52,14 +58,18 @@ export interface RetainedRow {
 
 /** The way back. @throws RangeError when it has no whole head. */
 export function readRetained(stored: Buffer): RetainedRow {
-  const isOf5 = stored.readUInt8(0) === 1;
-  const topicKey = topicKeyOfRetained(stored);
-  const frame = stored.toString('latin1', STORED_RETAINED_HEAD_BYTES + topicKey.length);
-  if (!isOf5) return { topicKey, message: frame };
+  return { topicKey: topicKeyOfRetained(stored), message: messageOfRetained(stored) };
+}
+
+/** The message alone. @throws RangeError when it has no whole head. */
+export function messageOfRetained(stored: Buffer): string {
+  const frameAt = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
+  const frame = stored.toString('latin1', frameAt);
+  if (stored.readUInt8(0) !== 1) return frame;
   const prefix = Buffer.allocUnsafe(RETAINED_PREFIX_BYTES);
   prefix[0] = RETAINED_OF_5;
   prefix.writeDoubleLE(sharedOf(stored.readDoubleLE(EXPIRES_AT)), 1);
-  return { topicKey, message: prefix.toString('latin1') + frame };
+  return prefix.toString('latin1') + frame;
 }
 
 function expiryOf(message: string): number {

@@ -6,6 +6,7 @@ import { MADE_RUNS_STEPS_PER_TURN } from '../../../src/base/limits.js';
 import { frameEnd } from '../../../src/protocol/publish-frame.js';
 import { MadeRuns } from '../../../src/router/made-runs.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
+import { RetainedInMemory } from '../../../src/router/retained-in-memory.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
 import { RouteCache } from '../../../src/router/route.js';
@@ -36,7 +37,7 @@ test('many wills are published in order, no turn taking more steps than it may',
     routes,
     arena,
     link: { hasNews: false, mark: () => 0, isPast: () => true } as unknown as PeerLink,
-    retained: new RetainedStore(topics, counters, share),
+    retained: new RetainedStore(new RetainedInMemory(topics), counters, share),
     pressure: { impatient: new Map(), onFed: () => {}, relieve: () => {} },
     queuedTotal: new QueuedTotal(),
     counters,

@@ -7,6 +7,7 @@ import { encodePublish, frameEnd } from '../../../src/protocol/publish-frame.js'
 import { ClientDrops } from '../../../src/router/client-drops.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
+import { RetainedInMemory } from '../../../src/router/retained-in-memory.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedReplays } from '../../../src/router/retained-replay.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
@@ -165,7 +166,10 @@ export async function makeSides(): Promise<[here: Side, there: Side]> {
   const [here, there] = await Promise.all(
     [0, 1].map(async (index) => {
       const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
-      return new Side(index, new RetainedStore(topics, new Counters(), SHARE));
+      return new Side(
+        index,
+        new RetainedStore(new RetainedInMemory(topics), new Counters(), SHARE),
+      );
     }),
   );
   return [here!, there!];

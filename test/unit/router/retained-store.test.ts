@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { Counter, Counters } from '../../../src/base/counters.js';
+import { RetainedInMemory } from '../../../src/router/retained-in-memory.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedStore, retainedShare } from '../../../src/router/retained-store.js';
 import type { Session } from '../../../src/sessions/session.js';
@@ -17,7 +18,10 @@ describe('a retained store', () => {
   async function makeStore(maxRetainedMessages: number, maxRetainedBytes: number): Promise<void> {
     topics = await createTopicsProvider('mem');
     counters = new Counters();
-    store = new RetainedStore(topics, counters, { maxRetainedMessages, maxRetainedBytes });
+    store = new RetainedStore(new RetainedInMemory(topics), counters, {
+      maxRetainedMessages,
+      maxRetainedBytes,
+    });
   }
 
   /** The frame of a retained message. Of a topic of one character: 5 bytes and the payload's. */
@@ -48,7 +52,7 @@ describe('a retained store', () => {
     await makeStore(10, 1_000);
     const memory = { isShort: false };
     const share = { maxRetainedMessages: 10, maxRetainedBytes: 1_000 };
-    store = new RetainedStore(topics, counters, share, memory);
+    store = new RetainedStore(new RetainedInMemory(topics), counters, share, memory);
     for (const topic of ['a', 'b', 'c', 'd']) retain(topic, '11');
     memory.isShort = true;
     retain('new', '1');

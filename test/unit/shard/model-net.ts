@@ -14,6 +14,7 @@ import type { QoS } from '../../../src/protocol/packet.js';
 import { Interest } from '../../../src/router/interest.js';
 import { Members } from '../../../src/router/members.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
+import { RetainedInMemory } from '../../../src/router/retained-in-memory.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedStore } from '../../../src/router/retained-store.js';
 import { RouteCache } from '../../../src/router/route.js';
@@ -246,7 +247,7 @@ export class ModelShard {
     const shared = { shardIndex: index, ...own };
     const pressure = { impatient: new Map(), onFed() {}, relieve() {} };
     const share = { maxRetainedMessages: 1, maxRetainedBytes: 1_000 };
-    const retained = new RetainedStore(topics, counters, share);
+    const retained = new RetainedStore(new RetainedInMemory(topics), counters, share);
     const { arena, line, interest, store } = this;
     const limits = LIMITS;
     const clock = { now: 1 };

@@ -5,7 +5,7 @@ import { sharedMs } from '../../../src/base/clock.js';
 import { SHARDS_MAX, STORE_DROPPED_ROWS } from '../../../src/base/limits.js';
 import { POSITION_MAX, partitionOf } from '../../../src/store/keys.js';
 import { eventually } from '../../support/waiting.js';
-import { runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
+import { retainedIn, runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
 
 describe('the store', () => {
   test('gives back sessions and subscriptions as they were put last', async (context) => {
@@ -262,16 +262,14 @@ describe('the store', () => {
     await settled();
     journal.retain('gone', null);
     await settled();
-    const all = new Map<string, string>();
-    for (const { topicKey, message } of store.reader.retained(() => true)) {
-      all.set(topicKey, message);
-    }
+    const found = retainedIn(store.reader);
+    const all = new Map(found.map(({ topicKey, message }) => [topicKey, message]));
     assert.equal(all.get('a'), '1 frame of 3.x ÿ');
     const message = Buffer.from(all.get('b/é')!, 'latin1');
     assert.equal(message.toString('latin1', 9), 'frame');
     assert.ok(Math.abs(message.readDoubleLE(1) - expiresAt.readDoubleLE()) < 1_000);
     assert.deepEqual([...all.keys()].sort(), ['a', 'b/é']);
-    const wanted = [...store.reader.retained((topicKey) => topicKey === 'a')];
+    const wanted = retainedIn(store.reader, (topicKey) => topicKey === 'a');
     assert.equal(wanted.length, 1);
   });
 

@@ -10,9 +10,11 @@ import type { Run } from '../../../src/protocol/run.js';
 import { DiskFullError, DiskReserve } from '../../../src/store/disk-reserve.js';
 import { Environment, TABLES, type TableName } from '../../../src/store/environment.js';
 import { Journal } from '../../../src/store/journal.js';
+import type { FoundRow } from '../../../src/store/retained-table.js';
 import { StoreReader } from '../../../src/store/store-reader.js';
 import { createStoreWords } from '../../../src/store/store-words.js';
 import { StoreWriter } from '../../../src/store/store-writer.js';
+import { FilterRange } from '../../../src/topics/filter-range.js';
 
 /** What cleans up behind a test. */
 export type Context = Pick<TestContext, 'after'>;
@@ -62,14 +64,18 @@ export class TemporaryStore {
     context.after(() => this.close());
   }
 
-  journal(): TestJournal {
+  /** @param onDurable is called when more is. */
+  journal(onDurable: () => void = () => {}): TestJournal {
     const { port1: port, port2 } = new MessageChannel();
     const states: string[] = [];
     let wake = () => {};
     const journal: Journal = new Journal({
       port: port2,
       words: this.words,
-      onDurable: () => wake(),
+      onDurable: () => {
+        onDurable();
+        wake();
+      },
       onState: (isFailing, why) => states.push(isFailing ? why : 'well'),
     });
     this.writer.attach(port);
@@ -125,4 +131,21 @@ export function runOf(payload: string, count = 1, expiresAt = 0): Run {
   const frame = Buffer.concat([head.subarray(0, length), body]);
   const bytes = Buffer.concat(new Array<Buffer>(count).fill(frame));
   return { bytes, header: 0x32, topicLength: 3, count, propertyBytes: 0, expiresAt };
+}
+
+/** What topics retain on disk, but for those that begin with `$`. */
+export function retainedIn(
+  reader: StoreReader,
+  isWanted: ((topicKey: string) => boolean) | null = null,
+): FoundRow[] {
+  const table = reader.retainedTable(isWanted);
+  const found: FoundRow[] = [];
+  const range = new FilterRange('#');
+  const slice = { range, to: null, isHidden: () => false, found, steps: 0 };
+  for (let from: string | null = ''; from !== null; ) {
+    const part: FoundRow[] = [];
+    from = table.read(from, { ...slice, found: part });
+    found.push(...part);
+  }
+  return found;
 }

@@ -6,7 +6,7 @@ import type { Run } from '../../../src/protocol/run.js';
 import type { Journal } from '../../../src/store/journal.js';
 import type { StoreReader } from '../../../src/store/store-reader.js';
 import { Random } from '../../fuzz/random.js';
-import { runOf } from './temporary-store.js';
+import { retainedIn, runOf } from './temporary-store.js';
 
 const SESSIONS = 5;
 /** How topics begin that only make the file grow. */
@@ -230,7 +230,7 @@ export function contentOf(reader: StoreReader): Content {
   }
   const retained: Record<string, string> = {};
   const isWanted = (topicKey: string) => !topicKey.startsWith(GROWTH);
-  for (const { topicKey, message } of reader.retained(isWanted)) retained[topicKey] = message;
+  for (const { topicKey, message } of retainedIn(reader, isWanted)) retained[topicKey] = message;
   return { sessions, retained };
 }
 

@@ -10,6 +10,18 @@ export const topicKey = fc
   .map((levels) => toTopicKey(levels.join('/')))
   .filter((key) => key !== '');
 
+/** The same, of levels whose order as bytes is not that of the levels, and parts of each other. */
+export const oddTopicKey = fc
+  .array(
+    fc.constantFrom('', 'a', 'b', 'a!', 'a!b', 'a0', 'b$', '$', '%', '0', '!', 'é', '\u0001'),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  )
+  .map((levels) => toTopicKey(levels.join('/')))
+  .filter((key) => key !== '');
+
 /** Valid topic filter keys of 1 to 6 levels, with and without wildcards. */
 export const filterKey = fc
   .tuple(

@@ -1,0 +1,182 @@
+/**
+ * The retained messages of one shard that are kept on disk: what has changed and is not durable is
+ * in memory, and stands before what is committed. Nothing of the latter is in memory, and no search
+ * holds on to it: it goes on from the key that it has come to, with what is committed then.
+ */
+import { RETAINED_SLICE_MESSAGES, RETAINED_TOTALS_ROWS } from '../base/limits.js';
+import { behindTopic, FIRST_TOPIC, FilterRange } from '../topics/filter-range.js';
+import type { RetainedMatch } from '../topics/retained-tree.js';
+import { hasWildcard } from '../topics/topic.js';
+import type { Journal } from './journal.js';
+import { type RetainedChange, RetainedChanges } from './retained-changes.js';
+import {
+  type FoundRow,
+  type RetainedTable,
+  type RetainedTotals,
+  rowKeyOf,
+} from './retained-table.js';
+import type { StoreReader } from './store-reader.js';
+
+/** What they work with, all of one shard. */
+export interface KeptRetainedParts {
+  readonly journal: Pick<Journal, 'appended' | 'durable' | 'retain' | 'retainedTotals'>;
+  readonly reader: Pick<StoreReader, 'renew' | 'retainedTotals' | 'retainedTable'>;
+  readonly shardIndex: number;
+  readonly shardCount: number;
+  /** Whether a topic is this shard's. */
+  readonly isOwn: (topicKey: string) => boolean;
+}
+
+/** One a shard. Messages are as router/retained-message.ts has them. */
+export class KeptRetained {
+  readonly #parts: KeptRetainedParts;
+  readonly #table: RetainedTable;
+  readonly #changes = new RetainedChanges();
+
+  constructor(parts: KeptRetainedParts) {
+    this.#parts = parts;
+    const { reader, shardCount, isOwn } = parts;
+    this.#table = reader.retainedTable(shardCount === 1 ? null : isOwn);
+  }
+
+  /** How long a topic's message is; 0: there is none. */
+  lengthOf(topicKey: string): number {
+    const rowKey = rowKeyOf(topicKey);
+    const change = this.#changes.get(rowKey);
+    return change === undefined ? this.#table.lengthOf(rowKey) : (change.message?.length ?? 0);
+  }
+
+  get(topicKey: string): string | undefined {
+    const rowKey = rowKeyOf(topicKey);
+    const change = this.#changes.get(rowKey);
+    return change === undefined ? this.#table.get(rowKey) : (change.message ?? undefined);
+  }
+
+  /** @returns how long the message is that it replaces, 0: there was none. */
+  set(topicKey: string, message: string): number {
+    const older = this.lengthOf(topicKey);
+    this.#change(topicKey, message);
+    return older;
+  }
+
+  /** @returns how long the message was, 0: there was none, and nothing is to be done. */
+  delete(topicKey: string): number {
+    const older = this.lengthOf(topicKey);
+    if (older > 0) this.#change(topicKey, null);
+    return older;
+  }
+
+  /** As RetainedTree.match, in the order of the rows; what is read costs more steps. */
+  match(
+    filterKey: string,
+    stepsMax: number,
+  ): Iterator<RetainedMatch<string> | null, void, undefined> {
+    if (hasWildcard(filterKey)) return new Search(this.#table, this.#changes, filterKey, stepsMax);
+    const message = this.get(filterKey);
+    const found: RetainedMatch<string>[] = message === undefined ? [] : [[filterKey, message]];
+    return found[Symbol.iterator]() as Iterator<RetainedMatch<string>, void, undefined>;
+  }
+
+  /** More is durable than before: what of it is on disk now is not needed any more. */
+  onDurable(): void {
+    const { journal, reader } = this.#parts;
+    if (this.#changes.onDurable(journal.durable)) reader.renew();
+  }
+
+  /** How many messages there are, and their bytes; said whenever that changes. */
+  noteTotals(messages: number, bytes: number): void {
+    const { journal, shardIndex, shardCount } = this.#parts;
+    journal.retainedTotals(shardIndex, shardCount, messages, bytes);
+  }
+
+  /**
+   * How many there are at the start; where that is not known, counts them.
+   * @returns parts of it, until all are counted.
+   */
+  *totals(): Generator<RetainedTotals> {
+    const { reader, shardIndex, shardCount } = this.#parts;
+    const known = reader.retainedTotals(shardIndex, shardCount);
+    if (known === null) yield* this.#table.totals(RETAINED_TOTALS_ROWS);
+    else yield known;
+  }
+
+  #change(topicKey: string, message: string | null): void {
+    const { journal } = this.#parts;
+    const position = journal.appended;
+    journal.retain(topicKey, message);
+    this.#changes.put({ rowKey: rowKeyOf(topicKey), topicKey, message, position });
+  }
+}
+
+/** A search for a filter. What it holds between two steps is what one look at the disk has found. */
+class Search implements Iterator<RetainedMatch<string> | null, void, undefined> {
+  readonly #table: RetainedTable;
+  readonly #changes: RetainedChanges;
+  readonly #range: FilterRange;
+  readonly #stepsMax: number;
+  /** Levels' worth of what was looked at, and not told by null yet. */
+  #steps = 0;
+  /** Where what is not found begins; null: there is nothing. */
+  #from: string | null = FIRST_TOPIC;
+  /** In the order of their keys. */
+  #found: (FoundRow | RetainedChange)[] = [];
+  #at = 0;
+  /** Of the changes, when this was found. */
+  #epoch = -1;
+
+  constructor(table: RetainedTable, changes: RetainedChanges, filterKey: string, stepsMax: number) {
+    this.#table = table;
+    this.#changes = changes;
+    this.#range = new FilterRange(filterKey);
+    this.#stepsMax = stepsMax;
+  }
+
+  next(): IteratorResult<RetainedMatch<string> | null, void> {
+    for (;;) {
+      if (this.#steps >= this.#stepsMax) {
+        this.#steps -= this.#stepsMax;
+        return { done: false, value: null };
+      }
+      this.#leaveStale();
+      if (this.#at < this.#found.length) {
+        const { rowKey, topicKey, message } = this.#found[this.#at++];
+        const change = this.#changes.get(rowKey);
+        const newest = change === undefined ? message : change.message;
+        if (newest !== null) return { done: false, value: [topicKey, newest] };
+      } else if (this.#from === null) {
+        return { done: true, value: undefined };
+      } else {
+        this.#look();
+      }
+    }
+  }
+
+  /** What was found may have been replaced by what is on disk now: it is looked for again. */
+  #leaveStale(): void {
+    if (this.#at === this.#found.length || this.#epoch === this.#changes.epoch) return;
+    this.#from = this.#found[this.#at].rowKey;
+    this.#found = [];
+    this.#at = 0;
+  }
+
+  #look(): void {
+    const from = this.#from!;
+    const changed: RetainedChange[] = [];
+    const to = this.#changes.find(this.#range, from, RETAINED_SLICE_MESSAGES, changed);
+    const isHidden = (rowKey: string) => this.#changes.get(rowKey) !== undefined;
+    const rows: FoundRow[] = [];
+    const slice = { range: this.#range, to, isHidden, found: rows, steps: changed.length };
+    const next = this.#table.read(from, slice);
+    this.#steps += slice.steps;
+    this.#epoch = this.#changes.epoch;
+    this.#at = 0;
+    if (next !== null) this.#from = next;
+    else this.#from = to === null ? null : behindTopic(to);
+    if (changed.length === 0) {
+      this.#found = rows;
+      return;
+    }
+    const reached = next === null ? changed : changed.filter(({ rowKey }) => rowKey < next);
+    this.#found = [...rows, ...reached].sort((a, b) => (a.rowKey < b.rowKey ? -1 : 1));
+  }
+}

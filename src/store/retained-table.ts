@@ -1,0 +1,196 @@
+/**
+ * Retained messages on disk, in the order of their rows' keys: one by its topic, or those of a
+ * filter, some at a time. Topics of all shards stand there together; each sees its own.
+ */
+import {
+  KEY_TEXT_BYTES_MAX,
+  RETAINED_ROW_STEPS,
+  RETAINED_ROWS_PASSED,
+  RETAINED_SEEK_STEPS,
+  RETAINED_SLICE_BYTES,
+  RETAINED_SLICE_MESSAGES,
+  RETAINED_SLICE_ROW_BYTES,
+  RETAINED_SLICE_ROWS,
+  RETAINED_STEP_BYTES,
+} from '../base/limits.js';
+import { behindTopic, type FilterRange } from '../topics/filter-range.js';
+import { matchesKey } from '../topics/topic.js';
+import type { Environment, Scan } from './environment.js';
+import { topicRowText } from './keys.js';
+import {
+  lengthOfRetained,
+  messageOfRetained,
+  type RetainedRow,
+  topicKeyOfRetained,
+} from './stored-retained.js';
+
+/** Before all keys, which are not empty and have no such character. */
+const FIRST_ROW = '\0';
+
+/** A row that a search has found. */
+export interface FoundRow extends RetainedRow {
+  readonly rowKey: string;
+}
+
+/** Messages, and their characters as router/retained-message.ts has them. */
+export interface RetainedTotals {
+  messages: number;
+  bytes: number;
+}
+
+/** What a part of a search wants, and what it has come to. */
+export interface Slice {
+  readonly range: FilterRange;
+  /** Rows behind this one are left; null: none. */
+  readonly to: string | null;
+  /** Whether a row is to be left out. */
+  readonly isHidden: (rowKey: string) => boolean;
+  /** In the order of their keys. */
+  readonly found: FoundRow[];
+  /** What it has cost, in levels. */
+  steps: number;
+}
+
+/** One a shard. Reads what is committed: see StoreReader. */
+export class RetainedTable {
+  readonly #rows: Scan<string | null>;
+  readonly #isOwn: ((topicKey: string) => boolean) | null;
+  /** Of the row that is read. */
+  #rowKey = '';
+  #topicKey = '';
+  /** What rows are looked for; null: all are read. */
+  #range: FilterRange | null = null;
+  /** No row before it is wanted; null: none behind it is either. */
+  #wantedFrom: string | null = '';
+  #rowBytes = 0;
+
+  /** @param isOwn whether a topic is this shard's; null: all are. */
+  constructor(environment: Environment, isOwn: ((topicKey: string) => boolean) | null) {
+    this.#isOwn = isOwn;
+    this.#rows = environment.scan('retained', {
+      readKey: (rowKey) => {
+        this.#rowKey = rowKey;
+      },
+      decode: (row) => this.#decode(row),
+    });
+  }
+
+  get(rowKey: string): string | undefined {
+    this.#range = null;
+    this.#rowKey = rowKey;
+    return this.#rows.get(rowKey) ?? undefined;
+  }
+
+  /** How long the message is; 0: there is none. */
+  lengthOf(rowKey: string): number {
+    const row = this.#rows.getBytes(rowKey);
+    return row === undefined ? 0 : lengthOfRetained(row);
+  }
+
+  /**
+   * Reads a part of what a filter matches.
+   * @param from its first row, or where that would stand.
+   * @returns where the next part begins; null: nothing more is wanted.
+   */
+  read(from: string, slice: Slice): string | null {
+    const first = cutOff(slice.range.start);
+    let start: string | null = from < first ? first : from;
+    const budget: Budget = { rows: RETAINED_SLICE_ROWS, bytes: RETAINED_SLICE_BYTES };
+    this.#range = slice.range;
+    this.#rowBytes = 0;
+    for (let isAtEnd = false; start !== null && !isAtEnd; ) {
+      slice.steps += RETAINED_SEEK_STEPS;
+      start = this.#readFrom(start, slice, budget);
+      isAtEnd = this.#isSpent(budget);
+    }
+    slice.steps += this.#rowBytes / RETAINED_STEP_BYTES;
+    return start;
+  }
+
+  /** @returns where to go on; null: nowhere. */
+  #readFrom(start: string, slice: Slice, budget: Budget): string | null {
+    const { to, found } = slice;
+    this.#wantedFrom = start;
+    let passed = 0;
+    for (const { key, value } of this.#rows.range({ start: start || FIRST_ROW })) {
+      if (to !== null && key > to) return null;
+      slice.steps += RETAINED_ROW_STEPS;
+      budget.rows--;
+      if (value !== null && !slice.isHidden(key)) {
+        // A long one is read by itself, and is kept by nobody.
+        if (found.length > 0 && value.length > budget.bytes) {
+          budget.bytes = 0;
+          return key;
+        }
+        found.push({ rowKey: key, topicKey: this.#topicKey, message: value });
+        budget.bytes -= key.length + value.length;
+        if (found.length >= RETAINED_SLICE_MESSAGES) budget.rows = 0;
+      }
+      const wanted = this.#wantedFrom;
+      if (wanted === null) return null;
+      passed = wanted > key ? passed + 1 : 0;
+      if (passed > RETAINED_ROWS_PASSED || this.#isSpent(budget)) {
+        return wanted > key ? wanted : behindTopic(key);
+      }
+    }
+    return null;
+  }
+
+  #isSpent({ rows, bytes }: Budget): boolean {
+    return rows <= 0 || bytes <= 0 || this.#rowBytes >= RETAINED_SLICE_ROW_BYTES;
+  }
+
+  /** Counts this shard's, some at a time. */
+  *totals(rowsAtATime: number): Generator<RetainedTotals> {
+    let start = FIRST_ROW;
+    for (;;) {
+      const part = { messages: 0, bytes: 0 };
+      let rows = 0;
+      this.#range = null;
+      for (const { key, value } of this.#rows.range({ start, limit: rowsAtATime })) {
+        rows++;
+        start = behindTopic(key);
+        if (value === null) continue;
+        part.messages++;
+        part.bytes += value.length;
+      }
+      yield part;
+      if (rows < rowsAtATime) return;
+    }
+  }
+
+  /** @returns null for what is not wanted. */
+  #decode(row: Buffer): string | null {
+    const range = this.#range;
+    const rowKey = this.#rowKey;
+    this.#rowBytes += row.length;
+    if (range === null) return this.#readOwn(row);
+    if (this.#wantedFrom === null || rowKey < this.#wantedFrom) return null;
+    if (rowKey.length > KEY_TEXT_BYTES_MAX) {
+      return matchesKey(range.filterKey, topicKeyOfRetained(row)) ? this.#readOwn(row) : null;
+    }
+    if (range.admits(rowKey)) return this.#readOwn(row);
+    this.#wantedFrom = range.next === null ? null : cutOff(range.next);
+    return null;
+  }
+
+  #readOwn(row: Buffer): string | null {
+    const isCutOff = this.#rowKey.length > KEY_TEXT_BYTES_MAX;
+    this.#topicKey = isCutOff ? topicKeyOfRetained(row) : this.#rowKey;
+    return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(row);
+  }
+}
+
+/** What is left of what a slice may have. */
+interface Budget {
+  rows: number;
+  bytes: number;
+}
+
+/** No row of a topic that stands at a key or behind it stands before what this makes of that. */
+function cutOff(key: string): string {
+  return key.length > KEY_TEXT_BYTES_MAX ? key.slice(0, KEY_TEXT_BYTES_MAX) : key;
+}
+
+/** Of a topic, the key of its row. */
+export const rowKeyOf: (topicKey: string) => string = topicRowText;

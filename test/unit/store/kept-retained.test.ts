@@ -1,0 +1,319 @@
+/** Retained messages that are on disk, and those on their way there, found as if all were in memory. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { RETAINED_RUN_CHANGES } from '../../../src/base/limits.js';
+import { KeptRetained } from '../../../src/store/kept-retained.js';
+import { matches, matchesKey } from '../../../src/topics/topic.js';
+import { filterKey, oddTopicKey, topicKey } from '../topics/arbitraries.js';
+import { TemporaryStore, type TestJournal } from './temporary-store.js';
+
+/** Longer than what a key has room for, and alike up to there. */
+const longTopicKey = fc
+  .tuple(fc.constantFrom('a/', '$', ''), fc.constantFrom('x', 'x/b', '/y/z'))
+  .map(([first, last]) => `${first}${'l/'.repeat(90)}${'x'.repeat(1_900)}${last}`);
+const anyTopicKey = fc.oneof(
+  { arbitrary: topicKey, weight: 5 },
+  { arbitrary: oddTopicKey, weight: 5 },
+  { arbitrary: longTopicKey, weight: 1 },
+);
+const anyFilterKey = fc.oneof(
+  filterKey,
+  oddTopicKey,
+  longTopicKey.map((topic) => `${topic.slice(0, topic.lastIndexOf('/'))}/#`),
+);
+
+interface Kept {
+  readonly store: TemporaryStore;
+  readonly kept: KeptRetained;
+  readonly test: TestJournal;
+}
+
+interface Shard {
+  readonly index?: number;
+  readonly count?: number;
+  readonly isOwn?: (topicKey: string) => boolean;
+}
+
+/** Those of one shard, which may be one of several. */
+function keptIn(
+  store: TemporaryStore,
+  { index = 0, count = 1, isOwn = () => true }: Shard = {},
+): Kept {
+  const journal = store.journal(() => kept.onDurable());
+  const { reader } = store;
+  const parts = { journal: journal.journal, reader, shardIndex: index, shardCount: count, isOwn };
+  const kept: KeptRetained = new KeptRetained(parts);
+  return { store, kept, test: journal };
+}
+
+function makeKept(context: TestContext): Kept {
+  return keptIn(new TemporaryStore(context));
+}
+
+type Match = [topicKey: string, message: string];
+
+/** What a search finds, and how often it let others have their turn. */
+function search(
+  kept: KeptRetained,
+  filter: string,
+  stepsMax = Number.POSITIVE_INFINITY,
+): { found: Match[]; breaths: number } {
+  const matched = kept.match(filter, stepsMax);
+  const found: Match[] = [];
+  let breaths = 0;
+  for (let next = matched.next(); !next.done; next = matched.next()) {
+    if (next.value === null) breaths++;
+    else found.push(next.value);
+  }
+  return { found, breaths };
+}
+
+function topicsOf(kept: KeptRetained, filter: string): string[] {
+  return search(kept, filter)
+    .found.map(([topic]) => topic)
+    .sort();
+}
+
+function sum(
+  parts: Iterable<{ readonly messages: number; readonly bytes: number }>,
+): [number, number] {
+  let [messages, bytes] = [0, 0];
+  for (const part of parts) {
+    messages += part.messages;
+    bytes += part.bytes;
+  }
+  return [messages, bytes];
+}
+
+const change = fc.record({ topicKey: anyTopicKey, isSet: fc.boolean() });
+const step = fc.oneof(
+  { arbitrary: change, weight: 8 },
+  { arbitrary: fc.constant('submit' as const), weight: 1 },
+  { arbitrary: fc.constant('settle' as const), weight: 1 },
+);
+
+/** Takes all away that an earlier run has left. */
+function clear(kept: KeptRetained, model: Map<string, string>): void {
+  for (const topic of model.keys()) kept.delete(topic);
+  model.clear();
+}
+
+describe('kept retained messages', () => {
+  // MQTT-3.3.1-5, MQTT-3.3.1-10
+  test('a topic has the message set last, on disk or on its way there', async (context) => {
+    const { kept, test: journal } = makeKept(context);
+    assert.equal(kept.get('a'), undefined);
+    assert.equal(kept.set('a', '1one'), 0);
+    assert.equal(kept.get('a'), '1one');
+    await journal.settled();
+    assert.deepEqual([kept.get('a'), kept.lengthOf('a')], ['1one', 4]);
+    assert.equal(kept.set('a', '1again'), 4);
+    // On disk is still the older one.
+    assert.deepEqual([kept.get('a'), kept.lengthOf('a')], ['1again', 6]);
+    assert.deepEqual(search(kept, '#').found, [['a', '1again']]);
+    await journal.settled();
+    assert.deepEqual(search(kept, '#').found, [['a', '1again']]);
+    assert.equal(kept.delete('a'), 6);
+    assert.equal(kept.delete('a'), 0);
+    assert.deepEqual(
+      [kept.get('a'), topicsOf(kept, '#'), topicsOf(kept, 'a')],
+      [undefined, [], []],
+    );
+    await journal.settled();
+    assert.deepEqual([kept.get('a'), topicsOf(kept, '+')], [undefined, []]);
+  });
+
+  test('any filter finds what the plain matcher finds, durable or not', async (context) => {
+    const { kept, test: journal } = makeKept(context);
+    const model = new Map<string, string>();
+    let version = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 80, size: 'max' }),
+        fc.array(anyFilterKey, { minLength: 1, maxLength: 8 }),
+        async (steps, filters) => {
+          clear(kept, model);
+          for (const each of steps) {
+            if (each === 'submit') journal.journal.submit();
+            else if (each === 'settle') await journal.settled();
+            else if (each.isSet) {
+              const message = `1 ${version++}`;
+              assert.equal(kept.set(each.topicKey, message), model.get(each.topicKey)?.length ?? 0);
+              model.set(each.topicKey, message);
+            } else {
+              assert.equal(kept.delete(each.topicKey), model.get(each.topicKey)?.length ?? 0);
+              model.delete(each.topicKey);
+            }
+          }
+          for (const filter of filters) {
+            const expected = [...model].filter(([topic]) => matches(filter, topic));
+            assert.deepEqual(search(kept, filter).found.sort(), expected.sort(), filter);
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('while a search is left, topics change and become durable; those left alone come once', async (context) => {
+    const { kept, test: journal } = makeKept(context);
+    const model = new Map<string, string>();
+    let version = 0;
+    const set = (topic: string) => {
+      const message = `1 ${version++}`;
+      kept.set(topic, message);
+      model.set(topic, message);
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(anyTopicKey, { maxLength: 60, size: 'max' }),
+        fc.uniqueArray(anyTopicKey, { maxLength: 20, size: 'max' }),
+        anyFilterKey,
+        fc.array(fc.array(step, { maxLength: 5 }), { maxLength: 30, size: 'max' }),
+        fc.constantFrom(1, 40, Number.POSITIVE_INFINITY),
+        async (durable, changed, filter, pauses, stepsMax) => {
+          clear(kept, model);
+          for (const topic of durable) set(topic);
+          await journal.settled();
+          for (const topic of changed) set(topic);
+          const untouched = new Set([...model.keys()].filter((topic) => matches(filter, topic)));
+          const found: string[] = [];
+          const matched = kept.match(filter, stepsMax);
+          let paused = 0;
+          for (let next = matched.next(); !next.done; next = matched.next()) {
+            if (next.value !== null) {
+              // What comes is there, now.
+              assert.equal(model.get(next.value[0]), next.value[1]);
+              assert.ok(matchesKey(filter, next.value[0]));
+              found.push(next.value[0]);
+            }
+            for (const each of pauses[paused++] ?? []) {
+              if (each === 'submit') journal.journal.submit();
+              else if (each === 'settle') await journal.settled();
+              else {
+                untouched.delete(each.topicKey);
+                if (each.isSet) set(each.topicKey);
+                else {
+                  kept.delete(each.topicKey);
+                  model.delete(each.topicKey);
+                }
+              }
+            }
+          }
+          const once = found.filter((topic) => untouched.has(topic)).sort();
+          assert.deepEqual(once, [...untouched].sort());
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('many that are on their way are found in parts, beside those on disk', async (context) => {
+    const { kept, test: journal } = makeKept(context);
+    const count = 6 * RETAINED_RUN_CHANGES;
+    const expected: string[] = [];
+    for (let n = 0; n < count; n++) {
+      // Scattered, in both.
+      const topic = `site/${(n * 7_919) % count}/${n % 3}`;
+      expected.push(topic);
+      kept.set(topic, `1${n}`);
+      if (n === count / 2) await journal.settled();
+    }
+    expected.sort();
+    assert.deepEqual(topicsOf(kept, 'site/#'), expected);
+    assert.deepEqual(
+      topicsOf(kept, 'site/+/1'),
+      expected.filter((topic) => topic.endsWith('/1')),
+    );
+    for (const topic of expected.slice(0, count / 2)) kept.delete(topic);
+    assert.deepEqual(topicsOf(kept, '+/+/+'), expected.slice(count / 2));
+    await journal.settled();
+    assert.deepEqual(topicsOf(kept, '+/+/+'), expected.slice(count / 2));
+  });
+
+  test('a search that finds nothing stops for breath, and holds no snapshot meanwhile', async (context) => {
+    const { kept, test: journal, store } = makeKept(context);
+    for (let n = 0; n < 5_000; n++) kept.set(`${n}/temperature`, '1');
+    await journal.settled();
+    const { found, breaths } = search(kept, '+/pressure', 1_000);
+    assert.deepEqual(found, []);
+    assert.ok(breaths >= 10, `${breaths} breaths`);
+    const left = kept.match('#', 100);
+    for (let n = 0; n < 10; n++) left.next();
+    await new Promise((resolve) => setImmediate(resolve));
+    store.reader.renew();
+    for (let n = 0; n < 5_000; n++) kept.delete(`${n}/temperature`);
+    await journal.settled();
+    for (let next = left.next(); !next.done; next = left.next()) assert.equal(next.value, null);
+  });
+
+  test('each shard finds its own', async (context) => {
+    const store = new TemporaryStore(context);
+    const owner = (topic: string) => topic.length % 3;
+    const shards = [0, 1, 2].map((index) =>
+      keptIn(store, { index, count: 3, isOwn: (topic) => owner(topic) === index }),
+    );
+    const topics = Array.from({ length: 1_000 }, (_, n) => `a/${'x'.repeat(n % 7)}/${n}`);
+    for (const topic of topics) shards[owner(topic)]!.kept.set(topic, '1');
+    for (const { test: journal } of shards) await journal.settled();
+    for (const [index, { kept }] of shards.entries()) {
+      const own = topics.filter((topic) => owner(topic) === index).sort();
+      assert.deepEqual(topicsOf(kept, '#'), own);
+      assert.deepEqual(topicsOf(kept, 'a/+/+'), own);
+    }
+  });
+
+  test('one who comes after finds the same, by whichever number of shards', async (context) => {
+    const store = new TemporaryStore(context);
+    const shardsOf = (count: number) =>
+      Array.from({ length: count }, (_, index) =>
+        keptIn(store, { index, count, isOwn: (topic) => topic.length % count === index }),
+      );
+    const topics = Array.from({ length: 1_200 }, (_, n) => `t/${'x'.repeat(n % 50)}/${n}`);
+    const expected = (count: number) =>
+      Array.from({ length: count }, (_, index) => {
+        const own = topics.filter((topic) => topic.length % count === index);
+        return [own.length, own.reduce((bytes, topic) => bytes + topic.length + 1, 0)] as const;
+      });
+    const two = shardsOf(2);
+    for (const topic of topics) two[topic.length % 2]!.kept.set(topic, `1${topic}`);
+    for (const { test: journal } of two) await journal.settled();
+    // Nobody has said how many there are, so that they are counted.
+    const counted = two.map(({ kept }) => sum(kept.totals()));
+    assert.deepEqual(counted, expected(2));
+    assert.equal(store.reader.retainedTotals(0, 2), null);
+    for (const [index, { kept, test: journal }] of two.entries()) {
+      kept.noteTotals(...counted[index]!);
+      await journal.settled();
+    }
+    const [messages, bytes] = expected(2)[1]!;
+    assert.deepEqual(store.reader.retainedTotals(1, 2), { shardCount: 2, messages, bytes });
+    const three = shardsOf(3);
+    const found = three.flatMap(({ kept }) => topicsOf(kept, '#'));
+    assert.deepEqual(found.sort(), [...topics].sort());
+    assert.deepEqual(
+      three.map(({ kept }) => sum(kept.totals())),
+      expected(3),
+    );
+    // What one of three says makes what was said before worthless.
+    three[0]!.kept.noteTotals(...expected(3)[0]!);
+    await three[0]!.test.settled();
+    assert.equal(store.reader.retainedTotals(0, 3), null);
+    assert.equal(store.reader.retainedTotals(1, 2), null);
+    assert.deepEqual(sum(shardsOf(2)[0]!.kept.totals()), expected(2)[0]);
+  });
+
+  test('what was said of how many there are does not stand against what there is', async (context) => {
+    const { kept, test: journal, store } = makeKept(context);
+    kept.set('a', '1');
+    kept.noteTotals(1, 1);
+    await journal.settled();
+    assert.deepEqual(sum(kept.totals()), [1, 1]);
+    assert.notEqual(store.reader.retainedTotals(0, 1), null);
+    kept.set('b', '22');
+    await journal.settled();
+    assert.equal(store.reader.retainedTotals(0, 1), null);
+    assert.deepEqual(sum(kept.totals()), [2, 3]);
+  });
+});
