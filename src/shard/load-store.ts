@@ -5,9 +5,11 @@
 import { ANONYMOUS } from '../access/admission.js';
 import { GROUP_FOUND_MS, LOADED_PER_SHARE, SHARDS_MAX } from '../base/limits.js';
 import { isOfGroups } from '../router/group-rows.js';
+import type { Filters } from '../router/replay.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
 import type { StoredSession } from '../store/stored-session.js';
+import type { Grant } from '../topics/grant.js';
 import type { LoadedSession, ShardStart } from './control.js';
 import { deliverPending, type Home } from './deliver-pending.js';
 import type { ShardStore } from './make-store.js';
@@ -68,9 +70,11 @@ async function loadOrphans(
     const stored = store.reader.session(clientId);
     if (stored === null) continue;
     const row = stored.head as SessionRow;
-    const session = loadSession(shard, store, stored, row);
+    const session = createSession(shard, store, stored, row);
     if (session === null) continue;
-    homes.set(session, homeOf(shard, session, row, stored, store));
+    restoreSession(shard, store, session, stored, row, filtersOf(store.reader, stored.number));
+    const tail = store.reader.session(tailOf(clientId));
+    homes.set(session, homeOf(shard, row, stored, tail));
     if (loaded.push({ clientId, claim: session.claim }) % LOADED_PER_SHARE === 0) await nextTurn();
   }
   shard.line.say({ kind: 'loaded', sessions: loaded });
@@ -87,63 +91,135 @@ async function countRetained(shard: Shard, { retained }: ShardStore): Promise<vo
   }
 }
 
-/** @returns by session: the shard that it was on. */
+/**
+ * First all sessions, then what they have subscribed to, in the order in which that stands on disk:
+ * to look for the filters of each took as long as all the rest.
+ * @returns by session: the shard that it was on.
+ */
 async function loadSessions(
   shard: Shard,
   store: ShardStore,
   shardCount: number,
 ): Promise<Map<Session, Home>> {
-  const homes = new Map<Session, Home>();
-  let batch: LoadedSession[] = [];
-  const say = () => {
-    if (batch.length > 0) shard.line.say({ kind: 'loaded', sessions: batch });
-    batch = [];
-  };
-  for (const stored of store.reader.sessions(() => true)) {
-    if (isOfGroups(stored) || isTail(shard, store, stored)) continue;
+  const { reader } = store;
+  const found = new Map<number, FoundSession>();
+  const tails = new Map<string, StoredSession>();
+  for (const stored of reader.sessions(() => true)) {
+    if (isOfGroups(stored)) continue;
+    if (isTail(shard, store, stored)) {
+      tails.set(stored.clientId, stored);
+      continue;
+    }
     const row = stored.head as SessionRow;
     if (row.home % shardCount !== shard.shardIndex) continue;
-    const session = loadSession(shard, store, stored, row);
+    const session = createSession(shard, store, stored, row);
     if (session === null) continue;
-    homes.set(session, homeOf(shard, session, row, stored, store));
-    const { clientId, claim } = session;
-    if (batch.push({ clientId, claim }) < LOADED_PER_SHARE) continue;
-    say();
-    await nextTurn();
+    found.set(stored.number, { session, stored, row });
+    if (found.size % LOADED_PER_SHARE === 0) await nextTurn();
   }
-  say();
-  return homes;
+  const loading = new SessionLoading(shard, store, tails);
+  let last: FoundSession | undefined;
+  let filters: (readonly [filterKey: string, grant: Grant])[] = [];
+  for (const { session: number, filterKey, grant } of reader.allSubscriptions()) {
+    if (last?.stored.number !== number) {
+      if (last !== undefined) loading.take(last, filters);
+      if (loading.isLong) await loading.say();
+      filters = [];
+      last = found.get(number);
+      found.delete(number);
+    }
+    if (last !== undefined) filters.push([filterKey, grant]);
+  }
+  if (last !== undefined) loading.take(last, filters);
+  for (const each of found.values()) {
+    loading.take(each, []);
+    if (loading.isLong) await loading.say();
+  }
+  await loading.say();
+  return loading.homes;
+}
+
+/** A session that is here, and is not what it was. */
+interface FoundSession {
+  readonly session: Session;
+  readonly stored: StoredSession;
+  readonly row: SessionRow;
+}
+
+/** Sessions that become what they were, one after the other. */
+class SessionLoading {
+  readonly homes = new Map<Session, Home>();
+  readonly #shard: Shard;
+  readonly #store: ShardStore;
+  readonly #tails: ReadonlyMap<string, StoredSession>;
+  #batch: LoadedSession[] = [];
+
+  constructor(shard: Shard, store: ShardStore, tails: ReadonlyMap<string, StoredSession>) {
+    this.#shard = shard;
+    this.#store = store;
+    this.#tails = tails;
+  }
+
+  /** Others are to have their turn. */
+  get isLong(): boolean {
+    return this.#batch.length >= LOADED_PER_SHARE;
+  }
+
+  take({ session, stored, row }: FoundSession, filters: Filters): void {
+    restoreSession(this.#shard, this.#store, session, stored, row, filters);
+    const { clientId, claim } = session;
+    const tail = this.#tails.get(tailOf(clientId)) ?? null;
+    this.homes.set(session, homeOf(this.#shard, row, stored, tail));
+    this.#batch.push({ clientId, claim });
+  }
+
+  /** Tells the primary of those that were taken. */
+  say(): Promise<void> {
+    this.#shard.line.say({ kind: 'loaded', sessions: this.#batch });
+    this.#batch = [];
+    return nextTurn();
+  }
 }
 
 /** @returns null for one that has expired meanwhile. */
-function loadSession(
-  shard: Shard,
-  { reader, kept, rows, journal }: ShardStore,
+function createSession(
+  { registry, access, takeover }: Shard,
+  { journal }: ShardStore,
   { number, clientId }: StoredSession,
   row: SessionRow,
 ): Session | null {
-  const { registry, access, takeover, wills, deadlines, sessionWatch, shardIndex } = shard;
-  const now = Date.now();
-  // It is away since the broker is, where it was not before. A clock that was set back adds none.
-  const awayMs = row.leftAt === 0 ? 0 : Math.max(0, now - row.leftAt);
-  if (row.expiryMs <= awayMs) {
+  const { expiryMs, protocolVersion, username, rules } = row;
+  if (expiryMs <= awayMsOf(row)) {
     journal.dropSession(number, clientId);
     return null;
   }
-  const { expiryMs, protocolVersion, username, rules } = row;
   const session = registry.create(clientId, expiryMs, protocolVersion, takeover.nextClaim());
   access.admit(session, { ...ANONYMOUS, username, rules });
-  const filters = filtersOf(reader, number);
+  return session;
+}
+
+/** It is away since the broker is, where it was not before. A clock that was set back adds none. */
+function awayMsOf({ leftAt }: SessionRow): number {
+  return leftAt === 0 ? 0 : Math.max(0, Date.now() - leftAt);
+}
+
+function restoreSession(
+  { registry, wills, deadlines, sessionWatch, shardIndex }: Shard,
+  { kept, rows }: ShardStore,
+  session: Session,
+  { number }: StoredSession,
+  row: SessionRow,
+  filters: Filters,
+): void {
   // Before it is one that is kept: they are on disk already.
   registry.subscribe(session, filters, NOTHING);
   kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
   if (row.will !== null) {
-    const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - now));
+    const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - Date.now()));
     wills.arrive(session, { ...row.will, leftMs }, deadlines.now);
   }
-  sessionWatch.onAbsent(session, awayMs);
+  sessionWatch.onAbsent(session, awayMsOf(row));
   if (row.leftAt === 0 && row.home === shardIndex) rows.save(session);
-  return session;
 }
 
 /** Whether it is a tail (KeptSessions.beginTail). One whose session has ended goes. */
@@ -162,12 +238,10 @@ function isTail(
 /** Where a session was. */
 function homeOf(
   { shardIndex }: Shard,
-  { clientId }: Session,
   row: SessionRow,
   { number }: StoredSession,
-  { reader }: ShardStore,
+  tail: StoredSession | null,
 ): Home {
-  const tail = reader.session(tailOf(clientId));
   return {
     shards: 1 << row.home,
     tail,

@@ -54,13 +54,6 @@ export interface Scan<V> {
   readonly getBytes: (key: string) => Buffer | undefined;
 }
 
-/** How the rows of a scan are read: first the key, then the row, which has been copied. */
-export interface ScanCoding<V> {
-  readonly readKey: (key: string) => void;
-  /** Is given bytes in memory that the next row is written over. */
-  readonly decode: (row: Buffer) => V;
-}
-
 function writeKey(key: string, target: Buffer, start: number): number {
   return start + target.write(key, start, 'latin1');
 }
@@ -176,16 +169,18 @@ export class Environment {
   /**
    * A table whose rows are read in great numbers: nothing is made of each but what is decoded, and
    * its key.
+   * @param decode is given the row, in memory that the next one is written over, and the key that
+   * was read last.
    */
-  scan<V>(name: TableName, { readKey, decode }: ScanCoding<V>): Scan<V> {
-    const readText = (bytes: Buffer, start: number, end: number): string => {
-      const key = bytes.toString('latin1', start, end);
-      readKey(key);
-      return key;
+  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V): Scan<V> {
+    let last = '';
+    const readKey = (bytes: Buffer, start: number, end: number): string => {
+      last = bytes.toString('latin1', start, end);
+      return last;
     };
     const coding = {
-      encoder: { encode: refuseToWrite, decode },
-      keyEncoder: { writeKey, readKey: readText },
+      encoder: { encode: refuseToWrite, decode: (row: Buffer) => decode(row, last) },
+      keyEncoder: { writeKey, readKey },
     };
     const table = this.#root.openDB<V, string>({ name, ...coding });
     return {

@@ -98,6 +98,13 @@ export function sessionOf(key: Buffer, at = 0): number {
   return key.readUInt8(at) * TWO_48 + key.readUIntBE(at + 1, SESSION_BYTES - 1);
 }
 
+/** The same, of a key as a latin1 text. */
+export function sessionOfText(key: string): number {
+  let session = 0;
+  for (let at = 0; at < SESSION_BYTES; at++) session = session * 256 + key.charCodeAt(at);
+  return session;
+}
+
 /** Of a row of bits. @param block its number: BLOCK_BITS in each. */
 export function bitsKey(kind: BitKind, session: number, block: number): Buffer {
   const key = Buffer.allocUnsafe(1 + SESSION_BYTES + NUMBER_BYTES);

@@ -1,7 +1,7 @@
 /** Reads rows of a table some at a time, so that nothing is held in between. */
 import type { RangeOptions } from 'lmdb';
 import { STORE_READ_ROWS } from '../base/limits.js';
-import type { Table } from './environment.js';
+import type { Scan, Table } from './environment.js';
 
 export interface Row {
   readonly key: Buffer;
@@ -18,6 +18,25 @@ export function* readRows(table: Table, start?: Buffer, end?: Buffer): Generator
   for (;;) {
     const range: RangeOptions = { start: from, limit: STORE_READ_ROWS, exclusiveStart: isBehind };
     const found: Row[] = [...table.getRange(end === undefined ? range : { ...range, end })];
+    yield* found;
+    if (found.length < STORE_READ_ROWS) return;
+    from = found[found.length - 1].key;
+    isBehind = true;
+  }
+}
+
+/** What is decoded of rows, likewise, with their keys as latin1 texts. */
+export function* scanRows<V>(
+  scan: Scan<V>,
+  start?: Buffer,
+  end?: Buffer,
+): Generator<{ readonly key: string; readonly value: V }> {
+  let from = (start ?? FIRST_KEY).toString('latin1');
+  let isBehind = false;
+  const to = end === undefined ? {} : { end: end.toString('latin1') };
+  for (;;) {
+    const range = { start: from, limit: STORE_READ_ROWS, exclusiveStart: isBehind, ...to };
+    const found = [...scan.range(range)];
     yield* found;
     if (found.length < STORE_READ_ROWS) return;
     from = found[found.length - 1].key;

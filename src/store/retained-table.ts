@@ -55,30 +55,27 @@ export interface Slice {
 export class RetainedTable {
   readonly #rows: Scan<string | null>;
   readonly #isOwn: ((topicKey: string) => boolean) | null;
-  /** Of the row that is read. */
-  #rowKey = '';
+  /** Of the row that was read last. */
   #topicKey = '';
   /** What rows are looked for; null: all are read. */
   #range: FilterRange | null = null;
   /** No row before it is wanted; null: none behind it is either. */
   #wantedFrom: string | null = '';
   #rowBytes = 0;
+  /** The row that is read is named, and no key is read before it. */
+  #isOneRow = false;
 
   /** @param isOwn whether a topic is this shard's; null: all are. */
   constructor(environment: Environment, isOwn: ((topicKey: string) => boolean) | null) {
     this.#isOwn = isOwn;
-    this.#rows = environment.scan('retained', {
-      readKey: (rowKey) => {
-        this.#rowKey = rowKey;
-      },
-      decode: (row) => this.#decode(row),
-    });
+    this.#rows = environment.scan('retained', (row, rowKey) => this.#decode(row, rowKey));
   }
 
   get(rowKey: string): string | undefined {
-    this.#range = null;
-    this.#rowKey = rowKey;
-    return this.#rows.get(rowKey) ?? undefined;
+    this.#isOneRow = true;
+    const message = this.#rows.get(rowKey) ?? undefined;
+    this.#isOneRow = false;
+    return message;
   }
 
   /** How long the message is; 0: there is none. */
@@ -160,23 +157,23 @@ export class RetainedTable {
   }
 
   /** @returns null for what is not wanted. */
-  #decode(row: Buffer): string | null {
+  #decode(row: Buffer, rowKey: string): string | null {
+    if (this.#isOneRow) return messageOfRetained(row);
     const range = this.#range;
-    const rowKey = this.#rowKey;
     this.#rowBytes += row.length;
-    if (range === null) return this.#readOwn(row);
+    if (range === null) return this.#readOwn(row, rowKey);
     if (this.#wantedFrom === null || rowKey < this.#wantedFrom) return null;
     if (rowKey.length > KEY_TEXT_BYTES_MAX) {
-      return matchesKey(range.filterKey, topicKeyOfRetained(row)) ? this.#readOwn(row) : null;
+      const isWanted = matchesKey(range.filterKey, topicKeyOfRetained(row));
+      return isWanted ? this.#readOwn(row, rowKey) : null;
     }
-    if (range.admits(rowKey)) return this.#readOwn(row);
+    if (range.admits(rowKey)) return this.#readOwn(row, rowKey);
     this.#wantedFrom = range.next === null ? null : cutOff(range.next);
     return null;
   }
 
-  #readOwn(row: Buffer): string | null {
-    const isCutOff = this.#rowKey.length > KEY_TEXT_BYTES_MAX;
-    this.#topicKey = isCutOff ? topicKeyOfRetained(row) : this.#rowKey;
+  #readOwn(row: Buffer, rowKey: string): string | null {
+    this.#topicKey = rowKey.length > KEY_TEXT_BYTES_MAX ? topicKeyOfRetained(row) : rowKey;
     return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(row);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { KEPT_REFILL_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
-import { Environment } from './environment.js';
+import { Environment, type Scan } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
@@ -18,10 +18,11 @@ import {
   runKey,
   runNumberOf,
   sessionKey,
+  sessionOfText,
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { readRows } from './read-rows.js';
+import { readRows, scanRows } from './read-rows.js';
 import { RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { ShardStoreStart } from './store-messages.js';
 import { readEntryRow, runInRow, type StoredEntry } from './stored-entry.js';
@@ -41,12 +42,27 @@ export interface PendingRun {
   readonly run: Run;
 }
 
+/** A filter of a session, and what it is granted. */
+export interface StoredSubscription {
+  readonly filterKey: string;
+  readonly grant: number;
+}
+
+function readSubscription(row: Buffer): StoredSubscription {
+  const filterKey = row.toString('latin1', Uint32Array.BYTES_PER_ELEMENT);
+  return { filterKey, grant: row.readUInt32LE(0) };
+}
+
 export class StoreReader {
   readonly #environment: Environment;
+  readonly #sessions: Scan<StoredSession>;
+  readonly #subscriptions: Scan<StoredSubscription>;
 
   /** @throws ConfigError in one line when the store cannot be opened. */
   constructor({ folder, durability }: Pick<ShardStoreStart, 'folder' | 'durability'>) {
     this.#environment = new Environment(folder, durability);
+    this.#sessions = this.#environment.scan('sessions', readSession);
+    this.#subscriptions = this.#environment.scan('subscriptions', readSubscription);
   }
 
   /** What is read from here on is what is committed now. */
@@ -70,9 +86,7 @@ export class StoreReader {
   }
 
   *#sessionsIn(start: Buffer, end: Buffer): Generator<StoredSession> {
-    for (const { value } of readRows(this.#environment.tables.sessions, start, end)) {
-      yield readSession(value);
-    }
+    for (const { value } of scanRows(this.#sessions, start, end)) yield value;
   }
 
   /** The session of a client; null: there is none. */
@@ -81,18 +95,16 @@ export class StoreReader {
     return row === undefined ? null : readSession(row);
   }
 
-  subscriptions(session: number): { readonly filterKey: string; readonly grant: number }[] {
-    const { subscriptions } = this.#environment.tables;
-    const found = [];
-    for (const { value } of readRows(
-      subscriptions,
-      sessionStart(session),
-      sessionStart(session + 1),
-    )) {
-      const filterKey = value.toString('latin1', Uint32Array.BYTES_PER_ELEMENT);
-      found.push({ filterKey, grant: value.readUInt32LE(0) });
+  subscriptions(session: number): StoredSubscription[] {
+    const range = [sessionStart(session), sessionStart(session + 1)] as const;
+    return Array.from(scanRows(this.#subscriptions, ...range), ({ value }) => value);
+  }
+
+  /** Those of all sessions, each session's together. The iterator may be held over turns. */
+  *allSubscriptions(): Generator<StoredSubscription & { readonly session: number }> {
+    for (const { key, value } of scanRows(this.#subscriptions)) {
+      yield { session: sessionOfText(key), ...value };
     }
-    return found;
   }
 
   /**

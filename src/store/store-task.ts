@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { ConfigError } from '../base/errors.js';
 import { SHARDS_MAX } from '../base/limits.js';
 import { Environment } from './environment.js';
-import { readRows } from './read-rows.js';
+import { scanRows } from './read-rows.js';
 import type { FromStore, StoreStart, ToStore } from './store-messages.js';
 import { StoreWriter } from './store-writer.js';
 import { numberOfSession } from './stored-session.js';
@@ -83,10 +83,9 @@ class StoreTask {
   }
 }
 
-function largestSession({ tables }: Environment): number {
+function largestSession(environment: Environment): number {
   let largest = 0;
-  for (const { value } of readRows(tables.sessions)) {
-    largest = Math.max(largest, numberOfSession(value));
-  }
+  const numbers = environment.scan('sessions', numberOfSession);
+  for (const { value } of scanRows(numbers)) largest = Math.max(largest, value);
   return largest;
 }

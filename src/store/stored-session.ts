@@ -2,7 +2,7 @@
  * A session as its row has it: its number (double, little-endian), its client id (2 bytes of its
  * length, UTF-8), and its head, which is the session layer's own (msgpack).
  */
-import { unpack } from 'msgpackr';
+import { Unpackr } from 'msgpackr';
 
 export interface StoredSession {
   readonly number: number;
@@ -11,6 +11,8 @@ export interface StoredSession {
   readonly head: object;
 }
 
+/** What is unpacked must not lie in the row: that may be in memory which the next one is read to. */
+const unpackr = new Unpackr({ useRecords: false, copyBuffers: true });
 const CLIENT_ID_AT = 8;
 const ID_AT = 10;
 
@@ -32,7 +34,7 @@ export function numberOfSession(row: Buffer): number {
 /** @throws Error when the row is cut off, or its head is no object. */
 export function readSession(row: Buffer): StoredSession {
   const headAt = ID_AT + row.readUInt16LE(CLIENT_ID_AT);
-  const head: unknown = unpack(row.subarray(headAt));
+  const head: unknown = unpackr.unpack(row.subarray(headAt, row.length));
   if (typeof head !== 'object' || head === null) throw new Error('a session without a head');
   return { number: numberOfSession(row), clientId: row.toString('utf8', ID_AT, headAt), head };
 }
