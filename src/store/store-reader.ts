@@ -49,6 +49,7 @@ export interface StoredSubscription {
 }
 
 function readSubscription(row: Buffer): StoredSubscription {
+  if (row.length < Uint32Array.BYTES_PER_ELEMENT) throw new RangeError('a filter is cut off');
   const filterKey = row.toString('latin1', Uint32Array.BYTES_PER_ELEMENT);
   return { filterKey, grant: row.readUInt32LE(0) };
 }

@@ -27,13 +27,21 @@ export function writeRetained(writer: SegmentWriter, topicKey: string, message: 
 
 /** The topic key alone. @throws RangeError when it has no whole head. */
 export function topicKeyOfRetained(stored: Buffer): string {
-  const end = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
-  return stored.toString('latin1', STORED_RETAINED_HEAD_BYTES, end);
+  return stored.toString('latin1', STORED_RETAINED_HEAD_BYTES, frameStart(stored));
+}
+
+/** Where the frame begins. What stands behind the bytes in memory may be another's. */
+function frameStart(stored: Buffer): number {
+  if (stored.length >= STORED_RETAINED_HEAD_BYTES) {
+    const start = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
+    if (start < stored.length) return start;
+  }
+  throw new RangeError('a retained message is cut off');
 }
 
 /** How long the message of a row is, as router/retained-message.ts has it. */
 export function lengthOfRetained(stored: Buffer): number {
-  const frame = stored.length - STORED_RETAINED_HEAD_BYTES - stored.readUInt16LE(TOPIC_LENGTH_AT);
+  const frame = stored.length - frameStart(stored);
   return stored.readUInt8(0) === 1 ? frame + RETAINED_PREFIX_BYTES : frame;
 }
 
@@ -44,9 +52,8 @@ export function readRetainedRow(stored: Buffer): {
   readonly expiresAt: number;
   readonly frame: Buffer;
 } {
-  const topicLength = stored.readUInt16LE(TOPIC_LENGTH_AT);
+  const frame = stored.subarray(frameStart(stored));
   const expiresAt = stored.readDoubleLE(EXPIRES_AT);
-  const frame = stored.subarray(STORED_RETAINED_HEAD_BYTES + topicLength);
   return { isOf5: stored.readUInt8(0) === 1, expiresAt, frame };
 }
 
@@ -63,8 +70,7 @@ export function readRetained(stored: Buffer): RetainedRow {
 
 /** The message alone. @throws RangeError when it has no whole head. */
 export function messageOfRetained(stored: Buffer): string {
-  const frameAt = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
-  const frame = stored.toString('latin1', frameAt);
+  const frame = stored.toString('latin1', frameStart(stored));
   if (stored.readUInt8(0) !== 1) return frame;
   const prefix = Buffer.allocUnsafe(RETAINED_PREFIX_BYTES);
   prefix[0] = RETAINED_OF_5;

@@ -28,13 +28,17 @@ export function sessionRow(number: number, clientId: Buffer, head: Buffer): Buff
 
 /** The number alone. @throws RangeError when the row is cut off. */
 export function numberOfSession(row: Buffer): number {
+  // What stands behind the row in memory is another's.
+  if (row.length < ID_AT) throw new RangeError('a session is cut off');
   return row.readDoubleLE(0);
 }
 
 /** @throws Error when the row is cut off, or its head is no object. */
 export function readSession(row: Buffer): StoredSession {
+  const number = numberOfSession(row);
   const headAt = ID_AT + row.readUInt16LE(CLIENT_ID_AT);
+  if (row.length <= headAt) throw new RangeError('a session is cut off');
   const head: unknown = unpackr.unpack(row.subarray(headAt, row.length));
   if (typeof head !== 'object' || head === null) throw new Error('a session without a head');
-  return { number: numberOfSession(row), clientId: row.toString('utf8', ID_AT, headAt), head };
+  return { number, clientId: row.toString('utf8', ID_AT, headAt), head };
 }
