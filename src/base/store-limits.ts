@@ -98,13 +98,14 @@ export const STORE_DROPPED_ROWS = 2_000;
  */
 export const RETAINED_RUN_CHANGES = 512;
 /**
- * Retained messages, and bytes of them, that are read from disk for a search at a time: what it
- * keeps while its client does not read, ten thousand clients 80 MiB, against the cost of a look.
+ * Retained messages, and bytes of them, that are read from disk for a search at a time. That is
+ * what it keeps while its client does not read, a part of what waits in the outbox of such a one,
+ * against the cost of a look.
  */
-export const RETAINED_SLICE_MESSAGES = 64;
-export const RETAINED_SLICE_BYTES = 8 * 2 ** 10;
-/** Rows that are looked at for that, some tens of microseconds, and bytes of them. */
-export const RETAINED_SLICE_ROWS = 256;
+export const RETAINED_SLICE_MESSAGES = 256;
+export const RETAINED_SLICE_BYTES = 32 * 2 ** 10;
+/** Rows that are looked at for that, some tenths of a millisecond, and bytes of them. */
+export const RETAINED_SLICE_ROWS = 512;
 export const RETAINED_SLICE_ROW_BYTES = 2 ** 18;
 /** Rows that are passed by one by one before a search goes to where it wants to be: as dear. */
 export const RETAINED_ROWS_PASSED = 8;

@@ -6,12 +6,14 @@ import {
   BitKind,
   BLOCK_BITS,
   positionOf,
+  retainedKey,
+  retainedNameOf,
+  retainedPartOf,
   runKey,
   runNumberOf,
   sessionKey,
   sessionOf,
   subscriptionKey,
-  topicRowKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
 import type { StoreSnapshot } from './store-snapshot.js';
@@ -95,7 +97,8 @@ class Check {
     });
     this.#walk('retained', (key, value) => {
       const { topicKey } = readRetained(value);
-      if (!topicRowKey(topicKey).equals(key)) return `"${topicKey}" stands at another's place`;
+      const name = retainedKey(retainedPartOf(topicKey), retainedNameOf(topicKey));
+      if (key.toString('latin1') !== name) return `"${topicKey}" stands at another's place`;
       this.#counts.retained++;
       return undefined;
     });

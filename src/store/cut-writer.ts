@@ -5,7 +5,7 @@
 import { STORE_DROPPED_ROWS, STORE_READ_ROWS, STORE_ROW_BYTES } from '../base/limits.js';
 import type { BitChanges } from './bit-changes.js';
 import type { Cut, CutEntry, CutHead, CutRun, CutSession } from './cut.js';
-import type { Environment, Table } from './environment.js';
+import type { Environment, Table, TextTable } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
@@ -14,13 +14,15 @@ import {
   entryKey,
   NUMBER_BYTES,
   positionOf,
+  retainedKey,
+  retainedNameOf,
+  retainedPartOf,
   runKey,
   runNumberOf,
   sessionKey,
   sessionOf,
   sessionStart,
   subscriptionKey,
-  topicRowKey,
 } from './keys.js';
 import { PendingRuns } from './pending-runs.js';
 import { readRows } from './read-rows.js';
@@ -48,6 +50,7 @@ const OF_POSITIONS = [BitKind.received, BitKind.given] as const;
 
 export class CutWriter {
   readonly #environment: Environment;
+  readonly #retained: TextTable;
   readonly #known = new Map<number, KnownRows>();
   /** The run number that is given next; -1: what there is must be looked at. */
   #nextRun = UNKNOWN_RUN;
@@ -73,6 +76,7 @@ export class CutWriter {
 
   constructor(environment: Environment) {
     this.#environment = environment;
+    this.#retained = environment.openByText('retained');
     this.pending = new PendingRuns(environment);
     for (const { key } of readRows(environment.tables.doomed)) this.#doomed.add(sessionOf(key));
   }
@@ -135,8 +139,9 @@ export class CutWriter {
   #writeRetained({ retained, totals }: Cut): void {
     const { tables } = this.#environment;
     for (const [topicKey, row] of retained) {
-      if (row === null) tables.retained.removeSync(topicRowKey(topicKey));
-      else tables.retained.putSync(topicRowKey(topicKey), row);
+      const name = retainedKey(retainedPartOf(topicKey), retainedNameOf(topicKey));
+      if (row === null) this.#retained.removeSync(name);
+      else this.#retained.putSync(name, row);
     }
     for (const [shardIndex, said] of totals) {
       if (said.shardCount !== this.#totalsOf) this.#forgetTotals(said.shardCount);

@@ -36,6 +36,9 @@ export type TableName = (typeof TABLES)[number];
 /** Rows by their keys, in the order of those. */
 export type Table = Database<Buffer, Buffer>;
 
+/** The same, by keys that are latin1 texts. */
+export type TextTable = Database<Buffer, string>;
+
 /** Its owner alone may look at what clients have said. */
 const FILE_MODE = 0o600;
 /** Name of the file in the folder. */
@@ -56,6 +59,10 @@ export interface Scan<V> {
 
 function writeKey(key: string, target: Buffer, start: number): number {
   return start + target.write(key, start, 'latin1');
+}
+
+function refuseToRead(): never {
+  throw new Error('this table is only written');
 }
 
 function refuseToWrite(): never {
@@ -171,11 +178,12 @@ export class Environment {
    * its key.
    * @param decode is given the row, in memory that the next one is written over, and the key that
    * was read last.
+   * @param keyFrom where in the keys of rows that begins which is made of them.
    */
-  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V): Scan<V> {
+  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V, keyFrom = 0): Scan<V> {
     let last = '';
     const readKey = (bytes: Buffer, start: number, end: number): string => {
-      last = bytes.toString('latin1', start, end);
+      last = bytes.toString('latin1', start + keyFrom, end);
       return last;
     };
     const coding = {
@@ -188,6 +196,12 @@ export class Environment {
       get: (key) => table.get(key),
       getBytes: (key) => table.getBinaryFast(key),
     };
+  }
+
+  /** A table by the texts of its keys, to be written. */
+  openByText(name: TableName): TextTable {
+    const keyEncoder = { writeKey, readKey: refuseToRead };
+    return this.#root.openDB<Buffer, string>({ name, encoding: 'binary', ...{ keyEncoder } });
   }
 
   /** Writes a consistent copy of the store while it is used. @param path of a file to be made. */

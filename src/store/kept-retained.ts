@@ -8,13 +8,9 @@ import { behindTopic, FIRST_TOPIC, FilterRange } from '../topics/filter-range.js
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { Journal } from './journal.js';
+import { RETAINED_PARTS, retainedPartOf } from './keys.js';
 import { type RetainedChange, RetainedChanges } from './retained-changes.js';
-import {
-  type FoundRow,
-  type RetainedTable,
-  type RetainedTotals,
-  rowKeyOf,
-} from './retained-table.js';
+import { nameOf, type RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { StoreReader } from './store-reader.js';
 
 /** What they work with, all of one shard. */
@@ -31,25 +27,28 @@ export interface KeptRetainedParts {
 export class KeptRetained {
   readonly #parts: KeptRetainedParts;
   readonly #table: RetainedTable;
-  readonly #changes = new RetainedChanges();
+  /** By part of the table. */
+  readonly #changes = Array.from({ length: RETAINED_PARTS }, () => new RetainedChanges());
 
   constructor(parts: KeptRetainedParts) {
     this.#parts = parts;
-    const { reader, shardCount, isOwn } = parts;
-    this.#table = reader.retainedTable(shardCount === 1 ? null : isOwn);
+    const { reader, shardIndex, shardCount, isOwn } = parts;
+    this.#table = reader.retainedTable(shardIndex, shardCount, isOwn);
   }
 
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number {
-    const rowKey = rowKeyOf(topicKey);
-    const change = this.#changes.get(rowKey);
-    return change === undefined ? this.#table.lengthOf(rowKey) : (change.message?.length ?? 0);
+    const part = retainedPartOf(topicKey);
+    const name = nameOf(topicKey);
+    const change = this.#changes[part].get(name);
+    return change === undefined ? this.#table.lengthOf(part, name) : (change.message?.length ?? 0);
   }
 
   get(topicKey: string): string | undefined {
-    const rowKey = rowKeyOf(topicKey);
-    const change = this.#changes.get(rowKey);
-    return change === undefined ? this.#table.get(rowKey) : (change.message ?? undefined);
+    const part = retainedPartOf(topicKey);
+    const name = nameOf(topicKey);
+    const change = this.#changes[part].get(name);
+    return change === undefined ? this.#table.get(part, name) : (change.message ?? undefined);
   }
 
   /** @returns how long the message is that it replaces, 0: there was none. */
@@ -66,7 +65,7 @@ export class KeptRetained {
     return older;
   }
 
-  /** As RetainedTree.match, in the order of the rows; what is read costs more steps. */
+  /** As RetainedTree.match; what is read from disk costs more steps. */
   match(
     filterKey: string,
     stepsMax: number,
@@ -80,7 +79,11 @@ export class KeptRetained {
   /** More is durable than before: what of it is on disk now is not needed any more. */
   onDurable(): void {
     const { journal, reader } = this.#parts;
-    if (this.#changes.onDurable(journal.durable)) reader.renew();
+    let isOnDisk = false;
+    for (const changes of this.#changes) {
+      if (changes.onDurable(journal.durable)) isOnDisk = true;
+    }
+    if (isOnDisk) reader.renew();
   }
 
   /** How many messages there are, and their bytes; said whenever that changes. */
@@ -104,29 +107,41 @@ export class KeptRetained {
     const { journal } = this.#parts;
     const position = journal.appended;
     journal.retain(topicKey, message);
-    this.#changes.put({ rowKey: rowKeyOf(topicKey), topicKey, message, position });
+    const changes = this.#changes[retainedPartOf(topicKey)];
+    changes.put({ name: nameOf(topicKey), topicKey, message, position });
   }
 }
 
 /** A search for a filter. What it holds between two steps is what one look at the disk has found. */
 class Search implements Iterator<RetainedMatch<string> | null, void, undefined> {
   readonly #table: RetainedTable;
-  readonly #changes: RetainedChanges;
+  /** By part. */
+  readonly #allChanges: readonly RetainedChanges[];
   readonly #range: FilterRange;
   readonly #stepsMax: number;
   /** Levels' worth of what was looked at, and not told by null yet. */
   #steps = 0;
-  /** Where what is not found begins; null: there is nothing. */
+  /** Of those that the table has. */
+  #partAt = 0;
+  /** Where what is not found begins in this part; null: there is nothing. */
   #from: string | null = FIRST_TOPIC;
-  /** In the order of their keys. */
-  #found: (FoundRow | RetainedChange)[] = [];
+  /** In the order of their names, all of one part. */
+  #found: RetainedMatch<string>[] = [];
   #at = 0;
-  /** Of the changes, when this was found. */
+  /** Those of the part. */
+  #changes: RetainedChanges;
+  /** Of them, when this was found. */
   #epoch = -1;
 
-  constructor(table: RetainedTable, changes: RetainedChanges, filterKey: string, stepsMax: number) {
+  constructor(
+    table: RetainedTable,
+    allChanges: readonly RetainedChanges[],
+    filterKey: string,
+    stepsMax: number,
+  ) {
     this.#table = table;
-    this.#changes = changes;
+    this.#allChanges = allChanges;
+    this.#changes = allChanges[table.parts[0]];
     this.#range = new FilterRange(filterKey);
     this.#stepsMax = stepsMax;
   }
@@ -137,46 +152,62 @@ class Search implements Iterator<RetainedMatch<string> | null, void, undefined> 
         this.#steps -= this.#stepsMax;
         return { done: false, value: null };
       }
-      this.#leaveStale();
+      if (this.#epoch !== this.#changes.epoch) this.#leaveStale();
       if (this.#at < this.#found.length) {
-        const { rowKey, topicKey, message } = this.#found[this.#at++];
-        const change = this.#changes.get(rowKey);
-        const newest = change === undefined ? message : change.message;
-        if (newest !== null) return { done: false, value: [topicKey, newest] };
-      } else if (this.#from === null) {
+        const value = this.#newest(this.#found[this.#at++]);
+        if (value !== null) return { done: false, value };
+      } else if (this.#from !== null) {
+        this.#look();
+      } else if (this.#partAt + 1 === this.#table.parts.length) {
         return { done: true, value: undefined };
       } else {
-        this.#look();
+        this.#partAt++;
+        this.#from = FIRST_TOPIC;
       }
     }
   }
 
+  /** What a topic that was found has now. */
+  #newest(match: RetainedMatch<string>): RetainedMatch<string> | null {
+    if (this.#changes.size === 0) return match;
+    const change = this.#changes.get(nameOf(match[0]));
+    if (change === undefined) return match;
+    return change.message === null ? null : [match[0], change.message];
+  }
+
   /** What was found may have been replaced by what is on disk now: it is looked for again. */
   #leaveStale(): void {
-    if (this.#at === this.#found.length || this.#epoch === this.#changes.epoch) return;
-    this.#from = this.#found[this.#at].rowKey;
+    if (this.#at === this.#found.length) return;
+    this.#from = nameOf(this.#found[this.#at][0]);
     this.#found = [];
     this.#at = 0;
   }
 
   #look(): void {
+    const part = this.#table.parts[this.#partAt];
+    const changes = this.#allChanges[part];
     const from = this.#from!;
     const changed: RetainedChange[] = [];
-    const to = this.#changes.find(this.#range, from, RETAINED_SLICE_MESSAGES, changed);
-    const isHidden = (rowKey: string) => this.#changes.get(rowKey) !== undefined;
-    const rows: FoundRow[] = [];
-    const slice = { range: this.#range, to, isHidden, found: rows, steps: changed.length };
+    const to = changes.find(this.#range, from, RETAINED_SLICE_MESSAGES, changed);
+    const found: RetainedMatch<string>[] = [];
+    const hidden = changes.size === 0 ? null : changes;
+    const slice = { part, range: this.#range, to, hidden, found, steps: changed.length };
     const next = this.#table.read(from, slice);
     this.#steps += slice.steps;
-    this.#epoch = this.#changes.epoch;
+    this.#changes = changes;
+    this.#epoch = changes.epoch;
     this.#at = 0;
+    this.#found = found;
     if (next !== null) this.#from = next;
     else this.#from = to === null ? null : behindTopic(to);
-    if (changed.length === 0) {
-      this.#found = rows;
-      return;
+    if (changed.length === 0) return;
+    for (const { name, topicKey, message } of changed) {
+      if (next === null || name < next) found.push([topicKey, message!]);
     }
-    const reached = next === null ? changed : changed.filter(({ rowKey }) => rowKey < next);
-    this.#found = [...rows, ...reached].sort((a, b) => (a.rowKey < b.rowKey ? -1 : 1));
+    found.sort(byName);
   }
+}
+
+function byName(a: RetainedMatch<string>, b: RetainedMatch<string>): number {
+  return nameOf(a[0]) < nameOf(b[0]) ? -1 : 1;
 }

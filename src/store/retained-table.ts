@@ -1,6 +1,6 @@
 /**
- * Retained messages on disk, in the order of their rows' keys: one by its topic, or those of a
- * filter, some at a time. Topics of all shards stand there together; each sees its own.
+ * Retained messages on disk, in some parts, and in each in the order of their names: one by its
+ * topic, or those of a filter, some at a time. Each shard sees its own topics.
  */
 import {
   KEY_TEXT_BYTES_MAX,
@@ -13,24 +13,12 @@ import {
   RETAINED_SLICE_ROWS,
   RETAINED_STEP_BYTES,
 } from '../base/limits.js';
-import { behindTopic, type FilterRange } from '../topics/filter-range.js';
+import { behindTopic, FIRST_TOPIC, type FilterRange } from '../topics/filter-range.js';
+import type { RetainedMatch } from '../topics/retained-tree.js';
 import { matchesKey } from '../topics/topic.js';
 import type { Environment, Scan } from './environment.js';
-import { topicRowText } from './keys.js';
-import {
-  lengthOfRetained,
-  messageOfRetained,
-  type RetainedRow,
-  topicKeyOfRetained,
-} from './stored-retained.js';
-
-/** Before all keys, which are not empty and have no such character. */
-const FIRST_ROW = '\0';
-
-/** A row that a search has found. */
-export interface FoundRow extends RetainedRow {
-  readonly rowKey: string;
-}
+import { RETAINED_NAME_AT, RETAINED_PARTS, retainedKey, retainedNameOf } from './keys.js';
+import { lengthOfRetained, messageOfRetained, topicKeyOfRetained } from './stored-retained.js';
 
 /** Messages, and their characters as router/retained-message.ts has them. */
 export interface RetainedTotals {
@@ -38,22 +26,43 @@ export interface RetainedTotals {
   bytes: number;
 }
 
-/** What a part of a search wants, and what it has come to. */
+/** What a look at a part wants, and what it has come to. */
 export interface Slice {
+  readonly part: number;
   readonly range: FilterRange;
-  /** Rows behind this one are left; null: none. */
+  /** Names behind this one are left; null: none. */
   readonly to: string | null;
-  /** Whether a row is to be left out. */
-  readonly isHidden: (rowKey: string) => boolean;
-  /** In the order of their keys. */
-  readonly found: FoundRow[];
+  /** Names that are left out; null: none is. */
+  readonly hidden: { get(name: string): object | undefined } | null;
+  /** In the order of their names. */
+  readonly found: RetainedMatch<string>[];
   /** What it has cost, in levels. */
   steps: number;
 }
 
+/** What is left of what a look may have. */
+interface Budget {
+  rows: number;
+  bytes: number;
+}
+
+/** Of a topic, what its row is called within its part. */
+export const nameOf: (topicKey: string) => string = retainedNameOf;
+
+/** The parts that a shard's topics are in. */
+function partsOf(shardIndex: number, shardCount: number): number[] {
+  let common = RETAINED_PARTS;
+  while (shardCount % common !== 0) common /= 2;
+  const parts = Array.from({ length: RETAINED_PARTS }, (_, part) => part);
+  return parts.filter((part) => part % common === shardIndex % common);
+}
+
 /** One a shard. Reads what is committed: see StoreReader. */
 export class RetainedTable {
+  /** Where this shard's topics are. */
+  readonly parts: readonly number[];
   readonly #rows: Scan<string | null>;
+  /** Null: all in these parts are this shard's. */
   readonly #isOwn: ((topicKey: string) => boolean) | null;
   /** Of the row that was read last. */
   #topicKey = '';
@@ -65,29 +74,36 @@ export class RetainedTable {
   /** The row that is read is named, and no key is read before it. */
   #isOneRow = false;
 
-  /** @param isOwn whether a topic is this shard's; null: all are. */
-  constructor(environment: Environment, isOwn: ((topicKey: string) => boolean) | null) {
-    this.#isOwn = isOwn;
-    this.#rows = environment.scan('retained', (row, rowKey) => this.#decode(row, rowKey));
+  /** @param isOwn whether a topic is this shard's, by its hash modulo their number. */
+  constructor(
+    environment: Environment,
+    shardIndex: number,
+    shardCount: number,
+    isOwn: (topicKey: string) => boolean,
+  ) {
+    this.parts = partsOf(shardIndex, shardCount);
+    this.#isOwn = RETAINED_PARTS % shardCount === 0 ? null : isOwn;
+    const decode = (row: Buffer, name: string) => this.#decode(row, name);
+    this.#rows = environment.scan('retained', decode, RETAINED_NAME_AT);
   }
 
-  get(rowKey: string): string | undefined {
+  get(part: number, name: string): string | undefined {
     this.#isOneRow = true;
-    const message = this.#rows.get(rowKey) ?? undefined;
+    const message = this.#rows.get(retainedKey(part, name)) ?? undefined;
     this.#isOneRow = false;
     return message;
   }
 
   /** How long the message is; 0: there is none. */
-  lengthOf(rowKey: string): number {
-    const row = this.#rows.getBytes(rowKey);
+  lengthOf(part: number, name: string): number {
+    const row = this.#rows.getBytes(retainedKey(part, name));
     return row === undefined ? 0 : lengthOfRetained(row);
   }
 
   /**
-   * Reads a part of what a filter matches.
-   * @param from its first row, or where that would stand.
-   * @returns where the next part begins; null: nothing more is wanted.
+   * Looks at some of what a part has of a filter.
+   * @param from the first name, or where that would stand.
+   * @returns where to go on; null: nothing more is wanted.
    */
   read(from: string, slice: Slice): string | null {
     const first = cutOff(slice.range.start);
@@ -106,28 +122,27 @@ export class RetainedTable {
 
   /** @returns where to go on; null: nowhere. */
   #readFrom(start: string, slice: Slice, budget: Budget): string | null {
-    const { to, found } = slice;
+    const { to, found, hidden } = slice;
     this.#wantedFrom = start;
     let passed = 0;
-    for (const { key, value } of this.#rows.range({ start: start || FIRST_ROW })) {
-      if (to !== null && key > to) return null;
+    for (const { key: name, value } of this.#rows.range(rangeFrom(slice.part, start))) {
+      if (to !== null && name > to) return null;
       slice.steps += RETAINED_ROW_STEPS;
       budget.rows--;
-      if (value !== null && !slice.isHidden(key)) {
+      if (value !== null && hidden?.get(name) === undefined) {
         // A long one is read by itself, and is kept by nobody.
         if (found.length > 0 && value.length > budget.bytes) {
           budget.bytes = 0;
-          return key;
+          return name;
         }
-        found.push({ rowKey: key, topicKey: this.#topicKey, message: value });
-        budget.bytes -= key.length + value.length;
-        if (found.length >= RETAINED_SLICE_MESSAGES) budget.rows = 0;
+        budget.bytes -= name.length + value.length;
+        if (found.push([this.#topicKey, value]) >= RETAINED_SLICE_MESSAGES) budget.rows = 0;
       }
       const wanted = this.#wantedFrom;
       if (wanted === null) return null;
-      passed = wanted > key ? passed + 1 : 0;
+      passed = wanted > name ? passed + 1 : 0;
       if (passed > RETAINED_ROWS_PASSED || this.#isSpent(budget)) {
-        return wanted > key ? wanted : behindTopic(key);
+        return wanted > name ? wanted : behindTopic(name);
       }
     }
     return null;
@@ -139,55 +154,57 @@ export class RetainedTable {
 
   /** Counts this shard's, some at a time. */
   *totals(rowsAtATime: number): Generator<RetainedTotals> {
-    let start = FIRST_ROW;
-    for (;;) {
-      const part = { messages: 0, bytes: 0 };
-      let rows = 0;
-      this.#range = null;
-      for (const { key, value } of this.#rows.range({ start, limit: rowsAtATime })) {
-        rows++;
-        start = behindTopic(key);
-        if (value === null) continue;
-        part.messages++;
-        part.bytes += value.length;
+    for (const part of this.parts) {
+      for (let from: string | null = FIRST_TOPIC; from !== null; ) {
+        const totals = { messages: 0, bytes: 0 };
+        from = this.#count(part, from, rowsAtATime, totals);
+        yield totals;
       }
-      yield part;
-      if (rows < rowsAtATime) return;
     }
   }
 
+  /** @returns where to go on; null: nowhere. */
+  #count(part: number, from: string, limit: number, totals: RetainedTotals): string | null {
+    let rows = 0;
+    let last = from;
+    this.#range = null;
+    for (const { key: name, value } of this.#rows.range({ ...rangeFrom(part, from), limit })) {
+      rows++;
+      last = name;
+      if (value === null) continue;
+      totals.messages++;
+      totals.bytes += value.length;
+    }
+    return rows < limit ? null : behindTopic(last);
+  }
+
   /** @returns null for what is not wanted. */
-  #decode(row: Buffer, rowKey: string): string | null {
+  #decode(row: Buffer, name: string): string | null {
     if (this.#isOneRow) return messageOfRetained(row);
     const range = this.#range;
     this.#rowBytes += row.length;
-    if (range === null) return this.#readOwn(row, rowKey);
-    if (this.#wantedFrom === null || rowKey < this.#wantedFrom) return null;
-    if (rowKey.length > KEY_TEXT_BYTES_MAX) {
+    if (range === null) return this.#readOwn(row, name);
+    if (this.#wantedFrom === null || name < this.#wantedFrom) return null;
+    if (name.length > KEY_TEXT_BYTES_MAX) {
       const isWanted = matchesKey(range.filterKey, topicKeyOfRetained(row));
-      return isWanted ? this.#readOwn(row, rowKey) : null;
+      return isWanted ? this.#readOwn(row, name) : null;
     }
-    if (range.admits(rowKey)) return this.#readOwn(row, rowKey);
+    if (range.admits(name)) return this.#readOwn(row, name);
     this.#wantedFrom = range.next === null ? null : cutOff(range.next);
     return null;
   }
 
-  #readOwn(row: Buffer, rowKey: string): string | null {
-    this.#topicKey = rowKey.length > KEY_TEXT_BYTES_MAX ? topicKeyOfRetained(row) : rowKey;
+  #readOwn(row: Buffer, name: string): string | null {
+    this.#topicKey = name.length > KEY_TEXT_BYTES_MAX ? topicKeyOfRetained(row) : name;
     return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(row);
   }
 }
 
-/** What is left of what a slice may have. */
-interface Budget {
-  rows: number;
-  bytes: number;
+function rangeFrom(part: number, name: string): { start: string; end: string } {
+  return { start: retainedKey(part, name), end: retainedKey(part + 1, FIRST_TOPIC) };
 }
 
-/** No row of a topic that stands at a key or behind it stands before what this makes of that. */
-function cutOff(key: string): string {
-  return key.length > KEY_TEXT_BYTES_MAX ? key.slice(0, KEY_TEXT_BYTES_MAX) : key;
+/** No row of a topic that stands at a name or behind it stands before what this makes of that. */
+function cutOff(name: string): string {
+  return name.length > KEY_TEXT_BYTES_MAX ? name.slice(0, KEY_TEXT_BYTES_MAX) : name;
 }
-
-/** Of a topic, the key of its row. */
-export const rowKeyOf: (topicKey: string) => string = topicRowText;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { checkStore, type StoreCounts } from '../../../src/store/check-store.js';
 import { dumpStore } from '../../../src/store/dump-store.js';
-import { bitsKey, entryKey, runKey, sessionKey, topicRowKey } from '../../../src/store/keys.js';
+import { bitsKey, entryKey, runKey, sessionKey } from '../../../src/store/keys.js';
 import { StoreSnapshot } from '../../../src/store/store-snapshot.js';
 import { runOf, TemporaryStore } from './temporary-store.js';
 import { Workload } from './workload.js';
@@ -103,7 +103,10 @@ describe('the check of a store', () => {
       ],
       [
         /^retained: "a\/ü" stands at another's place$/,
-        () => tables.retained.putSync(topicRowKey('b'), tables.retained.get(topicRowKey('a/ü'))!),
+        () => {
+          const [row] = tables.retained.getRange({ limit: 1 });
+          tables.retained.putSync(Buffer.from('\0b'), row!.value);
+        },
       ],
       [
         /^sessions: a row cannot be read/,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { RETAINED_RUN_CHANGES } from '../../../src/base/limits.js';
+import { retainedOwnerOf } from '../../../src/router/route.js';
 import { KeptRetained } from '../../../src/store/kept-retained.js';
 import { matches, matchesKey } from '../../../src/topics/topic.js';
 import { filterKey, oddTopicKey, topicKey } from '../topics/arbitraries.js';
@@ -29,22 +30,18 @@ interface Kept {
   readonly test: TestJournal;
 }
 
-interface Shard {
-  readonly index?: number;
-  readonly count?: number;
-  readonly isOwn?: (topicKey: string) => boolean;
+/** Those of one shard of several. */
+function keptIn(store: TemporaryStore, index = 0, count = 1): Kept {
+  const journal = store.journal(() => kept.onDurable());
+  const isOwn = (topicKey: string) => retainedOwnerOf(topicKey, count) === index;
+  const parts = { journal: journal.journal, reader: store.reader, isOwn };
+  const kept: KeptRetained = new KeptRetained({ ...parts, shardIndex: index, shardCount: count });
+  return { store, kept, test: journal };
 }
 
-/** Those of one shard, which may be one of several. */
-function keptIn(
-  store: TemporaryStore,
-  { index = 0, count = 1, isOwn = () => true }: Shard = {},
-): Kept {
-  const journal = store.journal(() => kept.onDurable());
-  const { reader } = store;
-  const parts = { journal: journal.journal, reader, shardIndex: index, shardCount: count, isOwn };
-  const kept: KeptRetained = new KeptRetained(parts);
-  return { store, kept, test: journal };
+/** So many shards that have one store. */
+function shardsIn(store: TemporaryStore, count: number): Kept[] {
+  return Array.from({ length: count }, (_, index) => keptIn(store, index, count));
 }
 
 function makeKept(context: TestContext): Kept {
@@ -248,36 +245,31 @@ describe('kept retained messages', () => {
     for (let next = left.next(); !next.done; next = left.next()) assert.equal(next.value, null);
   });
 
-  test('each shard finds its own', async (context) => {
-    const store = new TemporaryStore(context);
-    const owner = (topic: string) => topic.length % 3;
-    const shards = [0, 1, 2].map((index) =>
-      keptIn(store, { index, count: 3, isOwn: (topic) => owner(topic) === index }),
-    );
-    const topics = Array.from({ length: 1_000 }, (_, n) => `a/${'x'.repeat(n % 7)}/${n}`);
-    for (const topic of topics) shards[owner(topic)]!.kept.set(topic, '1');
-    for (const { test: journal } of shards) await journal.settled();
-    for (const [index, { kept }] of shards.entries()) {
-      const own = topics.filter((topic) => owner(topic) === index).sort();
-      assert.deepEqual(topicsOf(kept, '#'), own);
-      assert.deepEqual(topicsOf(kept, 'a/+/+'), own);
-    }
-  });
+  for (const count of [2, 3, 4, 6, 8]) {
+    test(`each of ${count} shards finds its own`, async (context) => {
+      const shards = shardsIn(new TemporaryStore(context), count);
+      const owner = (topic: string) => retainedOwnerOf(topic, count);
+      const topics = Array.from({ length: 1_000 }, (_, n) => `a/${n % 7}/${n}`);
+      for (const topic of topics) shards[owner(topic)]!.kept.set(topic, '1');
+      for (const { test: journal } of shards) await journal.settled();
+      for (const [index, { kept }] of shards.entries()) {
+        const own = topics.filter((topic) => owner(topic) === index).sort();
+        assert.deepEqual(topicsOf(kept, '#'), own);
+        assert.deepEqual(topicsOf(kept, 'a/+/+'), own);
+      }
+    });
+  }
 
   test('one who comes after finds the same, by whichever number of shards', async (context) => {
     const store = new TemporaryStore(context);
-    const shardsOf = (count: number) =>
-      Array.from({ length: count }, (_, index) =>
-        keptIn(store, { index, count, isOwn: (topic) => topic.length % count === index }),
-      );
     const topics = Array.from({ length: 1_200 }, (_, n) => `t/${'x'.repeat(n % 50)}/${n}`);
     const expected = (count: number) =>
-      Array.from({ length: count }, (_, index) => {
-        const own = topics.filter((topic) => topic.length % count === index);
-        return [own.length, own.reduce((bytes, topic) => bytes + topic.length + 1, 0)] as const;
+      Array.from({ length: count }, (_, index): [number, number] => {
+        const own = topics.filter((topic) => retainedOwnerOf(topic, count) === index);
+        return [own.length, own.reduce((bytes, topic) => bytes + topic.length + 1, 0)];
       });
-    const two = shardsOf(2);
-    for (const topic of topics) two[topic.length % 2]!.kept.set(topic, `1${topic}`);
+    const two = shardsIn(store, 2);
+    for (const topic of topics) two[retainedOwnerOf(topic, 2)]!.kept.set(topic, `1${topic}`);
     for (const { test: journal } of two) await journal.settled();
     // Nobody has said how many there are, so that they are counted.
     const counted = two.map(({ kept }) => sum(kept.totals()));
@@ -289,7 +281,7 @@ describe('kept retained messages', () => {
     }
     const [messages, bytes] = expected(2)[1]!;
     assert.deepEqual(store.reader.retainedTotals(1, 2), { shardCount: 2, messages, bytes });
-    const three = shardsOf(3);
+    const three = shardsIn(store, 3);
     const found = three.flatMap(({ kept }) => topicsOf(kept, '#'));
     assert.deepEqual(found.sort(), [...topics].sort());
     assert.deepEqual(
@@ -301,7 +293,7 @@ describe('kept retained messages', () => {
     await three[0]!.test.settled();
     assert.equal(store.reader.retainedTotals(0, 3), null);
     assert.equal(store.reader.retainedTotals(1, 2), null);
-    assert.deepEqual(sum(shardsOf(2)[0]!.kept.totals()), expected(2)[0]);
+    assert.deepEqual(sum(shardsIn(store, 2)[0]!.kept.totals()), expected(2)[0]);
   });
 
   test('what was said of how many there are does not stand against what there is', async (context) => {

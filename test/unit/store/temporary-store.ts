@@ -10,11 +10,12 @@ import type { Run } from '../../../src/protocol/run.js';
 import { DiskFullError, DiskReserve } from '../../../src/store/disk-reserve.js';
 import { Environment, TABLES, type TableName } from '../../../src/store/environment.js';
 import { Journal } from '../../../src/store/journal.js';
-import type { FoundRow } from '../../../src/store/retained-table.js';
 import { StoreReader } from '../../../src/store/store-reader.js';
 import { createStoreWords } from '../../../src/store/store-words.js';
 import { StoreWriter } from '../../../src/store/store-writer.js';
+import type { RetainedRow } from '../../../src/store/stored-retained.js';
 import { FilterRange } from '../../../src/topics/filter-range.js';
+import type { RetainedMatch } from '../../../src/topics/retained-tree.js';
 
 /** What cleans up behind a test. */
 export type Context = Pick<TestContext, 'after'>;
@@ -136,16 +137,17 @@ export function runOf(payload: string, count = 1, expiresAt = 0): Run {
 /** What topics retain on disk, but for those that begin with `$`. */
 export function retainedIn(
   reader: StoreReader,
-  isWanted: ((topicKey: string) => boolean) | null = null,
-): FoundRow[] {
-  const table = reader.retainedTable(isWanted);
-  const found: FoundRow[] = [];
+  isWanted: (topicKey: string) => boolean = () => true,
+): RetainedRow[] {
+  const table = reader.retainedTable(0, 1, () => true);
   const range = new FilterRange('#');
-  const slice = { range, to: null, isHidden: () => false, found, steps: 0 };
-  for (let from: string | null = ''; from !== null; ) {
-    const part: FoundRow[] = [];
-    from = table.read(from, { ...slice, found: part });
-    found.push(...part);
+  const all: RetainedRow[] = [];
+  for (const part of table.parts) {
+    for (let from: string | null = ''; from !== null; ) {
+      const found: RetainedMatch<string>[] = [];
+      from = table.read(from, { part, range, to: null, hidden: null, found, steps: 0 });
+      for (const [topicKey, message] of found) all.push({ topicKey, message });
+    }
   }
-  return found;
+  return all.filter(({ topicKey }) => isWanted(topicKey));
 }
