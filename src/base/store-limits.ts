@@ -114,5 +114,5 @@ export const RETAINED_ROW_STEPS = 4;
 export const RETAINED_SEEK_STEPS = 30;
 /** Bytes of a row that cost as much as a level. */
 export const RETAINED_STEP_BYTES = 2 ** 10;
-/** Rows that are counted at a start before others have a turn, where nothing says how many there are. */
+/** Rows that are counted at a start before others have a turn, where nobody has said how many. */
 export const RETAINED_TOTALS_ROWS = 5_000;

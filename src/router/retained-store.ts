@@ -36,7 +36,7 @@ export function retainedShare(limits: RetainedLimits, shardCount: number): Retai
   };
 }
 
-/** Where the messages are: in memory (retained-in-memory.ts), or on disk (store/kept-retained.ts). */
+/** Where the messages are: retained-in-memory.ts, or on disk (store/kept-retained.ts). */
 export interface RetainedTopics {
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number;

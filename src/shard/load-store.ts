@@ -102,38 +102,39 @@ async function loadSessions(
   shardCount: number,
 ): Promise<Map<Session, Home>> {
   const { reader } = store;
+  const loading = new SessionLoading(shard, store);
   const found = new Map<number, FoundSession>();
-  const tails = new Map<string, StoredSession>();
   for (const stored of reader.sessions(() => true)) {
+    if (loading.isLong()) await loading.say();
     if (isOfGroups(stored)) continue;
     if (isTail(shard, store, stored)) {
-      tails.set(stored.clientId, stored);
+      loading.tails.set(stored.clientId, stored);
       continue;
     }
     const row = stored.head as SessionRow;
     if (row.home % shardCount !== shard.shardIndex) continue;
     const session = createSession(shard, store, stored, row);
-    if (session === null) continue;
-    found.set(stored.number, { session, stored, row });
-    if (found.size % LOADED_PER_SHARE === 0) await nextTurn();
+    if (session !== null) found.set(stored.number, { session, stored, row });
   }
-  const loading = new SessionLoading(shard, store, tails);
   let last: FoundSession | undefined;
+  let lastNumber = -1;
   let filters: (readonly [filterKey: string, grant: Grant])[] = [];
   for (const { session: number, filterKey, grant } of reader.allSubscriptions()) {
-    if (last?.stored.number !== number) {
+    if (loading.isLong()) await loading.say();
+    if (number !== lastNumber) {
       if (last !== undefined) loading.take(last, filters);
-      if (loading.isLong) await loading.say();
-      filters = [];
+      lastNumber = number;
       last = found.get(number);
       found.delete(number);
+      filters = [];
     }
     if (last !== undefined) filters.push([filterKey, grant]);
   }
   if (last !== undefined) loading.take(last, filters);
+  // Those without any.
   for (const each of found.values()) {
+    if (loading.isLong()) await loading.say();
     loading.take(each, []);
-    if (loading.isLong) await loading.say();
   }
   await loading.say();
   return loading.homes;
@@ -149,34 +150,36 @@ interface FoundSession {
 /** Sessions that become what they were, one after the other. */
 class SessionLoading {
   readonly homes = new Map<Session, Home>();
+  /** What is kept of sessions that were on their way to another shard, by its name. */
+  readonly tails = new Map<string, StoredSession>();
   readonly #shard: Shard;
   readonly #store: ShardStore;
-  readonly #tails: ReadonlyMap<string, StoredSession>;
   #batch: LoadedSession[] = [];
+  #looks = 0;
 
-  constructor(shard: Shard, store: ShardStore, tails: ReadonlyMap<string, StoredSession>) {
+  constructor(shard: Shard, store: ShardStore) {
     this.#shard = shard;
     this.#store = store;
-    this.#tails = tails;
   }
 
-  /** Others are to have their turn. */
-  get isLong(): boolean {
-    return this.#batch.length >= LOADED_PER_SHARE;
+  /** Another row was looked at: whether others are to have their turn. */
+  isLong(): boolean {
+    return ++this.#looks > LOADED_PER_SHARE;
   }
 
   take({ session, stored, row }: FoundSession, filters: Filters): void {
     restoreSession(this.#shard, this.#store, session, stored, row, filters);
     const { clientId, claim } = session;
-    const tail = this.#tails.get(tailOf(clientId)) ?? null;
+    const tail = this.tails.get(tailOf(clientId)) ?? null;
     this.homes.set(session, homeOf(this.#shard, row, stored, tail));
     this.#batch.push({ clientId, claim });
   }
 
-  /** Tells the primary of those that were taken. */
+  /** Tells the primary of those that were taken, and that it goes on. */
   say(): Promise<void> {
     this.#shard.line.say({ kind: 'loaded', sessions: this.#batch });
     this.#batch = [];
+    this.#looks = 0;
     return nextTurn();
   }
 }

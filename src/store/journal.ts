@@ -221,7 +221,7 @@ export class Journal {
     writer.countAt(lengthAt, writer.length - lengthAt - Uint32Array.BYTES_PER_ELEMENT);
   }
 
-  /** What a shard retains in all, with what was appended before it: of a segment the last counts. */
+  /** What a shard retains in all, behind what was appended: of a segment the last counts. */
   retainedTotals(shardIndex: number, shardCount: number, messages: number, bytes: number): void {
     const totals = this.#totals;
     totals.shardIndex = shardIndex;

@@ -38,10 +38,7 @@ export class KeptRetained {
 
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number {
-    const part = retainedPartOf(topicKey);
-    const name = nameOf(topicKey);
-    const change = this.#changes[part].get(name);
-    return change === undefined ? this.#table.lengthOf(part, name) : (change.message?.length ?? 0);
+    return this.#lengthOf(retainedPartOf(topicKey), nameOf(topicKey));
   }
 
   get(topicKey: string): string | undefined {
@@ -53,16 +50,12 @@ export class KeptRetained {
 
   /** @returns how long the message is that it replaces, 0: there was none. */
   set(topicKey: string, message: string): number {
-    const older = this.lengthOf(topicKey);
-    this.#change(topicKey, message);
-    return older;
+    return this.#change(topicKey, message);
   }
 
-  /** @returns how long the message was, 0: there was none, and nothing is to be done. */
+  /** @returns how long the message was, 0: there was none. */
   delete(topicKey: string): number {
-    const older = this.lengthOf(topicKey);
-    if (older > 0) this.#change(topicKey, null);
-    return older;
+    return this.#change(topicKey, null);
   }
 
   /** As RetainedTree.match; what is read from disk costs more steps. */
@@ -103,16 +96,26 @@ export class KeptRetained {
     else yield known;
   }
 
-  #change(topicKey: string, message: string | null): void {
+  #lengthOf(part: number, name: string): number {
+    const change = this.#changes[part].get(name);
+    return change === undefined ? this.#table.lengthOf(part, name) : (change.message?.length ?? 0);
+  }
+
+  /** @returns how long the message was. */
+  #change(topicKey: string, message: string | null): number {
     const { journal } = this.#parts;
+    const part = retainedPartOf(topicKey);
+    const name = nameOf(topicKey);
+    const older = this.#lengthOf(part, name);
+    if (older === 0 && message === null) return 0;
     const position = journal.appended;
     journal.retain(topicKey, message);
-    const changes = this.#changes[retainedPartOf(topicKey)];
-    changes.put({ name: nameOf(topicKey), topicKey, message, position });
+    this.#changes[part].put({ name, topicKey, message, position });
+    return older;
   }
 }
 
-/** A search for a filter. What it holds between two steps is what one look at the disk has found. */
+/** A search for a filter. Between two steps it holds what one look at the disk has found. */
 class Search implements Iterator<RetainedMatch<string> | null, void, undefined> {
   readonly #table: RetainedTable;
   /** By part. */

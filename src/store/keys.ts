@@ -81,7 +81,7 @@ export function retainedPartOf(topicKey: string): number {
   return hashOfTopic(topicKey) & (RETAINED_PARTS - 1);
 }
 
-/** What a retained message is called within its part: its topic key, or what stands for a long one. */
+/** What a retained message is called in its part: its topic key, or what stands for a long one. */
 export function retainedNameOf(topicKey: string): string {
   if (topicKey.length <= KEY_TEXT_BYTES_MAX) return topicKey;
   return textBytes(topicKey).toString('latin1');

@@ -149,6 +149,7 @@ export class RetainedChanges {
   /** Of keys in runs half at least are of changes that are there, but for some. */
   #forgetKeys(): void {
     const { size } = this.#byKey;
+    if (size === 0) this.#unsorted = [];
     if (this.#runKeys <= 2 * size + RETAINED_RUN_CHANGES) return;
     const isThere = (name: string) => this.#byKey.has(name);
     this.#runs = size === 0 ? [] : this.#runs.map((run) => run.filter(isThere));

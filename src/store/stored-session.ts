@@ -11,7 +11,7 @@ export interface StoredSession {
   readonly head: object;
 }
 
-/** What is unpacked must not lie in the row: that may be in memory which the next one is read to. */
+/** What is unpacked must not lie in the row, whose memory the next one may be read to. */
 const unpackr = new Unpackr({ useRecords: false, copyBuffers: true });
 const CLIENT_ID_AT = 8;
 const ID_AT = 10;

@@ -1,4 +1,4 @@
-/** What is retained stays on disk: it is found there by those who subscribe, whoever has started it. */
+/** What is retained stays on disk, and is found there by those who subscribe. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type Client, connect, Server, type ServerOptions } from '../../src/index.js';

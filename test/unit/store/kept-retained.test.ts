@@ -1,4 +1,4 @@
-/** Retained messages that are on disk, and those on their way there, found as if all were in memory. */
+/** Retained messages on disk, and those on their way there, found as if all were in memory. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
@@ -153,7 +153,7 @@ describe('kept retained messages', () => {
     );
   });
 
-  test('while a search is left, topics change and become durable; those left alone come once', async (context) => {
+  test('while a search is left topics change, those left alone come once', async (context) => {
     const { kept, test: journal } = makeKept(context);
     const model = new Map<string, string>();
     let version = 0;
@@ -229,7 +229,7 @@ describe('kept retained messages', () => {
     assert.deepEqual(topicsOf(kept, '+/+/+'), expected.slice(count / 2));
   });
 
-  test('a search that finds nothing stops for breath, and holds no snapshot meanwhile', async (context) => {
+  test('a search that finds nothing stops for breath, and holds no snapshot', async (context) => {
     const { kept, test: journal, store } = makeKept(context);
     for (let n = 0; n < 5_000; n++) kept.set(`${n}/temperature`, '1');
     await journal.settled();
@@ -296,7 +296,7 @@ describe('kept retained messages', () => {
     assert.deepEqual(sum(shardsIn(store, 2)[0]!.kept.totals()), expected(2)[0]);
   });
 
-  test('what was said of how many there are does not stand against what there is', async (context) => {
+  test('how many there were said to be does not stand against what there is', async (context) => {
     const { kept, test: journal, store } = makeKept(context);
     kept.set('a', '1');
     kept.noteTotals(1, 1);
