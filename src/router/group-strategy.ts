@@ -1,6 +1,6 @@
 /** Which member of a group gets a message [MQTT 5.0, 4.8.2]. */
 import type { SharedStrategy } from '../base/shared-strategy.js';
-import { hashOfTopic } from '../topics/topic-hash.js';
+import { hashOfTopic } from './topic-places.js';
 
 /** Messages that a member is given at a time by `least`, before others are looked at. */
 const PIECE_BY_LOAD = 16;

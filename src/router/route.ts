@@ -22,10 +22,9 @@ import { ANY_STEPS, type MatchWalk } from '../topics/match-walk.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { MatchResult } from '../topics/subscription-tree.js';
 import { hasWildcard, isUtf8TopicBytes, isValidTopicName } from '../topics/topic.js';
-import { hashOfBytes, hashOfTopic } from '../topics/topic-hash.js';
 import type { RetainedMessage } from './retained-message.js';
 import { RouteChanges } from './route-changes.js';
-import { TopicPlaces } from './topic-places.js';
+import { hashOfBytes, hashOfTopic, TopicPlaces } from './topic-places.js';
 
 const NO_SUBSCRIBERS: readonly Session[] = [];
 const NO_GRANTS: readonly MatchedGrant[] = [];

@@ -6,6 +6,8 @@ import { ROUTE_CACHE_ENTRIES } from '../base/limits.js';
 
 const YOUNG = 1;
 const OLD = 2;
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
 
 /** One a route cache. Each hash has the place that it says itself; some share one. */
 export class TopicPlaces {
@@ -39,4 +41,20 @@ export class TopicPlaces {
       kept[place] = (kept[place] & YOUNG) !== 0 ? OLD : 0;
     }
   }
+}
+
+/** 32-bit FNV-1a of bytes [start, end). */
+export function hashOfBytes(buffer: Buffer, start: number, end: number): number {
+  let hash = FNV_OFFSET | 0;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ buffer[at], FNV_PRIME);
+  return hash;
+}
+
+/** That of a topic key's bytes. */
+export function hashOfTopic(topicKey: string): number {
+  let hash = FNV_OFFSET | 0;
+  for (let at = 0; at < topicKey.length; at++) {
+    hash = Math.imul(hash ^ topicKey.charCodeAt(at), FNV_PRIME);
+  }
+  return hash;
 }

@@ -7,8 +7,6 @@ import {
   BLOCK_BITS,
   positionOf,
   retainedKey,
-  retainedNameOf,
-  retainedPartOf,
   runKey,
   runNumberOf,
   sessionKey,
@@ -97,8 +95,8 @@ class Check {
     });
     this.#walk('retained', (key, value) => {
       const { topicKey } = readRetained(value);
-      const name = retainedKey(retainedPartOf(topicKey), retainedNameOf(topicKey));
-      if (key.toString('latin1') !== name) return `"${topicKey}" stands at another's place`;
+      const isInPlace = key.toString('latin1') === retainedKey(topicKey);
+      if (!isInPlace) return `"${topicKey}" stands at another's place`;
       this.#counts.retained++;
       return undefined;
     });

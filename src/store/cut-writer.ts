@@ -15,8 +15,6 @@ import {
   NUMBER_BYTES,
   positionOf,
   retainedKey,
-  retainedNameOf,
-  retainedPartOf,
   runKey,
   runNumberOf,
   sessionKey,
@@ -139,9 +137,8 @@ export class CutWriter {
   #writeRetained({ retained, totals }: Cut): void {
     const { tables } = this.#environment;
     for (const [topicKey, row] of retained) {
-      const name = retainedKey(retainedPartOf(topicKey), retainedNameOf(topicKey));
-      if (row === null) this.#retained.removeSync(name);
-      else this.#retained.putSync(name, row);
+      if (row === null) this.#retained.removeSync(retainedKey(topicKey));
+      else this.#retained.putSync(retainedKey(topicKey), row);
     }
     for (const [shardIndex, said] of totals) {
       if (said.shardCount !== this.#totalsOf) this.#forgetTotals(said.shardCount);

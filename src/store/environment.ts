@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Database, open, type RangeOptions, type RootDatabase } from 'lmdb';
 import type { Durability } from '../base/durability.js';
 import { ConfigError } from '../base/errors.js';
+import { latin1Text } from '../base/latin1.js';
 import {
   STORE_DATABASES_MAX,
   STORE_LOCK_BYTES,
@@ -178,12 +179,11 @@ export class Environment {
    * its key.
    * @param decode is given the row, in memory that the next one is written over, and the key that
    * was read last.
-   * @param keyFrom where in the keys of rows that begins which is made of them.
    */
-  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V, keyFrom = 0): Scan<V> {
+  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V): Scan<V> {
     let last = '';
     const readKey = (bytes: Buffer, start: number, end: number): string => {
-      last = bytes.toString('latin1', start + keyFrom, end);
+      last = latin1Text(bytes, start, end);
       return last;
     };
     const coding = {

@@ -8,9 +8,9 @@ import { behindTopic, FIRST_TOPIC, FilterRange } from '../topics/filter-range.js
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { Journal } from './journal.js';
-import { RETAINED_PARTS, retainedPartOf } from './keys.js';
+import { retainedKey } from './keys.js';
 import { type RetainedChange, RetainedChanges } from './retained-changes.js';
-import { nameOf, type RetainedTable, type RetainedTotals } from './retained-table.js';
+import type { RetainedTable, RetainedTotals } from './retained-table.js';
 import type { StoreReader } from './store-reader.js';
 
 /** What they work with, all of one shard. */
@@ -27,25 +27,23 @@ export interface KeptRetainedParts {
 export class KeptRetained {
   readonly #parts: KeptRetainedParts;
   readonly #table: RetainedTable;
-  /** By part of the table. */
-  readonly #changes = Array.from({ length: RETAINED_PARTS }, () => new RetainedChanges());
+  readonly #changes = new RetainedChanges();
 
   constructor(parts: KeptRetainedParts) {
     this.#parts = parts;
-    const { reader, shardIndex, shardCount, isOwn } = parts;
-    this.#table = reader.retainedTable(shardIndex, shardCount, isOwn);
+    const { reader, shardCount, isOwn } = parts;
+    this.#table = reader.retainedTable(shardCount === 1 ? null : isOwn);
   }
 
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number {
-    return this.#lengthOf(retainedPartOf(topicKey), nameOf(topicKey));
+    return this.#lengthOf(retainedKey(topicKey));
   }
 
   get(topicKey: string): string | undefined {
-    const part = retainedPartOf(topicKey);
-    const name = nameOf(topicKey);
-    const change = this.#changes[part].get(name);
-    return change === undefined ? this.#table.get(part, name) : (change.message ?? undefined);
+    const rowKey = retainedKey(topicKey);
+    const change = this.#changes.get(rowKey);
+    return change === undefined ? this.#table.get(rowKey) : (change.message ?? undefined);
   }
 
   /** @returns how long the message is that it replaces, 0: there was none. */
@@ -58,7 +56,7 @@ export class KeptRetained {
     return this.#change(topicKey, null);
   }
 
-  /** As RetainedTree.match; what is read from disk costs more steps. */
+  /** As RetainedTree.match, in the order of the rows; what is read from disk costs more steps. */
   match(
     filterKey: string,
     stepsMax: number,
@@ -72,11 +70,7 @@ export class KeptRetained {
   /** More is durable than before: what of it is on disk now is not needed any more. */
   onDurable(): void {
     const { journal, reader } = this.#parts;
-    let isOnDisk = false;
-    for (const changes of this.#changes) {
-      if (changes.onDurable(journal.durable)) isOnDisk = true;
-    }
-    if (isOnDisk) reader.renew();
+    if (this.#changes.onDurable(journal.durable)) reader.renew();
   }
 
   /** How many messages there are, and their bytes; said whenever that changes. */
@@ -96,21 +90,20 @@ export class KeptRetained {
     else yield known;
   }
 
-  #lengthOf(part: number, name: string): number {
-    const change = this.#changes[part].get(name);
-    return change === undefined ? this.#table.lengthOf(part, name) : (change.message?.length ?? 0);
+  #lengthOf(rowKey: string): number {
+    const change = this.#changes.get(rowKey);
+    return change === undefined ? this.#table.lengthOf(rowKey) : (change.message?.length ?? 0);
   }
 
   /** @returns how long the message was. */
   #change(topicKey: string, message: string | null): number {
     const { journal } = this.#parts;
-    const part = retainedPartOf(topicKey);
-    const name = nameOf(topicKey);
-    const older = this.#lengthOf(part, name);
+    const rowKey = retainedKey(topicKey);
+    const older = this.#lengthOf(rowKey);
     if (older === 0 && message === null) return 0;
     const position = journal.appended;
     journal.retain(topicKey, message);
-    this.#changes[part].put({ name, topicKey, message, position });
+    this.#changes.put({ rowKey, topicKey, message, position });
     return older;
   }
 }
@@ -118,33 +111,22 @@ export class KeptRetained {
 /** A search for a filter. Between two steps it holds what one look at the disk has found. */
 class Search implements Iterator<RetainedMatch<string> | null, void, undefined> {
   readonly #table: RetainedTable;
-  /** By part. */
-  readonly #allChanges: readonly RetainedChanges[];
+  readonly #changes: RetainedChanges;
   readonly #range: FilterRange;
   readonly #stepsMax: number;
   /** Levels' worth of what was looked at, and not told by null yet. */
   #steps = 0;
-  /** Of those that the table has. */
-  #partAt = 0;
-  /** Where what is not found begins in this part; null: there is nothing. */
+  /** Where what is not found begins; null: there is nothing. */
   #from: string | null = FIRST_TOPIC;
-  /** In the order of their names, all of one part. */
+  /** In the order of their rows. */
   #found: RetainedMatch<string>[] = [];
   #at = 0;
-  /** Those of the part. */
-  #changes: RetainedChanges;
-  /** Of them, when this was found. */
+  /** Of the changes, when this was found. */
   #epoch = -1;
 
-  constructor(
-    table: RetainedTable,
-    allChanges: readonly RetainedChanges[],
-    filterKey: string,
-    stepsMax: number,
-  ) {
+  constructor(table: RetainedTable, changes: RetainedChanges, filterKey: string, stepsMax: number) {
     this.#table = table;
-    this.#allChanges = allChanges;
-    this.#changes = allChanges[table.parts[0]];
+    this.#changes = changes;
     this.#range = new FilterRange(filterKey);
     this.#stepsMax = stepsMax;
   }
@@ -159,13 +141,10 @@ class Search implements Iterator<RetainedMatch<string> | null, void, undefined> 
       if (this.#at < this.#found.length) {
         const value = this.#newest(this.#found[this.#at++]);
         if (value !== null) return { done: false, value };
-      } else if (this.#from !== null) {
-        this.#look();
-      } else if (this.#partAt + 1 === this.#table.parts.length) {
+      } else if (this.#from === null) {
         return { done: true, value: undefined };
       } else {
-        this.#partAt++;
-        this.#from = FIRST_TOPIC;
+        this.#look();
       }
     }
   }
@@ -173,7 +152,7 @@ class Search implements Iterator<RetainedMatch<string> | null, void, undefined> 
   /** What a topic that was found has now. */
   #newest(match: RetainedMatch<string>): RetainedMatch<string> | null {
     if (this.#changes.size === 0) return match;
-    const change = this.#changes.get(nameOf(match[0]));
+    const change = this.#changes.get(retainedKey(match[0]));
     if (change === undefined) return match;
     return change.message === null ? null : [match[0], change.message];
   }
@@ -181,36 +160,34 @@ class Search implements Iterator<RetainedMatch<string> | null, void, undefined> 
   /** What was found may have been replaced by what is on disk now: it is looked for again. */
   #leaveStale(): void {
     if (this.#at === this.#found.length) return;
-    this.#from = nameOf(this.#found[this.#at][0]);
+    this.#from = retainedKey(this.#found[this.#at][0]);
     this.#found = [];
     this.#at = 0;
   }
 
   #look(): void {
-    const part = this.#table.parts[this.#partAt];
-    const changes = this.#allChanges[part];
     const from = this.#from!;
+    const changes = this.#changes;
     const changed: RetainedChange[] = [];
     const to = changes.find(this.#range, from, RETAINED_SLICE_MESSAGES, changed);
     const found: RetainedMatch<string>[] = [];
     const hidden = changes.size === 0 ? null : changes;
-    const slice = { part, range: this.#range, to, hidden, found, steps: changed.length };
+    const slice = { range: this.#range, to, hidden, found, steps: changed.length };
     const next = this.#table.read(from, slice);
     this.#steps += slice.steps;
-    this.#changes = changes;
     this.#epoch = changes.epoch;
     this.#at = 0;
     this.#found = found;
     if (next !== null) this.#from = next;
     else this.#from = to === null ? null : behindTopic(to);
     if (changed.length === 0) return;
-    for (const { name, topicKey, message } of changed) {
-      if (next === null || name < next) found.push([topicKey, message!]);
+    for (const { rowKey, topicKey, message } of changed) {
+      if (next === null || rowKey < next) found.push([topicKey, message!]);
     }
-    found.sort(byName);
+    found.sort(byRow);
   }
 }
 
-function byName(a: RetainedMatch<string>, b: RetainedMatch<string>): number {
-  return nameOf(a[0]) < nameOf(b[0]) ? -1 : 1;
+function byRow(a: RetainedMatch<string>, b: RetainedMatch<string>): number {
+  return retainedKey(a[0]) < retainedKey(b[0]) ? -1 : 1;
 }

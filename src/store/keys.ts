@@ -4,19 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { KEY_TEXT_BYTES_MAX } from '../base/limits.js';
-import { hashOfTopic } from '../topics/topic-hash.js';
 
 /** Parts that client ids fall into, by their hash. */
 export const PARTITIONS = 64;
 const HASH_BYTES = 16;
-/** Parts that retained messages fall into: a power of two. */
-export const RETAINED_PARTS = 4;
-/** And where the last one ends. */
-const PART_TEXTS = Array.from({ length: RETAINED_PARTS + 1 }, (_, part) =>
-  String.fromCharCode(part),
-);
-/** Characters before the name in the key of a retained message. */
-export const RETAINED_NAME_AT = 1;
 /** Bytes of a position, and of a run's number. */
 export const NUMBER_BYTES = 6;
 /** Bytes of a session's number. */
@@ -72,24 +63,10 @@ export function subscriptionKey(session: number, filterKey: string): Buffer {
   return Buffer.concat([sessionStart(session), textBytes(filterKey)]);
 }
 
-/**
- * The part that the retained message of a topic stands in, by the low bits of its hash: so with 1,
- * 2 or 4 shards, each of which has the topics of some hashes modulo their number, nobody reads what
- * is others'. More parts would have each search look at as many places.
- */
-export function retainedPartOf(topicKey: string): number {
-  return hashOfTopic(topicKey) & (RETAINED_PARTS - 1);
-}
-
-/** What a retained message is called in its part: its topic key, or what stands for a long one. */
-export function retainedNameOf(topicKey: string): string {
+/** Of a retained message, as a latin1 text: its topic key, or what stands for a long one. */
+export function retainedKey(topicKey: string): string {
   if (topicKey.length <= KEY_TEXT_BYTES_MAX) return topicKey;
   return textBytes(topicKey).toString('latin1');
-}
-
-/** Of a retained message, as a latin1 text: its part, and its name there. */
-export function retainedKey(part: number, name: string): string {
-  return PART_TEXTS[part] + name;
 }
 
 /**

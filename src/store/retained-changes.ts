@@ -1,6 +1,6 @@
 /**
  * What topics retain that the disk does not have yet: it stands before what is on disk, and goes
- * when that is durable. Found by its row's name, or by a filter in the order of the names. Few look
+ * when that is durable. Found by its row's key, or by a filter in the order of the keys. Few look
  * for filters and many publish, so that keys are sorted as late as may be: in runs, each with no
  * more of them than the one before.
  */
@@ -10,7 +10,7 @@ import { matchesKey } from '../topics/topic.js';
 
 /** One topic's newest change. */
 export interface RetainedChange {
-  readonly name: string;
+  readonly rowKey: string;
   readonly topicKey: string;
   /** Null: it retains nothing. */
   readonly message: string | null;
@@ -50,17 +50,17 @@ export class RetainedChanges {
     return this.#epoch;
   }
 
-  get(name: string): RetainedChange | undefined {
-    return this.#byKey.size === 0 ? undefined : this.#byKey.get(name);
+  get(rowKey: string): RetainedChange | undefined {
+    return this.#byKey.size === 0 ? undefined : this.#byKey.get(rowKey);
   }
 
   /** @param change its position is behind those of all others. */
   put(change: RetainedChange): void {
-    const { name } = change;
-    const isNew = !this.#byKey.has(name);
-    this.#byKey.set(name, change);
+    const { rowKey } = change;
+    const isNew = !this.#byKey.has(rowKey);
+    this.#byKey.set(rowKey, change);
     this.#underway.push(change);
-    if (isNew && this.#unsorted.push(name) >= RETAINED_RUN_CHANGES) this.#addRun();
+    if (isNew && this.#unsorted.push(rowKey) >= RETAINED_RUN_CHANGES) this.#addRun();
   }
 
   /** All before this position of the journal are durable. @returns whether some have gone. */
@@ -69,7 +69,7 @@ export class RetainedChanges {
     let first = this.#first;
     for (; first < underway.length && underway[first].position < position; first++) {
       const change = underway[first];
-      if (this.#byKey.get(change.name) === change) this.#byKey.delete(change.name);
+      if (this.#byKey.get(change.rowKey) === change) this.#byKey.delete(change.rowKey);
     }
     if (first === this.#first) return false;
     if (first === underway.length) {
@@ -94,17 +94,17 @@ export class RetainedChanges {
     if (this.#byKey.size === 0) return null;
     const search: Search = { range, from, countMax, found, to: null };
     for (const run of this.#runs) this.#findInRun(run, search);
-    for (const name of this.#unsorted) {
-      if (name >= from) this.#look(name, search);
+    for (const rowKey of this.#unsorted) {
+      if (rowKey >= from) this.#look(rowKey, search);
     }
-    found.sort(byName);
+    found.sort(byRowKey);
     let kept = 0;
     for (const change of found) {
       // A key that has gone and come again is there twice.
       if (kept > 0 && found[kept - 1] === change) continue;
-      if (search.to !== null && change.name > search.to) break;
+      if (search.to !== null && change.rowKey > search.to) break;
       if (kept === countMax) {
-        search.to = found[kept - 1].name;
+        search.to = found[kept - 1].rowKey;
         break;
       }
       found[kept++] = change;
@@ -118,14 +118,14 @@ export class RetainedChanges {
     const { range, from, countMax } = search;
     let left = countMax;
     for (let at = placeIn(run, from, 0); at < run.length; ) {
-      const name = run[at];
-      if (search.to !== null && name > search.to) return;
+      const rowKey = run[at];
+      if (search.to !== null && rowKey > search.to) return;
       if (left-- === 0) {
         search.to = run[at - 1];
         return;
       }
       at++;
-      if (this.#look(name, search) !== false) continue;
+      if (this.#look(rowKey, search) !== false) continue;
       const { next } = range;
       if (next === null) return;
       if (at < run.length && run[at] < next) at = placeIn(run, next, at);
@@ -133,11 +133,11 @@ export class RetainedChanges {
   }
 
   /** @returns false where `next` of the range says where to go on. */
-  #look(name: string, { range, found }: Search): boolean {
-    const change = this.#byKey.get(name);
+  #look(rowKey: string, { range, found }: Search): boolean {
+    const change = this.#byKey.get(rowKey);
     if (change === undefined) return true;
     const { topicKey, message } = change;
-    if (name !== topicKey) {
+    if (rowKey !== topicKey) {
       if (message !== null && matchesKey(range.filterKey, topicKey)) found.push(change);
       return true;
     }
@@ -151,14 +151,14 @@ export class RetainedChanges {
     const { size } = this.#byKey;
     if (size === 0) this.#unsorted = [];
     if (this.#runKeys <= 2 * size + RETAINED_RUN_CHANGES) return;
-    const isThere = (name: string) => this.#byKey.has(name);
+    const isThere = (rowKey: string) => this.#byKey.has(rowKey);
     this.#runs = size === 0 ? [] : this.#runs.map((run) => run.filter(isThere));
     this.#runKeys = this.#runs.reduce((keys, run) => keys + run.length, 0);
   }
 
   /** Sorts what is not, and merges runs that are not much longer than what comes behind them. */
   #addRun(): void {
-    let run = this.#unsorted.filter((name) => this.#byKey.has(name));
+    let run = this.#unsorted.filter((rowKey) => this.#byKey.has(rowKey));
     this.#unsorted = [];
     if (run.length < RETAINED_RUN_CHANGES / 2) {
       this.#unsorted = run;
@@ -182,20 +182,20 @@ export class RetainedChanges {
     let [i, j] = [0, 0];
     while (i < a.length || j < b.length) {
       const isFirst = j === b.length || (i < a.length && a[i] <= b[j]);
-      const name = isFirst ? a[i++] : b[j++];
-      if (merged.at(-1) !== name && this.#byKey.has(name)) merged.push(name);
+      const rowKey = isFirst ? a[i++] : b[j++];
+      if (merged.at(-1) !== rowKey && this.#byKey.has(rowKey)) merged.push(rowKey);
     }
     return merged;
   }
 }
 
 /** The index of the first key that is not before this one, from an index on. */
-function placeIn(run: readonly string[], name: string, from: number): number {
+function placeIn(run: readonly string[], rowKey: string, from: number): number {
   let low = from;
   let high = run.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (run[middle] < name) low = middle + 1;
+    if (run[middle] < rowKey) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -205,7 +205,7 @@ function byKey(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-function byName(a: RetainedChange, b: RetainedChange): number {
-  if (a.name === b.name) return 0;
-  return a.name < b.name ? -1 : 1;
+function byRowKey(a: RetainedChange, b: RetainedChange): number {
+  if (a.rowKey === b.rowKey) return 0;
+  return a.rowKey < b.rowKey ? -1 : 1;
 }

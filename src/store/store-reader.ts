@@ -180,13 +180,9 @@ export class StoreReader {
     return found;
   }
 
-  /** What a shard has of it. @param isOwn whether a topic is this shard's. */
-  retainedTable(
-    shardIndex: number,
-    shardCount: number,
-    isOwn: (topicKey: string) => boolean,
-  ): RetainedTable {
-    return new RetainedTable(this.#environment, shardIndex, shardCount, isOwn);
+  /** @param isOwn whether a topic's message is wanted; null: all are. */
+  retainedTable(isOwn: ((topicKey: string) => boolean) | null): RetainedTable {
+    return new RetainedTable(this.#environment, isOwn);
   }
 
   /**

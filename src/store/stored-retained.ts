@@ -7,6 +7,7 @@
  *          11   topic key (latin1), then the frame
  */
 import { dateOf, sharedOf } from '../base/clock.js';
+import { latin1Text } from '../base/latin1.js';
 import { RETAINED_OF_5, RETAINED_PREFIX_BYTES } from '../protocol/retained-form.js';
 import type { SegmentWriter } from './segment-writer.js';
 
@@ -70,7 +71,7 @@ export function readRetained(stored: Buffer): RetainedRow {
 
 /** The message alone. @throws RangeError when it has no whole head. */
 export function messageOfRetained(stored: Buffer): string {
-  const frame = stored.toString('latin1', frameStart(stored));
+  const frame = latin1Text(stored, frameStart(stored), stored.length);
   if (stored.readUInt8(0) !== 1) return frame;
   const prefix = Buffer.allocUnsafe(RETAINED_PREFIX_BYTES);
   prefix[0] = RETAINED_OF_5;

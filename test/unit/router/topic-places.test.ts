@@ -4,10 +4,9 @@ import { describe, test } from 'node:test';
 import { ROUTE_CACHE_ENTRIES } from '../../../src/base/limits.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RouteCache } from '../../../src/router/route.js';
-import { TopicPlaces } from '../../../src/router/topic-places.js';
+import { hashOfBytes, hashOfTopic, TopicPlaces } from '../../../src/router/topic-places.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
-import { hashOfBytes, hashOfTopic } from '../../../src/topics/topic-hash.js';
 
 describe('the places of topics', () => {
   test('are those of their bytes, whichever way they are hashed', () => {

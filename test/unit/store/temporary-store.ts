@@ -139,15 +139,13 @@ export function retainedIn(
   reader: StoreReader,
   isWanted: (topicKey: string) => boolean = () => true,
 ): RetainedRow[] {
-  const table = reader.retainedTable(0, 1, () => true);
+  const table = reader.retainedTable(null);
   const range = new FilterRange('#');
   const all: RetainedRow[] = [];
-  for (const part of table.parts) {
-    for (let from: string | null = ''; from !== null; ) {
-      const found: RetainedMatch<string>[] = [];
-      from = table.read(from, { part, range, to: null, hidden: null, found, steps: 0 });
-      for (const [topicKey, message] of found) all.push({ topicKey, message });
-    }
+  for (let from: string | null = ''; from !== null; ) {
+    const found: RetainedMatch<string>[] = [];
+    from = table.read(from, { range, to: null, hidden: null, found, steps: 0 });
+    for (const [topicKey, message] of found) all.push({ topicKey, message });
   }
   return all.filter(({ topicKey }) => isWanted(topicKey));
 }
