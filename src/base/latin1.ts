@@ -1,4 +1,4 @@
-/** The latin1 text of some bytes, without the checks that cost as much again as making a short one. */
+/** The latin1 text of some bytes, without checks that cost as much again as making a short one. */
 
 const { latin1Slice } = Buffer.prototype as unknown as {
   latin1Slice: (this: Buffer, start: number, end: number) => string;

@@ -398,9 +398,10 @@ export const SETTINGS = {
    */
   maxWildcardSubscriptions: { default: 10_000, min: 0, max: 10_000_000 },
   /**
-   * A retained message costs some 240 bytes beside its frame, and its topic once more: with the
-   * default bytes about a gigabyte at most, which is left in the heap of one worker on a machine of
-   * 8 GiB. At most what a JavaScript Map, which one worker may need for all, holds (16.7 million).
+   * A retained message that is not kept on disk costs some 240 bytes beside its frame, and its
+   * topic once more: with the default bytes about a gigabyte at most, which is left in the heap of
+   * one worker on a machine of 8 GiB. At most what a JavaScript Map, which one worker may need for
+   * all, holds (16.7 million).
    */
   maxRetainedMessages: { default: 2_000_000, min: 0, max: 16_000_000 },
   maxRetainedBytes: { default: 256 * MIB, min: 0, max: 64 * 1024 * MIB },

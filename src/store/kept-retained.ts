@@ -28,6 +28,9 @@ export class KeptRetained {
   readonly #parts: KeptRetainedParts;
   readonly #table: RetainedTable;
   readonly #changes = new RetainedChanges();
+  /** How many there were said to be last, and their bytes. */
+  #messages = 0;
+  #bytes = 0;
 
   constructor(parts: KeptRetainedParts) {
     this.#parts = parts;
@@ -75,6 +78,9 @@ export class KeptRetained {
 
   /** How many messages there are, and their bytes; said whenever that changes. */
   noteTotals(messages: number, bytes: number): void {
+    if (messages === this.#messages && bytes === this.#bytes) return;
+    this.#messages = messages;
+    this.#bytes = bytes;
     const { journal, shardIndex, shardCount } = this.#parts;
     journal.retainedTotals(shardIndex, shardCount, messages, bytes);
   }
@@ -86,8 +92,13 @@ export class KeptRetained {
   *totals(): Generator<RetainedTotals> {
     const { reader, shardIndex, shardCount } = this.#parts;
     const known = reader.retainedTotals(shardIndex, shardCount);
-    if (known === null) yield* this.#table.totals(RETAINED_TOTALS_ROWS);
-    else yield known;
+    if (known === null) {
+      yield* this.#table.totals(RETAINED_TOTALS_ROWS);
+      return;
+    }
+    this.#messages = known.messages;
+    this.#bytes = known.bytes;
+    yield known;
   }
 
   #lengthOf(rowKey: string): number {

@@ -50,7 +50,10 @@ export interface TopicsProvider<S extends Subscriber, V> {
   /** Steps that matches have taken since the provider was made. */
   readonly matchSteps: number;
 
-  /** Sets the retained value of a topic. @returns the value it replaces, if any. */
+  /**
+   * Sets the retained value of a topic; where retained messages are kept on disk neither this is
+   * called nor what follows. @returns the value it replaces, if any.
+   */
   setRetained(topicKey: string, value: V): V | undefined;
   getRetained(topicKey: string): V | undefined;
   /** @returns the value the topic had, if any. */
