@@ -11,6 +11,7 @@ import { MUTATIONS as PROTOCOL_5 } from './mutations/protocol-v5.js';
 import { MUTATIONS as ROUTER } from './mutations/router.js';
 import { MUTATIONS as SESSIONS } from './mutations/sessions.js';
 import { MUTATIONS as SHARD } from './mutations/shard.js';
+import { MUTATIONS as STORE } from './mutations/store.js';
 import { MUTATIONS as TOPICS } from './mutations/topics.js';
 
 export type { Edit, Mutation } from './mutations/mutation.js';
@@ -20,6 +21,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PROTOCOL,
   ...PROTOCOL_5,
   ...TOPICS,
+  ...STORE,
   ...SESSIONS,
   ...ROUTER,
   ...CONNECTION,

@@ -26,4 +26,16 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'topics: a walk over sorted topics expects what is below a level right behind it',
+    test: 'unit/topics/filter-range.test.ts',
+    red: 'topics whose order is not that of their levels are all found',
+    edits: [
+      {
+        file: 'src/topics/filter-range.ts',
+        text: 'if (code < SLASH && !isLast) this.next',
+        by: 'if (code < 0 && !isLast) this.next',
+      },
+    ],
+  },
 ];

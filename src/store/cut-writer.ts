@@ -150,7 +150,7 @@ export class CutWriter {
   #forgetTotals(shardCount: number): void {
     const { totals } = this.#environment.tables;
     for (const { key, value } of readRows(totals)) {
-      if (readTotals(value).shardCount !== shardCount) totals.removeSync(key);
+      if (readTotals(value)?.shardCount !== shardCount) totals.removeSync(key);
     }
     this.#totalsOf = shardCount;
   }

@@ -69,6 +69,12 @@ export function retainedKey(topicKey: string): string {
   return textBytes(topicKey).toString('latin1');
 }
 
+/** Where the rows begin of topics that are at this one or behind it: those of long ones, too. */
+export function retainedKeyFrom(topicKey: string): string {
+  if (topicKey.length <= KEY_TEXT_BYTES_MAX) return topicKey;
+  return topicKey.slice(0, KEY_TEXT_BYTES_MAX);
+}
+
 /**
  * Of a queue's entry: the session's number, and the position of its first message.
  * @param key memory for it; what stood there is written over.

@@ -7,6 +7,7 @@
 import { RETAINED_RUN_CHANGES } from '../base/limits.js';
 import type { FilterRange } from '../topics/filter-range.js';
 import { matchesKey } from '../topics/topic.js';
+import { retainedKeyFrom } from './keys.js';
 
 /** One topic's newest change. */
 export interface RetainedChange {
@@ -126,8 +127,8 @@ export class RetainedChanges {
       }
       at++;
       if (this.#look(rowKey, search) !== false) continue;
-      const { next } = range;
-      if (next === null) return;
+      if (range.next === null) return;
+      const next = retainedKeyFrom(range.next);
       if (at < run.length && run[at] < next) at = placeIn(run, next, at);
     }
   }

@@ -17,6 +17,7 @@ import { behindTopic, type FilterRange } from '../topics/filter-range.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { matchesKey } from '../topics/topic.js';
 import type { Environment, Scan } from './environment.js';
+import { retainedKeyFrom } from './keys.js';
 import { lengthOfRetained, messageOfRetained, topicKeyOfRetained } from './stored-retained.js';
 
 /** Messages, and their characters as router/retained-message.ts has them. */
@@ -86,7 +87,7 @@ export class RetainedTable {
    * @returns where to go on; null: nothing more is wanted.
    */
   read(from: string, slice: Slice): string | null {
-    const first = cutOff(slice.range.start);
+    const first = retainedKeyFrom(slice.range.start);
     let start: string | null = from < first ? first : from;
     const budget: Budget = { rows: RETAINED_SLICE_ROWS, bytes: RETAINED_SLICE_BYTES };
     this.#range = slice.range;
@@ -168,7 +169,7 @@ export class RetainedTable {
       return isWanted ? this.#readOwn(row, rowKey) : null;
     }
     if (range.admits(rowKey)) return this.#readOwn(row, rowKey);
-    this.#wantedFrom = range.next === null ? null : cutOff(range.next);
+    this.#wantedFrom = range.next === null ? null : retainedKeyFrom(range.next);
     return null;
   }
 
@@ -176,9 +177,4 @@ export class RetainedTable {
     this.#topicKey = rowKey.length > KEY_TEXT_BYTES_MAX ? topicKeyOfRetained(row) : rowKey;
     return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(row);
   }
-}
-
-/** No row of a topic that stands at a key or behind it stands before what this makes of that. */
-function cutOff(key: string): string {
-  return key.length > KEY_TEXT_BYTES_MAX ? key.slice(0, KEY_TEXT_BYTES_MAX) : key;
 }

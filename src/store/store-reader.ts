@@ -197,7 +197,7 @@ export class StoreReader {
       const row = totals.get(Buffer.from([index]));
       if (row === undefined) return null;
       const said = readTotals(row);
-      if (said.shardCount !== shardCount) return null;
+      if (said?.shardCount !== shardCount) return null;
       messages += said.messages;
       if (index === shardIndex) own = said;
     }

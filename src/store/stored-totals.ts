@@ -21,8 +21,9 @@ export function totalsRow({ shardCount, messages, bytes }: StoredTotals): Buffer
   return row;
 }
 
-/** @throws RangeError when it is cut off. */
-export function readTotals(row: Buffer): StoredTotals {
+/** Null: it is none, and says nothing. */
+export function readTotals(row: Buffer): StoredTotals | null {
+  if (row.length !== ROW_BYTES) return null;
   return {
     shardCount: row.readUInt8(0),
     messages: row.readDoubleLE(MESSAGES_AT),

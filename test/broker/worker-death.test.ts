@@ -77,6 +77,7 @@ describe('when a worker dies', () => {
     const topics = Array.from({ length: 20 }, (_, n) => `r/${n}`);
     for (const topic of topics) await publisher.publish(topic, 'kept', { qos: 1, retain: true });
     await killAWorker(server);
+    assert.equal(server.stats().retainedMessages, topics.length);
     const reader = await open(server, 'reader');
     const seen = new Set<string>();
     const all = new Promise<void>((resolve) => {

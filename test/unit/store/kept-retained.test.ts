@@ -245,6 +245,26 @@ describe('kept retained messages', () => {
     for (let next = left.next(); !next.done; next = left.next()) assert.equal(next.value, null);
   });
 
+  test('topics longer than a key are found among many, by filters as long', async (context) => {
+    const { kept, test: journal } = makeKept(context);
+    const long = 'x'.repeat(2_500);
+    const expected: string[] = [];
+    for (let n = 0; n < 2 * RETAINED_RUN_CHANGES; n++) {
+      kept.set(`${long.slice(0, 1_000 + n)}/${n}`, '1');
+      kept.set(`${long}/${n}`, '1');
+      expected.push(`${long}/${n}`);
+    }
+    for (const settle of [() => {}, journal.settled]) {
+      await settle();
+      assert.deepEqual(topicsOf(kept, `${long}/+`), [...expected].sort());
+      assert.deepEqual(topicsOf(kept, `${long}/7/#`), [`${long}/7`]);
+      assert.deepEqual(
+        topicsOf(kept, '+/1000'),
+        [`${long}/1000`, `${long.slice(0, 2_000)}/1000`].sort(),
+      );
+    }
+  });
+
   for (const count of [2, 3, 4, 6, 8]) {
     test(`each of ${count} shards finds its own`, async (context) => {
       const shards = shardsIn(new TemporaryStore(context), count);
