@@ -70,6 +70,14 @@ function refuseToWrite(): never {
   throw new Error('a scan writes nothing');
 }
 
+/**
+ * A row in the memory that lmdb reads into. That is longer, and says that it is as long as the row
+ * by a property of its own, which Node's methods do not look at from 24 on.
+ */
+function asLongAsItSays(row: Buffer): Buffer {
+  return row.subarray(0, row.length);
+}
+
 /** What LMDB says of a tree. */
 interface TreeStats {
   readonly pageSize: number;
@@ -187,14 +195,20 @@ export class Environment {
       return last;
     };
     const coding = {
-      encoder: { encode: refuseToWrite, decode: (row: Buffer) => decode(row, last) },
+      encoder: {
+        encode: refuseToWrite,
+        decode: (row: Buffer) => decode(asLongAsItSays(row), last),
+      },
       keyEncoder: { writeKey, readKey },
     };
     const table = this.#root.openDB<V, string>({ name, ...coding });
     return {
       range: (range) => table.getRange(range),
       get: (key) => table.get(key),
-      getBytes: (key) => table.getBinaryFast(key),
+      getBytes: (key) => {
+        const row = table.getBinaryFast(key);
+        return row === undefined ? undefined : asLongAsItSays(row);
+      },
     };
   }
 
