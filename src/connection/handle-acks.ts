@@ -21,15 +21,17 @@ export function handleAcks(connection: Connection, type: number, count: number):
   const { packetIds } = connection.host.scan;
   const session = connection.session!;
   const window = session.window;
-  let isExpected = false;
+  let isExpected: boolean;
   switch (type) {
     case PacketType.puback:
       if (window === null) return;
-      for (let at = 0; at < count; at++) if (window.onPuback(packetIds[at])) isExpected = true;
+      isExpected =
+        count === 1 ? window.onPuback(packetIds[0]) : window.onPubacks(packetIds, count);
       break;
     case PacketType.pubcomp:
       if (window === null) return;
-      for (let at = 0; at < count; at++) if (window.onPubcomp(packetIds[at])) isExpected = true;
+      isExpected =
+        count === 1 ? window.onPubcomp(packetIds[0]) : window.onPubcomps(packetIds, count);
       break;
     case PacketType.pubrec:
       if (window !== null) window.lastStamp = stampBits(connection.host.stamp);

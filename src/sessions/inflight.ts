@@ -179,12 +179,41 @@ export class Inflight {
     return offset > 0 ? 0 : this.#advance(words, mask);
   }
 
-  /** Moves the beginning of the span over what is acknowledged. @returns by how many messages. */
-  #advance(words: Int32Array, mask: number): number {
+  /**
+   * Ends deliveries from the oldest on, as far as packetIds[from, to) are theirs in turn and they are
+   * in `state`: so a client acknowledges that keeps up. As `close` of each, in one go.
+   * @returns how many; the span may have moved on further, over what was acknowledged before.
+   */
+  closeOldest(packetIds: Uint16Array, from: number, to: number, state: number): number {
+    const words = this.#words;
+    const mask = this.#mask;
+    const most = Math.min(to - from, this.span);
+    let slot = this.#head;
+    let id = this.oldestId;
+    let closed = 0;
+    while (closed < most && packetIds[from + closed] === id) {
+      const word = words[slot];
+      if ((word & STATE_MASK) !== state) break;
+      if ((word & AGAIN) !== 0) this.marked--;
+      words[slot] = FREE;
+      slot = (slot + 1) & mask;
+      id = id === PACKET_ID_MAX ? 1 : id + 1;
+      closed++;
+    }
+    this.unacknowledged -= closed;
+    if (closed > 0) this.#advance(words, mask, closed);
+    return closed;
+  }
+
+  /**
+   * Moves the beginning of the span over what is acknowledged, `known` messages at least.
+   * @returns by how many messages.
+   */
+  #advance(words: Int32Array, mask: number, known = 1): number {
     const span = this.span;
     const from = this.#head;
-    let head = (from + 1) & mask;
-    let advanced = 1;
+    let head = (from + known) & mask;
+    let advanced = known;
     while (advanced < span && words[head] === FREE) {
       head = (head + 1) & mask;
       advanced++;

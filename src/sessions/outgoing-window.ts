@@ -322,6 +322,11 @@ export class OutgoingWindow {
     return this.messages.end(packetId, AWAITING_PUBACK);
   }
 
+  /** PUBACKs in a row: as `onPuback` for each. @returns whether any id was in use. */
+  onPubacks(packetIds: Uint16Array, count: number): boolean {
+    return this.messages.endAll(packetIds, count, AWAITING_PUBACK);
+  }
+
   /**
    * PUBREC: the receiver owns the message; only PUBREL is sent from now on, also when PUBREC comes
    * again. @param isFailed as 5.0 may say: it ends the delivery then [MQTT-4.4.0-2].
@@ -358,6 +363,11 @@ export class OutgoingWindow {
    */
   onPubcomp(packetId: number): boolean {
     return this.messages.end(packetId, AWAITING_PUBCOMP);
+  }
+
+  /** PUBCOMPs in a row: as `onPubcomp` for each. @returns whether any id was in use. */
+  onPubcomps(packetIds: Uint16Array, count: number): boolean {
+    return this.messages.endAll(packetIds, count, AWAITING_PUBCOMP);
   }
 
   /**

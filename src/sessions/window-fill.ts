@@ -76,7 +76,9 @@ export function fillNew(
     if (bytes.length - from > end - out) count = framesWithin(bytes, from, count, end - out);
     if (count === 0) break;
     const id = inflight.nextId;
-    const to = copyRunWithIds(bytes, from, bytes.length, count, false, target, out, header, id);
+    const { length } = bytes;
+    const isWhole = from === 0 && count === run.count;
+    const to = copyRunWithIds(bytes, from, length, count, isWhole, target, out, header, id);
     inflight.open(count, awaitedFor(header) | stamp);
     messages.passSent(count, to);
     window.written += count;

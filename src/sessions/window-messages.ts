@@ -300,12 +300,37 @@ export class WindowMessages {
       this.inflight.refuseInUse(packetId);
       return false;
     }
-    if (advanced > 0 && this.keepsSent) this.#leave(advanced);
+    this.#leave(advanced);
     return true;
+  }
+
+  /**
+   * Ends deliveries that are in `state`, in the order of their acks: as `end` of each of the first
+   * `count` packet ids, but what leaves the queue is looked at once.
+   * @returns whether any of them was in use.
+   */
+  endAll(packetIds: Uint16Array, count: number, state: number): boolean {
+    const { inflight } = this;
+    let { span } = inflight;
+    let isAny = false;
+    for (let at = 0; at < count; ) {
+      const closed = inflight.closeOldest(packetIds, at, count, state);
+      at += closed;
+      if (closed === 0 && inflight.close(packetIds[at++], state) < 0) {
+        this.#leave(span - inflight.span);
+        span = inflight.span;
+        inflight.refuseInUse(packetIds[at - 1]);
+        continue;
+      }
+      isAny = true;
+    }
+    this.#leave(span - inflight.span);
+    return isAny;
   }
 
   /** The oldest `count` messages have left the span: so do the runs that consist of such only. */
   #leave(all: number): void {
+    if (all === 0 || !this.keepsSent) return;
     const again = this.#again;
     if (again !== null) again.offset -= all;
     const unkept = Math.min(all, this.#unkept);

@@ -142,6 +142,7 @@ type Step =
   | { do: 'fillNext'; lack: boolean }
   | { do: 'ack'; pick: number; kind: 'puback' | 'pubrec' | 'pubcomp' }
   | { do: 'ackAll'; from: 'oldest' | 'newest'; count: number }
+  | { do: 'ackRow'; picks: number[]; count: number; isAhead: boolean; kind: 'puback' | 'pubcomp' }
   | { do: 'reconnect' }
   | { do: 'move'; reconnect: boolean };
 
@@ -192,6 +193,16 @@ const stepArb: fc.Arbitrary<Step> = fc.oneof(
       count: fc.integer({ min: 1, max: 50 }),
     }),
   },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('ackRow' as const),
+      picks: fc.array(fc.nat(), { maxLength: 3 }),
+      count: fc.nat(40),
+      isAhead: fc.boolean(),
+      kind: fc.constantFrom<('puback' | 'pubcomp')[]>('puback', 'pubcomp'),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reconnect' as const) }) },
   {
     weight: 1,
@@ -236,6 +247,9 @@ class Pair {
         }
         break;
       }
+      case 'ackRow':
+        this.#acknowledgeRow(step);
+        break;
       case 'reconnect':
         window.beginResend();
         model.resend();
@@ -283,6 +297,26 @@ class Pair {
     return index < open.length
       ? open[index].id
       : [0, this.model.nextId, 65_535][index - open.length];
+  }
+
+  /** Those of the oldest that wait for it, in turn, behind or before any others. */
+  #acknowledgeRow({ picks, count, isAhead, kind }: Extract<Step, { do: 'ackRow' }>): void {
+    const wanted = kind === 'puback' ? 1 : 2;
+    const oldest = this.model.unacknowledged.filter(({ qos, state }) =>
+      wanted === 1 ? qos === 1 : state === 'received',
+    );
+    const turn = oldest.slice(0, count).map(({ id }) => id);
+    const others = picks.map((pick) => this.#someId(pick));
+    const ids = Uint16Array.from(isAhead ? [...others, ...turn] : [...turn, ...others]);
+    let expected: boolean | 'fault' = false;
+    for (const id of ids) {
+      const is = this.model.acknowledge(id, kind);
+      if (is !== false) expected = is;
+      if (is === 'fault') break;
+    }
+    const end = kind === 'puback' ? 'onPubacks' : 'onPubcomps';
+    if (expected === 'fault') assert.throws(() => this.window[end](ids, ids.length), ProtocolError);
+    else assert.equal(this.window[end](ids, ids.length), expected, `${kind} of ${ids}`);
   }
 
   #acknowledge(id: number, kind: 'puback' | 'pubrec' | 'pubcomp'): void {
