@@ -135,4 +135,40 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'groups: a member is given in one go what it may not be sent',
+    test: 'unit/router/group-strategy.test.ts',
+    red: 'gives none at a time more than half of what it may have in flight',
+    edits: [
+      {
+        file: 'src/router/group-strategy.ts',
+        text: 'Math.min(Math.floor(this.#pace.messages / among), inflightMax >> 1);',
+        by: 'Math.floor(this.#pace.messages / among) + 0 * inflightMax;',
+      },
+    ],
+  },
+  {
+    name: 'groups: what a member was due and has gone to others is forgotten',
+    test: 'unit/router/group-strategy.test.ts',
+    red: 'gives a run to one member where a piece is longer, and each as many as the others',
+    edits: [
+      {
+        file: 'src/router/group-strategy.ts',
+        text: 'candidate.due = due;',
+        by: 'candidate.due = 0;',
+      },
+    ],
+  },
+  {
+    name: 'groups: the pace of before a pause goes on behind it',
+    test: 'unit/router/group-strategy.test.ts',
+    red: 'deals out evenly again behind a pause',
+    edits: [
+      {
+        file: 'src/router/group-pace.ts',
+        text: 'const isLate = elapsed >= 2 * GROUP_PACE_PERIOD_MS;',
+        by: 'const isLate = this.#count === 0;',
+      },
+    ],
+  },
 ];

@@ -235,4 +235,16 @@ export interface Filled {`,
       },
     ],
   },
+  {
+    name: 'window: acks in a row end what they are not for',
+    test: 'unit/sessions/outgoing-window-model.test.ts',
+    red: 'does what its model does',
+    edits: [
+      {
+        file: 'src/sessions/inflight.ts',
+        text: 'if ((word & STATE_MASK) !== state) break;',
+        by: '',
+      },
+    ],
+  },
 ];

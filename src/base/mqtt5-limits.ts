@@ -36,5 +36,11 @@ export const GROUP_MEMBER_QUEUE_MAX = 64;
  * same: to find those of one more is a look at each member.
  */
 export const GROUP_TOPICS_KEPT_MAX = 256;
+/**
+ * What a member of a group gets in this time, at the pace of the last GROUP_PACE_PERIOD_MS, it is
+ * given in one go where runs are long: none is ahead of the others by more than twice that.
+ */
+export const GROUP_PIECE_MS = 20;
+export const GROUP_PACE_PERIOD_MS = 100;
 /** What a group gives of what has waited for a member in one turn. */
 export const GROUP_PIECE_BYTES = 65_536;

@@ -91,7 +91,8 @@ export const MQTT5_SETTINGS: {
     restart: true,
     summary:
       'Which member of a shared subscription gets a message: each in turn, one for each topic ' +
-      '(sticky), one for each publisher (hash), or the one with the least to acknowledge.',
+      '(sticky), one for each publisher (hash), or the one with the least to acknowledge. Where ' +
+      'thousands come a second, each gets up to 20 ms of them in one go.',
   },
   checkPayloadFormat: {
     environment: 'SURGEMQ_CHECK_PAYLOAD_FORMAT',

@@ -25,8 +25,7 @@ export function handleAcks(connection: Connection, type: number, count: number):
   switch (type) {
     case PacketType.puback:
       if (window === null) return;
-      isExpected =
-        count === 1 ? window.onPuback(packetIds[0]) : window.onPubacks(packetIds, count);
+      isExpected = count === 1 ? window.onPuback(packetIds[0]) : window.onPubacks(packetIds, count);
       break;
     case PacketType.pubcomp:
       if (window === null) return;

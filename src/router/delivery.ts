@@ -6,6 +6,7 @@ import { Counter, type Counters } from '../base/counters.js';
 import { QOS_MASK } from '../protocol/fixed-header.js';
 import { copyRunAsQos0, copyRunWithHeader } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
+import { checkFrames } from '../protocol/run-check.js';
 import { goesAsItIs, growthMax, hasExpired } from '../sessions/delivery-form.js';
 import type { Membership } from '../sessions/membership.js';
 import type { QueuedTotal } from '../sessions/queued-total.js';
@@ -137,6 +138,7 @@ export class Delivery {
   #deliverToGroups({ subscribers }: Route, source: number, publisherId: number): void {
     this.#run.settle();
     const { buffer, start, end, header, topicKey, count, propertyBytes, expiresAt } = this.#run;
+    if (this.#run.isFromRing) checkFrames(buffer, start, end, count);
     // Members may be delivered to at once, which is another run at hand.
     const run: GroupRun = {
       buffer,
@@ -168,7 +170,8 @@ export class Delivery {
     const traits = { propertyBytes, expiresAt, own: null, aliased: null };
     this.#begin(topicKey, buffer, start, end, header, count, traits);
     this.#impatience = Impatience.none;
-    this.#run.isFromRing = true;
+    // Wherever it lies, its frames were looked at when it came to its group, or to this shard.
+    this.#run.isFromRing = false;
     const publishedQos = (header >> QOS_SHIFT) & QOS_BITS;
     const qos = Math.min(publishedQos, grantedQos(grant));
     const identifier = identifierOf(grant);

@@ -30,6 +30,8 @@ export interface Member extends Choosable {
   readonly isKept: boolean;
   /** What it said last that it has, and what it was given since. */
   load: number;
+  inflightMax: number;
+  due: number;
 }
 
 /** One group. */

@@ -46,6 +46,7 @@ export class Groups {
     id: number,
     { groupKey, isKept, ...who }: GroupJoin,
     state: MemberState,
+    inflightMax: number,
     joined: () => void,
   ): void {
     const group = this.#groups.get(groupKey) ?? this.#begin(groupKey);
@@ -60,8 +61,10 @@ export class Groups {
       group,
       isKept,
       state,
+      inflightMax,
       rights,
       load: 0,
+      due: 0,
       place: 0,
     };
     const key = keyOf(shard, id);
@@ -76,10 +79,11 @@ export class Groups {
     this.#parts.interest.whenConfirmed([group.filterKey], joined);
   }
 
-  /** A member has gone, come, fallen behind or caught up. */
-  setState(shard: number, id: number, state: MemberState): void {
+  /** A member has gone, come, fallen behind or caught up. @param inflightMax see Candidate. */
+  setState(shard: number, id: number, state: MemberState, inflightMax: number): void {
     const member = this.#members.get(keyOf(shard, id));
     if (member === undefined) return;
+    member.inflightMax = inflightMax;
     member.group.candidates.setState(member, state);
     this.#onChange(member.group);
   }

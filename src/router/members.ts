@@ -228,15 +228,15 @@ export class Members {
     switch (kind) {
       case RecordKind.groupJoin: {
         const join = readJoin(buffer, start, end);
-        const state = stateOf(word1);
-        this.#groups.join(from, word0, join, state, () => this.#groups.tellJoined(from, word0));
+        const joined = () => this.#groups.tellJoined(from, word0);
+        this.#groups.join(from, word0, join, stateOf(word1), word2, joined);
         return;
       }
       case RecordKind.groupJoined:
         this.#onJoined(word0);
         return;
       case RecordKind.groupState:
-        this.#groups.setState(from, word0, stateOf(word1));
+        this.#groups.setState(from, word0, stateOf(word1), word2);
         return;
       case RecordKind.groupLoad:
         this.#groups.setLoad(from, word0, word1);
@@ -356,9 +356,10 @@ export class Members {
   #setState(member: LocalMember, state: MemberState): void {
     if (member.state === state) return;
     member.state = state;
-    const { owner, id } = member;
-    if (this.#isHere(owner)) this.#groups.setState(owner, id, state);
-    else this.#tell(RecordKind.groupState, owner, id, state);
+    const { owner, id, session } = member;
+    const inflightMax = inflightMaxOf(session);
+    if (this.#isHere(owner)) this.#groups.setState(owner, id, state, inflightMax);
+    else this.#tell(RecordKind.groupState, owner, id, state, inflightMax);
   }
 
   #join(member: LocalMember): void {
@@ -367,12 +368,13 @@ export class Members {
     const { kept, endsWithConnection } = member.session;
     const isKept = this.#parts.rows !== null && (kept !== null || !endsWithConnection);
     const join: GroupJoin = { groupKey, isKept, ...identityOf(member.session) };
+    const inflightMax = inflightMaxOf(member.session);
     member.waiting ??= [];
     if (this.#isHere(owner)) {
-      this.#groups.join(shardIndex, id, join, state, () => this.#onJoined(id));
+      this.#groups.join(shardIndex, id, join, state, inflightMax, () => this.#onJoined(id));
     } else {
       const body = packRecord(join);
-      link.send(RecordKind.groupJoin, 1 << owner, id, state, 0, 0, body, 0, body.length);
+      link.send(RecordKind.groupJoin, 1 << owner, id, state, inflightMax, 0, body, 0, body.length);
     }
     schedule();
   }
@@ -420,10 +422,16 @@ export class Members {
     return owner === this.#parts.shardIndex;
   }
 
-  #tell(kind: number, owner: number, id: number, word1: number): void {
-    this.#parts.link.send(kind, 1 << owner, id, word1, 0, 0, NO_BYTES, 0, 0);
+  #tell(kind: number, owner: number, id: number, word1: number, word2 = 0): void {
+    this.#parts.link.send(kind, 1 << owner, id, word1, word2, 0, NO_BYTES, 0, 0);
     this.#parts.schedule();
   }
+}
+
+/** How many messages the client of a session may have in flight. */
+function inflightMaxOf({ limits, receiver }: Session): number {
+  const { maxInflight } = limits;
+  return receiver === null ? maxInflight : Math.min(maxInflight, receiver.receiveMaximum);
 }
 
 function stateOf(word: number): MemberState {

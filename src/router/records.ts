@@ -76,13 +76,13 @@ export const RecordKind = {
   /** Body: MovedTraits of the run that follows, where they are not those of 3.x. */
   handoverTraits: 23,
   /**
-   * Body: GroupJoin. Word 0: member id of the sending shard; word 1: a MemberState. To the shard
-   * that the group's key names.
+   * Body: GroupJoin. Word 0: member id of the sending shard; word 1: a MemberState; word 2: how
+   * many messages it may have in flight. To the shard that the group's key names.
    */
   groupJoin: 24,
   /** Word 0: member id of the receiving shard: all shards route to its group. */
   groupJoined: 25,
-  /** Word 0: member id; word 1: its MemberState from here on. */
+  /** Word 0: member id; words 1, 2 as those of groupJoin, from here on. */
   groupState: 26,
   /**
    * Word 0: member id, which is a member no more; word 1: 1 where its session is to be found in the

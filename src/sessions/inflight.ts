@@ -180,8 +180,8 @@ export class Inflight {
   }
 
   /**
-   * Ends deliveries from the oldest on, as far as packetIds[from, to) are theirs in turn and they are
-   * in `state`: so a client acknowledges that keeps up. As `close` of each, in one go.
+   * Ends deliveries from the oldest on, as far as packetIds[from, to) are theirs in turn and they
+   * are in `state`: so a client acknowledges that keeps up. As `close` of each, in one go.
    * @returns how many; the span may have moved on further, over what was acknowledged before.
    */
   closeOldest(packetIds: Uint16Array, from: number, to: number, state: number): number {

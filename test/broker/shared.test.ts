@@ -49,8 +49,8 @@ for (const workers of [1, 3]) {
     after(() => broker.close());
 
     /** A client of 3.1.1. @param clientId that keeps its session; default: a clean one. */
-    async function open(clientId?: string, isKnown = false): Promise<RawClient> {
-      const client = await broker.raw();
+    async function open(clientId?: string, isKnown = false, of = broker): Promise<RawClient> {
+      const client = await of.raw();
       const isKept = clientId !== undefined;
       client.send(connect({ clientId: clientId ?? unique('m'), cleanSession: !isKept }));
       await client.expect(connack(isKnown, 0));
@@ -157,6 +157,72 @@ for (const workers of [1, 3]) {
       await Promise.all(leavers);
       // One whose acknowledgement was on its way when its client had left may come twice.
       assert.ok(acknowledged.length < 660, `${acknowledged.length}`);
+    });
+
+    // Long pieces are on their way to members, or unacknowledged, when one of them leaves.
+    test('loses nothing, and gives nothing to two, while members leave a flood', async () => {
+      await using flooded = await startBroker({ workers });
+      const openThere = () => open(undefined, false, flooded);
+      const filter = '$share/g/flood';
+      const changes = new Changes();
+      const stayed: string[] = [];
+      const received = new Set<string>();
+      /** Acknowledges a message. @returns its payload; null: the packet was another. */
+      const take = (client: RawClient, packet: Buffer): string | null => {
+        if (packet[0] >> 4 !== PUBLISH) return null;
+        const { payload, packetId } = parsePublish(packet);
+        received.add(String(payload));
+        client.send(puback(packetId!));
+        changes.notify();
+        return String(payload);
+      };
+      for (let at = 0; at < 4; at++) {
+        const client = await openThere();
+        client.send(subscribe(1, [filter, 1]));
+        await client.expect(suback(1, 1));
+        client.onPacket = (packet) => {
+          const payload = take(client, packet);
+          if (payload !== null) stayed.push(payload);
+        };
+      }
+      let isOver = false;
+      let ended = () => {};
+      const over = new Promise<void>((resolve) => {
+        ended = resolve;
+      });
+      /** Acknowledges some of what it gets, and leaves with the rest. */
+      const leaver = async () => {
+        while (!isOver) {
+          const client = await openThere();
+          const gone = new Promise<void>((resolve) => {
+            client.onClose = resolve;
+          });
+          let taken = 0;
+          client.onPacket = (packet) => {
+            if (taken === 300 || take(client, packet) === null) return;
+            if (++taken === 300) void client.cut();
+          };
+          client.send(subscribe(1, [filter, 1]));
+          await Promise.race([gone, over]);
+          await client.cut();
+        }
+      };
+      const leavers = [leaver(), leaver()];
+      const publisher = await openThere();
+      const all = numbers(20_000);
+      for (let from = 0; from < all.length; from += 500) {
+        const batch = all.slice(from, from + 500);
+        const frames = batch.map((payload, at) =>
+          publish({ topic: 'flood', payload, qos: 1, packetId: at + 1 }),
+        );
+        publisher.send(Buffer.concat(frames));
+        for (const at of batch.keys()) await publisher.expect(puback(at + 1));
+      }
+      await until(changes, () => received.size === all.length, 'all messages');
+      isOver = true;
+      ended();
+      await Promise.all(leavers);
+      assert.equal(new Set(stayed).size, stayed.length);
     });
 
     // [MQTT-4.8.2-5]
