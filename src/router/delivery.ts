@@ -140,18 +140,8 @@ export class Delivery {
     const { buffer, start, end, header, topicKey, count, propertyBytes, expiresAt } = this.#run;
     if (this.#run.isFromRing) checkFrames(buffer, start, end, count);
     // Members may be delivered to at once, which is another run at hand.
-    const run: GroupRun = {
-      buffer,
-      start,
-      end,
-      header,
-      topicKey,
-      count,
-      propertyBytes,
-      expiresAt,
-      source,
-      publisherId,
-    };
+    const bytes = { buffer, start, end, header, topicKey, count };
+    const run: GroupRun = { ...bytes, propertyBytes, expiresAt, source, publisherId };
     for (const session of subscribers) {
       if (session.isGroup) this.groups?.deliverToGroup(session, run);
     }
