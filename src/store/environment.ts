@@ -4,7 +4,7 @@
  * by those who write them.
  */
 import { join } from 'node:path';
-import { type Database, open, type RangeOptions, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Durability } from '../base/durability.js';
 import { ConfigError } from '../base/errors.js';
 import { latin1Text } from '../base/latin1.js';
@@ -17,6 +17,7 @@ import {
 import { DiskFullError, reserveNewFile } from './disk-reserve.js';
 import { NUMBER_BYTES } from './keys.js';
 import { MIGRATIONS, type Migration } from './migrations.js';
+import type { RowDecoder, Scan } from './scan.js';
 import { faultOfStoreFile } from './store-file.js';
 
 /** What there is a table for. */
@@ -48,15 +49,6 @@ export const STORE_FILE_NAME = 'store.mdb';
 export const STORE_VERSION: number = MIGRATIONS.length + 1;
 const VERSION_KEY = Buffer.from('version');
 const PENDING_RESERVE_KEY = Buffer.from('pending-reserve');
-
-/** Rows whose keys are latin1 texts, as they were decoded. */
-export interface Scan<V> {
-  readonly range: (range: RangeOptions) => Iterable<{ readonly key: string; readonly value: V }>;
-  /** Undefined: there is none. */
-  readonly get: (key: string) => V | undefined;
-  /** Its bytes, until something else is read. */
-  readonly getBytes: (key: string) => Buffer | undefined;
-}
 
 function writeKey(key: string, target: Buffer, start: number): number {
   return start + target.write(key, start, 'latin1');
@@ -188,7 +180,7 @@ export class Environment {
    * @param decode is given the row, in memory that the next one is written over, and the key that
    * was read last.
    */
-  scan<V>(name: TableName, decode: (row: Buffer, key: string) => V): Scan<V> {
+  scan<V>(name: TableName, decode: RowDecoder<V>): Scan<V> {
     let last = '';
     const readKey = (bytes: Buffer, start: number, end: number): string => {
       last = latin1Text(bytes, start, end);

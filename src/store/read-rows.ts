@@ -1,7 +1,8 @@
 /** Reads rows of a table some at a time, so that nothing is held in between. */
 import type { RangeOptions } from 'lmdb';
 import { STORE_READ_ROWS } from '../base/limits.js';
-import type { Scan, Table } from './environment.js';
+import type { Table } from './environment.js';
+import type { Scan } from './scan.js';
 
 export interface Row {
   readonly key: Buffer;

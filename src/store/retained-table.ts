@@ -16,8 +16,8 @@ import {
 import { behindTopic, type FilterRange } from '../topics/filter-range.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { matchesKey } from '../topics/topic.js';
-import type { Environment, Scan } from './environment.js';
 import { retainedKeyFrom } from './keys.js';
+import type { RowDecoder, Scan } from './scan.js';
 import { lengthOfRetained, messageOfRetained, topicKeyOfRetained } from './stored-retained.js';
 
 /** Messages, and their characters as router/retained-message.ts has them. */
@@ -62,10 +62,16 @@ export class RetainedTable {
   /** The row that is read is named, and no key is read before it. */
   #isOneRow = false;
 
-  /** @param isOwn whether a topic is this shard's; null: all are. */
-  constructor(environment: Environment, isOwn: ((topicKey: string) => boolean) | null) {
+  /**
+   * @param scan the table of retained messages.
+   * @param isOwn whether a topic is this shard's; null: all are.
+   */
+  constructor(
+    scan: (decode: RowDecoder<string | null>) => Scan<string | null>,
+    isOwn: ((topicKey: string) => boolean) | null,
+  ) {
     this.#isOwn = isOwn;
-    this.#rows = environment.scan('retained', (row, rowKey) => this.#decode(row, rowKey));
+    this.#rows = scan((row, rowKey) => this.#decode(row, rowKey));
   }
 
   get(rowKey: string): string | undefined {

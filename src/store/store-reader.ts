@@ -4,7 +4,7 @@
  */
 import { KEPT_REFILL_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
-import { Environment, type Scan } from './environment.js';
+import { Environment } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
@@ -24,6 +24,7 @@ import {
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
 import { readRows, scanRows } from './read-rows.js';
 import { RetainedTable, type RetainedTotals } from './retained-table.js';
+import type { Scan } from './scan.js';
 import type { ShardStoreStart } from './store-messages.js';
 import { readEntryRow, runInRow, type StoredEntry } from './stored-entry.js';
 import { readRun } from './stored-run.js';
@@ -182,7 +183,7 @@ export class StoreReader {
 
   /** @param isOwn whether a topic's message is wanted; null: all are. */
   retainedTable(isOwn: ((topicKey: string) => boolean) | null): RetainedTable {
-    return new RetainedTable(this.#environment, isOwn);
+    return new RetainedTable((decode) => this.#environment.scan('retained', decode), isOwn);
   }
 
   /**
