@@ -2,6 +2,7 @@
  * A run from its scan to the outboxes of local subscribers, a delivery: by the versions of both
  * sides, with and without properties and Topic Aliases. No socket, and no write.
  */
+
 import { Counters } from '../../src/base/counters.js';
 import { PACKET_ID_MAX } from '../../src/base/limits.js';
 import { CanonicalRun } from '../../src/connection/canonical-run.js';
@@ -17,8 +18,9 @@ import { AbsentQueues } from '../../src/sessions/absent-queues.js';
 import type { OutgoingWindow } from '../../src/sessions/outgoing-window.js';
 import { QueuedTotal } from '../../src/sessions/queued-total.js';
 import { Receiver } from '../../src/sessions/receiver.js';
-import { type Outlet, Session } from '../../src/sessions/session.js';
+import { Session } from '../../src/sessions/session.js';
 import { createTopicsProvider } from '../../src/topics/provider.js';
+import { OpenOutlet } from '../support/open-outlet.js';
 import { type MicroResult, type MicroSize, measure } from './micro.js';
 
 const TOPIC = 'bench/topic';
@@ -68,21 +70,11 @@ function cases(): Case[] {
 }
 
 /** Takes everything, and counts it. */
-class OpenOutlet implements Outlet {
-  readonly isStalled = false;
-  readonly isBlocked = false;
-  readonly isHeavy = false;
-  readonly isOverfull = false;
-  readonly isLagging = false;
-  readonly keepsUp = true;
-  readonly slowQueue = null;
-  feeders = null;
+class CountingOutlet extends OpenOutlet {
   messages = 0;
-  append(_start: number, _end: number, messages = 0): void {
+  override append(_start: number, _end: number, messages = 0): void {
     this.messages += messages;
   }
-  wake(): void {}
-  closeConnection(): void {}
 }
 
 function framesOf({ from, qos, isRich }: Case, count: number): Buffer {
@@ -138,7 +130,7 @@ class Exchange implements FrameSink {
       const absent = new AbsentQueues(this.#queuedTotal);
       const session = new Session(`s${index}`, 0, to, 1, { ...LIMITS, maxInflight }, absent);
       if (to === 5) session.receiver = new Receiver(isRich ? { topicAliasMaximum: 10 } : {});
-      session.attach(new OpenOutlet());
+      session.attach(new CountingOutlet());
       topics.subscribe(TOPIC, session, qos);
       this.#sessions.push(session);
     }
@@ -152,7 +144,7 @@ class Exchange implements FrameSink {
     this.#arena.rewind();
     let messages = 0;
     for (const { window, outlet } of this.#sessions) {
-      const open = outlet as OpenOutlet;
+      const open = outlet as CountingOutlet;
       messages += open.messages;
       open.messages = 0;
       if (window !== null) messages += this.#drain(window);

@@ -40,13 +40,12 @@ export class AfterHold {
 
   /** Has each sent, in the order in which they came, and forgets it. */
   release(send: (entry: PutOff, run: Run) => void): void {
-    while (this.#waiting.length > 0) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const entry of waiting) {
-        send(entry, this.#total.runAt(entry.place));
-        this.#total.letGo(entry.place);
-      }
+    // Nothing is added meanwhile: the arena is not held.
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const entry of waiting) {
+      send(entry, this.#total.runAt(entry.place));
+      this.#total.letGo(entry.place);
     }
   }
 }

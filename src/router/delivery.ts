@@ -241,6 +241,13 @@ export class Delivery {
     });
   }
 
+  /** The arena, which is held, would grow for a form of its own, or others wait already. */
+  #hasToWait({ receiver }: Session, identifiers: readonly number[] | undefined): boolean {
+    const { bytesMax, count } = this.#run;
+    const bytes = bytesMax + count * growthMax(receiver, identifiers);
+    return this.#afterHold.isAny || this.#arena.isCrowded(bytes);
+  }
+
   /** @returns false when there is no room for them: they were dropped. */
   #putOff(
     session: Session,
@@ -275,9 +282,7 @@ export class Delivery {
       if (this.#qos0At < 0 || this.#qos0Rewinds !== this.#arena.rewinds) this.#layOut();
       outlet.append(this.#qos0At, this.#qos0End, count);
     } else {
-      const { bytesMax } = this.#run;
-      const growth = count * growthMax(session.receiver, identifiers);
-      if (this.#arena.isCrowded(bytesMax + growth) || (this.#arena.isHeld && this.#afterHold.isAny))
+      if (this.#arena.isHeld && this.#hasToWait(session, identifiers))
         return this.#putOff(session, identifiers, keepsRetain);
       const tooLong = count - this.#forms.deliverQos0(session, identifiers, keepsRetain);
       if (tooLong > 0) this.#counters.add(Counter.droppedOversize, tooLong);

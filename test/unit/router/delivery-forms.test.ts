@@ -1,7 +1,9 @@
 /** In which form runs reach subscribers of either version, each with what is its own. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { OpenOutlet } from '../../../bench/support/open-outlet.js';
 import { Counters } from '../../../src/base/counters.js';
 import { CanonicalRun } from '../../../src/connection/canonical-run.js';
 import { RETAIN } from '../../../src/protocol/fixed-header.js';
@@ -16,7 +18,7 @@ import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Receiver } from '../../../src/sessions/receiver.js';
-import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { Session } from '../../../src/sessions/session.js';
 import { makeGrant } from '../../../src/topics/grant.js';
 import { createTopicsProvider, type TopicsProvider } from '../../../src/topics/provider.js';
 import { packetEnd, parsePublish, publish } from '../../support/packets.js';
@@ -89,15 +91,7 @@ const publication: fc.Arbitrary<Publication> = fc.record({
 });
 
 /** Takes what a session is sent, acknowledges it all, and knows the aliases it was told. */
-class Peer implements Outlet {
-  readonly isStalled = false;
-  readonly isBlocked = false;
-  readonly isHeavy = false;
-  readonly isOverfull = false;
-  readonly isLagging = false;
-  readonly keepsUp = true;
-  readonly slowQueue = null;
-  feeders = null;
+class Peer extends OpenOutlet {
   readonly seen: Seen[] = [];
   readonly session: Session;
   readonly #client: Client;
@@ -107,6 +101,7 @@ class Peer implements Outlet {
   #lastId = 0;
 
   constructor(of: Client, total: QueuedTotal, arena: TurnArena) {
+    super();
     this.#client = of;
     this.#arena = arena;
     const { version, maxInflight, topicAliasMaximum, isSmall, endsWithConnection } = of;
@@ -125,11 +120,9 @@ class Peer implements Outlet {
     return version === 4 ? qos : makeGrant(qos, false, retainAsPublished, identifier);
   }
 
-  append(start: number, end: number): void {
+  override append(start: number, end: number): void {
     this.#unread.push(Buffer.from(this.#arena.buffer.subarray(start, end)));
   }
-  wake(): void {}
-  closeConnection(): void {}
 
   /** Reads and acknowledges until nothing waits. */
   drain(): void {

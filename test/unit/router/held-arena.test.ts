@@ -1,6 +1,8 @@
 /** Runs that must not be torn apart by a flush, and what they may have the arena grow to. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OpenOutlet } from '../../../bench/support/open-outlet.js';
 import { Counter, Counters } from '../../../src/base/counters.js';
 import { TURN_ARENA_BYTES } from '../../../src/base/limits.js';
 import { Delivery } from '../../../src/router/delivery.js';
@@ -11,7 +13,7 @@ import { TurnArena } from '../../../src/router/turn-arena.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { QueuedTotal } from '../../../src/sessions/queued-total.js';
 import { Receiver } from '../../../src/sessions/receiver.js';
-import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { Session } from '../../../src/sessions/session.js';
 import { makeGrant } from '../../../src/topics/grant.js';
 import { createTopicsProvider } from '../../../src/topics/provider.js';
 import { publish } from '../../support/packets.js';
@@ -23,15 +25,7 @@ const LIMITS = { maxInflight: 10, maxQueuedMessages: 1_000, maxQueuedBytes: 1e9 
 const QOS_2_HEADER = 0x34;
 
 /** A client of 5.0 with an identifier of its own: no other takes the bytes that it takes. */
-class Client implements Outlet {
-  readonly isStalled = false;
-  readonly isBlocked = false;
-  readonly isHeavy = false;
-  readonly isOverfull = false;
-  readonly isLagging = false;
-  readonly keepsUp = true;
-  readonly slowQueue = null;
-  feeders = null;
+class Client extends OpenOutlet {
   readonly session: Session;
   /** By message: its identifiers, and whether it is whole. */
   readonly seen: unknown[] = [];
@@ -39,6 +33,7 @@ class Client implements Outlet {
   #noted: [number, number][] = [];
 
   constructor(arena: TurnArena, total: QueuedTotal) {
+    super();
     this.#arena = arena;
     this.session = new Session('client', 0, 5, 1, LIMITS, new AbsentQueues(total));
     this.session.receiver = new Receiver({
@@ -48,11 +43,9 @@ class Client implements Outlet {
     this.session.attach(this);
   }
 
-  append(start: number, end: number): void {
+  override append(start: number, end: number): void {
     this.#noted.push([start, end]);
   }
-  wake(): void {}
-  closeConnection(): void {}
 
   flush(): void {
     for (const [start, end] of this.#noted) {
