@@ -124,7 +124,7 @@ export class Delivery {
           qos === 0
             ? this.#deliverAtQos0(session, ids, keepsRetain)
             : this.#deliverAbove(session, qos as 1 | 2, ids, keepsRetain);
-        if (isRetained) session.replay?.onLive(route.topicKey, isDelivered);
+        if (isRetained) session.replay?.onLive(route.topicKey, isDelivered ? qos : -1);
         const outlet = session.outlet;
         if (outlet?.isHeavy) this.#pressure.onFed(outlet, source, publisherId, publishedQos);
       }

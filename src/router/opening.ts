@@ -21,7 +21,8 @@ import type { WordIds } from '../base/word-ids.js';
 import { hasWildcard, matchesKey } from '../topics/topic.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
-import type { Arrived, Filters } from './replay.js';
+import type { Arrived } from './replay.js';
+import type { Filters } from './replay-filters.js';
 import type { RetainedMessage } from './retained-message.js';
 import { retainedOwnerOf } from './route.js';
 

@@ -145,11 +145,14 @@ export interface OrphanedFilters {
   readonly filters: readonly string[];
 }
 
-/** Some subscriptions of a session that moves; `owed` 1: with all that is retained for it. */
+/**
+ * Some subscriptions of a session that moves; `since`: all that is retained for it is still to be
+ * sent, which that SUBSCRIBE of its replay has asked for.
+ */
 export type SubscriptionPiece = readonly (readonly [
   filterKey: string,
   grant: Grant,
-  owed?: 0 | 1,
+  since?: number,
 ])[];
 
 /** A member comes to the group of a Shared Subscription. */

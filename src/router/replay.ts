@@ -1,19 +1,15 @@
 /** How far the retained messages for one session have come, whoever brings them. */
-import { BROUGHT_BYTES_MAX, SUPERSEDED_BYTES_MAX } from '../base/limits.js';
-import type { ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
+import { BROUGHT_BYTES_MAX } from '../base/limits.js';
+import type { BegunFilter, ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
 import { type Grant, grantedQos } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
+import { bytesOfTopic, LiveTopics } from './live-topics.js';
 import type { Opening } from './opening.js';
+import { FILTERS_LOOKED_THROUGH, type Filters } from './replay-filters.js';
+import { ReplayNotes, type ReplayRows } from './replay-notes.js';
 import type { RetainedFrame, RetainedMessage } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
-
-/** What a topic in a Set or Map takes beside its characters. */
-const TOPIC_OVERHEAD_BYTES = 64;
-/** A topic that comes live is looked for among no more filters than these. */
-const FILTERS_LOOKED_THROUGH = 64;
-
-/** Filters of a SUBSCRIBE, with what each is granted. */
-export type Filters = readonly (readonly [filterKey: string, grant: Grant])[];
+import { type Unconfirmed, UnconfirmedSubscribes } from './unconfirmed-subscribes.js';
 
 /** What is to be sent of one filter. */
 export interface Asked {
@@ -27,8 +23,10 @@ export type Matches = ReturnType<RetainedStore['match']>;
 
 /** What a replay asks of its shard. */
 export interface ReplayHost {
+  /** Where it is noted what kept sessions are owed; null: nowhere. */
+  readonly rows: ReplayRows | null;
   /** Sends what a topic retains on this shard, if anything. */
-  bringOlder(replay: Replay, topicKey: string, grant: Grant): void;
+  bringOlder(replay: Replay, topicKey: string, asked: Asked): void;
   /** Goes on with a replay that was held. */
   goOn(replay: Replay): void;
   /** Forgets a replay. */
@@ -49,29 +47,10 @@ export interface Arrived extends RetainedFrame {
   readonly topicKey: string;
 }
 
-/** A SUBSCRIBE whose SUBACK waits for other shards. */
-export interface Unconfirmed {
-  readonly filters: Filters;
-  readonly since: number;
-  /**
-   * Of them those that the session did not have, or that were unconfirmed too; null: it has too
-   * many filters to hold anything back, or too many hold something back already.
-   */
-  readonly fresh: Set<string> | null;
-  /** Of the filters those unsubscribed since; null: none, or there are too many. */
-  left: Set<string> | null;
-  /** What other shards are asked for before the SUBACK; null: nothing. */
-  opening: Opening | null;
-}
-
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */
 export class Replay implements ReplayGuard {
-  /**
-   * Topics of which a newer message has come live than the replay may bring, each with the last
-   * SUBSCRIBE before it.
-   */
-  readonly #superseded = new Map<string, number>();
-  #supersededBytes = 0;
+  /** Topics that have come live. */
+  readonly #live = new LiveTopics();
   /** Topics of the current filter that were sent; null when they were too many to be noted. */
   #brought: Set<string> | null = new Set();
   #broughtBytes = 0;
@@ -101,7 +80,7 @@ export class Replay implements ReplayGuard {
   /** How many SUBSCRIBEs there were. */
   subscribes = 0;
   /** Those that the other shards have not confirmed yet. */
-  readonly unconfirmed: Unconfirmed[] = [];
+  readonly unconfirmed: UnconfirmedSubscribes;
   /** What is to be sent of the current filter. */
   asked: Asked = { grant: 0, since: 0 };
   /** Shards to be asked for the current filter. */
@@ -118,76 +97,35 @@ export class Replay implements ReplayGuard {
   readonly arrived: Arrived[] = [];
   /** What was being read when the client left: it comes first when the client is back. */
   interrupted: Begun | null = null;
-  /** Those of `unconfirmed` that hold anything back: few, where there may be 16,000. */
-  readonly #holding: Unconfirmed[] = [];
   /** SUBACKs that have to go out before anything is sent. */
   #holds = 0;
   /** In the list of those that have a step to take. */
   isReady = false;
+  /** What the store has of it; null: nothing. */
+  readonly notes: ReplayNotes | null;
 
   constructor(id: number, session: Session, shardIndex: number, host: ReplayHost) {
     this.id = id;
     this.session = session;
+    this.unconfirmed = new UnconfirmedSubscribes(session);
     this.#here = 1 << shardIndex;
     this.#host = host;
+    const isNoted = host.rows !== null && !session.endsWithConnection;
+    this.notes = isNoted ? new ReplayNotes(host.rows, session) : null;
   }
 
   /** The session is about to subscribe to these filters. */
   expect(filters: Filters): Unconfirmed {
-    const { subscriptions } = this.session;
-    let fresh: Set<string> | null = null;
-    const most = Math.max(filters.length, subscriptions.size, this.#holding.length + 1);
-    if (most <= FILTERS_LOOKED_THROUGH) {
-      fresh = new Set();
-      for (const [filterKey] of filters) {
-        if (!subscriptions.has(filterKey) || this.#isFresh(filterKey)) fresh.add(filterKey);
-      }
-    }
     const since = ++this.subscribes;
-    const unconfirmed = { filters, since, fresh, left: null, opening: null };
-    this.unconfirmed.push(unconfirmed);
-    if (fresh !== null) this.#holding.push(unconfirmed);
+    const unconfirmed = this.unconfirmed.add(filters, since);
+    if (this.notes !== null) {
+      for (const [filterKey] of filters) this.notes.promise(filterKey, since);
+    }
     return unconfirmed;
   }
 
-  #isFresh(filterKey: string): boolean {
-    return this.#holding.some(({ fresh }) => fresh?.has(filterKey) === true);
-  }
-
-  /** A filter is unsubscribed: an earlier SUBSCRIBE begins nothing any more. */
-  noteLeft(filterKey: string): void {
-    for (const unconfirmed of this.#holding) {
-      if (!unconfirmed.filters.some(([each]) => each === filterKey)) continue;
-      unconfirmed.left ??= new Set();
-      unconfirmed.left.add(filterKey);
-    }
-  }
-
-  /** The SUBACK of a SUBSCRIBE has gone out. */
-  confirm(filters: Filters): Unconfirmed | null {
-    const at = this.unconfirmed.findIndex((each) => each.filters === filters);
-    if (at < 0) return null;
-    const [confirmed] = this.unconfirmed.splice(at, 1) as [Unconfirmed];
-    const held = this.#holding.indexOf(confirmed);
-    if (held >= 0) this.#holding.splice(held, 1);
-    // What is published from here on comes live, whatever later SUBSCRIBEs of it wait for.
-    for (const [filterKey] of filters) {
-      if (confirmed.left?.has(filterKey) === true) continue;
-      for (const { fresh } of this.#holding) fresh?.delete(filterKey);
-    }
-    return confirmed;
-  }
-
   isHeldBack(topicKey: string): boolean {
-    const { subscriptions } = this.session;
-    if (this.unconfirmed.length === 0 || subscriptions.size > FILTERS_LOOKED_THROUGH) return false;
-    let isFound = false;
-    for (const filterKey of subscriptions.keys()) {
-      if (!matchesKey(filterKey, topicKey)) continue;
-      if (!this.#isFresh(filterKey)) return false;
-      isFound = true;
-    }
-    return isFound;
+    return this.unconfirmed.isHeldBack(topicKey);
   }
 
   hold(): void {
@@ -203,12 +141,11 @@ export class Replay implements ReplayGuard {
   }
 
   wantsNewer(topicKey: string, isLocal: boolean): boolean {
-    return this.#holding.some(({ opening }) => opening?.wants(topicKey, isLocal) === true);
+    return this.unconfirmed.wants(topicKey, isLocal);
   }
 
   keepNewer(topicKey: string, message: RetainedMessage | null, isLocal: boolean): void {
-    for (const { opening } of this.#holding) {
-      if (opening === null || !opening.wants(topicKey, isLocal)) continue;
+    for (const opening of this.unconfirmed.wanting(topicKey, isLocal)) {
       this.#host.keepNewer(opening, topicKey, message);
     }
   }
@@ -227,12 +164,36 @@ export class Replay implements ReplayGuard {
   /** The client is away: the current filter is to be left, and gone on with when it is back. */
   interrupt(): void {
     // Not acknowledged: the client asks again.
-    this.unconfirmed.length = 0;
-    this.#holding.length = 0;
+    if (this.notes !== null) this.#withdraw(this.notes);
+    this.unconfirmed.clear();
     this.#holds = 0;
     if (!this.isReading) return;
     const { filterKey, asked, subscribed } = this;
     this.interrupted = { filterKey, asked, subscribed };
+  }
+
+  #withdraw(notes: ReplayNotes): void {
+    for (const { filters, since } of this.unconfirmed.all) {
+      for (const [filterKey] of filters)
+        notes.withdraw(filterKey, since, this.#askedFor(filterKey));
+    }
+  }
+
+  /** Which confirmed SUBSCRIBE has asked for what is not sent of a filter; undefined: none. */
+  #askedFor(filterKey: string): number | undefined {
+    const { interrupted } = this;
+    if (!this.again.has(filterKey) && this.filters.has(filterKey)) {
+      return this.filters.get(filterKey)?.since;
+    }
+    if (interrupted?.subscribed === filterKey) return interrupted.asked.since;
+    return this.subscribed === filterKey ? this.asked.since : undefined;
+  }
+
+  /** The current filter is sent, but for what is asked for again. */
+  finishFilter(): void {
+    if (this.subscribed === '') return;
+    this.notes?.finish(this.subscribed, this.asked.since, this.again.size > 0);
+    this.subscribed = '';
   }
 
   /** Goes on with what was interrupted; anew where too much was sent to be noted. */
@@ -243,6 +204,7 @@ export class Replay implements ReplayGuard {
     this.subscribed = subscribed;
     this.#skipsBrought = this.#brought !== null;
     if (this.#brought !== null) return;
+    this.#leaveToNotes();
     this.#brought = new Set();
     this.#broughtBytes = 0;
   }
@@ -250,8 +212,13 @@ export class Replay implements ReplayGuard {
   /** Forgets what was sent and has come live: the filter that was interrupted begins anew. */
   forgetPlace(): void {
     this.#brought = null;
-    this.#superseded.clear();
-    this.#supersededBytes = 0;
+    this.#leaveToNotes();
+    this.#live.clear();
+  }
+
+  /** What was sent so far is forgotten here: the store knows what was at QoS 2. */
+  #leaveToNotes(): void {
+    if (this.notes !== null) this.notes.notedTo = this.subscribes;
   }
 
   /** Whether nothing is left to be sent, but for SUBSCRIBEs that are not confirmed. */
@@ -259,66 +226,57 @@ export class Replay implements ReplayGuard {
     return !this.isReading && this.interrupted === null && this.filters.size === 0;
   }
 
-  /** Whether this filter is to be sent, and has not begun. */
-  isUnbegun(filterKey: string): boolean {
-    return this.filters.has(filterKey) && !this.again.has(filterKey);
-  }
-
   /**
    * Topics that are asked for again beyond a bound are left to their filter, which then begins
    * anew.
    */
   place(): ReplayPlace {
-    const begun: [filterKey: string, subscribed: string, grant: Grant][] = [];
+    const begun: BegunFilter[] = [];
     const { interrupted } = this;
     if (interrupted !== null) {
-      begun.push([interrupted.filterKey, interrupted.subscribed, interrupted.asked.grant]);
+      const { filterKey, subscribed, asked } = interrupted;
+      begun.push([filterKey, subscribed, asked.grant, asked.since]);
     }
     let bytes = 0;
     const whole = new Set<string>();
     for (const [topicKey, subscribed] of this.again) {
-      bytes += topicKey.length + TOPIC_OVERHEAD_BYTES;
-      const grant = this.filters.get(topicKey)?.grant ?? 0;
-      if (bytes <= BROUGHT_BYTES_MAX) begun.push([topicKey, subscribed, grant]);
-      else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, grant]);
+      bytes += bytesOfTopic(topicKey);
+      const { grant, since } = this.filters.get(topicKey) ?? { grant: 0, since: this.subscribes };
+      if (bytes <= BROUGHT_BYTES_MAX) begun.push([topicKey, subscribed, grant, since]);
+      else if (!whole.has(subscribed)) begun.push([subscribed, subscribed, grant, since]);
       if (bytes > BROUGHT_BYTES_MAX) whole.add(subscribed);
     }
-    const superseded = [...this.#superseded].filter(([topicKey, since]) => {
-      return !this.#isAskedSince(topicKey, since);
-    });
     return {
       begun,
       brought: interrupted === null || this.#brought === null ? null : [...this.#brought],
-      superseded: superseded.map(([topicKey]) => topicKey),
+      superseded: this.#live.all(),
+      subscribes: this.subscribes,
+      notedTo: this.notes?.notedTo ?? 0,
     };
   }
 
-  /**
-   * Whether a filter that a topic matches is still to be sent, and was asked for behind this
-   * SUBSCRIBE; true when that takes too long to find out.
-   */
-  #isAskedSince(topicKey: string, before: number): boolean {
-    if (before === this.subscribes) return false;
-    if (this.filters.size > FILTERS_LOOKED_THROUGH) return true;
-    for (const [filterKey, { since }] of this.filters) {
-      if (since > before && matchesKey(filterKey, topicKey)) return true;
-    }
-    const { interrupted } = this;
-    if (interrupted === null || interrupted.asked.since <= before) return false;
-    return matchesKey(interrupted.filterKey, topicKey);
+  /** Which SUBSCRIBE has asked for a filter that has not begun; 0: none, or it has. */
+  unbegunSince(filterKey: string): number {
+    return this.again.has(filterKey) ? 0 : (this.filters.get(filterKey)?.since ?? 0);
   }
 
-  /** A filter of another shard's replay that has not begun; how far that has come will follow. */
-  addMoved(filterKey: string, grant: Grant): void {
+  /**
+   * A filter of another shard's replay that has not begun; how far that has come will follow.
+   * @param since which SUBSCRIBE has asked.
+   */
+  addMoved(filterKey: string, grant: Grant, since: number): void {
     this.#isPlaceKnown = false;
-    this.filters.set(filterKey, { grant, since: this.subscribes });
+    this.filters.set(filterKey, { grant, since });
+    this.notes?.adopt(filterKey, since);
   }
 
   /** Takes over how far another shard's replay has come. */
-  restore({ begun, brought, superseded }: ReplayPlace): void {
-    const since = this.subscribes;
+  restore({ begun, brought, superseded, subscribes, notedTo }: ReplayPlace): void {
     this.#isPlaceKnown = true;
-    for (const [filterKey, subscribed, grant] of begun) {
+    this.subscribes = Math.max(this.subscribes, subscribes);
+    if (this.notes !== null) this.notes.notedTo = Math.max(this.notes.notedTo, notedTo);
+    for (const [filterKey, subscribed, grant, since] of begun) {
+      this.notes?.adopt(subscribed, since);
       if (brought !== null && this.interrupted === null) {
         this.interrupted = { filterKey, asked: { grant, since }, subscribed };
         continue;
@@ -326,8 +284,21 @@ export class Replay implements ReplayGuard {
       this.filters.set(filterKey, { grant, since });
       if (filterKey !== subscribed) this.again.set(filterKey, subscribed);
     }
-    for (const topicKey of superseded) this.onLive(topicKey, true);
+    for (const [topicKey, since] of superseded) this.#supersede(topicKey, since);
     for (const topicKey of brought ?? []) this.noteBrought(topicKey);
+  }
+
+  /**
+   * A filter of which something is still to be sent, as the store says: what was is to be found
+   * there too.
+   * @param since which SUBSCRIBE had asked, of another process or shard.
+   */
+  addStored(filterKey: string, grant: Grant, since: number): void {
+    this.#isPlaceKnown = true;
+    // What is asked for next is of none that there may have been meanwhile.
+    const subscribes = this.notes?.adoptStored(filterKey, since) ?? 0;
+    this.subscribes = Math.max(this.subscribes, subscribes);
+    if (!this.filters.has(filterKey)) this.filters.set(filterKey, { grant, since });
   }
 
   end(): void {
@@ -336,7 +307,7 @@ export class Replay implements ReplayGuard {
 
   /** A topic of the current filter was sent. */
   noteBrought(topicKey: string): void {
-    this.#broughtBytes += topicKey.length + TOPIC_OVERHEAD_BYTES;
+    this.#broughtBytes += bytesOfTopic(topicKey);
     if (this.#broughtBytes > BROUGHT_BYTES_MAX) this.#brought = null;
     else this.#brought?.add(topicKey);
   }
@@ -369,7 +340,8 @@ export class Replay implements ReplayGuard {
   beforeLive(topicKey: string): void {
     if (this.isHeldBack(topicKey)) return;
     const owed = this.#owed(topicKey);
-    if (owed !== null) this.#host.bringOlder(this, topicKey, owed.grant);
+    if (owed === null || this.notes?.wasSent(topicKey, owed.since) === true) return;
+    this.#host.bringOlder(this, topicKey, owed);
   }
 
   /**
@@ -378,7 +350,7 @@ export class Replay implements ReplayGuard {
    */
   #owed(topicKey: string): Asked | null {
     if (!this.#isPlaceKnown) return null;
-    const superseded = this.#superseded.get(topicKey) ?? 0;
+    const superseded = this.#live.since(topicKey);
     const again = this.filters.get(topicKey);
     let owed = again !== undefined && again.since > superseded ? again : null;
     let left = FILTERS_LOOKED_THROUGH;
@@ -395,7 +367,7 @@ export class Replay implements ReplayGuard {
       left -= this.filters.size;
       for (const [filterKey, asked] of this.filters) look(filterKey, asked);
     }
-    for (const { filters, since } of this.unconfirmed) {
+    for (const { filters, since } of this.unconfirmed.all) {
       left -= filters.length;
       if (left < 0) break;
       for (const [filterKey, grant] of filters) {
@@ -409,22 +381,21 @@ export class Replay implements ReplayGuard {
    * Topics beyond a bound are forgotten, all of them: what is read or asked for from here on is at
    * least as new as what has come live, and only a part that is on its way may be older.
    */
-  onLive(topicKey: string, isDelivered: boolean): void {
-    const bytes = topicKey.length + TOPIC_OVERHEAD_BYTES;
-    if (!isDelivered) {
-      if (this.#superseded.delete(topicKey)) this.#supersededBytes -= bytes;
+  onLive(topicKey: string, qos: number): void {
+    if (qos < 0) {
+      this.#live.delete(topicKey);
+      this.notes?.forgetSent(topicKey);
       this.isPartDoubtful = true;
       return;
     }
-    if (!this.#superseded.has(topicKey)) {
-      if (this.#supersededBytes + bytes > SUPERSEDED_BYTES_MAX) {
-        this.#superseded.clear();
-        this.#supersededBytes = 0;
-        this.isPartDoubtful = true;
-      }
-      this.#supersededBytes += bytes;
-    }
-    this.#superseded.set(topicKey, this.subscribes);
+    if (qos === 2) this.notes?.noteSent(topicKey, this.subscribes);
+    this.#supersede(topicKey, this.subscribes);
+  }
+
+  #supersede(topicKey: string, since: number): void {
+    if (this.#live.set(topicKey, since)) return;
+    this.#leaveToNotes();
+    this.isPartDoubtful = true;
   }
 
   /**
@@ -433,16 +404,17 @@ export class Replay implements ReplayGuard {
    */
   isLeftOut(topicKey: string): boolean {
     if (this.#skipsBrought && this.#brought?.has(topicKey) === true) return true;
-    return this.isSuperseded(topicKey, this.asked.since);
+    const { since } = this.asked;
+    return this.isSuperseded(topicKey, since) || this.notes?.wasSent(topicKey, since) === true;
   }
 
   /** Whether a newer message has come live since this SUBSCRIBE. */
   isSuperseded(topicKey: string, since: number): boolean {
-    return (this.#superseded.get(topicKey) ?? 0) >= since;
+    return this.#live.since(topicKey) >= since;
   }
 
   /** Bytes of the topics remembered. */
   get supersededBytes(): number {
-    return this.#supersededBytes;
+    return this.#live.bytes;
   }
 }

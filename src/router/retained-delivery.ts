@@ -34,6 +34,7 @@ export interface RetainedDeliveryParts {
 /**
  * Sends a retained message with RETAIN set [MQTT-3.3.1-8], at the lower of its own and the granted
  * QoS, with the identifier of the subscription [MQTT-3.3.4-3]; not where it may not be read.
+ * @returns the QoS that it was sent or queued at; -1: it was not, and that is counted.
  */
 export function sendRetained(
   parts: RetainedDeliveryParts,
@@ -41,15 +42,15 @@ export function sendRetained(
   topicKey: string,
   { frame, isOf5, expiresAt }: RetainedFrame,
   grant: Grant,
-): void {
+): number {
   const { arena, counters, clock } = parts;
   if (session.rights !== null && !session.rights.mayRead(topicKey)) {
     counters.add(Counter.deniedDeliveries, 1);
-    return;
+    return -1;
   }
   if (hasExpired(expiresAt)) {
     counters.add(Counter.droppedMessageExpired, 1);
-    return;
+    return -1;
   }
   const header = frame[0] & ~RETAIN;
   const topicLength = topicKey.length;
@@ -62,17 +63,18 @@ export function sendRetained(
   const qos = Math.min((header >> 1) & 3, grantedQos(grant));
   if (qos === 0) {
     if (session.outlet !== null) sendAtQos0(parts, session, topicKey, run, identifiers);
-    return;
+    return 0;
   }
   const dropped = session.enqueue(run, qos as 1 | 2, true, true, identifiers);
   counters.add(Counter.droppedSlowConsumer, session.displaced);
   if (dropped > 0) {
     countDropped(parts, session, dropped);
-  } else {
-    // Before what comes live next, at whatever QoS.
-    const growth = growthMax(session.receiver, identifiers);
-    layOutWindow(session, arena, frame.length + growth, clock.now);
+    return -1;
   }
+  // Before what comes live next, at whatever QoS.
+  const growth = growthMax(session.receiver, identifiers);
+  layOutWindow(session, arena, frame.length + growth, clock.now);
+  return qos;
 }
 
 function sendAtQos0(

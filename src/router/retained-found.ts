@@ -5,7 +5,7 @@ import { hasWildcard, matchesKey } from '../topics/topic.js';
 import type { Opening } from './opening.js';
 import type { Asked, Replay } from './replay.js';
 import { type RetainedDeliveryParts, sendRetained } from './retained-delivery.js';
-import { type RetainedMessage, toFrame } from './retained-message.js';
+import { type RetainedFrame, type RetainedMessage, toFrame } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 
 /** What it works with, all of one shard. */
@@ -22,24 +22,36 @@ export function sendFound(
   replay: Replay,
   opening: Opening,
   filterKey: string,
-  { grant, since }: Asked,
+  asked: Asked,
 ): boolean {
   const { session } = replay;
   const local = findLocal(parts.retained, filterKey);
   if (local === null || session.outlet?.isHeavy !== false) return false;
   for (const [topicKey, message] of local) {
-    if (replay.isSuperseded(topicKey, since)) continue;
-    sendRetained(parts, session, topicKey, toFrame(message), grant);
+    if (replay.isSuperseded(topicKey, asked.since)) continue;
+    sendNoted(parts, replay, topicKey, toFrame(message), asked);
   }
   for (const found of opening.found.get(filterKey) ?? []) {
     if (opening.newer.has(found.topicKey)) continue;
-    sendRetained(parts, session, found.topicKey, found, grant);
+    sendNoted(parts, replay, found.topicKey, found, asked);
   }
   for (const [topicKey, message] of opening.newer) {
     if (message === null || !matchesKey(filterKey, topicKey)) continue;
-    sendRetained(parts, session, topicKey, toFrame(message), grant);
+    sendNoted(parts, replay, topicKey, toFrame(message), asked);
   }
   return true;
+}
+
+/** Sends a retained message, and has it noted where it must not be sent again. */
+export function sendNoted(
+  parts: RetainedDeliveryParts,
+  replay: Replay,
+  topicKey: string,
+  message: RetainedFrame,
+  { grant, since }: Asked,
+): void {
+  const qos = sendRetained(parts, replay.session, topicKey, message, grant);
+  if (qos === 2) replay.notes?.noteSent(topicKey, since);
 }
 
 /** What this shard retains for a filter; null where it is much, or takes long to find. */

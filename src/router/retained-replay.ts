@@ -17,10 +17,11 @@ import type { ReplayPlace, Session } from '../sessions/session.js';
 import { hasWildcard } from '../topics/topic.js';
 import { type OpeningParts, Openings } from './opening.js';
 import { RecordKind } from './records.js';
-import { type Asked, type Filters, type Matches, Replay, type ReplayHost } from './replay.js';
+import { type Asked, type Matches, Replay, type ReplayHost } from './replay.js';
+import type { Filters, MovedFilter } from './replay-filters.js';
+import type { ReplayRows } from './replay-notes.js';
 import { RetainedAnswers } from './retained-answers.js';
-import { sendRetained } from './retained-delivery.js';
-import { type FoundParts, sendFound } from './retained-found.js';
+import { type FoundParts, sendFound, sendNoted } from './retained-found.js';
 import { type RetainedFrame, toFrame } from './retained-message.js';
 import { retainedOwnerOf } from './route.js';
 import { expiryOf } from './run-words.js';
@@ -30,7 +31,10 @@ const NO_BYTES = Buffer.alloc(0);
 const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX);
 
 /** What the replays of one shard work with. */
-export interface ReplayParts extends FoundParts, OpeningParts {}
+export interface ReplayParts extends FoundParts, OpeningParts {
+  /** Where it is noted what kept sessions are owed; null: nowhere. */
+  readonly rows: ReplayRows | null;
+}
 
 /** All replays of one shard, asked for here or by peers. */
 export class RetainedReplays {
@@ -44,23 +48,24 @@ export class RetainedReplays {
   readonly #openings: Openings;
   /** Of clients that are away, oldest first: it is known what was sent to them. */
   readonly #parked = new Set<Replay>();
-  readonly #host: ReplayHost = {
-    bringOlder: (replay, topicKey, grant) => {
-      const message = this.#parts.retained.get(topicKey);
-      if (message === undefined) return;
-      sendRetained(this.#parts, replay.session, topicKey, toFrame(message), grant);
-    },
-    goOn: (replay) => this.#makeReady(replay),
-    end: (replay) => this.#end(replay),
-    keepNewer: (opening, topicKey, message) => {
-      this.#openings.keepNewer(opening, topicKey, message);
-    },
-  };
+  readonly #host: ReplayHost;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
     this.answers = new RetainedAnswers(parts);
     this.#openings = new Openings(parts, this.#ids, this.#replays);
+    this.#host = {
+      rows: parts.rows,
+      bringOlder: (replay, topicKey, asked) => {
+        const message = parts.retained.get(topicKey);
+        if (message !== undefined) sendNoted(parts, replay, topicKey, toFrame(message), asked);
+      },
+      goOn: (replay) => this.#makeReady(replay),
+      end: (replay) => this.#end(replay),
+      keepNewer: (opening, topicKey, message) => {
+        this.#openings.keepNewer(opening, topicKey, message);
+      },
+    };
   }
 
   /**
@@ -87,7 +92,7 @@ export class RetainedReplays {
    */
   start(session: Session, filters: Filters): void {
     const replay = session.replay as Replay | null;
-    const confirmed = replay?.confirm(filters) ?? null;
+    const confirmed = replay?.unconfirmed.confirm(filters) ?? null;
     if (replay === null || confirmed === null) return;
     const { since, opening, left } = confirmed;
     if (opening !== null) this.#openings.end(opening);
@@ -106,13 +111,16 @@ export class RetainedReplays {
     }
     if (opening !== null) {
       for (const [filterKey, asked] of whole) {
-        if (sendFound(this.#parts, replay, opening, filterKey, asked)) continue;
-        replay.filters.set(filterKey, asked);
+        if (sendFound(this.#parts, replay, opening, filterKey, asked)) {
+          replay.notes?.finish(filterKey, asked.since, replay.again.size > 0);
+        } else {
+          replay.filters.set(filterKey, asked);
+        }
       }
     }
     // What was sent may have closed the connection.
     if (session.replay !== replay) return;
-    if (replay.isDone && replay.unconfirmed.length === 0) this.#end(replay);
+    if (replay.isDone && replay.unconfirmed.all.length === 0) this.#finish(replay);
     else this.#makeReady(replay);
   }
 
@@ -120,7 +128,8 @@ export class RetainedReplays {
   leave(session: Session, filterKey: string): void {
     const replay = session.replay as Replay | null;
     if (replay === null) return;
-    replay.noteLeft(filterKey);
+    replay.unconfirmed.noteLeft(filterKey);
+    replay.notes?.settle(filterKey, replay.subscribes);
     // Topics of it that are asked for again are left out when their turn comes.
     if (!replay.again.has(filterKey)) replay.filters.delete(filterKey);
     this.#leave(replay, filterKey);
@@ -136,7 +145,7 @@ export class RetainedReplays {
     this.#giveUpOpenings(replay);
     replay.interrupt();
     if (replay.isReading) this.#leaveFilter(replay);
-    if (replay.isDone) this.#end(replay);
+    if (replay.isDone) this.#finish(replay);
     else this.#notePark(replay);
   }
 
@@ -152,19 +161,34 @@ export class RetainedReplays {
    * Some of the replay of a session that comes from another shard is still to be sent there.
    * @param filters of it that have not begun.
    */
-  expectMoved(session: Session, filters: Filters): void {
+  expectMoved(session: Session, filters: readonly MovedFilter[]): void {
     let replay = session.replay as Replay | null;
     if (replay === null) {
       replay = this.#begin(session);
       replay.subscribes++;
       this.#notePark(replay);
     }
-    for (const [filterKey, grant] of filters) replay.addMoved(filterKey, grant);
+    for (const [filterKey, grant, since] of filters) replay.addMoved(filterKey, grant, since);
   }
 
   /** The rest of that has come. */
   restore(session: Session, place: ReplayPlace): void {
     (session.replay as Replay | null)?.restore(place);
+  }
+
+  /** A session was found in the store: what it was owed when its shard ended, it is still. */
+  recall(session: Session): void {
+    const { rows } = this.#parts;
+    for (const { filterKey, since } of rows?.owed(session) ?? []) {
+      const grant = session.subscriptions.get(filterKey);
+      if (grant === undefined) continue;
+      let replay = session.replay as Replay | null;
+      if (replay === null) {
+        replay = this.#begin(session);
+        this.#notePark(replay);
+      }
+      replay.addStored(filterKey, grant, since);
+    }
   }
 
   /**
@@ -245,7 +269,7 @@ export class RetainedReplays {
   }
 
   #giveUpOpenings(replay: Replay): void {
-    for (const { opening } of replay.unconfirmed) {
+    for (const { opening } of replay.unconfirmed.all) {
       if (opening !== null) this.#openings.giveUp(opening);
     }
   }
@@ -264,6 +288,12 @@ export class RetainedReplays {
     const [oldest] = this.#parked;
     this.#parked.delete(oldest!);
     oldest!.forgetPlace();
+  }
+
+  /** All is sent. */
+  #finish(replay: Replay): void {
+    replay.notes?.end();
+    this.#end(replay);
   }
 
   #end(replay: Replay): void {
@@ -358,6 +388,7 @@ export class RetainedReplays {
       this.#findOwners(replay);
       return true;
     }
+    replay.finishFilter();
     let next = replay.upcoming.next();
     if (next.done && replay.filters.size > 0) {
       // Once at its end an iterator stays there, whatever is added.
@@ -365,8 +396,8 @@ export class RetainedReplays {
       next = replay.upcoming.next();
     }
     if (next.done) {
-      if (replay.unconfirmed.length > 0) return false;
-      this.#end(replay);
+      if (replay.unconfirmed.all.length > 0) return false;
+      this.#finish(replay);
       return false;
     }
     const [filterKey, asked] = next.value;
@@ -428,7 +459,7 @@ export class RetainedReplays {
   #deliver(replay: Replay, topicKey: string, message: RetainedFrame): void {
     if (replay.isLeftOut(topicKey)) return;
     replay.noteBrought(topicKey);
-    sendRetained(this.#parts, replay.session, topicKey, message, replay.asked.grant);
+    sendNoted(this.#parts, replay, topicKey, message, replay.asked);
   }
 
   #tell(kind: number, shard: number, replayId: number, word1: number): void {

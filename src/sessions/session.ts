@@ -80,14 +80,15 @@ export interface ReplayGuard {
   keepNewer(topicKey: string, frame: string | null, isLocal: boolean): void;
   /**
    * A newer message of a topic, published with RETAIN, has come live.
-   * @param isDelivered false when it was dropped: only the replay can bring the topic's newest.
+   * @param qos that it was delivered at; below 0: it was dropped, and only the replay can bring the
+   * topic's newest.
    */
-  onLive(topicKey: string, isDelivered: boolean): void;
+  onLive(topicKey: string, qos: number): void;
   /** Nothing more is to be sent before `release`: a SUBACK comes first. */
   hold(): void;
   release(): void;
-  /** Whether all that is retained for this filter is still to be sent. */
-  isUnbegun(filterKey: string): boolean;
+  /** Which SUBSCRIBE has asked for a filter that has not begun; 0: none, or it has. */
+  unbegunSince(filterKey: string): number;
   /** How far it has come, for another shard. */
   place(): ReplayPlace;
   /** The session has ended, or left the shard. */
@@ -98,14 +99,26 @@ export interface ReplayGuard {
 export interface ReplayPlace {
   /**
    * Filters that have begun and topics that are asked for again, first the one that was being read,
-   * each with the filter subscribed to.
+   * each with the filter subscribed to, and which SUBSCRIBE has asked.
    */
-  readonly begun: readonly (readonly [filterKey: string, subscribed: string, grant: Grant])[];
+  readonly begun: readonly BegunFilter[];
   /** Topics of the first that were sent; null: not known. */
   readonly brought: readonly string[] | null;
-  /** Topics of which a newer message has come live. */
-  readonly superseded: readonly string[];
+  /** Topics of which a newer message has come live, each with the last SUBSCRIBE before it. */
+  readonly superseded: readonly (readonly [topicKey: string, since: number])[];
+  /** How many SUBSCRIBEs there were. */
+  readonly subscribes: number;
+  /** Of the filters of which SUBSCRIBEs, up to this one, what was sent is to be found on disk. */
+  readonly notedTo: number;
 }
+
+/** A filter of a replay that has begun; see ReplayPlace. */
+export type BegunFilter = readonly [
+  filterKey: string,
+  subscribed: string,
+  grant: Grant,
+  since: number,
+];
 
 /** What a session is beside its subscriptions and the runs in its window, as plain data. */
 export interface SessionHead {

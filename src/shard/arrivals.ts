@@ -11,7 +11,7 @@ import type { Interest } from '../router/interest.js';
 import type { PeerLink } from '../router/peer-link.js';
 import { isFilter, unpackRecord } from '../router/record-body.js';
 import { type MovedTraits, RecordKind, type SubscriptionPiece } from '../router/records.js';
-import type { Filters } from '../router/replay.js';
+import type { Filters, MovedFilter } from '../router/replay-filters.js';
 import type { RetainedReplays } from '../router/retained-replay.js';
 import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { NO_PLACE } from '../sessions/held-runs.js';
@@ -51,7 +51,7 @@ const NO_TRAITS: MovedTraits = {
 };
 
 /** Replays that come with their sessions. */
-export type MovedReplays = Pick<RetainedReplays, 'expectMoved' | 'restore'>;
+export type MovedReplays = Pick<RetainedReplays, 'expectMoved' | 'restore' | 'recall'>;
 
 /** What arrivals work with. */
 export interface ArrivalParts {
@@ -144,7 +144,7 @@ export class Arrivals {
       // With a piece that cannot be read its filters are lost, not the session.
       registry.subscribe(arrival.session, unowed(piece), askForMore);
       if ((word3 & 2) !== 0) {
-        replays.expectMoved(arrival.session, unowed(piece.filter(([, , owed]) => owed === 1)));
+        replays.expectMoved(arrival.session, piece.filter(isOwed));
       }
       const { session } = arrival;
       if ((word3 & 1) !== 0) this.#parts.beforeCut(session, from, () => this.#cut(arrival));
@@ -282,10 +282,11 @@ export class Arrivals {
   ): void {
     for (const { claim, session, from, window, isLost } of [...this.#arrivals.values()]) {
       if (from !== index || !isLost) continue;
-      const { registry } = this.#parts;
+      const { registry, replays } = this.#parts;
       registry.absentQueues.remove(window);
       window?.discard();
       const isThere = registry.recover(session, missed);
+      replays.recall(session);
       this.#arrivals.delete(claim);
       onFound(claim, session, isThere);
     }
@@ -343,13 +344,29 @@ function readSubscriptions(buffer: Buffer, start: number, end: number): Subscrip
 function isSubscriptionPiece(value: unknown): value is SubscriptionPiece {
   return (
     Array.isArray(value) &&
-    value.every((each) => Array.isArray(each) && isFilter(each[0]) && isGrant(each[1]))
+    value.every(
+      (each) =>
+        Array.isArray(each) &&
+        isFilter(each[0]) &&
+        isGrant(each[1]) &&
+        (each[2] === undefined || isSubscribe(each[2])),
+    )
   );
 }
 
 /** Its filters and their grants alone. */
 function unowed(piece: SubscriptionPiece): Filters {
   return piece.map(([filterKey, grant]) => [filterKey, grant]);
+}
+
+/** Whether retained messages of it are still to be sent. */
+function isOwed(each: SubscriptionPiece[number]): each is MovedFilter {
+  return each[2] !== undefined;
+}
+
+/** Which SUBSCRIBE of a replay it was. */
+function isSubscribe(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
 function isGrant(value: unknown): boolean {
@@ -392,15 +409,23 @@ function isMovedKept(value: unknown): boolean {
 }
 
 function isReplayPlace(value: unknown): value is ReplayPlace {
-  const { begun, brought, superseded } = (value ?? {}) as Partial<ReplayPlace>;
-  const areFilters = (list: unknown) => Array.isArray(list) && list.every(isFilter);
+  const place = (value ?? {}) as Partial<ReplayPlace>;
+  const { begun, brought, superseded, subscribes, notedTo } = place;
+  const isBegun = (each: unknown) =>
+    Array.isArray(each) &&
+    each.slice(0, 2).every(isFilter) &&
+    isGrant(each[2]) &&
+    isSubscribe(each[3]);
+  const isSuperseded = (each: unknown) =>
+    Array.isArray(each) && isFilter(each[0]) && Number.isSafeInteger(each[1]);
   return (
     Array.isArray(begun) &&
-    begun.every(
-      (each) => Array.isArray(each) && each.slice(0, 2).every(isFilter) && isGrant(each[2]),
-    ) &&
-    (brought === null || areFilters(brought)) &&
-    areFilters(superseded)
+    begun.every(isBegun) &&
+    (brought === null || (Array.isArray(brought) && brought.every(isFilter))) &&
+    Array.isArray(superseded) &&
+    superseded.every(isSuperseded) &&
+    Number.isSafeInteger(subscribes) &&
+    Number.isSafeInteger(notedTo)
   );
 }
 

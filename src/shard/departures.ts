@@ -157,7 +157,7 @@ export class Departures {
   #sendFilters({ claim, session, to, filters }: Departure): boolean {
     const { link, sizes } = this.#parts;
     const { replay } = session;
-    const piece: [string, Grant, (0 | 1)?][] = [];
+    const piece: [string, Grant, number?][] = [];
     let cost = HANDOVER_PIECE_COST_BYTES;
     let isLast = false;
     while (cost < sizes.pieceBytes && !isLast) {
@@ -166,7 +166,8 @@ export class Departures {
         isLast = true;
       } else {
         const [filterKey, grant] = next.value;
-        piece.push(replay?.isUnbegun(filterKey) ? [filterKey, grant, 1] : [filterKey, grant]);
+        const since = replay?.unbegunSince(filterKey) ?? 0;
+        piece.push(since > 0 ? [filterKey, grant, since] : [filterKey, grant]);
         cost += next.value[0].length + HANDOVER_FILTER_COST_BYTES;
       }
     }

@@ -5,7 +5,7 @@
 import { ANONYMOUS } from '../access/admission.js';
 import { GROUP_FOUND_MS, LOADED_PER_SHARE, SHARDS_MAX } from '../base/limits.js';
 import { isOfGroups } from '../router/group-rows.js';
-import type { Filters } from '../router/replay.js';
+import type { Filters } from '../router/replay-filters.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
 import type { StoredSession } from '../store/stored-session.js';
@@ -66,13 +66,15 @@ async function loadOrphans(
 ): Promise<Map<Session, Home>> {
   const homes = new Map<Session, Home>();
   const loaded: LoadedSession[] = [];
+  const owed = new Set(store.reader.sessionsOwedRetained());
   for (const clientId of clientIds) {
     const stored = store.reader.session(clientId);
     if (stored === null) continue;
     const row = stored.head as SessionRow;
     const session = createSession(shard, store, stored, row);
     if (session === null) continue;
-    restoreSession(shard, store, session, stored, row, filtersOf(store.reader, stored.number));
+    const filters = filtersOf(store.reader, stored.number);
+    restoreSession(shard, store, { session, stored, row }, filters, owed.has(stored.number));
     const tail = store.reader.session(tailOf(clientId));
     homes.set(session, homeOf(shard, row, stored, tail));
     if (loaded.push({ clientId, claim: session.claim }) % LOADED_PER_SHARE === 0) await nextTurn();
@@ -154,10 +156,12 @@ class SessionLoading {
   readonly tails = new Map<string, StoredSession>();
   readonly #shard: Shard;
   readonly #store: ShardStore;
+  readonly #owedRetained: ReadonlySet<number>;
   #batch: LoadedSession[] = [];
   #looks = 0;
 
   constructor(shard: Shard, store: ShardStore) {
+    this.#owedRetained = new Set(store.reader.sessionsOwedRetained());
     this.#shard = shard;
     this.#store = store;
   }
@@ -167,8 +171,10 @@ class SessionLoading {
     return ++this.#looks > LOADED_PER_SHARE;
   }
 
-  take({ session, stored, row }: FoundSession, filters: Filters): void {
-    restoreSession(this.#shard, this.#store, session, stored, row, filters);
+  take(found: FoundSession, filters: Filters): void {
+    const { session, stored, row } = found;
+    const isOwed = this.#owedRetained.has(stored.number);
+    restoreSession(this.#shard, this.#store, found, filters, isOwed);
     const { clientId, claim } = session;
     const tail = this.tails.get(tailOf(clientId)) ?? null;
     this.homes.set(session, homeOf(this.#shard, row, stored, tail));
@@ -207,16 +213,16 @@ function awayMsOf({ leftAt }: SessionRow): number {
 }
 
 function restoreSession(
-  { registry, wills, deadlines, sessionWatch, shardIndex }: Shard,
+  { registry, replays, wills, deadlines, sessionWatch, shardIndex }: Shard,
   { kept, rows }: ShardStore,
-  session: Session,
-  { number }: StoredSession,
-  row: SessionRow,
+  { session, stored: { number }, row }: FoundSession,
   filters: Filters,
+  isOwedRetained: boolean,
 ): void {
   // Before it is one that is kept: they are on disk already.
   registry.subscribe(session, filters, NOTHING);
   kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
+  if (isOwedRetained) replays.recall(session);
   if (row.will !== null) {
     const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - Date.now()));
     wills.arrive(session, { ...row.will, leftMs }, deadlines.now);

@@ -7,6 +7,7 @@ import { KeptRetained } from '../store/kept-retained.js';
 import type { ShardStoreStart } from '../store/store-messages.js';
 import type { StoreReader } from '../store/store-reader.js';
 import { DurableAcks } from './durable-acks.js';
+import { StoredReplays } from './replay-rows.js';
 import { SessionRows } from './session-rows.js';
 import type { Shard } from './shard.js';
 
@@ -17,6 +18,7 @@ export interface ShardStore {
   readonly reader: StoreReader;
   readonly kept: KeptSessions;
   readonly rows: SessionRows;
+  readonly replays: StoredReplays;
   /**
    * By row: what was given here, and is to be pending no more for these shards; 0: that is
    * journaled, and not durable yet. See deliver-pending.ts.
@@ -59,12 +61,13 @@ export function makeStore(
   const parts = { journal, reader, shardIndex };
   const kept = new KeptSessions({ ...parts, base: start.base, waits, storeFull });
   const rows = new SessionRows({ shardIndex, kept, wills, deadlines });
+  const replays = new StoredReplays({ journal, reader });
   const nextNumber = () => kept.takeNumber();
   const groups = new GroupRows({ ...parts, shardCount, nextNumber, fullness: kept });
   const arrived: ShardStore['arrived'] = new Map();
   const pendingEnds: ShardStore['pendingEnds'] = new Map();
   const awaitedLoads = new Set(Array.from({ length: shardCount }, (_, index) => index));
-  const tables = { kept, rows, groups, retained };
+  const tables = { kept, rows, replays, groups, retained };
   return { start, journal, reader, ...tables, arrived, pendingEnds, awaitedLoads };
 }
 

@@ -7,7 +7,7 @@ import type { ProtocolVersion } from '../protocol/packet.js';
 import { isShareFilter } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
 import type { Members } from '../router/members.js';
-import type { Filters } from '../router/replay.js';
+import type { Filters } from '../router/replay-filters.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
 import { AbsentQueues } from '../sessions/absent-queues.js';

@@ -5,7 +5,7 @@
 import type { AccessRule } from '../base/access-rule.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
-import type { Filters } from '../router/replay.js';
+import type { Filters } from '../router/replay-filters.js';
 import type { DelayedWills, MovedWill } from '../sessions/delayed-wills.js';
 import type { KeptReader, KeptSession, MovedKept } from '../sessions/kept-session.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';

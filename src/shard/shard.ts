@@ -34,7 +34,7 @@ import { type FrameScan5, ReasonCode } from '../protocol/v5/index.js';
 import { Interest } from '../router/interest.js';
 import type { Members } from '../router/members.js';
 import { PeerLink } from '../router/peer-link.js';
-import type { Filters } from '../router/replay.js';
+import type { Filters } from '../router/replay-filters.js';
 import { RetainedInMemory } from '../router/retained-in-memory.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import { RetainedReplays } from '../router/retained-replay.js';
@@ -422,6 +422,7 @@ export class Shard implements ConnectionHost {
     return new RetainedReplays({
       ...{ ...this.#parts(shardIndex), shardCount, retained: this.retained },
       drops: this.router.drops,
+      rows: this.store?.replays ?? null,
       peers: () => this.interest.peers,
       clock: this.deadlines,
       schedule: () => this.turn.schedule(),

@@ -262,7 +262,7 @@ export class Takeover {
    * @param missed what each session that is found there gets besides, before its client comes.
    */
   recover(index: number, missed: Missed): void {
-    const { registry, access } = this.#parts;
+    const { registry, access, replays } = this.#parts;
     this.#arrivals.recover(index, missed, (claim, session, isThere) => {
       const pending = this.#pending.get(claim);
       if (pending !== undefined) this.#settle(pending, session, isThere);
@@ -280,6 +280,7 @@ export class Takeover {
         registry.discard(session);
         this.#begin(pending);
       } else {
+        replays.recall(session);
         this.#settle(pending, session, isThere);
       }
     }

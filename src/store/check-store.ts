@@ -6,6 +6,7 @@ import {
   BitKind,
   BLOCK_BITS,
   positionOf,
+  replayKey,
   retainedKey,
   runKey,
   runNumberOf,
@@ -14,6 +15,7 @@ import {
   subscriptionKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
+import { REPLAY_ROWS, readReplayRow } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow, runInRow } from './stored-entry.js';
 import { readRetained } from './stored-retained.js';
@@ -92,6 +94,14 @@ class Check {
       if (!BIT_KINDS.includes(key[0])) return `bits of an unknown kind, ${key[0]}`;
       if (value.length !== BLOCK_BYTES) return 'bits are cut off';
       return this.#faultOfSession(sessionOf(key, 1));
+    });
+    this.#walk('replays', (key, value) => {
+      const session = sessionOf(key, 1);
+      const kind = REPLAY_ROWS.find((each) => each === key[0]);
+      if (kind === undefined) return `a replay's row of an unknown kind, ${key[0]}`;
+      const { text } = readReplayRow(value);
+      if (!replayKey(kind, session, text).equals(key)) return "a replay's row is at a wrong place";
+      return this.#faultOfSession(session);
     });
     this.#walk('retained', (key, value) => {
       const { topicKey } = readRetained(value);

@@ -14,6 +14,7 @@ import {
   entryKey,
   NUMBER_BYTES,
   positionOf,
+  replaysStart,
   retainedKey,
   runKey,
   runNumberOf,
@@ -24,6 +25,7 @@ import {
 } from './keys.js';
 import { PendingRuns } from './pending-runs.js';
 import { readRows } from './read-rows.js';
+import { REPLAY_ROWS } from './replay-changes.js';
 import { RunPlace, readEntryRow } from './stored-entry.js';
 import { numberOfSession } from './stored-session.js';
 import { readTotals, totalsRow } from './stored-totals.js';
@@ -162,6 +164,8 @@ export class CutWriter {
     if (session.gone !== null) known ??= this.#look(number);
     if (session.gone !== null) this.#removeOnes(session, session.gone, known?.hasBits ?? true);
     if (session.subscriptions !== null) this.#writeSubscriptions(number, session.subscriptions);
+    if (session.replay?.isEnded) this.#removeReplays(number);
+    session.replay?.write(this.#environment.tables.replays, number);
     for (const entry of entries) this.#writeEntry(number, entry);
     this.#writeBits(BitKind.incoming, number, session.incoming);
     const received = this.#writeBits(BitKind.received, number, session.received);
@@ -186,6 +190,7 @@ export class CutWriter {
     const { subscriptions, queue, bits } = this.#environment.tables;
     const [start, end] = [sessionStart(number), sessionStart(number + 1)];
     removeRange(subscriptions, start, end);
+    this.#removeReplays(number);
     const known = this.#known.get(number);
     if (known === undefined || known.last >= 0) {
       const isDone = this.#removeEntries(queue, start, end, STORE_DROPPED_ROWS);
@@ -195,6 +200,13 @@ export class CutWriter {
       removeRange(bits, bitsStart(kind, number), bitsStart(kind, number + 1));
     }
     return { first: 0, last: NONE, hasBits: false };
+  }
+
+  #removeReplays(number: number): void {
+    const { replays } = this.#environment.tables;
+    for (const kind of REPLAY_ROWS) {
+      removeRange(replays, replaysStart(kind, number), replaysStart(kind, number + 1));
+    }
   }
 
   /** @returns what is left, as far as it is known. */

@@ -6,7 +6,8 @@
 import { lowestBit } from '../base/bits.js';
 import { SHARDS_MAX } from '../base/limits.js';
 import { BitChanges } from './bit-changes.js';
-import { POSITION_MAX, SESSION_MAX } from './keys.js';
+import { POSITION_MAX, type ReplayRow, SESSION_MAX } from './keys.js';
+import { REPLAY_ROWS, ReplayChanges } from './replay-changes.js';
 import { Change } from './segment-format.js';
 import { SegmentReader } from './segment-reader.js';
 import type { Segment } from './store-messages.js';
@@ -42,6 +43,7 @@ export class CutSession {
   left = 0;
   /** By filter key: the grant; -1: it is removed. */
   subscriptions: Map<string, number> | null = null;
+  replay: ReplayChanges | null = null;
   incoming: BitChanges | null = null;
   received: BitChanges | null = null;
   given: BitChanges | null = null;
@@ -76,6 +78,12 @@ export class CutSession {
   setSubscription(filterKey: string, grant: number): void {
     this.subscriptions ??= new Map();
     this.subscriptions.set(filterKey, grant);
+  }
+
+  /** What becomes of what is known of its replays. */
+  get replays(): ReplayChanges {
+    this.replay ??= new ReplayChanges();
+    return this.replay;
   }
 
   leave(position: number): void {
@@ -271,6 +279,18 @@ export class Cut {
         session.incoming ??= new BitChanges();
         session.incoming.change(reader.count(), kind === Change.incoming);
         break;
+      case Change.putReplay: {
+        const row = replayRowOf(reader);
+        const text = reader.text('latin1');
+        session.replays.put(row, text, reader.count());
+        break;
+      }
+      case Change.removeReplay:
+        session.replays.remove(replayRowOf(reader), reader.text('latin1'));
+        break;
+      case Change.endReplay:
+        session.replays.end();
+        break;
       default:
         throw new Error(`a segment has a change of kind ${kind}`);
     }
@@ -330,6 +350,13 @@ export class Cut {
     }
     return session;
   }
+}
+
+function replayRowOf(reader: SegmentReader): ReplayRow {
+  const kind = reader.byte();
+  const row = REPLAY_ROWS.find((each) => each === kind);
+  if (row === undefined) throw new Error(`a segment has a row of a replay of kind ${kind}`);
+  return row;
 }
 
 /** Sets those of so many messages from a position on. */

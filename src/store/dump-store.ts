@@ -9,10 +9,13 @@ import {
   bitsStart,
   blockOf,
   positionOf,
+  ReplayRow,
+  replaysStart,
   runKey,
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
+import { readReplayRow } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow } from './stored-entry.js';
 import { readRetainedRow } from './stored-retained.js';
@@ -54,11 +57,29 @@ function* dumpSession(snapshot: StoreSnapshot, session: StoredSession): Generato
     const grant = value.readUInt32LE(0);
     yield line({ kind: 'subscription', clientId, filter: fromTopicKey(filterKey), grant });
   }
+  yield* dumpReplay(snapshot, session);
   const received = new Set(bitsOf(snapshot, BitKind.received, number));
   for (const { key, value } of snapshot.rows('queue', start, end)) {
     for (const message of messagesOf(snapshot, positionOf(key), value)) {
       const isReceived = received.has(message.position);
       yield line({ kind: 'message', clientId, ...message, ...(isReceived ? { isReceived } : {}) });
+    }
+  }
+}
+
+/** What is retained that a session is still to be sent. */
+function* dumpReplay(
+  snapshot: StoreSnapshot,
+  { clientId, number }: StoredSession,
+): Generator<string> {
+  for (const [row, name] of [
+    [ReplayRow.filter, 'filter'],
+    [ReplayRow.topic, 'sent'],
+  ] as const) {
+    const [start, end] = [replaysStart(row, number), replaysStart(row, number + 1)];
+    for (const { value } of snapshot.rows('replays', start, end)) {
+      const { text, since } = readReplayRow(value);
+      yield line({ kind: 'replay', clientId, [name]: fromTopicKey(text), since });
     }
   }
 }

@@ -32,6 +32,7 @@ export const TABLES = [
   'pending',
   'doomed',
   'totals',
+  'replays',
 ] as const;
 export type TableName = (typeof TABLES)[number];
 

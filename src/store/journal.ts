@@ -9,6 +9,7 @@ import { pack } from 'msgpackr';
 import { lowestBit } from '../base/bits.js';
 import { JOURNAL_BYTES_MAX, SHARDS_MAX } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
+import type { ReplayRow } from './keys.js';
 import { Change } from './segment-format.js';
 import { SegmentWriter } from './segment-writer.js';
 import type { ToJournal } from './store-messages.js';
@@ -128,6 +129,30 @@ export class Journal {
   removeSubscription(session: number, filterKey: string): void {
     this.#begin(Change.removeSubscription, filterKey.length).number(session);
     this.#latin1(filterKey);
+  }
+
+  /**
+   * Notes of a replay what is to be found after a crash.
+   * @param text latin1. @param since of which SUBSCRIBE it is, 32 bits.
+   */
+  putReplay(session: number, kind: ReplayRow, text: string, since: number): void {
+    const writer = this.#begin(Change.putReplay, text.length);
+    writer.number(session);
+    writer.byte(kind);
+    this.#latin1(text);
+    writer.count(since >>> 0);
+  }
+
+  removeReplay(session: number, kind: ReplayRow, text: string): void {
+    const writer = this.#begin(Change.removeReplay, text.length);
+    writer.number(session);
+    writer.byte(kind);
+    this.#latin1(text);
+  }
+
+  /** All that was noted of the session's replays goes. */
+  endReplay(session: number): void {
+    this.#begin(Change.endReplay, 0).number(session);
   }
 
   /**

@@ -26,6 +26,15 @@ export const BitKind = {
 } as const;
 export type BitKind = (typeof BitKind)[keyof typeof BitKind];
 
+/** What a row of a replay is about, the first byte of its key. */
+export const ReplayRow = {
+  /** A filter of which retained messages are still to be sent. */
+  filter: 0,
+  /** A topic that was sent and is not to be sent again. */
+  topic: 1,
+} as const;
+export type ReplayRow = (typeof ReplayRow)[keyof typeof ReplayRow];
+
 /** Largest number of a session, and largest count of what a double holds exactly. */
 export const SESSION_MAX: number = Number.MAX_SAFE_INTEGER - 1;
 /** Largest position, and largest number of a run. */
@@ -117,10 +126,17 @@ export function bitsKey(kind: BitKind, session: number, block: number): Buffer {
 
 /** Where a session's rows of bits begin; where they end is where those of the next begin. */
 export function bitsStart(kind: BitKind, session: number): Buffer {
-  const key = Buffer.allocUnsafe(1 + SESSION_BYTES);
-  key[0] = kind;
-  writeSession(key, session, 1);
-  return key;
+  return kindStart(kind, session);
+}
+
+/** Of a row of a replay. @param text a filter key or a topic key. */
+export function replayKey(kind: ReplayRow, session: number, text: string): Buffer {
+  return Buffer.concat([replaysStart(kind, session), textBytes(text)]);
+}
+
+/** Where a session's rows of a kind begin; where they end is where those of the next begin. */
+export function replaysStart(kind: ReplayRow, session: number): Buffer {
+  return kindStart(kind, session);
 }
 
 /** The block that the key of a row of bits has. */
@@ -144,6 +160,13 @@ export function runNumberOf(key: Buffer): number {
 export function sessionStart(session: number): Buffer {
   const key = Buffer.allocUnsafe(SESSION_BYTES);
   writeSession(key, session, 0);
+  return key;
+}
+
+function kindStart(kind: number, session: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + SESSION_BYTES);
+  key[0] = kind;
+  writeSession(key, session, 1);
   return key;
 }
 

@@ -15,14 +15,19 @@ import {
   PARTITIONS,
   partitionStart,
   positionOf,
+  ReplayRow,
+  replayKey,
+  replaysStart,
   runKey,
   runNumberOf,
   sessionKey,
+  sessionOf,
   sessionOfText,
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
 import { readRows, scanRows } from './read-rows.js';
+import { readReplayRow, type StoredReplay } from './replay-changes.js';
 import { RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { Scan } from './scan.js';
 import type { ShardStoreStart } from './store-messages.js';
@@ -107,6 +112,33 @@ export class StoreReader {
     for (const { key, value } of scanRows(this.#subscriptions)) {
       yield { session: sessionOfText(key), ...value };
     }
+  }
+
+  /** Sessions of which retained messages are still to be sent. */
+  *sessionsOwedRetained(): Generator<number> {
+    const { replays } = this.#environment.tables;
+    const end = Buffer.from([ReplayRow.filter + 1]);
+    for (let start: Buffer = Buffer.from([ReplayRow.filter]); ; ) {
+      const [key] = replays.getKeys({ start, end, limit: 1 });
+      if (key === undefined) return;
+      const session = sessionOf(key, 1);
+      yield session;
+      start = replaysStart(ReplayRow.filter, session + 1);
+    }
+  }
+
+  /** The filters of which a session is still to be sent what is retained. */
+  owedRetained(session: number): StoredReplay[] {
+    const { filter } = ReplayRow;
+    const [start, end] = [replaysStart(filter, session), replaysStart(filter, session + 1)];
+    const rows = readRows(this.#environment.tables.replays, start, end);
+    return Array.from(rows, ({ value }) => readReplayRow(value));
+  }
+
+  /** Of which SUBSCRIBE it is that a topic is not to be sent again; 0: it is. */
+  sentRetained(session: number, topicKey: string): number {
+    const row = this.#environment.tables.replays.get(replayKey(ReplayRow.topic, session, topicKey));
+    return row === undefined ? 0 : readReplayRow(row).since;
   }
 
   /**

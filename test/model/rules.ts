@@ -413,19 +413,10 @@ function* retainedValueComesAsRetained(view: View) {
   }
 }
 
-/**
- * Of clients that are told something, a replay is under way for so many events behind its SUBACK: a
- * kill of the process ends it, as README's limits say.
- */
-const REPLAY_EVENTS = 50;
-
 /** A persistent subscriber that is cut during a replay gets the rest when it is back. */
 function* replaySurvivesACut(view: View) {
-  const kills = view.record.restarts.filter(({ isKill }) => isKill);
   for (const { session, topic, there, request, connection, ...came } of replaysOwed(view)) {
     if (came.asRetained || came.asLive || stays(connection) || !came.mustSurvive) continue;
-    const { acked } = request;
-    if (kills.some(({ begin }) => begin > acked && begin < acked + REPLAY_EVENTS)) continue;
     yield `${client(session)} got nothing of ${topic} for its SUBSCRIBE at ${request.begin}, ` +
       `of a connection that was cut; "${there.name}" was retained by ${there.endBySeen}`;
   }

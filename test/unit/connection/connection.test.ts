@@ -8,7 +8,7 @@ import { BusyConnections } from '../../../src/connection/busy-connections.js';
 import { type Connection, Pause } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
 import { TurnShare } from '../../../src/connection/turn-share.js';
-import type { Filters } from '../../../src/router/replay.js';
+import type { Filters } from '../../../src/router/replay-filters.js';
 import { Route } from '../../../src/router/route.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';

@@ -9,6 +9,7 @@ import {
 import type { QoS } from '../../../src/protocol/packet.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import { RecordKind } from '../../../src/router/records.js';
+import type { MovedFilter } from '../../../src/router/replay-filters.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { Session } from '../../../src/sessions/session.js';
 import {
@@ -23,6 +24,16 @@ import {
 } from './replay-sides.js';
 
 const HALF_A_PART = RETAINED_PART_BYTES / 2;
+
+/** Filters of a session of which all is still to be sent, as they are told another shard. */
+function owedOf({ subscriptions, replay }: Session): MovedFilter[] {
+  const owed: MovedFilter[] = [];
+  for (const [filterKey, grant] of subscriptions) {
+    const since = replay?.unbegunSince(filterKey) ?? 0;
+    if (since > 0) owed.push([filterKey, grant, since]);
+  }
+  return owed;
+}
 
 describe('a replay to a persistent session that is cut', () => {
   let here: Side;
@@ -154,7 +165,7 @@ describe('a replay to a persistent session that is cut', () => {
     const traits = { propertyBytes: 0, expiresAt: 0 };
     const run = { bytes: frame, header: 0x32, topicLength, count: 1, ...traits };
     session.enqueue(run, 1, false);
-    session.replay?.onLive(rest[1]!, true);
+    session.replay?.onLive(rest[1]!, 1);
     here.retain(rest[1]!, 'live', 1);
     const before = comeBack().length;
     reader.outlet.wake();
@@ -257,7 +268,7 @@ describe('a replay to a persistent session that is cut', () => {
     settle();
     const place = session.replay!.place();
     const moved = new Session('reader', Number.POSITIVE_INFINITY, 4, 2, LIMITS, new AbsentQueues());
-    const owed = [...session.subscriptions].filter(([key]) => session.replay?.isUnbegun(key));
+    const owed = owedOf(session);
     for (const [filterKey, qos] of session.subscriptions) moved.addSubscription(filterKey, qos);
     session.end();
     there.replays.expectMoved(moved, owed);
@@ -271,17 +282,38 @@ describe('a replay to a persistent session that is cut', () => {
   });
 
   // What a SUBSCRIBE is owed is not changed by a later one of other filters.
-  test('leaves out, where the session has moved, what came live before the last SUBSCRIBE', () => {
-    for (const topic of remotes) there.retain(topic, 'old', 1);
-    const { session } = reader;
-    subscribe([remotes[0]!, 1], [remotes[1]!, 1]);
-    session.replay!.onLive(remotes[0]!, true);
-    subscribe(['other', 1]);
-    const place = session.replay!.place();
-    assert.deepEqual(place.superseded, [remotes[0]!]);
-    subscribe([remotes[0]!, 1]);
-    assert.deepEqual(session.replay!.place().superseded, []);
-  });
+  for (const [asks, then, comes] of [
+    ['is left out where the session has moved', [], []],
+    ['comes all the same for a SUBSCRIBE behind it', [remotes[0]!], ['old/1!']],
+  ] as const) {
+    test(`what came live before its replay ${asks}`, () => {
+      for (const topic of remotes) there.retain(topic, 'old', 1);
+      const { session } = reader;
+      subscribe([remotes[0]!, 1], [remotes[1]!, 1]);
+      session.replay!.onLive(remotes[0]!, 1);
+      subscribe(['other', 1]);
+      for (const topic of then) subscribe([topic, 1]);
+      cut();
+      const place = session.replay!.place();
+      const moved = new Session(
+        'reader',
+        Number.POSITIVE_INFINITY,
+        4,
+        2,
+        LIMITS,
+        new AbsentQueues(),
+      );
+      const owed = owedOf(session);
+      for (const [filterKey, qos] of session.subscriptions) moved.addSubscription(filterKey, qos);
+      session.end();
+      there.replays.expectMoved(moved, owed);
+      there.replays.restore(moved, JSON.parse(JSON.stringify(place)));
+      comeBack(there, moved);
+      settle();
+      const expected = [`${remotes[1]!}=old/1!`, ...comes.map((each) => `${remotes[0]!}=${each}`)];
+      assert.deepEqual(reader.got.sort(), expected.sort());
+    });
+  }
 });
 
 // A message may come for the sake of another subscriber of the filter, who leaves: a newer one is

@@ -7,6 +7,7 @@ import { encodePublish, frameEnd } from '../../../src/protocol/publish-frame.js'
 import { ClientDrops } from '../../../src/router/client-drops.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
+import type { ReplayRows } from '../../../src/router/replay-notes.js';
 import { RetainedInMemory } from '../../../src/router/retained-in-memory.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import { RetainedReplays } from '../../../src/router/retained-replay.js';
@@ -44,7 +45,8 @@ export class Side {
   /** A turn was asked for. */
   isScheduled = false;
 
-  constructor(index: number, store: RetainedStore) {
+  /** @param rows where it is noted what kept sessions are owed. */
+  constructor(index: number, store: RetainedStore, rows: ReplayRows | null = null) {
     this.index = index;
     this.store = store;
     this.peers = 3 & ~(1 << index);
@@ -58,6 +60,7 @@ export class Side {
       queuedTotal: new QueuedTotal(),
       drops: this.drops,
       peers: () => this.peers,
+      rows,
       clock: { now: 1 },
       schedule: () => {
         this.isScheduled = true;
@@ -161,14 +164,17 @@ export function expectSubscribed({ replays }: Side, { session }: Reader, filters
   replays.expect(session, filters, () => {});
 }
 
-/** Two shards, 0 and 1. */
-export async function makeSides(): Promise<[here: Side, there: Side]> {
+/** Two shards, 0 and 1. @param rows of the first: where it notes what kept sessions are owed. */
+export async function makeSides(
+  rows: ReplayRows | null = null,
+): Promise<[here: Side, there: Side]> {
   const [here, there] = await Promise.all(
     [0, 1].map(async (index) => {
       const topics = await createTopicsProvider<Session, RetainedMessage>('mem');
       return new Side(
         index,
         new RetainedStore(new RetainedInMemory(topics), new Counters(), SHARE),
+        index === 0 ? rows : null,
       );
     }),
   );

@@ -171,13 +171,13 @@ describe('a replay of retained messages', () => {
     there.retain(secondRemote, 'old');
     const filters: Filters = [['t/+', 0]];
     expectSubscribed(here, reader, filters);
-    reader.session.replay?.onLive(localTopic, true);
+    reader.session.replay?.onLive(localTopic, 1);
     here.replays.start(reader.session, filters);
     for (let turns = 0; turns < 3; turns++) here.turn(there);
     there.turn(here);
     for (const message of there.sent.splice(0)) here.receive(1, message);
     // Read from another ring behind the owner's answer, in the same turn.
-    reader.session.replay?.onLive(remoteTopic, true);
+    reader.session.replay?.onLive(remoteTopic, 1);
     settle();
     assert.deepEqual(reader.got, [`${secondRemote}=old/0!`]);
   });
@@ -189,8 +189,8 @@ describe('a replay of retained messages', () => {
     for (let topic = 0; topic < 100_000; topic++) {
       here.turn(there);
       const replay = reader.session.replay as Replay;
-      replay.onLive(`t/live/${topic}`, true);
-      replay.onLive(`t/live/${topic}`, true);
+      replay.onLive(`t/live/${topic}`, 1);
+      replay.onLive(`t/live/${topic}`, 1);
       assert.ok(replay.supersededBytes <= SUPERSEDED_BYTES_MAX);
     }
     reader.outlet.isHeavy = false;
@@ -205,10 +205,10 @@ describe('a replay of retained messages', () => {
       owner.retain(topic, 'old');
       const filters: Filters = [[topic, 0]];
       expectSubscribed(here, reader, filters);
-      reader.session.replay?.onLive(topic, true);
+      reader.session.replay?.onLive(topic, 1);
       // The client reads nothing meanwhile: it never gets what comes now.
       owner.retain(topic, 'new');
-      reader.session.replay?.onLive(topic, false);
+      reader.session.replay?.onLive(topic, -1);
       here.replays.start(reader.session, filters);
       settle();
       assert.deepEqual(reader.got.splice(0), [`${topic}=new/0!`]);
@@ -225,9 +225,9 @@ describe('a replay of retained messages', () => {
       there.turn(here);
     }
     // From a third shard: newer than what the owner had read when it answered.
-    reader.session.replay?.onLive(remoteTopic, true);
+    reader.session.replay?.onLive(remoteTopic, 1);
     for (let topic = 0; topic < SUPERSEDED_BYTES_MAX / 64; topic++) {
-      reader.session.replay?.onLive(`x/${topic}`, true);
+      reader.session.replay?.onLive(`x/${topic}`, 1);
     }
     for (const topic of [remoteTopic, secondRemote]) there.retain(topic, 'new');
     settle();
@@ -244,7 +244,7 @@ describe('a replay of retained messages', () => {
       there.turn(here);
     }
     there.retain(remoteTopic, 'new');
-    reader.session.replay?.onLive(remoteTopic, false);
+    reader.session.replay?.onLive(remoteTopic, -1);
     settle();
     assert.deepEqual(reader.got, [`${remoteTopic}=new/0!`]);
   });
@@ -341,7 +341,7 @@ describe('a replay of retained messages', () => {
     reader.session.replay?.beforeLive(topic);
     here.retain(topic, payload);
     reader.got.push(`${topic}=${payload}/live`);
-    reader.session.replay?.onLive(topic, true);
+    reader.session.replay?.onLive(topic, 1);
   }
 
   // [MQTT-3.3.1-6]: something comes as retained, and the older never last.
@@ -483,7 +483,7 @@ describe('a replay of retained messages', () => {
       there.turn(here);
     }
     there.retain(remoteTopic, 'new');
-    reader.session.replay?.onLive(remoteTopic, false);
+    reader.session.replay?.onLive(remoteTopic, -1);
     // The part is found to be doubtful, and the topic is to be asked for.
     for (const message of there.sent.splice(0)) here.receive(1, message);
     reader.outlet.isHeavy = true;
@@ -587,7 +587,7 @@ describe('a replay of retained messages', () => {
     here.replays.start(reader.session, first);
     settle();
     assert.notEqual(reader.session.replay, null);
-    reader.session.replay?.onLive(secondLocal, true);
+    reader.session.replay?.onLive(secondLocal, 1);
     here.retain(secondLocal, 'live');
     here.replays.start(reader.session, second);
     settle();

@@ -272,7 +272,7 @@ export class ModelShard {
     this.registry = new SessionRegistry({ ...shared, ...kept, rows: null });
     const { registry } = this;
     const sizes = SIZES;
-    const replays = { expectMoved() {}, restore() {} };
+    const replays = { expectMoved() {}, restore() {}, recall() {} };
     const access = { admit() {}, mayLeaveWill: () => true };
     const whenDurable = (done: () => void) => done();
     const whenKept = (_shards: number, done: () => void) => done();

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { checkStore, type StoreCounts } from '../../../src/store/check-store.js';
 import { dumpStore } from '../../../src/store/dump-store.js';
-import { bitsKey, entryKey, runKey, sessionKey } from '../../../src/store/keys.js';
+import {
+  bitsKey,
+  entryKey,
+  ReplayRow,
+  replayKey,
+  runKey,
+  sessionKey,
+} from '../../../src/store/keys.js';
 import { StoreSnapshot } from '../../../src/store/store-snapshot.js';
 import { runOf, TemporaryStore } from './temporary-store.js';
 import { Workload } from './workload.js';
@@ -29,10 +36,12 @@ async function filled(context: TestContext): Promise<TemporaryStore> {
   for (const number of [1, 2]) {
     journal.putSession(number, `client ${number}`, { version: 5 });
     journal.putSubscription(number, 'a/+', 1);
+    journal.putReplay(number, ReplayRow.filter, 'a/+', number);
     journal.queue(number, 10, run, run.bytes.length, 0x32, 2, [3]);
   }
   const alone = runOf('alone', 1, 1);
   journal.queue(1, 12, alone, alone.bytes.length, 0x34, 1, [], 'group');
+  journal.putReplay(1, ReplayRow.topic, 'a/b', 1);
   journal.incoming(1, 7);
   journal.received(1, 12, 1);
   journal.given(2, 10, 1);
@@ -102,6 +111,18 @@ describe('the check of a store', () => {
         () => tables.bits.putSync(bitsKey(9 as 0, 1, 0), Buffer.alloc(64)),
       ],
       [
+        /^replays: a replay's row of an unknown kind, 9$/,
+        () => tables.replays.putSync(replayKey(9 as 0, 1, 'a'), Buffer.from('0000a')),
+      ],
+      [
+        /^replays: a replay's row is at a wrong place$/,
+        () => tables.replays.putSync(replayKey(ReplayRow.topic, 1, 'a'), Buffer.from('0000b')),
+      ],
+      [
+        /^replays: there is no session 7$/,
+        () => tables.replays.putSync(replayKey(ReplayRow.topic, 7, 'a'), Buffer.from('0000a')),
+      ],
+      [
         /^retained: "a\/ü" stands at another's place$/,
         () => {
           const [row] = tables.retained.getRange({ limit: 1 });
@@ -135,15 +156,18 @@ describe('the dump of a store', () => {
     const session = { kind: 'session', head: { version: 5 } };
     const message = { kind: 'message', ...shared, payload, subscriptionIdentifiers: [3] };
     const subscription = { kind: 'subscription', filter: 'a/+', grant: 1 };
-    const { expires } = lines[5] as { readonly expires: string };
-    assert.deepEqual(lines.slice(0, 5), [
+    const { expires } = lines[7] as { readonly expires: string };
+    const replay = { kind: 'replay', clientId: 'client 1', since: 1 };
+    assert.deepEqual(lines.slice(0, 7), [
       { kind: 'store', version: 1 },
       { ...session, clientId: 'client 1', number: 1, incomingPacketIds: [7] },
       { ...subscription, clientId: 'client 1' },
+      { ...replay, filter: 'a/+' },
+      { ...replay, sent: 'a/b' },
       { ...message, clientId: 'client 1', position: 10 },
       { ...message, clientId: 'client 1', position: 11 },
     ]);
-    assert.deepEqual(lines[5], {
+    assert.deepEqual(lines[7], {
       kind: 'message',
       clientId: 'client 1',
       position: 12,
@@ -156,7 +180,7 @@ describe('the dump of a store', () => {
       group: 'group',
       isReceived: true,
     });
-    assert.equal(lines.length, 11);
+    assert.equal(lines.length, 14);
     assert.deepEqual(lines.at(-1), {
       kind: 'retained',
       topic: 'a/b',

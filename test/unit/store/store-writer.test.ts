@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sharedMs } from '../../../src/base/clock.js';
 import { SHARDS_MAX, STORE_DROPPED_ROWS } from '../../../src/base/limits.js';
-import { POSITION_MAX, partitionOf } from '../../../src/store/keys.js';
+import { POSITION_MAX, partitionOf, ReplayRow } from '../../../src/store/keys.js';
 import { eventually } from '../../support/waiting.js';
 import { retainedIn, runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
 
@@ -38,6 +38,48 @@ describe('the store', () => {
         [3, 7],
       ],
     );
+  });
+
+  test('gives back what is owed of replays, until a replay or its session ends', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const { filter, topic } = ReplayRow;
+    const long = `a/${'l'.repeat(60_000)}`;
+    for (const session of [5, 6, 300]) journal.putSession(session, `client ${session}`, {});
+    journal.putReplay(5, filter, 'a/+', 7);
+    journal.putReplay(5, filter, long, 8);
+    journal.putReplay(5, topic, 'a/b', 2 ** 32 - 1);
+    journal.putReplay(6, topic, 'a/b', 1);
+    journal.putReplay(300, filter, '#', 1);
+    await settled();
+    const { reader } = store;
+    const owed = (session: number) => reader.owedRetained(session);
+    assert.deepEqual([...reader.sessionsOwedRetained()], [5, 300]);
+    assert.deepEqual(owed(5), [
+      { text: 'a/+', since: 7 },
+      { text: long, since: 8 },
+    ]);
+    assert.deepEqual([owed(6), reader.sentRetained(6, 'a/b')], [[], 1]);
+    assert.deepEqual(
+      [reader.sentRetained(5, 'a/b'), reader.sentRetained(5, 'b')],
+      [2 ** 32 - 1, 0],
+    );
+
+    journal.removeReplay(5, filter, 'a/+');
+    journal.removeReplay(5, filter, 'never');
+    journal.putReplay(300, filter, 'early', 2);
+    journal.endReplay(300);
+    journal.putReplay(300, filter, 'late', 3);
+    journal.putReplay(300, filter, 'later', 3);
+    journal.removeReplay(300, filter, 'later');
+    await settled();
+    assert.deepEqual(owed(5), [{ text: long, since: 8 }]);
+    assert.deepEqual(owed(300), [{ text: 'late', since: 3 }]);
+
+    journal.dropSession(5, 'client 5');
+    await settled();
+    assert.deepEqual([owed(5), reader.sentRetained(5, 'a/b')], [[], 0]);
+    assert.deepEqual([...reader.sessionsOwedRetained()], [300]);
   });
 
   test('gives back a queue in its order', async (context) => {

@@ -4,6 +4,7 @@
  */
 import type { Run } from '../../../src/protocol/run.js';
 import type { Journal } from '../../../src/store/journal.js';
+import { ReplayRow } from '../../../src/store/keys.js';
 import type { StoreReader } from '../../../src/store/store-reader.js';
 import { Random } from '../../fuzz/random.js';
 import { retainedIn, runOf } from './temporary-store.js';
@@ -30,6 +31,8 @@ interface ModelSession {
   queue: QueuedMessages[];
   readonly incoming: Set<number>;
   readonly received: Set<number>;
+  /** By ReplayRow: the SUBSCRIBE of each filter or topic. */
+  readonly replays: readonly [Map<string, number>, Map<string, number>];
 }
 
 /** As `contentOf` finds it. */
@@ -60,7 +63,7 @@ export class Workload {
     this.steps++;
     const session = this.#session(journal);
     const random = this.#random;
-    switch (random.below(10)) {
+    switch (random.below(11)) {
       case 0:
       case 1:
       case 2:
@@ -90,6 +93,9 @@ export class Workload {
       case 8:
         this.#remove(journal, session);
         break;
+      case 9:
+        this.#replay(journal, session);
+        break;
       default:
         this.#retain(journal);
     }
@@ -110,6 +116,8 @@ export class Workload {
         queue: session.queue,
         incoming: [...session.incoming].sort((a, b) => a - b),
         received: [...session.received].sort((a, b) => a - b),
+        owed: Object.fromEntries([...session.replays[ReplayRow.filter]].sort()),
+        sent: FILTERS.map((topic) => session.replays[ReplayRow.topic].get(topic) ?? 0),
       };
     }
     return { sessions, retained: Object.fromEntries([...this.#retained].sort()) };
@@ -133,6 +141,7 @@ export class Workload {
         queue: [],
         incoming: new Set(),
         received: new Set(),
+        replays: [new Map(), new Map()],
       };
       this.#sessions.set(clientId, session);
       journal?.putSession(session.number, clientId, session.head);
@@ -185,6 +194,23 @@ export class Workload {
     }
   }
 
+  #replay(journal: Journal | null, session: ModelSession): void {
+    const random = this.#random;
+    const kind = random.onceIn(2) ? ReplayRow.filter : ReplayRow.topic;
+    const rows = session.replays[kind];
+    const text = FILTERS[random.below(FILTERS.length)];
+    if (random.onceIn(8)) {
+      for (const each of session.replays) each.clear();
+      journal?.endReplay(session.number);
+    } else if (random.onceIn(3)) {
+      rows.delete(text);
+      journal?.removeReplay(session.number, kind, text);
+    } else {
+      rows.set(text, this.steps);
+      journal?.putReplay(session.number, kind, text, this.steps);
+    }
+  }
+
   #receive(journal: Journal | null, session: ModelSession): void {
     const entry = session.queue[this.#random.below(session.queue.length + 1)];
     if (entry === undefined) return;
@@ -226,6 +252,8 @@ export function contentOf(reader: StoreReader): Content {
         .map(({ position, count, run }) => ({ position, count, payload: summaryOf(run.bytes) })),
       incoming: reader.incoming(number),
       received: received.filter(([, is]) => is === 1).map(([at]) => at),
+      owed: Object.fromEntries(reader.owedRetained(number).map((row) => [row.text, row.since])),
+      sent: FILTERS.map((topic) => reader.sentRetained(number, topic)),
     };
   }
   const retained: Record<string, string> = {};
