@@ -142,7 +142,8 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /**
-   * Publishes a message as a client would; resolves when every shard concerned will deliver it.
+   * Publishes a message as a client would; resolves when every shard concerned will deliver it, and
+   * at QoS 1 and 2 when it is on disk for sessions and topics that are kept there.
    * @throws TypeError or RangeError when the message may not be published, ServerError when it was
    * not.
    */

@@ -28,7 +28,9 @@ const NO_TARGETS = new Int32Array(0);
 interface Wait {
   /** Null: it is none's. */
   readonly connection: Connection | null;
-  readonly done: () => void;
+  readonly done: (isLost: boolean) => void;
+  /** A shard has died that may not have kept what it was sent. */
+  isLost: boolean;
   /** Which submit was the last before it. */
   readonly since: number;
   /** Of the journal: everything before it is to be durable. */
@@ -200,6 +202,15 @@ export class DurableAcks {
     else done();
   }
 
+  /** Calls back when all there is, of whomever, is durable, here and where it was sent. */
+  whenAllKept(done: Wait['done']): void {
+    const { journal, waits, shardCount, shardIndex } = this.#parts;
+    const others = (2 ** shardCount - 1) & ~(1 << shardIndex);
+    const isAll = journal.durable >= journal.appended && this.#areKept(others, this.#sent);
+    if (!waits || isAll) done(false);
+    else this.#add(null, done, others);
+  }
+
   #wait(connection: Connection, shards: number): void {
     const last = connection.durableWait as Wait | null;
     if (last !== null && last.since === this.#submits) {
@@ -211,10 +222,11 @@ export class DurableAcks {
     connection.durableWait = this.#add(connection, done, shards);
   }
 
-  #add(connection: Connection | null, done: () => void, shards: number): Wait {
+  #add(connection: Connection | null, done: Wait['done'], shards: number): Wait {
     const wait: Wait = {
       connection,
       done,
+      isLost: false,
       since: this.#submits,
       position: 0,
       shards: 0,
@@ -242,8 +254,11 @@ export class DurableAcks {
    */
   dropPeer(index: number): void {
     this.submit();
-    for (const { connection, shards } of [...this.#waits, ...this.#later]) {
-      if (((shards >>> index) & 1) === 1) connection?.close(CloseReason.workerDied);
+    for (const wait of [...this.#waits, ...this.#later]) {
+      const { connection, shards, targets } = wait;
+      if (((shards >>> index) & 1) === 0) continue;
+      wait.isLost ||= !this.#areKept(1 << index, targets);
+      connection?.close(CloseReason.workerDied);
     }
     this.#sent[index] = 0;
     this.#handled[index] = 0;
@@ -358,15 +373,20 @@ export class DurableAcks {
       ready.push(wait);
       return false;
     });
-    for (const { done } of ready) done();
+    for (const { done, isLost } of ready) done(isLost);
   }
 
   #isDurable(wait: Wait): boolean {
     if (wait.position > this.#parts.journal.durable) return false;
-    for (let left = wait.shards; left !== 0; left &= left - 1) {
+    return this.#areKept(wait.shards, wait.targets);
+  }
+
+  /** Whether each of these shards has as many marked runs on disk as that. */
+  #areKept(shards: number, targets: Int32Array): boolean {
+    for (let left = shards; left !== 0; left &= left - 1) {
       const shard = lowestBit(left);
       const at = shard * SHARDS_MAX + this.#parts.shardIndex;
-      if (((Atomics.load(this.#words, at) - wait.targets[shard]!) | 0) < 0) return false;
+      if (((Atomics.load(this.#words, at) - targets[shard]!) | 0) < 0) return false;
     }
     return true;
   }

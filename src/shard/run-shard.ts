@@ -123,10 +123,16 @@ function onMessage(
   }
 }
 
+/** Why a publication is not known to be kept. */
+const WORKER_DIED = 'a worker died that may not have kept it: publish it again';
+
 function publish(shard: Shard, message: Extract<ToShard, { kind: 'publish' }>): void {
   const { id } = message;
   try {
-    shard.publish(message.message, () => shard.line.published(id));
+    shard.publish(message.message, (isLost) => {
+      if (!isLost) shard.line.published(id);
+      else shard.line.say({ kind: 'published', id, error: WORKER_DIED });
+    });
   } catch (error) {
     shard.line.say({ kind: 'published', id, error: String(error) });
   }

@@ -387,11 +387,17 @@ export class Shard implements ConnectionHost {
     this.line.log(level, fields, message);
   }
 
-  /** Publishes a message of the embedding program; calls back when that is done. */
-  publish(message: InjectedMessage, published: () => void): void {
+  /**
+   * Publishes a message of the embedding program; calls back when that is done, of QoS 1 and 2 when
+   * it is on disk where it is to be, or a shard has died that may have lost it.
+   */
+  publish(message: InjectedMessage, published: (isLost: boolean) => void): void {
     const payload = Buffer.from(message.payload);
     this.router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
-    this.router.made.whenPublished(published);
+    this.router.made.whenPublished(() => {
+      if (message.qos === 0 || this.durable === null) published(false);
+      else this.durable.whenAllKept(published);
+    });
     this.turn.schedule();
   }
 
