@@ -6,13 +6,7 @@
  */
 import type { Session } from '../sessions/session.js';
 import { ReplayRow } from '../store/keys.js';
-
-/** A filter of which a session is still to be sent what is retained. */
-export interface OwedFilter {
-  readonly filterKey: string;
-  /** Which SUBSCRIBE has asked, 1 or more. */
-  readonly since: number;
-}
+import type { StoredReplay } from '../store/replay-changes.js';
 
 /** Where it stands on disk. All but `owed` do nothing for a session that is not kept. */
 export interface ReplayRows {
@@ -20,7 +14,8 @@ export interface ReplayRows {
   remove(session: Session, kind: ReplayRow, text: string): void;
   /** All of the session's rows go. */
   end(session: Session): void;
-  owed(session: Session): OwedFilter[];
+  /** The filters of which it is still to be sent what is retained. */
+  owed(session: Session): readonly StoredReplay[];
   /** The last SUBSCRIBE that a topic is not to be sent for; 0: there is none. */
   sentSince(session: Session, topicKey: string): number;
 }

@@ -176,10 +176,12 @@ export class RetainedReplays {
     (session.replay as Replay | null)?.restore(place);
   }
 
-  /** A session was found in the store: what it was owed when its shard ended, it is still. */
-  recall(session: Session): void {
-    const { rows } = this.#parts;
-    for (const { filterKey, since } of rows?.owed(session) ?? []) {
+  /**
+   * A session was found in the store: what it was owed when its shard ended, it is still.
+   * @param owed what that is, where it is known.
+   */
+  recall(session: Session, owed = this.#parts.rows?.owed(session) ?? []): void {
+    for (const { text: filterKey, since } of owed) {
       const grant = session.subscriptions.get(filterKey);
       if (grant === undefined) continue;
       let replay = session.replay as Replay | null;

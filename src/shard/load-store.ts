@@ -8,6 +8,7 @@ import { isOfGroups } from '../router/group-rows.js';
 import type { Filters } from '../router/replay-filters.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
+import type { StoredReplay } from '../store/replay-changes.js';
 import type { StoredSession } from '../store/stored-session.js';
 import type { Grant } from '../topics/grant.js';
 import type { LoadedSession, ShardStart } from './control.js';
@@ -66,7 +67,7 @@ async function loadOrphans(
 ): Promise<Map<Session, Home>> {
   const homes = new Map<Session, Home>();
   const loaded: LoadedSession[] = [];
-  const owed = new Set(store.reader.sessionsOwedRetained());
+  const owed = store.reader.allOwedRetained();
   for (const clientId of clientIds) {
     const stored = store.reader.session(clientId);
     if (stored === null) continue;
@@ -74,7 +75,7 @@ async function loadOrphans(
     const session = createSession(shard, store, stored, row);
     if (session === null) continue;
     const filters = filtersOf(store.reader, stored.number);
-    restoreSession(shard, store, { session, stored, row }, filters, owed.has(stored.number));
+    restoreSession(shard, store, { session, stored, row }, filters, owed.get(stored.number));
     const tail = store.reader.session(tailOf(clientId));
     homes.set(session, homeOf(shard, row, stored, tail));
     if (loaded.push({ clientId, claim: session.claim }) % LOADED_PER_SHARE === 0) await nextTurn();
@@ -156,12 +157,12 @@ class SessionLoading {
   readonly tails = new Map<string, StoredSession>();
   readonly #shard: Shard;
   readonly #store: ShardStore;
-  readonly #owedRetained: ReadonlySet<number>;
+  readonly #owedRetained: ReadonlyMap<number, readonly StoredReplay[]>;
   #batch: LoadedSession[] = [];
   #looks = 0;
 
   constructor(shard: Shard, store: ShardStore) {
-    this.#owedRetained = new Set(store.reader.sessionsOwedRetained());
+    this.#owedRetained = store.reader.allOwedRetained();
     this.#shard = shard;
     this.#store = store;
   }
@@ -173,8 +174,8 @@ class SessionLoading {
 
   take(found: FoundSession, filters: Filters): void {
     const { session, stored, row } = found;
-    const isOwed = this.#owedRetained.has(stored.number);
-    restoreSession(this.#shard, this.#store, found, filters, isOwed);
+    const owed = this.#owedRetained.get(stored.number);
+    restoreSession(this.#shard, this.#store, found, filters, owed);
     const { clientId, claim } = session;
     const tail = this.tails.get(tailOf(clientId)) ?? null;
     this.homes.set(session, homeOf(this.#shard, row, stored, tail));
@@ -217,12 +218,12 @@ function restoreSession(
   { kept, rows }: ShardStore,
   { session, stored: { number }, row }: FoundSession,
   filters: Filters,
-  isOwedRetained: boolean,
+  owed: readonly StoredReplay[] = [],
 ): void {
   // Before it is one that is kept: they are on disk already.
   registry.subscribe(session, filters, NOTHING);
   kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
-  if (isOwedRetained) replays.recall(session);
+  replays.recall(session, owed);
   if (row.will !== null) {
     const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - Date.now()));
     wills.arrive(session, { ...row.will, leftMs }, deadlines.now);

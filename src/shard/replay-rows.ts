@@ -1,9 +1,10 @@
 /** What the store has of replays to sessions that are kept there: router/replay-notes.ts. */
-import type { OwedFilter, ReplayRows } from '../router/replay-notes.js';
+import type { ReplayRows } from '../router/replay-notes.js';
 import { NO_NUMBER } from '../sessions/kept-session.js';
 import type { Session } from '../sessions/session.js';
 import type { Journal } from '../store/journal.js';
 import type { ReplayRow } from '../store/keys.js';
+import type { StoredReplay } from '../store/replay-changes.js';
 import type { StoreReader } from '../store/store-reader.js';
 
 /** What they work with. */
@@ -35,12 +36,12 @@ export class StoredReplays implements ReplayRows {
     if (number !== NO_NUMBER) this.#parts.journal.endReplay(number);
   }
 
-  owed(session: Session): OwedFilter[] {
+  owed(session: Session): StoredReplay[] {
     const number = numberOf(session);
     if (number === NO_NUMBER) return [];
     const { reader } = this.#parts;
     reader.renew();
-    return reader.owedRetained(number).map(({ text, since }) => ({ filterKey: text, since }));
+    return reader.owedRetained(number);
   }
 
   sentSince(session: Session, topicKey: string): number {

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { RETAINED_PART_BYTES } from '../../../src/base/limits.js';
-import type { OwedFilter, ReplayRows } from '../../../src/router/replay-notes.js';
+import type { ReplayRows } from '../../../src/router/replay-notes.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { ReplayRow } from '../../../src/store/keys.js';
+import type { StoredReplay } from '../../../src/store/replay-changes.js';
 import {
   expectSubscribed,
   type Filters,
@@ -36,8 +37,8 @@ class Rows implements ReplayRows {
     this.topics.clear();
   }
 
-  owed(): OwedFilter[] {
-    return [...this.filters].map(([filterKey, since]) => ({ filterKey, since }));
+  owed(): StoredReplay[] {
+    return [...this.filters].map(([text, since]) => ({ text, since }));
   }
 
   sentSince(_session: Session, topicKey: string): number {
