@@ -4,26 +4,29 @@
  * sent at QoS 2 each topic is noted, in the transaction that brings the message, and not sent again
  * [MQTT-4.3.3-1]; what is sent at QoS 1 comes again where it is not known how far a filter was.
  */
+import { randomInt } from 'node:crypto';
 import type { Session } from '../sessions/session.js';
 import { ReplayRow } from '../store/keys.js';
-import type { StoredReplay } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/replay-changes.js';
 
 /** Where it stands on disk. All but `owed` do nothing for a session that is not kept. */
 export interface ReplayRows {
-  put(session: Session, kind: ReplayRow, text: string, since: number): void;
-  remove(session: Session, kind: ReplayRow, text: string): void;
-  /** All of the session's rows go. */
-  end(session: Session): void;
-  /** The filters of which it is still to be sent what is retained. */
-  owed(session: Session): readonly StoredReplay[];
+  put(session: Session, kind: ReplayRow, generation: number, text: string, since: number): void;
+  remove(session: Session, kind: ReplayRow, generation: number, text: string): void;
+  /** All rows of the replay go. */
+  end(session: Session, generation: number): void;
+  /** The filters of which the session is still to be sent what is retained. */
+  owed(session: Session): readonly OwedFilter[];
   /** The last SUBSCRIBE that a topic is not to be sent for; 0: there is none. */
-  sentSince(session: Session, topicKey: string): number;
+  sentSince(session: Session, generation: number, topicKey: string): number;
 }
 
 /** SUBSCRIBEs that there may have been behind the last one that is known of, when a shard ended. */
 const SUBSCRIBES_UNKNOWN = 2 ** 20;
 /** Filters whose rows are removed one by one, where nothing else is noted. */
 const FEW = 8;
+/** Generations are below. */
+const GENERATIONS = 2 ** 32;
 
 /** One a replay. SUBSCRIBEs are counted from 1. */
 export class ReplayNotes {
@@ -35,6 +38,8 @@ export class ReplayNotes {
   readonly #finished = new Map<string, number>();
   /** There may be rows that are not of `#promised`. */
   #hasMore = false;
+  /** What tells its rows from those of other replays of the session: one takes it over. */
+  generation: number = randomInt(GENERATIONS);
   /** Of what SUBSCRIBEs up to this one have asked for, the store knows what was sent. */
   notedTo = 0;
 
@@ -47,18 +52,19 @@ export class ReplayNotes {
   promise(filterKey: string, since: number): void {
     this.#promised.set(filterKey, since);
     this.#finished.delete(filterKey);
-    this.#rows.put(this.#session, ReplayRow.filter, filterKey, since);
+    this.#rows.put(this.#session, ReplayRow.filter, this.generation, filterKey, since);
   }
 
   /** A filter that another shard or process has noted. */
-  adopt(filterKey: string, since: number): void {
+  adopt(filterKey: string, since: number, generation: number): void {
     this.#promised.set(filterKey, since);
+    this.generation = generation;
     this.#hasMore = true;
   }
 
   /** The same, of one that has ended. @returns how many SUBSCRIBEs there may have been. */
-  adoptStored(filterKey: string, since: number): number {
-    this.adopt(filterKey, since);
+  adoptStored({ filterKey, since, generation }: OwedFilter): number {
+    this.adopt(filterKey, since, generation);
     this.notedTo = Math.max(this.notedTo, since);
     return since + SUBSCRIBES_UNKNOWN;
   }
@@ -68,7 +74,7 @@ export class ReplayNotes {
     const promised = this.#promised.get(filterKey);
     if (promised === undefined || promised > since) return;
     this.#promised.delete(filterKey);
-    this.#rows.remove(this.#session, ReplayRow.filter, filterKey);
+    this.#rows.remove(this.#session, ReplayRow.filter, this.generation, filterKey);
   }
 
   /** A filter is sent. @param asksAgain topics are asked for again, of this filter or another. */
@@ -89,27 +95,29 @@ export class ReplayNotes {
   /** A topic's message was sent at QoS 2. */
   noteSent(topicKey: string, since: number): void {
     this.#hasMore = true;
-    this.#rows.put(this.#session, ReplayRow.topic, topicKey, since);
+    this.#rows.put(this.#session, ReplayRow.topic, this.generation, topicKey, since);
   }
 
   /** Its newest was dropped: the replay brings it. */
   forgetSent(topicKey: string): void {
-    if (this.#hasMore) this.#rows.remove(this.#session, ReplayRow.topic, topicKey);
+    if (!this.#hasMore) return;
+    this.#rows.remove(this.#session, ReplayRow.topic, this.generation, topicKey);
   }
 
   /** Whether a topic is not to be sent for this SUBSCRIBE, where the store alone knows. */
   wasSent(topicKey: string, since: number): boolean {
-    return since <= this.notedTo && this.#rows.sentSince(this.#session, topicKey) >= since;
+    if (since > this.notedTo) return false;
+    return this.#rows.sentSince(this.#session, this.generation, topicKey) >= since;
   }
 
   /** All is sent. */
   end(): void {
     if (this.#hasMore || this.#promised.size > FEW) {
-      this.#rows.end(this.#session);
+      this.#rows.end(this.#session, this.generation);
       return;
     }
     for (const filterKey of this.#promised.keys()) {
-      this.#rows.remove(this.#session, ReplayRow.filter, filterKey);
+      this.#rows.remove(this.#session, ReplayRow.filter, this.generation, filterKey);
     }
   }
 }

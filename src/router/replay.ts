@@ -1,6 +1,7 @@
 /** How far the retained messages for one session have come, whoever brings them. */
 import { BROUGHT_BYTES_MAX } from '../base/limits.js';
 import type { BegunFilter, ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
+import type { OwedFilter } from '../store/replay-changes.js';
 import { type Grant, grantedQos } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
 import { bytesOfTopic, LiveTopics } from './live-topics.js';
@@ -252,6 +253,7 @@ export class Replay implements ReplayGuard {
       superseded: this.#live.all(),
       subscribes: this.subscribes,
       notedTo: this.notes?.notedTo ?? 0,
+      generation: this.notes?.generation ?? 0,
     };
   }
 
@@ -267,16 +269,20 @@ export class Replay implements ReplayGuard {
   addMoved(filterKey: string, grant: Grant, since: number): void {
     this.#isPlaceKnown = false;
     this.filters.set(filterKey, { grant, since });
-    this.notes?.adopt(filterKey, since);
+    // Its generation will follow.
+    this.notes?.adopt(filterKey, since, this.notes.generation);
   }
 
   /** Takes over how far another shard's replay has come. */
-  restore({ begun, brought, superseded, subscribes, notedTo }: ReplayPlace): void {
+  restore({ begun, brought, superseded, subscribes, notedTo, generation }: ReplayPlace): void {
     this.#isPlaceKnown = true;
     this.subscribes = Math.max(this.subscribes, subscribes);
-    if (this.notes !== null) this.notes.notedTo = Math.max(this.notes.notedTo, notedTo);
+    if (this.notes !== null) {
+      this.notes.notedTo = Math.max(this.notes.notedTo, notedTo);
+      this.notes.generation = generation;
+    }
     for (const [filterKey, subscribed, grant, since] of begun) {
-      this.notes?.adopt(subscribed, since);
+      this.notes?.adopt(subscribed, since, generation);
       if (brought !== null && this.interrupted === null) {
         this.interrupted = { filterKey, asked: { grant, since }, subscribed };
         continue;
@@ -288,15 +294,12 @@ export class Replay implements ReplayGuard {
     for (const topicKey of brought ?? []) this.noteBrought(topicKey);
   }
 
-  /**
-   * A filter of which something is still to be sent, as the store says: what was is to be found
-   * there too.
-   * @param since which SUBSCRIBE had asked, of another process or shard.
-   */
-  addStored(filterKey: string, grant: Grant, since: number): void {
+  /** A filter of which something is still to be sent, as the store says: it knows what was. */
+  addStored(owed: OwedFilter, grant: Grant): void {
+    const { filterKey, since } = owed;
     this.#isPlaceKnown = true;
     // What is asked for next is of none that there may have been meanwhile.
-    const subscribes = this.notes?.adoptStored(filterKey, since) ?? 0;
+    const subscribes = this.notes?.adoptStored(owed) ?? 0;
     this.subscribes = Math.max(this.subscribes, subscribes);
     if (!this.filters.has(filterKey)) this.filters.set(filterKey, { grant, since });
   }

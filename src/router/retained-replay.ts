@@ -181,15 +181,15 @@ export class RetainedReplays {
    * @param owed what that is, where it is known.
    */
   recall(session: Session, owed = this.#parts.rows?.owed(session) ?? []): void {
-    for (const { text: filterKey, since } of owed) {
-      const grant = session.subscriptions.get(filterKey);
+    for (const filter of owed) {
+      const grant = session.subscriptions.get(filter.filterKey);
       if (grant === undefined) continue;
       let replay = session.replay as Replay | null;
       if (replay === null) {
         replay = this.#begin(session);
         this.#notePark(replay);
       }
-      replay.addStored(filterKey, grant, since);
+      replay.addStored(filter, grant);
     }
   }
 

@@ -110,6 +110,8 @@ export interface ReplayPlace {
   readonly subscribes: number;
   /** Of the filters of which SUBSCRIBEs, up to this one, what was sent is to be found on disk. */
   readonly notedTo: number;
+  /** What tells that from what is there of other replays; 0: there is nothing. */
+  readonly generation: number;
 }
 
 /** A filter of a replay that has begun; see ReplayPlace. */

@@ -410,7 +410,7 @@ function isMovedKept(value: unknown): boolean {
 
 function isReplayPlace(value: unknown): value is ReplayPlace {
   const place = (value ?? {}) as Partial<ReplayPlace>;
-  const { begun, brought, superseded, subscribes, notedTo } = place;
+  const { begun, brought, superseded, subscribes, notedTo, generation } = place;
   const isBegun = (each: unknown) =>
     Array.isArray(each) &&
     each.slice(0, 2).every(isFilter) &&
@@ -425,7 +425,8 @@ function isReplayPlace(value: unknown): value is ReplayPlace {
     Array.isArray(superseded) &&
     superseded.every(isSuperseded) &&
     Number.isSafeInteger(subscribes) &&
-    Number.isSafeInteger(notedTo)
+    Number.isSafeInteger(notedTo) &&
+    Number.isSafeInteger(generation)
   );
 }
 

@@ -8,7 +8,7 @@ import { isOfGroups } from '../router/group-rows.js';
 import type { Filters } from '../router/replay-filters.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
-import type { StoredReplay } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/replay-changes.js';
 import type { StoredSession } from '../store/stored-session.js';
 import type { Grant } from '../topics/grant.js';
 import type { LoadedSession, ShardStart } from './control.js';
@@ -157,7 +157,7 @@ class SessionLoading {
   readonly tails = new Map<string, StoredSession>();
   readonly #shard: Shard;
   readonly #store: ShardStore;
-  readonly #owedRetained: ReadonlyMap<number, readonly StoredReplay[]>;
+  readonly #owedRetained: ReadonlyMap<number, readonly OwedFilter[]>;
   #batch: LoadedSession[] = [];
   #looks = 0;
 
@@ -218,7 +218,7 @@ function restoreSession(
   { kept, rows }: ShardStore,
   { session, stored: { number }, row }: FoundSession,
   filters: Filters,
-  owed: readonly StoredReplay[] = [],
+  owed: readonly OwedFilter[] = [],
 ): void {
   // Before it is one that is kept: they are on disk already.
   registry.subscribe(session, filters, NOTHING);

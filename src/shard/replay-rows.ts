@@ -4,7 +4,7 @@ import { NO_NUMBER } from '../sessions/kept-session.js';
 import type { Session } from '../sessions/session.js';
 import type { Journal } from '../store/journal.js';
 import type { ReplayRow } from '../store/keys.js';
-import type { StoredReplay } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/replay-changes.js';
 import type { StoreReader } from '../store/store-reader.js';
 
 /** What they work with. */
@@ -21,22 +21,23 @@ export class StoredReplays implements ReplayRows {
     this.#parts = parts;
   }
 
-  put(session: Session, kind: ReplayRow, text: string, since: number): void {
+  put(session: Session, kind: ReplayRow, generation: number, text: string, since: number): void {
     const number = numberOf(session);
-    if (number !== NO_NUMBER) this.#parts.journal.putReplay(number, kind, text, since);
+    const { journal } = this.#parts;
+    if (number !== NO_NUMBER) journal.putReplay(number, kind, generation, text, since);
   }
 
-  remove(session: Session, kind: ReplayRow, text: string): void {
+  remove(session: Session, kind: ReplayRow, generation: number, text: string): void {
     const number = numberOf(session);
-    if (number !== NO_NUMBER) this.#parts.journal.removeReplay(number, kind, text);
+    if (number !== NO_NUMBER) this.#parts.journal.removeReplay(number, kind, generation, text);
   }
 
-  end(session: Session): void {
+  end(session: Session, generation: number): void {
     const number = numberOf(session);
-    if (number !== NO_NUMBER) this.#parts.journal.endReplay(number);
+    if (number !== NO_NUMBER) this.#parts.journal.endReplay(number, generation);
   }
 
-  owed(session: Session): StoredReplay[] {
+  owed(session: Session): OwedFilter[] {
     const number = numberOf(session);
     if (number === NO_NUMBER) return [];
     const { reader } = this.#parts;
@@ -44,9 +45,10 @@ export class StoredReplays implements ReplayRows {
     return reader.owedRetained(number);
   }
 
-  sentSince(session: Session, topicKey: string): number {
+  sentSince(session: Session, generation: number, topicKey: string): number {
     const number = numberOf(session);
-    return number === NO_NUMBER ? 0 : this.#parts.reader.sentRetained(number, topicKey);
+    if (number === NO_NUMBER) return 0;
+    return this.#parts.reader.sentRetained(number, generation, topicKey);
   }
 }
 

@@ -5,17 +5,21 @@ import type { TableName } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
+  owedKey,
   positionOf,
-  replayKey,
+  ReplayRow,
+  replaysStart,
   retainedKey,
   runKey,
   runNumberOf,
+  SESSION_BYTES,
+  sentKey,
   sessionKey,
   sessionOf,
   subscriptionKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { REPLAY_ROWS, readReplayRow } from './replay-changes.js';
+import { readOwed, readSent } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow, runInRow } from './stored-entry.js';
 import { readRetained } from './stored-retained.js';
@@ -38,6 +42,9 @@ export interface StoreCounts {
 }
 
 const BLOCK_BYTES = BLOCK_BITS / 8;
+/** Of a row of a replay: where the filter stands in its key, and the topic. */
+const OWED_TEXT_AT: number = 1 + SESSION_BYTES;
+const SENT_TEXT_AT: number = OWED_TEXT_AT + Uint32Array.BYTES_PER_ELEMENT;
 const BIT_KINDS: readonly number[] = Object.values(BitKind);
 
 /** @param onFault is called with a line for everything that is wrong. */
@@ -61,6 +68,8 @@ class Check {
   readonly #sessions = new Map<number, string>();
   /** Sessions that have ended, and whose entries are on their way out. */
   readonly #doomed = new Set<number>();
+  /** Replays, and sessions, whose topics are on their way out: their keys behind the first byte. */
+  readonly #ended = new Set<string>();
   /** Entries by the number of their run. */
   readonly #holders = new Map<number, number>();
 
@@ -68,6 +77,10 @@ class Check {
     this.#snapshot = snapshot;
     this.#onFault = onFault;
     for (const { key } of snapshot.rows('doomed')) this.#doomed.add(sessionOf(key));
+    const [start, end] = [replaysStart(ReplayRow.ended), replaysStart(ReplayRow.ended + 1)];
+    for (const { key } of snapshot.rows('replays', start, end)) {
+      this.#ended.add(key.toString('latin1', 1));
+    }
   }
 
   all(): StoreCounts {
@@ -95,14 +108,7 @@ class Check {
       if (value.length !== BLOCK_BYTES) return 'bits are cut off';
       return this.#faultOfSession(sessionOf(key, 1));
     });
-    this.#walk('replays', (key, value) => {
-      const session = sessionOf(key, 1);
-      const kind = REPLAY_ROWS.find((each) => each === key[0]);
-      if (kind === undefined) return `a replay's row of an unknown kind, ${key[0]}`;
-      const { text } = readReplayRow(value);
-      if (!replayKey(kind, session, text).equals(key)) return "a replay's row is at a wrong place";
-      return this.#faultOfSession(session);
-    });
+    this.#walk('replays', (key, value) => this.#faultOfReplay(key, value));
     this.#walk('retained', (key, value) => {
       const { topicKey } = readRetained(value);
       const isInPlace = key.toString('latin1') === retainedKey(topicKey);
@@ -115,6 +121,25 @@ class Check {
       return faultOfRun(readRun(value.subarray(PENDING_HEAD_BYTES)));
     });
     return this.#counts;
+  }
+
+  #faultOfReplay(key: Buffer, value: Buffer): string | undefined {
+    const session = sessionOf(key, 1);
+    const [kind] = key;
+    // Of a session that has ended they may be the last to go.
+    if (kind === ReplayRow.ended) return undefined;
+    const start = kind === ReplayRow.topic ? key.subarray(0, SENT_TEXT_AT) : null;
+    if (start !== null && this.#ended.has(start.toString('latin1', 1))) return undefined;
+    if (start !== null && this.#ended.has(start.toString('latin1', 1, OWED_TEXT_AT)))
+      return undefined;
+    if (kind === ReplayRow.filter) {
+      const isAt = owedKey(session, readOwed(value).filterKey).equals(key);
+      return isAt ? this.#faultOfSession(session) : 'a filter that is owed is at a wrong place';
+    }
+    if (start === null) return `a row of an unknown kind, ${kind}`;
+    const generation = start.readUInt32BE(OWED_TEXT_AT);
+    const isAt = sentKey(session, generation, readSent(value).topicKey).equals(key);
+    return isAt ? this.#faultOfSession(session) : 'a topic that was sent is at a wrong place';
   }
 
   #checkQueues(): void {

@@ -14,7 +14,6 @@ import {
   entryKey,
   NUMBER_BYTES,
   positionOf,
-  replaysStart,
   retainedKey,
   runKey,
   runNumberOf,
@@ -25,7 +24,7 @@ import {
 } from './keys.js';
 import { PendingRuns } from './pending-runs.js';
 import { readRows } from './read-rows.js';
-import { REPLAY_ROWS } from './replay-changes.js';
+import { EndedReplays } from './replay-changes.js';
 import { RunPlace, readEntryRow } from './stored-entry.js';
 import { numberOfSession } from './stored-session.js';
 import { readTotals, totalsRow } from './stored-totals.js';
@@ -51,6 +50,7 @@ const OF_POSITIONS = [BitKind.received, BitKind.given] as const;
 export class CutWriter {
   readonly #environment: Environment;
   readonly #retained: TextTable;
+  readonly #endedReplays: EndedReplays;
   readonly #known = new Map<number, KnownRows>();
   /** The run number that is given next; -1: what there is must be looked at. */
   #nextRun = UNKNOWN_RUN;
@@ -78,12 +78,13 @@ export class CutWriter {
     this.#environment = environment;
     this.#retained = environment.openByText('retained');
     this.pending = new PendingRuns(environment);
+    this.#endedReplays = new EndedReplays(environment.tables.replays);
     for (const { key } of readRows(environment.tables.doomed)) this.#doomed.add(sessionOf(key));
   }
 
   /** There is something to take away, whatever the next cut brings. */
   get isSweeping(): boolean {
-    return this.#doomed.size > 0;
+    return this.#doomed.size > 0 || this.#endedReplays.areAny;
   }
 
   /** The largest number of those sessions; 0: there is none. */
@@ -101,6 +102,7 @@ export class CutWriter {
     this.#released = new Map();
     this.#placed = new Map();
     this.#doomedThen = new Set(this.#doomed);
+    this.#endedReplays.begin();
     const nextRun = this.#nextRun;
     try {
       this.#environment.transaction(() => this.#writeAll(cut));
@@ -111,6 +113,7 @@ export class CutWriter {
     }
     this.pending.onWritten();
     this.#doomed = this.#doomedThen;
+    this.#endedReplays.onWritten();
     for (const [session, rows] of this.#learnt) {
       if (rows === null) this.#known.delete(session);
       else this.#known.set(session, rows);
@@ -131,6 +134,7 @@ export class CutWriter {
       holders.putSync(key, count);
     }
     this.#sweep();
+    this.#endedReplays.sweep();
     this.#writeReleased();
     this.pending.write(cut);
     this.#writeRetained(cut);
@@ -164,7 +168,9 @@ export class CutWriter {
     if (session.gone !== null) known ??= this.#look(number);
     if (session.gone !== null) this.#removeOnes(session, session.gone, known?.hasBits ?? true);
     if (session.subscriptions !== null) this.#writeSubscriptions(number, session.subscriptions);
-    if (session.replay?.isEnded) this.#removeReplays(number);
+    for (const generation of session.replay?.ended ?? []) {
+      this.#endedReplays.remove(number, generation);
+    }
     session.replay?.write(this.#environment.tables.replays, number);
     for (const entry of entries) this.#writeEntry(number, entry);
     this.#writeBits(BitKind.incoming, number, session.incoming);
@@ -190,7 +196,7 @@ export class CutWriter {
     const { subscriptions, queue, bits } = this.#environment.tables;
     const [start, end] = [sessionStart(number), sessionStart(number + 1)];
     removeRange(subscriptions, start, end);
-    this.#removeReplays(number);
+    this.#endedReplays.remove(number, null);
     const known = this.#known.get(number);
     if (known === undefined || known.last >= 0) {
       const isDone = this.#removeEntries(queue, start, end, STORE_DROPPED_ROWS);
@@ -200,13 +206,6 @@ export class CutWriter {
       removeRange(bits, bitsStart(kind, number), bitsStart(kind, number + 1));
     }
     return { first: 0, last: NONE, hasBits: false };
-  }
-
-  #removeReplays(number: number): void {
-    const { replays } = this.#environment.tables;
-    for (const kind of REPLAY_ROWS) {
-      removeRange(replays, replaysStart(kind, number), replaysStart(kind, number + 1));
-    }
   }
 
   /** @returns what is left, as far as it is known. */

@@ -7,7 +7,7 @@ import { lowestBit } from '../base/bits.js';
 import { SHARDS_MAX } from '../base/limits.js';
 import { BitChanges } from './bit-changes.js';
 import { POSITION_MAX, type ReplayRow, SESSION_MAX } from './keys.js';
-import { REPLAY_ROWS, ReplayChanges } from './replay-changes.js';
+import { ReplayChanges } from './replay-changes.js';
 import { Change } from './segment-format.js';
 import { SegmentReader } from './segment-reader.js';
 import type { Segment } from './store-messages.js';
@@ -280,16 +280,18 @@ export class Cut {
         session.incoming.change(reader.count(), kind === Change.incoming);
         break;
       case Change.putReplay: {
-        const row = replayRowOf(reader);
-        const text = reader.text('latin1');
-        session.replays.put(row, text, reader.count());
+        const row = reader.byte() as ReplayRow;
+        const generation = reader.count();
+        session.replays.put(row, generation, reader.text('latin1'), reader.count());
         break;
       }
-      case Change.removeReplay:
-        session.replays.remove(replayRowOf(reader), reader.text('latin1'));
+      case Change.removeReplay: {
+        const row = reader.byte() as ReplayRow;
+        session.replays.remove(row, reader.count(), reader.text('latin1'));
         break;
+      }
       case Change.endReplay:
-        session.replays.end();
+        session.replays.end(reader.count());
         break;
       default:
         throw new Error(`a segment has a change of kind ${kind}`);
@@ -350,13 +352,6 @@ export class Cut {
     }
     return session;
   }
-}
-
-function replayRowOf(reader: SegmentReader): ReplayRow {
-  const kind = reader.byte();
-  const row = REPLAY_ROWS.find((each) => each === kind);
-  if (row === undefined) throw new Error(`a segment has a row of a replay of kind ${kind}`);
-  return row;
 }
 
 /** Sets those of so many messages from a position on. */

@@ -6,16 +6,17 @@ import { STORE_VERSION } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
+  behindAll,
   bitsStart,
   blockOf,
+  owedKey,
   positionOf,
-  ReplayRow,
-  replaysStart,
   runKey,
+  sentKey,
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { readReplayRow } from './replay-changes.js';
+import { readOwed, readSent } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow } from './stored-entry.js';
 import { readRetainedRow } from './stored-retained.js';
@@ -72,15 +73,14 @@ function* dumpReplay(
   snapshot: StoreSnapshot,
   { clientId, number }: StoredSession,
 ): Generator<string> {
-  for (const [row, name] of [
-    [ReplayRow.filter, 'filter'],
-    [ReplayRow.topic, 'sent'],
-  ] as const) {
-    const [start, end] = [replaysStart(row, number), replaysStart(row, number + 1)];
-    for (const { value } of snapshot.rows('replays', start, end)) {
-      const { text, since } = readReplayRow(value);
-      yield line({ kind: 'replay', clientId, [name]: fromTopicKey(text), since });
-    }
+  const rows = (start: Buffer) => snapshot.rows('replays', start, behindAll(start));
+  for (const { value } of rows(owedKey(number))) {
+    const { filterKey, since, generation } = readOwed(value);
+    yield line({ kind: 'owed', clientId, filter: fromTopicKey(filterKey), since, generation });
+  }
+  for (const { value } of rows(sentKey(number, null))) {
+    const { topicKey, since } = readSent(value);
+    yield line({ kind: 'sent', clientId, topic: fromTopicKey(topicKey), since });
   }
 }
 

@@ -133,26 +133,28 @@ export class Journal {
 
   /**
    * Notes of a replay what is to be found after a crash.
+   * @param generation of the replay, 32 bits: no other one of the session has it.
    * @param text latin1. @param since of which SUBSCRIBE it is, 32 bits.
    */
-  putReplay(session: number, kind: ReplayRow, text: string, since: number): void {
-    const writer = this.#begin(Change.putReplay, text.length);
-    writer.number(session);
-    writer.byte(kind);
-    this.#latin1(text);
-    writer.count(since >>> 0);
+  putReplay(
+    session: number,
+    kind: ReplayRow,
+    generation: number,
+    text: string,
+    since: number,
+  ): void {
+    this.#replay(Change.putReplay, session, kind, generation, text).count(since >>> 0);
   }
 
-  removeReplay(session: number, kind: ReplayRow, text: string): void {
-    const writer = this.#begin(Change.removeReplay, text.length);
-    writer.number(session);
-    writer.byte(kind);
-    this.#latin1(text);
+  removeReplay(session: number, kind: ReplayRow, generation: number, text: string): void {
+    this.#replay(Change.removeReplay, session, kind, generation, text);
   }
 
-  /** All that was noted of the session's replays goes. */
-  endReplay(session: number): void {
-    this.#begin(Change.endReplay, 0).number(session);
+  /** All that was noted of a replay goes. */
+  endReplay(session: number, generation: number): void {
+    const writer = this.#begin(Change.endReplay, 0);
+    writer.number(session);
+    writer.count(generation >>> 0);
   }
 
   /**
@@ -314,6 +316,21 @@ export class Journal {
       });
     }
     this.#port.close();
+  }
+
+  #replay(
+    change: Change,
+    session: number,
+    kind: ReplayRow,
+    generation: number,
+    text: string,
+  ): SegmentWriter {
+    const writer = this.#begin(change, text.length);
+    writer.number(session);
+    writer.byte(kind);
+    writer.count(generation >>> 0);
+    this.#latin1(text);
+    return writer;
   }
 
   /** @param room bytes of the change's texts. */

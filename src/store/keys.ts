@@ -32,6 +32,8 @@ export const ReplayRow = {
   filter: 0,
   /** A topic that was sent and is not to be sent again. */
   topic: 1,
+  /** A replay, or all of a session, whose topics are on their way out. */
+  ended: 2,
 } as const;
 export type ReplayRow = (typeof ReplayRow)[keyof typeof ReplayRow];
 
@@ -129,14 +131,46 @@ export function bitsStart(kind: BitKind, session: number): Buffer {
   return kindStart(kind, session);
 }
 
-/** Of a row of a replay. @param text a filter key or a topic key. */
-export function replayKey(kind: ReplayRow, session: number, text: string): Buffer {
-  return Buffer.concat([replaysStart(kind, session), textBytes(text)]);
+/** Of a filter that a session is owed of, or where all those of a session begin. */
+export function owedKey(session: number, filterKey = ''): Buffer {
+  return Buffer.concat([kindStart(ReplayRow.filter, session), textBytes(filterKey)]);
 }
 
-/** Where a session's rows of a kind begin; where they end is where those of the next begin. */
-export function replaysStart(kind: ReplayRow, session: number): Buffer {
-  return kindStart(kind, session);
+/**
+ * Of a topic that a replay has sent, or where all those of a replay, or of a session, begin.
+ * @param generation of the replay, 32 bits; null: of all.
+ */
+export function sentKey(session: number, generation: number | null, topicKey = ''): Buffer {
+  const start = kindStart(ReplayRow.topic, session);
+  if (generation === null) return start;
+  return Buffer.concat([start, generationBytes(generation), textBytes(topicKey)]);
+}
+
+/** Of a replay that has ended, or of a session; see `sentKey`. */
+export function endedKey(session: number, generation: number | null): Buffer {
+  const start = kindStart(ReplayRow.ended, session);
+  return generation === null ? start : Buffer.concat([start, generationBytes(generation)]);
+}
+
+/** Where all rows of a kind begin; where they end is where those of the next begin. */
+export function replaysStart(kind: number): Buffer {
+  return Buffer.from([kind]);
+}
+
+/** The topics that go with a row of those that have ended: as the beginning of their keys. */
+export function topicsOfEnded(key: Buffer): Buffer {
+  const start = Buffer.from(key);
+  start[0] = ReplayRow.topic;
+  return start;
+}
+
+/** Behind all keys that begin so; not all of its bytes are 255. */
+export function behindAll(start: Buffer): Buffer {
+  const behind = Buffer.from(start);
+  let at = behind.length - 1;
+  while (behind[at] === 0xff) behind[at--] = 0;
+  behind[at]!++;
+  return behind;
 }
 
 /** The block that the key of a row of bits has. */
@@ -161,6 +195,12 @@ export function sessionStart(session: number): Buffer {
   const key = Buffer.allocUnsafe(SESSION_BYTES);
   writeSession(key, session, 0);
   return key;
+}
+
+function generationBytes(generation: number): Buffer {
+  const bytes = Buffer.allocUnsafe(Uint32Array.BYTES_PER_ELEMENT);
+  bytes.writeUInt32BE(generation >>> 0);
+  return bytes;
 }
 
 function kindStart(kind: number, session: number): Buffer {

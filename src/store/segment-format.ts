@@ -56,13 +56,13 @@ export const Change = {
    */
   totals: 18,
   /**
-   * Session (number), kind (1 byte, see keys.ts), filter key or topic key (text, latin1), and of
-   * which SUBSCRIBE it is (count).
+   * Session (number), kind (1 byte: ReplayRow), generation of the replay (count), filter key or
+   * topic key (text, latin1), and of which SUBSCRIBE it is (count).
    */
   putReplay: 19,
-  /** Session (number), kind (1 byte), filter key or topic key (text, latin1). */
+  /** Session (number), kind (1 byte), generation (count), filter key or topic key (text, latin1). */
   removeReplay: 20,
-  /** Session (number): all its rows of replays go. */
+  /** Session (number), generation (count). */
   endReplay: 21,
 } as const;
 export type Change = (typeof Change)[keyof typeof Change];

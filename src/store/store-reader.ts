@@ -12,22 +12,23 @@ import {
   bitsStart,
   blockOf,
   entryKey,
+  owedKey,
   PARTITIONS,
   partitionStart,
   positionOf,
   ReplayRow,
-  replayKey,
   replaysStart,
   runKey,
   runNumberOf,
+  sentKey,
   sessionKey,
   sessionOf,
   sessionOfText,
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { FIRST_KEY, readRows, scanRows } from './read-rows.js';
-import { readReplayRow, type StoredReplay } from './replay-changes.js';
+import { readRows, scanRows } from './read-rows.js';
+import { type OwedFilter, readOwed, readSent } from './replay-changes.js';
 import { RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { Scan } from './scan.js';
 import type { ShardStoreStart } from './store-messages.js';
@@ -115,23 +116,23 @@ export class StoreReader {
   }
 
   /** The filters of which a session is still to be sent what is retained. */
-  owedRetained(session: number): StoredReplay[] {
-    const { filter } = ReplayRow;
-    const [start, end] = [replaysStart(filter, session), replaysStart(filter, session + 1)];
+  owedRetained(session: number): OwedFilter[] {
+    const [start, end] = [owedKey(session), owedKey(session + 1)];
     const rows = readRows(this.#environment.tables.replays, start, end);
-    return Array.from(rows, ({ value }) => readReplayRow(value));
+    return Array.from(rows, ({ value }) => readOwed(value));
   }
 
   /** Those of all sessions, by session: to look for the filters of each takes ten times as long. */
-  allOwedRetained(): Map<number, StoredReplay[]> {
+  allOwedRetained(): Map<number, OwedFilter[]> {
     const { replays } = this.#environment.tables;
-    const all = new Map<number, StoredReplay[]>();
+    const { filter } = ReplayRow;
+    const all = new Map<number, OwedFilter[]>();
     let last = -1;
-    let owed: StoredReplay[] = [];
+    let owed: OwedFilter[] = [];
     for (const { key, value } of readRows(
       replays,
-      FIRST_KEY,
-      Buffer.from([ReplayRow.filter + 1]),
+      replaysStart(filter),
+      replaysStart(filter + 1),
     )) {
       const session = sessionOf(key, 1);
       if (session !== last) {
@@ -139,15 +140,18 @@ export class StoreReader {
         owed = [];
         all.set(session, owed);
       }
-      owed.push(readReplayRow(value));
+      owed.push(readOwed(value));
     }
     return all;
   }
 
-  /** Of which SUBSCRIBE it is that a topic is not to be sent again; 0: it is. */
-  sentRetained(session: number, topicKey: string): number {
-    const row = this.#environment.tables.replays.get(replayKey(ReplayRow.topic, session, topicKey));
-    return row === undefined ? 0 : readReplayRow(row).since;
+  /**
+   * Of which SUBSCRIBE it is that a topic is not to be sent again; 0: it is.
+   * @param generation of the replay.
+   */
+  sentRetained(session: number, generation: number, topicKey: string): number {
+    const row = this.#environment.tables.replays.get(sentKey(session, generation, topicKey));
+    return row === undefined ? 0 : readSent(row).since;
   }
 
   /**

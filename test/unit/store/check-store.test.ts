@@ -6,14 +6,17 @@ import { dumpStore } from '../../../src/store/dump-store.js';
 import {
   bitsKey,
   entryKey,
+  owedKey,
   ReplayRow,
-  replayKey,
   runKey,
+  sentKey,
   sessionKey,
 } from '../../../src/store/keys.js';
 import { StoreSnapshot } from '../../../src/store/store-snapshot.js';
 import { runOf, TemporaryStore } from './temporary-store.js';
 import { Workload } from './workload.js';
+
+const NOTHING = Buffer.from([0]);
 
 interface Found {
   readonly counts: StoreCounts;
@@ -36,12 +39,12 @@ async function filled(context: TestContext): Promise<TemporaryStore> {
   for (const number of [1, 2]) {
     journal.putSession(number, `client ${number}`, { version: 5 });
     journal.putSubscription(number, 'a/+', 1);
-    journal.putReplay(number, ReplayRow.filter, 'a/+', number);
+    journal.putReplay(number, ReplayRow.filter, 9, 'a/+', number);
     journal.queue(number, 10, run, run.bytes.length, 0x32, 2, [3]);
   }
   const alone = runOf('alone', 1, 1);
   journal.queue(1, 12, alone, alone.bytes.length, 0x34, 1, [], 'group');
-  journal.putReplay(1, ReplayRow.topic, 'a/b', 1);
+  journal.putReplay(1, ReplayRow.topic, 9, 'a/b', 1);
   journal.incoming(1, 7);
   journal.received(1, 12, 1);
   journal.given(2, 10, 1);
@@ -111,16 +114,20 @@ describe('the check of a store', () => {
         () => tables.bits.putSync(bitsKey(9 as 0, 1, 0), Buffer.alloc(64)),
       ],
       [
-        /^replays: a replay's row of an unknown kind, 9$/,
-        () => tables.replays.putSync(replayKey(9 as 0, 1, 'a'), Buffer.from('0000a')),
+        /^replays: a row of an unknown kind, 9$/,
+        () => tables.replays.putSync(Buffer.concat([Buffer.from([9]), owedKey(1)]), NOTHING),
       ],
       [
-        /^replays: a replay's row is at a wrong place$/,
-        () => tables.replays.putSync(replayKey(ReplayRow.topic, 1, 'a'), Buffer.from('0000b')),
+        /^replays: a filter that is owed is at a wrong place$/,
+        () => tables.replays.putSync(owedKey(1, 'a'), Buffer.from('00000000b')),
+      ],
+      [
+        /^replays: a topic that was sent is at a wrong place$/,
+        () => tables.replays.putSync(sentKey(1, 9, 'a'), Buffer.from('0000b')),
       ],
       [
         /^replays: there is no session 7$/,
-        () => tables.replays.putSync(replayKey(ReplayRow.topic, 7, 'a'), Buffer.from('0000a')),
+        () => tables.replays.putSync(sentKey(7, 9, 'a'), Buffer.from('0000a')),
       ],
       [
         /^retained: "a\/ü" stands at another's place$/,
@@ -157,13 +164,13 @@ describe('the dump of a store', () => {
     const message = { kind: 'message', ...shared, payload, subscriptionIdentifiers: [3] };
     const subscription = { kind: 'subscription', filter: 'a/+', grant: 1 };
     const { expires } = lines[7] as { readonly expires: string };
-    const replay = { kind: 'replay', clientId: 'client 1', since: 1 };
+    const replay = { clientId: 'client 1', since: 1 };
     assert.deepEqual(lines.slice(0, 7), [
       { kind: 'store', version: 1 },
       { ...session, clientId: 'client 1', number: 1, incomingPacketIds: [7] },
       { ...subscription, clientId: 'client 1' },
-      { ...replay, filter: 'a/+' },
-      { ...replay, sent: 'a/b' },
+      { ...replay, kind: 'owed', filter: 'a/+', generation: 9 },
+      { ...replay, kind: 'sent', topic: 'a/b' },
       { ...message, clientId: 'client 1', position: 10 },
       { ...message, clientId: 'client 1', position: 11 },
     ]);

@@ -31,6 +31,8 @@ interface ModelSession {
   queue: QueuedMessages[];
   readonly incoming: Set<number>;
   readonly received: Set<number>;
+  /** Of its replay. */
+  generation: number;
   /** By ReplayRow: the SUBSCRIBE of each filter or topic. */
   readonly replays: readonly [Map<string, number>, Map<string, number>];
 }
@@ -141,6 +143,7 @@ export class Workload {
         queue: [],
         incoming: new Set(),
         received: new Set(),
+        generation: 0,
         replays: [new Map(), new Map()],
       };
       this.#sessions.set(clientId, session);
@@ -201,13 +204,14 @@ export class Workload {
     const text = FILTERS[random.below(FILTERS.length)];
     if (random.onceIn(8)) {
       for (const each of session.replays) each.clear();
-      journal?.endReplay(session.number);
+      journal?.endReplay(session.number, session.generation);
+      session.generation = 1 - session.generation;
     } else if (random.onceIn(3)) {
       rows.delete(text);
-      journal?.removeReplay(session.number, kind, text);
+      journal?.removeReplay(session.number, kind, session.generation, text);
     } else {
       rows.set(text, this.steps);
-      journal?.putReplay(session.number, kind, text, this.steps);
+      journal?.putReplay(session.number, kind, session.generation, text, this.steps);
     }
   }
 
@@ -252,14 +256,21 @@ export function contentOf(reader: StoreReader): Content {
         .map(({ position, count, run }) => ({ position, count, payload: summaryOf(run.bytes) })),
       incoming: reader.incoming(number),
       received: received.filter(([, is]) => is === 1).map(([at]) => at),
-      owed: Object.fromEntries(reader.owedRetained(number).map((row) => [row.text, row.since])),
-      sent: FILTERS.map((topic) => reader.sentRetained(number, topic)),
+      owed: Object.fromEntries(
+        reader.owedRetained(number).map(({ filterKey, since }) => [filterKey, since]),
+      ),
+      sent: FILTERS.map((topic) => sentOf(reader, number, topic)),
     };
   }
   const retained: Record<string, string> = {};
   const isWanted = (topicKey: string) => !topicKey.startsWith(GROWTH);
   for (const { topicKey, message } of retainedIn(reader, isWanted)) retained[topicKey] = message;
   return { sessions, retained };
+}
+
+/** The SUBSCRIBE that a topic was sent for; 0: none. */
+function sentOf(reader: StoreReader, number: number, topic: string): number {
+  return Math.max(...[0, 1].map((generation) => reader.sentRetained(number, generation, topic)));
 }
 
 /** How many steps of a workload are in what was found. */
