@@ -16,7 +16,8 @@ import {
   RetainHandling,
   SubscriptionOption,
 } from '../protocol/v5/index.js';
-import type { ReplayGuard, Session } from '../sessions/session.js';
+import type { ReplayGuard } from '../sessions/replay-guard.js';
+import type { Session } from '../sessions/session.js';
 import { type Grant, grantedQos, makeGrant } from '../topics/grant.js';
 import { fromTopicKey, hasWildcard, isValidTopicFilter } from '../topics/topic.js';
 import type { Servable } from './busy-connections.js';

@@ -19,9 +19,9 @@ import {
 } from '../base/limits.js';
 import type { WordIds } from '../base/word-ids.js';
 import { hasWildcard, matchesKey } from '../topics/topic.js';
+import type { Arrived } from './arrived-message.js';
 import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
-import type { Arrived } from './replay.js';
 import type { Filters } from './replay-filters.js';
 import type { RetainedMessage } from './retained-message.js';
 import { retainedOwnerOf } from './route.js';

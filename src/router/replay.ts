@@ -1,14 +1,16 @@
 /** How far the retained messages for one session have come, whoever brings them. */
 import { BROUGHT_BYTES_MAX } from '../base/limits.js';
-import type { BegunFilter, ReplayGuard, ReplayPlace, Session } from '../sessions/session.js';
+import type { BegunFilter, ReplayGuard, ReplayPlace } from '../sessions/replay-guard.js';
+import type { Session } from '../sessions/session.js';
 import type { OwedFilter } from '../store/replay-changes.js';
 import { type Grant, grantedQos } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
+import type { Arrived } from './arrived-message.js';
 import { bytesOfTopic, LiveTopics } from './live-topics.js';
 import type { Opening } from './opening.js';
 import { FILTERS_LOOKED_THROUGH, type Filters } from './replay-filters.js';
 import { ReplayNotes, type ReplayRows } from './replay-notes.js';
-import type { RetainedFrame, RetainedMessage } from './retained-message.js';
+import type { RetainedMessage } from './retained-message.js';
 import type { RetainedStore } from './retained-store.js';
 import { type Unconfirmed, UnconfirmedSubscribes } from './unconfirmed-subscribes.js';
 
@@ -41,11 +43,6 @@ interface Begun {
   readonly filterKey: string;
   readonly asked: Asked;
   readonly subscribed: string;
-}
-
-/** A message that an owner has sent. */
-export interface Arrived extends RetainedFrame {
-  readonly topicKey: string;
 }
 
 /** What one session is being sent; its own state machine: filter by filter, owner by owner. */

@@ -4,18 +4,17 @@
  * after another and answer in parts, the next being asked for when the session has taken the last.
  */
 import {
-  PARKED_REPLAYS_MAX,
   RETAINED_PART_BYTES,
   RETAINED_REPLAY_STEPS_MAX,
   RETAINED_STEPS_MAX,
 } from '../base/limits.js';
 import { WordIds } from '../base/word-ids.js';
-import { DUP } from '../protocol/fixed-header.js';
-import { checkRun } from '../protocol/run-check.js';
-import { propertyBytesOf } from '../protocol/v5/index.js';
-import type { ReplayPlace, Session } from '../sessions/session.js';
+import type { ReplayPlace } from '../sessions/replay-guard.js';
+import type { Session } from '../sessions/session.js';
 import { hasWildcard } from '../topics/topic.js';
+import { readArrived } from './arrived-message.js';
 import { type OpeningParts, Openings } from './opening.js';
+import { ParkedReplays } from './parked-replays.js';
 import { RecordKind } from './records.js';
 import { type Asked, type Matches, Replay, type ReplayHost } from './replay.js';
 import type { Filters, MovedFilter } from './replay-filters.js';
@@ -24,7 +23,6 @@ import { RetainedAnswers } from './retained-answers.js';
 import { type FoundParts, sendFound, sendNoted } from './retained-found.js';
 import { type RetainedFrame, toFrame } from './retained-message.js';
 import { retainedOwnerOf } from './route.js';
-import { expiryOf } from './run-words.js';
 
 const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
@@ -46,8 +44,7 @@ export class RetainedReplays {
   #ready: Replay[] = [];
   readonly #ids = new WordIds();
   readonly #openings: Openings;
-  /** Of clients that are away, oldest first: it is known what was sent to them. */
-  readonly #parked = new Set<Replay>();
+  readonly #parked = new ParkedReplays();
   readonly #host: ReplayHost;
 
   constructor(parts: ReplayParts) {
@@ -146,7 +143,7 @@ export class RetainedReplays {
     replay.interrupt();
     if (replay.isReading) this.#leaveFilter(replay);
     if (replay.isDone) this.#finish(replay);
-    else this.#notePark(replay);
+    else this.#parked.add(replay);
   }
 
   /** The session's client is back. */
@@ -166,7 +163,7 @@ export class RetainedReplays {
     if (replay === null) {
       replay = this.#begin(session);
       replay.subscribes++;
-      this.#notePark(replay);
+      this.#parked.add(replay);
     }
     for (const [filterKey, grant, since] of filters) replay.addMoved(filterKey, grant, since);
   }
@@ -184,12 +181,8 @@ export class RetainedReplays {
     for (const filter of owed) {
       const grant = session.subscriptions.get(filter.filterKey);
       if (grant === undefined) continue;
-      let replay = session.replay as Replay | null;
-      if (replay === null) {
-        replay = this.#begin(session);
-        this.#notePark(replay);
-      }
-      replay.addStored(filter, grant);
+      if (session.replay === null) this.#parked.add(this.#begin(session));
+      (session.replay as Replay | null)!.addStored(filter, grant);
     }
   }
 
@@ -212,13 +205,7 @@ export class RetainedReplays {
     const replay = this.#replays.get(replayId);
     const isOpening = this.#openings.has(replayId);
     if (replay === undefined && !isOpening) return;
-    const header = buffer[start] & ~DUP;
-    const topicStart = checkRun(buffer, start, end, header, topicLength, 1);
-    const topicKey = buffer.toString('latin1', topicStart, topicStart + topicLength);
-    const isOf5 = (word1 & 1) === 1;
-    if (isOf5) propertyBytesOf(buffer, start, topicStart, topicLength, header);
-    const frame = Buffer.from(buffer.subarray(start, end));
-    const arrived = { topicKey, frame, isOf5, expiresAt: expiryOf(word1, word3) };
+    const arrived = readArrived(word1, topicLength, word3, buffer, start, end);
     if (isOpening) this.#openings.onMessage(replayId, arrived);
     if (replay === undefined) return;
     replay.arrived.push(arrived);
@@ -282,14 +269,6 @@ export class RetainedReplays {
     session.replay = replay;
     this.#replays.set(id, replay);
     return replay;
-  }
-
-  #notePark(replay: Replay): void {
-    this.#parked.add(replay);
-    if (this.#parked.size <= PARKED_REPLAYS_MAX) return;
-    const [oldest] = this.#parked;
-    this.#parked.delete(oldest!);
-    oldest!.forgetPlace();
   }
 
   /** All is sent. */

@@ -19,7 +19,8 @@ import { STATE_MASK } from '../sessions/inflight.js';
 import type { MovedKept } from '../sessions/kept-session.js';
 import { GIVEN_AWAY } from '../sessions/membership.js';
 import type { OutgoingWindow } from '../sessions/outgoing-window.js';
-import type { ReplayPlace, Session, SessionHead } from '../sessions/session.js';
+import type { ReplayPlace } from '../sessions/replay-guard.js';
+import type { Session, SessionHead } from '../sessions/session.js';
 import { NO_BYTES, split } from './handover.js';
 import type { Missed, SessionRegistry } from './session-registry.js';
 

@@ -13,6 +13,7 @@ import { createTopicsProvider } from '../topics/provider.js';
 import type { ShardStart, ToShard } from './control.js';
 import { loadStore } from './load-store.js';
 import { dropPeer, onPeerLoaded, welcomePeer } from './peers.js';
+import { publishForProgram } from './program-publication.js';
 import { reloadShard } from './reload.js';
 import { Shard } from './shard.js';
 import { quiesce, stop } from './shutdown.js';
@@ -129,7 +130,7 @@ const WORKER_DIED = 'a worker died that may not have kept it: publish it again';
 function publish(shard: Shard, message: Extract<ToShard, { kind: 'publish' }>): void {
   const { id } = message;
   try {
-    shard.publish(message.message, (isLost) => {
+    publishForProgram(shard, message.message, (isLost) => {
       if (!isLost) shard.line.published(id);
       else shard.line.say({ kind: 'published', id, error: WORKER_DIED });
     });

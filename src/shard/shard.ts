@@ -46,9 +46,7 @@ import type { DelayedWills } from '../sessions/delayed-wills.js';
 import { QueuedTotal, queuedShare } from '../sessions/queued-total.js';
 import type { Session } from '../sessions/session.js';
 import { SlowQueue, type SlowQueueLimits } from '../sessions/slow-queue.js';
-import { willRun } from '../sessions/will.js';
 import type { TopicsProvider } from '../topics/provider.js';
-import { toTopicKey } from '../topics/topic.js';
 import { AddressLimits } from '../transport/address-limits.js';
 import { ListenerCounts } from '../transport/listener-counts.js';
 import { Adoption } from './adoption.js';
@@ -56,7 +54,7 @@ import { Backpressure } from './backpressure.js';
 import { ClientLog } from './client-log.js';
 import { ClientProfiles } from './client-profiles.js';
 import type { Coalescing } from './coalescing.js';
-import type { InjectedMessage, ShardStart } from './control.js';
+import type { ShardStart } from './control.js';
 import { DeadPeers } from './dead-peers.js';
 import type { DurableAcks } from './durable-acks.js';
 import { LoopDelay } from './loop-delay.js';
@@ -385,20 +383,6 @@ export class Shard implements ConnectionHost {
 
   log(level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string): void {
     this.line.log(level, fields, message);
-  }
-
-  /**
-   * Publishes a message of the embedding program; calls back when that is done, of QoS 1 and 2 when
-   * it is on disk where it is to be, or a shard has died that may have lost it.
-   */
-  publish(message: InjectedMessage, published: (isLost: boolean) => void): void {
-    const payload = Buffer.from(message.payload);
-    this.router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
-    this.router.made.whenPublished(() => {
-      if (message.qos === 0 || this.durable === null) published(false);
-      else this.durable.whenAllKept(published);
-    });
-    this.turn.schedule();
   }
 
   #parts(shardIndex: number) {

@@ -60,7 +60,7 @@ export const Change = {
    * topic key (text, latin1), and of which SUBSCRIBE it is (count).
    */
   putReplay: 19,
-  /** Session (number), kind (1 byte), generation (count), filter key or topic key (text, latin1). */
+  /** Session (number), kind (1 byte), generation (count), filter or topic key (text, latin1). */
   removeReplay: 20,
   /** Session (number), generation (count). */
   endReplay: 21,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
+import { publishForProgram } from '../../../src/shard/program-publication.js';
 import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
 import { makeStoredShard, type StoredShard } from './stored-shard.js';
@@ -20,7 +21,9 @@ describe('a publication of the embedding program', () => {
   });
 
   function publish(topic: string, qos: 0 | 1, retain = false): void {
-    made.shard.publish({ topic, payload, qos, retain }, (isLost) => confirmed.push(isLost));
+    publishForProgram(made.shard, { topic, payload, qos, retain }, (isLost) =>
+      confirmed.push(isLost),
+    );
   }
 
   /** The other shard has a session on disk that subscribes to it. */

@@ -8,6 +8,7 @@ import type { PeerLink } from '../../../src/router/peer-link.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { willRun } from '../../../src/sessions/will.js';
 import { dropPeer } from '../../../src/shard/peers.js';
+import { publishForProgram } from '../../../src/shard/program-publication.js';
 import { listenerAt } from '../../support/listeners.js';
 import {
   type ConnectFields,
@@ -274,7 +275,8 @@ describe('a client that feeds a ring which is full', () => {
     const payload = new Uint8Array(1_000);
     const done: number[] = [];
     for (let n = 0; n < messages; n++) {
-      shard.publish({ topic: 't', payload, qos: 1, retain: false }, () => done.push(n));
+      const message = { topic: 't', payload, qos: 1, retain: false } as const;
+      publishForProgram(shard, message, () => done.push(n));
     }
     await turns();
     assert.ok(shard.link.backlogBytes <= RING_BYTES);

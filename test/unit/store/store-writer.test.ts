@@ -40,7 +40,7 @@ describe('the store', () => {
     );
   });
 
-  test('gives back what is owed of replays, until a replay or its session ends', async (context) => {
+  test('gives back what replays owe, until they or their sessions end', async (context) => {
     const store = new TemporaryStore(context);
     const { journal, settled } = store.journal();
     const { filter, topic } = ReplayRow;
