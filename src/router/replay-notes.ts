@@ -2,7 +2,7 @@
  * What the store has of a replay to a session that is kept there: a SUBACK goes out when it is on
  * disk that something is to follow, and so it does though the process ends meanwhile. Of what is
  * sent at QoS 2 each topic is noted, in the transaction that brings the message, and not sent again
- * [MQTT-4.3.3-1]; what is sent at QoS 1 comes again where it is not known how far a filter was.
+ * [MQTT-4.3.3-1], nor what has come live; what was sent at QoS 0 and 1 of a filter comes again.
  */
 import { randomInt } from 'node:crypto';
 import type { Session } from '../sessions/session.js';
@@ -92,7 +92,7 @@ export class ReplayNotes {
     else this.#promised.set(filterKey, older);
   }
 
-  /** A topic's message was sent at QoS 2. */
+  /** A topic's message was sent at QoS 2, or a newer one has come live. */
   noteSent(topicKey: string, since: number): void {
     this.#hasMore = true;
     this.#rows.put(this.#session, ReplayRow.topic, this.generation, topicKey, since);

@@ -388,7 +388,7 @@ export class Replay implements ReplayGuard {
       this.isPartDoubtful = true;
       return;
     }
-    if (qos === 2) this.notes?.noteSent(topicKey, this.subscribes);
+    this.notes?.noteSent(topicKey, this.subscribes);
     this.#supersede(topicKey, this.subscribes);
   }
 
