@@ -1,7 +1,7 @@
 /**
  * What TLS costs here, against a bare server of Node's that sends the same bytes in the same
  * pieces: CPU a delivered byte, CPU a connection, and bytes of an idle one. By hand, on a quiet
- * machine: `npm run build && node dist/scripts/tls-cost.js [fan-out|small|connects|idle]`.
+ * machine: `npm run build && node dist/scripts/tls-cost.js [fan-out|one|small|connects|idle]`.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,6 +30,8 @@ interface Load {
 }
 const LOADS: Readonly<Record<string, Load>> = {
   'fan-out': { readers: 20, pieceBytes: 32_768, everyMs: 4 },
+  /** As fan-in has it, too: what 20 publishers send comes to one reader so. */
+  one: { readers: 1, pieceBytes: 65_536, everyMs: 1 },
   small: { readers: 20, pieceBytes: 128, everyMs: 1 },
 };
 const LOAD_SECONDS = 6;
@@ -192,6 +194,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   writeFileSync(join(folder, 'key.pem'), key);
   const measures: Record<string, (peer: Peer) => Promise<number>> = {
     'fan-out': (peer) => costOfByte(peer, LOADS['fan-out']),
+    one: (peer) => costOfByte(peer, LOADS.one),
     small: (peer) => costOfByte(peer, LOADS.small),
     connects: costOfConnect,
     idle: costOfIdle,
