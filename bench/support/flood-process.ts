@@ -15,12 +15,21 @@ export class FloodProcess {
   readonly #gone: Promise<void>;
 
   constructor() {
-    this.#child = fork(FLOOD_PROCESS, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.#child = fork(FLOOD_PROCESS, {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // A session of its own: where Linux shares the cores out by sessions, that of the quiet pair
+      // would wait while this one, which is the same then, has had its share.
+      detached: true,
+    });
     this.#gone = new Promise((resolve) => this.#child.once('exit', () => resolve()));
     this.#ended = this.#gone.then(() => {
       throw new BenchError('the process of the flood has ended');
     });
     this.#ended.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** Has it do something. @throws BenchError when it fails. */

@@ -1,5 +1,6 @@
 /** `fair`: that its floods are what they say, and that what it shows beside them is measured. */
 import assert from 'node:assert/strict';
+import { constants, getPriority } from 'node:os';
 import { after, before, test } from 'node:test';
 import { FloodProcess } from '../../bench/support/flood-process.js';
 import { FLOODS } from '../../bench/support/floods.js';
@@ -79,6 +80,18 @@ test('floods get through by WebSocket, too, those that change what they send as 
   await broker.server.listenAndServe('ws://127.0.0.1:0');
   const { port } = broker.server.addresses.at(-1)!;
   for (const flood of ['qos1', 'topics']) await floodOnce(flood, 'ws', port);
+});
+
+test('a flood is a session of its own, and gives way to others', async () => {
+  const flood = new FloodProcess();
+  try {
+    // It answers when it has begun.
+    await flood.command({ type: 'count' });
+    assert.ok(process.kill(-flood.pid, 0), 'it leads a group of processes');
+    assert.equal(getPriority(flood.pid), constants.priority.PRIORITY_BELOW_NORMAL);
+  } finally {
+    await flood.close();
+  }
 });
 
 function measure({ variation, rounds: [{ measures }] }: Cell, name: string): number {
