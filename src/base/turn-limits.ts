@@ -1,17 +1,23 @@
 /** Bounds of what one connection, or the records of other shards, may take of a turn. */
 
 /**
- * Time of a turn for the connections that send more than their share, all together. A quiet client
- * waits for at most two such times and what else a turn does, and what each turn costs besides
- * (some 20 us) is little beside it.
+ * Time of a turn for the connections that send more than their share, all together, and for those
+ * that are polled. A quiet client waits for at most two such times and what else a turn does, on
+ * each shard that its message passes; and what each turn costs besides (some 20 us) is little
+ * beside it.
  */
-export const BUSY_MS_PER_TURN = 4;
+export const BUSY_MS_PER_TURN = 2;
 /**
  * The least share of one connection: with less a read would pay for the turns between its parts. A
  * busy one has all that its turn has left: going to and fro between sockets finds each of them cold
  * in the processor's caches, and took a quarter of the rate of 20 that flood.
  */
 export const SHARE_MS_MIN = 1;
+/**
+ * The same of one that is polled, as many of them may be in one turn: twenty that had a millisecond
+ * each made turns of 13 to 20 ms. What it has left over waits for its turn, without being polled.
+ */
+export const POLLED_MS_MIN = 0.25;
 /**
  * Part of a share by which handling what was read may pass it: to stop in the middle means to copy
  * the rest.

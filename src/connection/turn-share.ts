@@ -4,7 +4,7 @@
  * so neither the kind of a packet nor what it sets off matters, only the time it takes.
  */
 import { preciseMs } from '../base/clock.js';
-import { BUSY_MS_PER_TURN, SHARE_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
+import { BUSY_MS_PER_TURN, POLLED_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
 
 /** One a shard: there is one share at a time, that of whatever is being handled. */
 export class TurnShare {
@@ -36,7 +36,7 @@ export class TurnShare {
     if (this.#owner === owner) return;
     const now = this.#clock();
     if (this.#pollEnd === 0) this.#pollEnd = now + BUSY_MS_PER_TURN;
-    this.#begin(owner, now + Math.max(SHARE_MS_MIN, (this.#pollEnd - now) / 2));
+    this.#begin(owner, now + Math.max(POLLED_MS_MIN, (this.#pollEnd - now) / 2));
   }
 
   /** Gives `owner` a share of so many milliseconds; null is whoever is no connection. */

@@ -1,7 +1,7 @@
 /** Shares of a turn by a clock that the test moves. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { BUSY_MS_PER_TURN, SHARE_MS_MIN, WORK_PER_LOOK } from '../../../src/base/turn-limits.js';
+import { BUSY_MS_PER_TURN, POLLED_MS_MIN, WORK_PER_LOOK } from '../../../src/base/turn-limits.js';
 import { BusyConnections, type Servable } from '../../../src/connection/busy-connections.js';
 import { TurnShare, workOfRun } from '../../../src/connection/turn-share.js';
 
@@ -43,12 +43,22 @@ describe('a share of a turn', () => {
     for (let n = 0; n < 6; n++) {
       share.beginPolled({});
       const begun = now;
-      while (!share.spend(WORK_PER_LOOK)) now += SHARE_MS_MIN / 16;
+      while (!share.spend(WORK_PER_LOOK)) now += POLLED_MS_MIN / 16;
       shares.push(now - begun);
     }
     assert.ok(shares[0] <= BUSY_MS_PER_TURN / 2 && shares[1] < shares[0]);
-    assert.ok(shares.every((ms) => ms >= SHARE_MS_MIN));
-    assert.equal(shares.at(-1), SHARE_MS_MIN);
+    assert.ok(shares.every((ms) => ms >= POLLED_MS_MIN));
+    assert.equal(shares.at(-1), POLLED_MS_MIN);
+  });
+
+  test('of many that are polled in one turn does not add up to a long one', () => {
+    const share = new TurnShare(clock);
+    const begun = now;
+    for (let n = 0; n < 16; n++) {
+      share.beginPolled({});
+      while (!share.spend(WORK_PER_LOOK)) now += POLLED_MS_MIN / 16;
+    }
+    assert.ok(now - begun <= 3 * BUSY_MS_PER_TURN, `${now - begun} ms`);
   });
 
   test('goes on for a socket that is read again, and begins anew in the next turn', () => {
