@@ -1,6 +1,7 @@
 /** `surgemq serve`: runs the broker until a signal stops it. */
 import type { Config } from '../base/config.js';
 import type { Logger } from '../base/log.js';
+import { tuneCollector } from '../base/tune-collector.js';
 import { showBytes } from '../base/value-type.js';
 import type { Server } from '../primary/server.js';
 import { flagsHelp, splitArgs } from './args.js';
@@ -121,6 +122,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const { logger, answers } = log;
   const stopped = stopCause();
   hearOtherSignals(logger);
+  tuneCollector();
   // Only now: help and faults need no broker.
   const { Server } = await import('../primary/server.js');
   const server = new Server({ logger }, loaded);
