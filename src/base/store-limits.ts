@@ -116,3 +116,30 @@ export const RETAINED_SEEK_STEPS = 30;
 export const RETAINED_STEP_BYTES = 2 ** 10;
 /** Rows that are counted at a start before others have a turn, where nobody has said how many. */
 export const RETAINED_TOTALS_ROWS = 5_000;
+/**
+ * Topics of a shard that have changed and are not durable yet, from which on what is retained at
+ * QoS 0 waits: more than change in the time of a write but in a flood.
+ */
+export const RETAINED_AT_ONCE_MAX = 1_024;
+/**
+ * Ticks of a shard's clock (SWEEP_MS) that it waits then: a second, in which a flood goes through
+ * its topics several times. It may be lost with the process.
+ */
+export const RETAINED_WAIT_TICKS = 10;
+/**
+ * Topics of a shard that wait so, some 20 MB. With more of them they are journaled at once, as fast
+ * as the disk takes them.
+ */
+export const RETAINED_WAITING_MAX = 65_536;
+/**
+ * How many of them are journaled at a time, and bytes of them, the next when those are durable:
+ * what they take of a turn, some tenths of a millisecond, and of a write that others wait for, a
+ * few of them.
+ */
+export const RETAINED_WAITING_SLICE = 1_024;
+export const RETAINED_WAITING_SLICE_BYTES = 2 ** 18;
+/**
+ * Topics on disk of which a shard knows how long their messages are since it has set them, twice as
+ * many at most: some 3 MB, instead of a look at the disk each time.
+ */
+export const RETAINED_LENGTHS_KEPT = 16_384;

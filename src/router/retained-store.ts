@@ -5,6 +5,7 @@
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
 import { RETAINED_STEPS_MAX } from '../base/limits.js';
+import { QOS_MASK } from '../protocol/fixed-header.js';
 import { hasExpired } from '../sessions/delivery-form.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import {
@@ -41,10 +42,13 @@ export interface RetainedTopics {
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number;
   get(topicKey: string): RetainedMessage | undefined;
-  /** @returns how long the message is that it replaces; 0: there was none. */
-  set(topicKey: string, message: RetainedMessage): number;
-  /** @returns how long the message was; 0: there was none. */
-  delete(topicKey: string): number;
+  /**
+   * @param isAwaited somebody is answered when it is durable.
+   * @returns how long the message is that it replaces; 0: there was none.
+   */
+  set(topicKey: string, message: RetainedMessage, isAwaited: boolean): number;
+  /** @param isAwaited as in `set`. @returns how long the message was; 0: there was none. */
+  delete(topicKey: string, isAwaited: boolean): number;
   /** Lazy, tolerant of changes while it is left, in steps: see RetainedTree.match. */
   match(filterKey: string, stepsMax: number): Iterator<RetainedMatch<RetainedMessage> | null>;
   /** How many there are in all, and their bytes, whenever that has changed. */
@@ -91,14 +95,15 @@ export class RetainedStore {
     traits: Readonly<RunTraits> = PLAIN_RUN,
   ): void {
     const last = findRetained(topicKey, buffer, start, end, header, traits);
+    const isAwaited = (header & QOS_MASK) !== 0;
     if (last < 0) {
-      this.#clear(topicKey);
+      this.#clear(topicKey, isAwaited);
     } else if (this.#hasRoom(topicKey, end - last)) {
       const message = takeRetained(buffer, last, end, traits);
-      const older = this.#topics.set(topicKey, message);
+      const older = this.#topics.set(topicKey, message, isAwaited);
       this.#account(older === 0 ? 1 : 0, message.length - older);
     } else {
-      this.#clear(topicKey);
+      this.#clear(topicKey, isAwaited);
       this.#counters.add(Counter.droppedRetained, 1);
     }
   }
@@ -120,7 +125,7 @@ export class RetainedStore {
    */
   clearExpired(topicKey: string, message: RetainedMessage): boolean {
     if (!hasExpired(expiryOfRetained(message))) return false;
-    this.#clear(topicKey);
+    this.#clear(topicKey, false);
     this.#counters.add(Counter.droppedMessageExpired, 1);
     return true;
   }
@@ -146,8 +151,8 @@ export class RetainedStore {
     return older > 0 && this.#bytes - older + length <= maxRetainedBytes;
   }
 
-  #clear(topicKey: string): void {
-    const older = this.#topics.delete(topicKey);
+  #clear(topicKey: string, isAwaited: boolean): void {
+    const older = this.#topics.delete(topicKey, isAwaited);
     if (older > 0) this.#account(-1, -older);
   }
 

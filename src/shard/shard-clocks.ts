@@ -22,6 +22,7 @@ export function startClocks(shard: Shard): void {
     shard.pressure.onTick(now);
     shard.memory.check();
     shard.routes.sweep();
+    if (shard.store?.retained.onTick()) shard.schedule();
   });
   ticker.start();
   shard.loopDelay.start((lateMs) => shard.counters.seen(sharedMs(), lateMs));

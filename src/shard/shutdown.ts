@@ -60,6 +60,7 @@ export async function stop(shard: Shard, deadlineMs: number): Promise<void> {
   // Nothing is called behind it.
   shard.authenticationQueues.close();
   await shard.authenticator.close?.();
+  shard.store?.retained.beforeClose();
   shard.durable?.submit();
   shard.isClosed = true;
   await shard.store?.journal.close();

@@ -59,6 +59,7 @@ export class TurnWork {
   beforeFlush(): void {
     this.#shard.interest.flush();
     this.#shard.replays.beforeFlush();
+    this.#shard.store?.retained.beforeSubmit();
     // What other shards are shown is in the journal before.
     this.#shard.durable?.submit();
   }

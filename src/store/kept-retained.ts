@@ -3,38 +3,57 @@
  * in memory, and stands before what is committed. Nothing of the latter is in memory, and no search
  * holds on to it: it goes on from the key that it has come to, with what is committed then.
  */
-import { RETAINED_SLICE_MESSAGES, RETAINED_TOTALS_ROWS } from '../base/limits.js';
+import {
+  RETAINED_AT_ONCE_MAX,
+  RETAINED_SLICE_MESSAGES,
+  RETAINED_TOTALS_ROWS,
+} from '../base/limits.js';
 import { behindTopic, FIRST_TOPIC, FilterRange } from '../topics/filter-range.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { hasWildcard } from '../topics/topic.js';
 import type { Journal } from './journal.js';
 import { retainedKey } from './keys.js';
+import { KnownLengths } from './known-lengths.js';
 import { type RetainedChange, RetainedChanges } from './retained-changes.js';
 import type { RetainedTable, RetainedTotals } from './retained-table.js';
+import { type JournalOfWaits, RetainedWaits } from './retained-waits.js';
 import type { StoreReader } from './store-reader.js';
 
 /** What they work with, all of one shard. */
 export interface KeptRetainedParts {
-  readonly journal: Pick<Journal, 'appended' | 'durable' | 'retain' | 'retainedTotals'>;
+  readonly journal: JournalOfWaits & Pick<Journal, 'retainedTotals'>;
   readonly reader: Pick<StoreReader, 'renew' | 'retainedTotals' | 'retainedTable'>;
   readonly shardIndex: number;
   readonly shardCount: number;
   /** Whether a topic is this shard's. */
   readonly isOwn: (topicKey: string) => boolean;
+  /** Default: RETAINED_AT_ONCE_MAX. */
+  readonly atOnceMax?: number;
 }
 
 /** One a shard. Messages are as router/retained-message.ts has them. */
 export class KeptRetained {
   readonly #parts: KeptRetainedParts;
   readonly #table: RetainedTable;
-  readonly #changes = new RetainedChanges();
-  /** How many there were said to be last, and their bytes. */
+  /** Of what is on disk, and has changed of late. */
+  readonly #known = new KnownLengths();
+  readonly #changes = new RetainedChanges(({ rowKey, message }) =>
+    this.#known.set(rowKey, message?.length ?? 0),
+  );
+  readonly #waits: RetainedWaits;
+  readonly #atOnceMax: number;
+  /** How many there are, and their bytes. */
   #messages = 0;
   #bytes = 0;
+  /** The same as the journal has it. */
+  #saidMessages = 0;
+  #saidBytes = 0;
 
   constructor(parts: KeptRetainedParts) {
     this.#parts = parts;
-    const { reader, shardCount, isOwn } = parts;
+    const { journal, reader, shardCount, isOwn } = parts;
+    this.#waits = new RetainedWaits(journal, this.#changes);
+    this.#atOnceMax = parts.atOnceMax ?? RETAINED_AT_ONCE_MAX;
     this.#table = reader.retainedTable(shardCount === 1 ? null : isOwn);
   }
 
@@ -49,14 +68,18 @@ export class KeptRetained {
     return change === undefined ? this.#table.get(rowKey) : (change.message ?? undefined);
   }
 
-  /** @returns how long the message is that it replaces, 0: there was none. */
-  set(topicKey: string, message: string): number {
-    return this.#change(topicKey, message);
+  /**
+   * @param isAwaited somebody is answered when it is durable: it is journaled at once, as all are
+   *   where few change.
+   * @returns how long the message is that it replaces, 0: there was none.
+   */
+  set(topicKey: string, message: string, isAwaited: boolean): number {
+    return this.#change(topicKey, message, isAwaited);
   }
 
-  /** @returns how long the message was, 0: there was none. */
-  delete(topicKey: string): number {
-    return this.#change(topicKey, null);
+  /** @param isAwaited as in `set`. @returns how long the message was, 0: there was none. */
+  delete(topicKey: string, isAwaited: boolean): number {
+    return this.#change(topicKey, null, isAwaited);
   }
 
   /** As RetainedTree.match, in the order of the rows; what is read from disk costs more steps. */
@@ -78,11 +101,25 @@ export class KeptRetained {
 
   /** How many messages there are, and their bytes; said whenever that changes. */
   noteTotals(messages: number, bytes: number): void {
-    if (messages === this.#messages && bytes === this.#bytes) return;
     this.#messages = messages;
     this.#bytes = bytes;
-    const { journal, shardIndex, shardCount } = this.#parts;
-    journal.retainedTotals(shardIndex, shardCount, messages, bytes);
+  }
+
+  /** Time passes: see RetainedWaits. @returns whether there is something to be journaled. */
+  onTick(): boolean {
+    return this.#waits.onTick();
+  }
+
+  /** Before the journal is submitted. */
+  beforeSubmit(): void {
+    this.#waits.journalSome();
+    this.#sayTotals();
+  }
+
+  /** Before the journal is submitted for the last time: nothing waits any longer. */
+  beforeClose(): void {
+    this.#waits.journalAll();
+    this.#sayTotals();
   }
 
   /**
@@ -98,23 +135,49 @@ export class KeptRetained {
     }
     this.#messages = known.messages;
     this.#bytes = known.bytes;
+    this.#saidMessages = known.messages;
+    this.#saidBytes = known.bytes;
     yield known;
+  }
+
+  /** As many as the rows are that the journal makes: without those that wait. */
+  #sayTotals(): void {
+    const messages = this.#messages - this.#waits.messages;
+    const bytes = this.#bytes - this.#waits.bytes;
+    if (messages === this.#saidMessages && bytes === this.#saidBytes) return;
+    this.#saidMessages = messages;
+    this.#saidBytes = bytes;
+    const { journal, shardIndex, shardCount } = this.#parts;
+    journal.retainedTotals(shardIndex, shardCount, messages, bytes);
   }
 
   #lengthOf(rowKey: string): number {
     const change = this.#changes.get(rowKey);
-    return change === undefined ? this.#table.lengthOf(rowKey) : (change.message?.length ?? 0);
+    return change === undefined ? this.#lengthOnDisk(rowKey) : (change.message?.length ?? 0);
+  }
+
+  #lengthOnDisk(rowKey: string): number {
+    return this.#known.get(rowKey) ?? this.#table.lengthOf(rowKey);
   }
 
   /** @returns how long the message was. */
-  #change(topicKey: string, message: string | null): number {
-    const { journal } = this.#parts;
+  #change(topicKey: string, message: string | null, isAwaited: boolean): number {
     const rowKey = retainedKey(topicKey);
-    const older = this.#lengthOf(rowKey);
+    const last = this.#changes.get(rowKey);
+    const older = last === undefined ? this.#lengthOnDisk(rowKey) : (last.message?.length ?? 0);
     if (older === 0 && message === null) return 0;
+    // Where few change nothing has to wait.
+    const isFlood = this.#changes.size >= this.#atOnceMax || this.#waits.has(last);
+    if (!isAwaited && isFlood) {
+      this.#waits.put(rowKey, topicKey, message, last, older);
+      return older;
+    }
+    if (last !== undefined) this.#waits.leave(last);
+    const { journal } = this.#parts;
     const position = journal.appended;
     journal.retain(topicKey, message);
-    this.#changes.put({ rowKey, topicKey, message, position });
+    const change = { rowKey, topicKey, message, position, before: older };
+    this.#changes.put(change, last === undefined);
     return older;
   }
 }

@@ -2,21 +2,27 @@
  * What topics retain that the disk does not have yet: it stands before what is on disk, and goes
  * when that is durable. Found by its row's key, or by a filter in the order of the keys. Few look
  * for filters and many publish, so that keys are sorted as late as may be: in runs, each with no
- * more of them than the one before.
+ * more of them than the one before. What nobody waits for is not in the journal at once: until it
+ * is, what replaces it costs nothing but its place in memory.
  */
 import { RETAINED_RUN_CHANGES } from '../base/limits.js';
 import type { FilterRange } from '../topics/filter-range.js';
 import { matchesKey } from '../topics/topic.js';
 import { retainedKeyFrom } from './keys.js';
 
+/** Of a change that is in no journal yet: behind all positions. */
+export const WAITS: number = Number.POSITIVE_INFINITY;
+
 /** One topic's newest change. */
 export interface RetainedChange {
   readonly rowKey: string;
   readonly topicKey: string;
   /** Null: it retains nothing. */
-  readonly message: string | null;
-  /** Of the journal. */
-  readonly position: number;
+  message: string | null;
+  /** Of the journal, or WAITS. */
+  position: number;
+  /** How long the message is that the journal or the disk has of the topic; 0: it has none. */
+  readonly before: number;
 }
 
 /** Where a search has stopped: see `find`. */
@@ -35,12 +41,18 @@ export class RetainedChanges {
   /** In the order of their positions, also those that newer ones have replaced. */
   #underway: RetainedChange[] = [];
   #first = 0;
+  readonly #onGone: (change: RetainedChange) => void;
   /** Sorted keys, also of changes that have gone. */
   #runs: string[][] = [];
   /** Keys in them. */
   #runKeys = 0;
   #unsorted: string[] = [];
   #epoch = 0;
+
+  /** @param onGone told of each change that is on disk, and that no newer one has replaced. */
+  constructor(onGone: (change: RetainedChange) => void) {
+    this.#onGone = onGone;
+  }
 
   get size(): number {
     return this.#byKey.size;
@@ -55,13 +67,21 @@ export class RetainedChanges {
     return this.#byKey.size === 0 ? undefined : this.#byKey.get(rowKey);
   }
 
-  /** @param change its position is behind those of all others. */
-  put(change: RetainedChange): void {
+  /**
+   * The newest of its topic. @param change it waits, or its position is behind those of all others.
+   * @param isFirst there is none of its topic.
+   */
+  put(change: RetainedChange, isFirst: boolean): void {
     const { rowKey } = change;
-    const isNew = !this.#byKey.has(rowKey);
     this.#byKey.set(rowKey, change);
+    if (change.position !== WAITS) this.#underway.push(change);
+    if (isFirst && this.#unsorted.push(rowKey) >= RETAINED_RUN_CHANGES) this.#addRun();
+  }
+
+  /** One that has waited is in the journal now, behind all others. */
+  onJournaled(change: RetainedChange, position: number): void {
+    change.position = position;
     this.#underway.push(change);
-    if (isNew && this.#unsorted.push(rowKey) >= RETAINED_RUN_CHANGES) this.#addRun();
   }
 
   /** All before this position of the journal are durable. @returns whether some have gone. */
@@ -70,7 +90,9 @@ export class RetainedChanges {
     let first = this.#first;
     for (; first < underway.length && underway[first].position < position; first++) {
       const change = underway[first];
-      if (this.#byKey.get(change.rowKey) === change) this.#byKey.delete(change.rowKey);
+      if (this.#byKey.get(change.rowKey) !== change) continue;
+      this.#byKey.delete(change.rowKey);
+      this.#onGone(change);
     }
     if (first === this.#first) return false;
     if (first === underway.length) {

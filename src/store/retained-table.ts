@@ -17,7 +17,7 @@ import { behindTopic, type FilterRange } from '../topics/filter-range.js';
 import type { RetainedMatch } from '../topics/retained-tree.js';
 import { matchesKey } from '../topics/topic.js';
 import { retainedKeyFrom } from './keys.js';
-import type { RowDecoder, Scan } from './scan.js';
+import type { InPlaceDecoder, Scan } from './scan.js';
 import { lengthOfRetained, messageOfRetained, topicKeyOfRetained } from './stored-retained.js';
 
 /** Messages, and their characters as router/retained-message.ts has them. */
@@ -67,11 +67,11 @@ export class RetainedTable {
    * @param isOwn whether a topic is this shard's; null: all are.
    */
   constructor(
-    scan: (decode: RowDecoder<string | null>) => Scan<string | null>,
+    scan: (decode: InPlaceDecoder<string | null>) => Scan<string | null>,
     isOwn: ((topicKey: string) => boolean) | null,
   ) {
     this.#isOwn = isOwn;
-    this.#rows = scan((row, rowKey) => this.#decode(row, rowKey));
+    this.#rows = scan((memory, length, rowKey) => this.#decode(memory, length, rowKey));
   }
 
   get(rowKey: string): string | undefined {
@@ -164,23 +164,24 @@ export class RetainedTable {
   }
 
   /** @returns null for what is not wanted. */
-  #decode(row: Buffer, rowKey: string): string | null {
-    if (this.#isOneRow) return messageOfRetained(row);
+  #decode(memory: Buffer, length: number, rowKey: string): string | null {
+    if (this.#isOneRow) return messageOfRetained(memory, length);
     const range = this.#range;
-    this.#rowBytes += row.length;
-    if (range === null) return this.#readOwn(row, rowKey);
+    this.#rowBytes += length;
+    if (range === null) return this.#readOwn(memory, length, rowKey);
     if (this.#wantedFrom === null || rowKey < this.#wantedFrom) return null;
     if (rowKey.length > KEY_TEXT_BYTES_MAX) {
-      const isWanted = matchesKey(range.filterKey, topicKeyOfRetained(row));
-      return isWanted ? this.#readOwn(row, rowKey) : null;
+      const isWanted = matchesKey(range.filterKey, topicKeyOfRetained(memory, length));
+      return isWanted ? this.#readOwn(memory, length, rowKey) : null;
     }
-    if (range.admits(rowKey)) return this.#readOwn(row, rowKey);
+    if (range.admits(rowKey)) return this.#readOwn(memory, length, rowKey);
     this.#wantedFrom = range.next === null ? null : retainedKeyFrom(range.next);
     return null;
   }
 
-  #readOwn(row: Buffer, rowKey: string): string | null {
-    this.#topicKey = rowKey.length > KEY_TEXT_BYTES_MAX ? topicKeyOfRetained(row) : rowKey;
-    return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(row);
+  #readOwn(memory: Buffer, length: number, rowKey: string): string | null {
+    const isLong = rowKey.length > KEY_TEXT_BYTES_MAX;
+    this.#topicKey = isLong ? topicKeyOfRetained(memory, length) : rowKey;
+    return this.#isOwn?.(this.#topicKey) === false ? null : messageOfRetained(memory, length);
   }
 }

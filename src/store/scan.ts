@@ -20,5 +20,14 @@ export interface Scan<V> {
   readonly getBytes: (key: string) => Buffer | undefined;
 }
 
-/** Makes a row into what it is. @param key of the row, as a latin1 text. */
+/**
+ * Makes a row into what it is. @param row in memory that the next one is written over. @param key
+ * of the row, as a latin1 text.
+ */
 export type RowDecoder<V> = (row: Buffer, key: string) => V;
+
+/**
+ * The same. @param memory that begins with the row and goes on behind it: how long it says that it
+ * is does not count.
+ */
+export type InPlaceDecoder<V> = (memory: Buffer, length: number, key: string) => V;

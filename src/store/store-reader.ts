@@ -228,7 +228,7 @@ export class StoreReader {
 
   /** @param isOwn whether a topic's message is wanted; null: all are. */
   retainedTable(isOwn: ((topicKey: string) => boolean) | null): RetainedTable {
-    return new RetainedTable((decode) => this.#environment.scan('retained', decode), isOwn);
+    return new RetainedTable((decode) => this.#environment.scanInPlace('retained', decode), isOwn);
   }
 
   /**

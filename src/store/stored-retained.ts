@@ -26,23 +26,27 @@ export function writeRetained(writer: SegmentWriter, topicKey: string, message: 
   writer.latin1(isOf5 ? message.slice(RETAINED_PREFIX_BYTES) : message);
 }
 
-/** The topic key alone. @throws RangeError when it has no whole head. */
-export function topicKeyOfRetained(stored: Buffer): string {
-  return stored.toString('latin1', STORED_RETAINED_HEAD_BYTES, frameStart(stored));
+/**
+ * The topic key alone. @param length of the row, at the beginning of `stored`.
+ * @throws RangeError when it has no whole head.
+ */
+export function topicKeyOfRetained(stored: Buffer, length: number = stored.length): string {
+  return latin1Text(stored, STORED_RETAINED_HEAD_BYTES, frameStart(stored, length));
 }
 
-/** Where the frame begins. What stands behind the bytes in memory may be another's. */
-function frameStart(stored: Buffer): number {
-  if (stored.length >= STORED_RETAINED_HEAD_BYTES) {
-    const start = STORED_RETAINED_HEAD_BYTES + stored.readUInt16LE(TOPIC_LENGTH_AT);
-    if (start < stored.length) return start;
+/** Where the frame begins. What stands behind the row in memory may be another's. */
+function frameStart(stored: Buffer, length: number): number {
+  if (length >= STORED_RETAINED_HEAD_BYTES) {
+    const topicLength = stored[TOPIC_LENGTH_AT] | (stored[TOPIC_LENGTH_AT + 1] << 8);
+    const start = STORED_RETAINED_HEAD_BYTES + topicLength;
+    if (start < length) return start;
   }
   throw new RangeError('a retained message is cut off');
 }
 
 /** How long the message of a row is, as router/retained-message.ts has it. */
 export function lengthOfRetained(stored: Buffer): number {
-  const frame = stored.length - frameStart(stored);
+  const frame = stored.length - frameStart(stored, stored.length);
   return stored.readUInt8(0) === 1 ? frame + RETAINED_PREFIX_BYTES : frame;
 }
 
@@ -53,7 +57,7 @@ export function readRetainedRow(stored: Buffer): {
   readonly expiresAt: number;
   readonly frame: Buffer;
 } {
-  const frame = stored.subarray(frameStart(stored));
+  const frame = stored.subarray(frameStart(stored, stored.length));
   const expiresAt = stored.readDoubleLE(EXPIRES_AT);
   return { isOf5: stored.readUInt8(0) === 1, expiresAt, frame };
 }
@@ -69,10 +73,13 @@ export function readRetained(stored: Buffer): RetainedRow {
   return { topicKey: topicKeyOfRetained(stored), message: messageOfRetained(stored) };
 }
 
-/** The message alone. @throws RangeError when it has no whole head. */
-export function messageOfRetained(stored: Buffer): string {
-  const frame = latin1Text(stored, frameStart(stored), stored.length);
-  if (stored.readUInt8(0) !== 1) return frame;
+/**
+ * The message alone. @param length of the row, at the beginning of `stored`.
+ * @throws RangeError when it has no whole head.
+ */
+export function messageOfRetained(stored: Buffer, length: number = stored.length): string {
+  const frame = latin1Text(stored, frameStart(stored, length), length);
+  if (stored[0] !== 1) return frame;
   const prefix = Buffer.allocUnsafe(RETAINED_PREFIX_BYTES);
   prefix[0] = RETAINED_OF_5;
   prefix.writeDoubleLE(sharedOf(stored.readDoubleLE(EXPIRES_AT)), 1);

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type Client, connect, Server, type ServerOptions } from '../../src/index.js';
+import { StoreReader } from '../../src/store/store-reader.js';
 import { matches } from '../../src/topics/topic.js';
 import { eventually } from '../support/waiting.js';
-import { temporaryFolder } from '../unit/store/temporary-store.js';
+import { retainedIn, temporaryFolder } from '../unit/store/temporary-store.js';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** Topics whose order as bytes is not that of their levels, and those that wildcards pass by. */
@@ -111,6 +112,51 @@ describe('retained messages on disk', () => {
       } finally {
         await server.close();
       }
+    }
+  });
+
+  // MQTT-3.3.1-5, MQTT-3.3.1-7
+  test('at QoS 0 are there after a stop, the last of each topic', async (context) => {
+    const dataDir = folderOf(context);
+    const expected = new Map(TOPICS.map((topic) => [topic, '3']));
+    expected.delete('a/b');
+    for (const workers of [2, 1]) {
+      const server = await serve(dataDir, { workers });
+      try {
+        if (workers === 2) {
+          const publisher = await open(server, 'publisher');
+          const retain = (topic: string, payload: string) =>
+            publisher.publish(topic, payload, { qos: 0, retain: true });
+          for (const round of ['1', '2', '3']) {
+            for (const topic of TOPICS) await retain(topic, round);
+          }
+          await retain('a/b', '');
+          await publisher.publish(LAST, 'x', { qos: 1, retain: true });
+          await publisher.disconnect();
+        }
+        await assertAll(server, expected);
+      } finally {
+        await server.close();
+      }
+    }
+  });
+
+  test('at QoS 0 are on disk soon, though nothing else happens', async (context) => {
+    const dataDir = folderOf(context);
+    const server = await serve(dataDir, { workers: 2 });
+    const reader = new StoreReader({ folder: dataDir, durability: 'fsync' });
+    try {
+      await using publisher = await open(server, 'publisher');
+      for (const topic of TOPICS) await publisher.publish(topic, 'x', { qos: 0, retain: true });
+      await eventually(() => {
+        reader.renew();
+        return reader.retainedTotals(0, 2) !== null && retainedIn(reader).length > 0;
+      }, 'rows, and as many as are said');
+      const found = retainedIn(reader).map(({ topicKey }) => `${Buffer.from(topicKey, 'latin1')}`);
+      assert.deepEqual(found.sort(), TOPICS.filter((topic) => !topic.startsWith('$')).sort());
+    } finally {
+      await reader.close();
+      await server.close();
     }
   });
 

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { RETAINED_RUN_CHANGES } from '../../../src/base/limits.js';
+import {
+  RETAINED_RUN_CHANGES,
+  RETAINED_WAIT_TICKS,
+  RETAINED_WAITING_SLICE,
+} from '../../../src/base/limits.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { KeptRetained } from '../../../src/store/kept-retained.js';
 import { matches, matchesKey } from '../../../src/topics/topic.js';
@@ -30,13 +34,36 @@ interface Kept {
   readonly test: TestJournal;
 }
 
-/** Those of one shard of several. */
-function keptIn(store: TemporaryStore, index = 0, count = 1): Kept {
+/** Those of one shard of several. @param atOnceMax topics from which on others wait. */
+function keptIn(store: TemporaryStore, index = 0, count = 1, atOnceMax = 0): Kept {
   const journal = store.journal(() => kept.onDurable());
+  const settled = (): Promise<void> => {
+    kept.beforeSubmit();
+    return journal.settled();
+  };
   const isOwn = (topicKey: string) => retainedOwnerOf(topicKey, count) === index;
   const parts = { journal: journal.journal, reader: store.reader, isOwn };
-  const kept: KeptRetained = new KeptRetained({ ...parts, shardIndex: index, shardCount: count });
-  return { store, kept, test: journal };
+  const where = { shardIndex: index, shardCount: count, atOnceMax };
+  const kept: KeptRetained = new KeptRetained({ ...parts, ...where });
+  return { store, kept, test: { ...journal, settled } };
+}
+
+/** What the shard says behind each change. */
+function noteAll(kept: KeptRetained, model: ReadonlyMap<string, string>): void {
+  let bytes = 0;
+  for (const message of model.values()) bytes += message.length;
+  kept.noteTotals(model.size, bytes);
+}
+
+/** So much time passes that whatever waits is due. */
+function wait(kept: KeptRetained): void {
+  for (let tick = 0; tick < RETAINED_WAIT_TICKS; tick++) kept.onTick();
+}
+
+/** Until nothing waits, and all is durable. */
+async function settleAll({ kept, test: journal }: Kept): Promise<void> {
+  wait(kept);
+  while (kept.onTick()) await journal.settled();
 }
 
 /** So many shards that have one store. */
@@ -83,17 +110,19 @@ function sum(
   return [messages, bytes];
 }
 
-const change = fc.record({ topicKey: anyTopicKey, isSet: fc.boolean() });
+const change = fc.record({ topicKey: anyTopicKey, isSet: fc.boolean(), isAwaited: fc.boolean() });
 const step = fc.oneof(
   { arbitrary: change, weight: 8 },
+  { arbitrary: fc.constant('wait' as const), weight: 1 },
   { arbitrary: fc.constant('submit' as const), weight: 1 },
   { arbitrary: fc.constant('settle' as const), weight: 1 },
 );
 
 /** Takes all away that an earlier run has left. */
 function clear(kept: KeptRetained, model: Map<string, string>): void {
-  for (const topic of model.keys()) kept.delete(topic);
+  for (const topic of model.keys()) kept.delete(topic, true);
   model.clear();
+  noteAll(kept, model);
 }
 
 describe('kept retained messages', () => {
@@ -101,18 +130,18 @@ describe('kept retained messages', () => {
   test('a topic has the message set last, on disk or on its way there', async (context) => {
     const { kept, test: journal } = makeKept(context);
     assert.equal(kept.get('a'), undefined);
-    assert.equal(kept.set('a', '1one'), 0);
+    assert.equal(kept.set('a', '1one', true), 0);
     assert.equal(kept.get('a'), '1one');
     await journal.settled();
     assert.deepEqual([kept.get('a'), kept.lengthOf('a')], ['1one', 4]);
-    assert.equal(kept.set('a', '1again'), 4);
+    assert.equal(kept.set('a', '1again', true), 4);
     // On disk is still the older one.
     assert.deepEqual([kept.get('a'), kept.lengthOf('a')], ['1again', 6]);
     assert.deepEqual(search(kept, '#').found, [['a', '1again']]);
     await journal.settled();
     assert.deepEqual(search(kept, '#').found, [['a', '1again']]);
-    assert.equal(kept.delete('a'), 6);
-    assert.equal(kept.delete('a'), 0);
+    assert.equal(kept.delete('a', true), 6);
+    assert.equal(kept.delete('a', true), 0);
     assert.deepEqual(
       [kept.get('a'), topicsOf(kept, '#'), topicsOf(kept, 'a')],
       [undefined, [], []],
@@ -134,13 +163,19 @@ describe('kept retained messages', () => {
           for (const each of steps) {
             if (each === 'submit') journal.journal.submit();
             else if (each === 'settle') await journal.settled();
-            else if (each.isSet) {
+            else if (each === 'wait') wait(kept);
+            else {
+              const { topicKey, isSet, isAwaited } = each;
+              const older = model.get(topicKey)?.length ?? 0;
               const message = `1 ${version++}`;
-              assert.equal(kept.set(each.topicKey, message), model.get(each.topicKey)?.length ?? 0);
-              model.set(each.topicKey, message);
-            } else {
-              assert.equal(kept.delete(each.topicKey), model.get(each.topicKey)?.length ?? 0);
-              model.delete(each.topicKey);
+              if (isSet) {
+                assert.equal(kept.set(topicKey, message, isAwaited), older);
+                model.set(topicKey, message);
+              } else {
+                assert.equal(kept.delete(topicKey, isAwaited), older);
+                model.delete(topicKey);
+              }
+              noteAll(kept, model);
             }
           }
           for (const filter of filters) {
@@ -157,10 +192,11 @@ describe('kept retained messages', () => {
     const { kept, test: journal } = makeKept(context);
     const model = new Map<string, string>();
     let version = 0;
-    const set = (topic: string) => {
+    const set = (topic: string, isAwaited = true) => {
       const message = `1 ${version++}`;
-      kept.set(topic, message);
+      kept.set(topic, message, isAwaited);
       model.set(topic, message);
+      noteAll(kept, model);
     };
     await fc.assert(
       fc.asyncProperty(
@@ -188,13 +224,15 @@ describe('kept retained messages', () => {
             for (const each of pauses[paused++] ?? []) {
               if (each === 'submit') journal.journal.submit();
               else if (each === 'settle') await journal.settled();
+              else if (each === 'wait') wait(kept);
               else {
                 untouched.delete(each.topicKey);
-                if (each.isSet) set(each.topicKey);
+                if (each.isSet) set(each.topicKey, each.isAwaited);
                 else {
-                  kept.delete(each.topicKey);
+                  kept.delete(each.topicKey, each.isAwaited);
                   model.delete(each.topicKey);
                 }
+                noteAll(kept, model);
               }
             }
           }
@@ -214,7 +252,7 @@ describe('kept retained messages', () => {
       // Scattered, in both.
       const topic = `site/${(n * 7_919) % count}/${n % 3}`;
       expected.push(topic);
-      kept.set(topic, `1${n}`);
+      kept.set(topic, `1${n}`, true);
       if (n === count / 2) await journal.settled();
     }
     expected.sort();
@@ -223,7 +261,7 @@ describe('kept retained messages', () => {
       topicsOf(kept, 'site/+/1'),
       expected.filter((topic) => topic.endsWith('/1')),
     );
-    for (const topic of expected.slice(0, count / 2)) kept.delete(topic);
+    for (const topic of expected.slice(0, count / 2)) kept.delete(topic, true);
     assert.deepEqual(topicsOf(kept, '+/+/+'), expected.slice(count / 2));
     await journal.settled();
     assert.deepEqual(topicsOf(kept, '+/+/+'), expected.slice(count / 2));
@@ -231,7 +269,7 @@ describe('kept retained messages', () => {
 
   test('a search that finds nothing stops for breath, and holds no snapshot', async (context) => {
     const { kept, test: journal, store } = makeKept(context);
-    for (let n = 0; n < 5_000; n++) kept.set(`${n}/temperature`, '1');
+    for (let n = 0; n < 5_000; n++) kept.set(`${n}/temperature`, '1', true);
     await journal.settled();
     const { found, breaths } = search(kept, '+/pressure', 1_000);
     assert.deepEqual(found, []);
@@ -240,7 +278,7 @@ describe('kept retained messages', () => {
     for (let n = 0; n < 10; n++) left.next();
     await new Promise((resolve) => setImmediate(resolve));
     store.reader.renew();
-    for (let n = 0; n < 5_000; n++) kept.delete(`${n}/temperature`);
+    for (let n = 0; n < 5_000; n++) kept.delete(`${n}/temperature`, true);
     await journal.settled();
     for (let next = left.next(); !next.done; next = left.next()) assert.equal(next.value, null);
   });
@@ -250,8 +288,8 @@ describe('kept retained messages', () => {
     const long = 'x'.repeat(2_500);
     const expected: string[] = [];
     for (let n = 0; n < 2 * RETAINED_RUN_CHANGES; n++) {
-      kept.set(`${long.slice(0, 1_000 + n)}/${n}`, '1');
-      kept.set(`${long}/${n}`, '1');
+      kept.set(`${long.slice(0, 1_000 + n)}/${n}`, '1', true);
+      kept.set(`${long}/${n}`, '1', true);
       expected.push(`${long}/${n}`);
     }
     for (const settle of [() => {}, journal.settled]) {
@@ -270,7 +308,7 @@ describe('kept retained messages', () => {
       const shards = shardsIn(new TemporaryStore(context), count);
       const owner = (topic: string) => retainedOwnerOf(topic, count);
       const topics = Array.from({ length: 1_000 }, (_, n) => `a/${n % 7}/${n}`);
-      for (const topic of topics) shards[owner(topic)]!.kept.set(topic, '1');
+      for (const topic of topics) shards[owner(topic)]!.kept.set(topic, '1', true);
       for (const { test: journal } of shards) await journal.settled();
       for (const [index, { kept }] of shards.entries()) {
         const own = topics.filter((topic) => owner(topic) === index).sort();
@@ -289,7 +327,7 @@ describe('kept retained messages', () => {
         return [own.length, own.reduce((bytes, topic) => bytes + topic.length + 1, 0)];
       });
     const two = shardsIn(store, 2);
-    for (const topic of topics) two[retainedOwnerOf(topic, 2)]!.kept.set(topic, `1${topic}`);
+    for (const topic of topics) two[retainedOwnerOf(topic, 2)]!.kept.set(topic, `1${topic}`, true);
     for (const { test: journal } of two) await journal.settled();
     // Nobody has said how many there are, so that they are counted.
     const counted = two.map(({ kept }) => sum(kept.totals()));
@@ -318,14 +356,138 @@ describe('kept retained messages', () => {
 
   test('how many there were said to be does not stand against what there is', async (context) => {
     const { kept, test: journal, store } = makeKept(context);
-    kept.set('a', '1');
+    kept.set('a', '1', true);
     kept.noteTotals(1, 1);
     await journal.settled();
     assert.deepEqual(sum(kept.totals()), [1, 1]);
     assert.notEqual(store.reader.retainedTotals(0, 1), null);
-    kept.set('b', '22');
+    kept.set('b', '22', true);
     await journal.settled();
     assert.equal(store.reader.retainedTotals(0, 1), null);
     assert.deepEqual(sum(kept.totals()), [2, 3]);
+  });
+
+  test('what is set again and again at QoS 0 is one row a second', async (context) => {
+    const all = makeKept(context);
+    const { kept, store, test: journal } = all;
+    const topics = 3 * RETAINED_WAITING_SLICE;
+    for (const round of [1, 2, 3]) {
+      for (let n = 0; n < topics; n++) kept.set(`t/${n}`, `1 ${round}`, false);
+      kept.noteTotals(topics, 3 * topics);
+      await journal.settled();
+      assert.equal(journal.journal.appended, 0);
+    }
+    assert.equal(kept.get('t/7'), '1 3');
+    await settleAll(all);
+    // Beside what is said of how many there are.
+    assert.equal(journal.journal.appended, topics + 3);
+    assert.deepEqual(store.rows().retained, topics);
+    assert.deepEqual(kept.get('t/7'), '1 3');
+  });
+
+  test('one is journaled at once where few change, and waits where many do', async (context) => {
+    const { kept, test: journal } = keptIn(new TemporaryStore(context), 0, 1, 3);
+    const { journal: own } = journal;
+    for (const topic of ['a', 'b', 'c']) kept.set(topic, '1 at once', false);
+    assert.equal(own.appended, 3);
+    for (const topic of ['a', 'd']) kept.set(topic, '1 waits', false);
+    assert.equal(own.appended, 3);
+    kept.noteTotals(4, 32);
+    await journal.settled();
+    // The two that wait are few; of these nothing overtakes what waits.
+    const before = own.appended;
+    kept.set('e', '1 at once', false);
+    assert.equal(own.appended, before + 1);
+    kept.set('d', '1 waits too', false);
+    assert.equal(own.appended, before + 1);
+    assert.equal(kept.get('d'), '1 waits too');
+  });
+
+  test('one that waits gives way to one that is awaited, and to a later one', async (context) => {
+    const all = makeKept(context);
+    const { kept, test: journal } = all;
+    kept.set('a', '1 waits', false);
+    kept.set('a', '1 awaited', true);
+    kept.noteTotals(1, 9);
+    await journal.settled();
+    const reader = keptIn(all.store);
+    assert.equal(reader.kept.get('a'), '1 awaited');
+    await settleAll(all);
+    assert.equal(journal.journal.appended, 2);
+    kept.set('a', '1 awaited again', true);
+    kept.set('a', '1 later', false);
+    kept.noteTotals(1, 7);
+    await journal.settled();
+    assert.equal(kept.get('a'), '1 later');
+    all.store.reader.renew();
+    assert.equal(reader.kept.get('a'), '1 awaited again');
+    await settleAll(all);
+    assert.equal(reader.kept.get('a'), '1 later');
+    kept.delete('a', false);
+    kept.noteTotals(0, 0);
+    assert.equal(kept.get('a'), undefined);
+    await settleAll(all);
+    assert.deepEqual([kept.lengthOf('a'), all.store.rows().retained], [0, undefined]);
+  });
+
+  test('the disk is told of as many as it has, whatever waits', async (context) => {
+    const all = makeKept(context);
+    const { kept, store, test: journal } = all;
+    kept.set('a', '1', true);
+    kept.set('b', '22', true);
+    kept.noteTotals(2, 3);
+    await journal.settled();
+    kept.set('a', '1 longer', false);
+    kept.set('c', '1 new', false);
+    kept.delete('b', false);
+    kept.noteTotals(2, 13);
+    await journal.settled();
+    assert.deepEqual(store.reader.retainedTotals(0, 1), { shardCount: 1, messages: 2, bytes: 3 });
+    kept.set('c', '1 newest', true);
+    kept.noteTotals(2, 16);
+    await journal.settled();
+    assert.deepEqual(store.reader.retainedTotals(0, 1), { shardCount: 1, messages: 3, bytes: 11 });
+    await settleAll(all);
+    await journal.settled();
+    assert.deepEqual(store.reader.retainedTotals(0, 1), { shardCount: 1, messages: 2, bytes: 16 });
+  });
+
+  test('while the disk takes nothing QoS 0 adds nothing to the journal', async (context) => {
+    const all = makeKept(context);
+    const { kept, store, test: journal } = all;
+    store.isDiskFull = true;
+    let appended = 0;
+    for (let round = 0; round < 10; round++) {
+      for (let n = 0; n < 2_000; n++) kept.set(`t/${n}`, `1 ${round}`, false);
+      kept.noteTotals(2_000, 6_000);
+      wait(kept);
+      kept.beforeSubmit();
+      journal.journal.submit();
+      if (round === 0) ({ appended } = journal.journal);
+    }
+    assert.equal(appended, RETAINED_WAITING_SLICE + 1);
+    assert.equal(journal.journal.appended, appended);
+    store.isDiskFull = false;
+    await settleAll(all);
+    assert.equal(store.rows().retained, 2_000);
+    assert.equal(keptIn(store).kept.get('t/1999'), '1 9');
+    assert.equal(keptIn(store).kept.get('t/0'), '1 9');
+  });
+
+  test('a stop has all that waits on disk', async (context) => {
+    const all = makeKept(context);
+    const { kept, store, test: journal } = all;
+    const topics = 2 * RETAINED_WAITING_SLICE;
+    for (let n = 0; n < topics; n++) kept.set(`t/${n}`, '1 due', false);
+    wait(kept);
+    for (let n = 1; n <= topics; n++) kept.set(`t/${n}`, '1 later', false);
+    kept.noteTotals(topics + 1, 5 + 7 * topics);
+    kept.beforeClose();
+    await journal.journal.close();
+    assert.equal(store.rows().retained, topics + 1);
+    store.reader.renew();
+    const { kept: found } = keptIn(store);
+    assert.deepEqual([found.get('t/0'), found.get('t/1')], ['1 due', '1 later']);
+    assert.equal(store.reader.retainedTotals(0, 1)?.messages, topics + 1);
   });
 });
