@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto';
 import type { Session } from '../sessions/session.js';
 import { ReplayRow } from '../store/keys.js';
-import type { OwedFilter } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/stored-replay.js';
 
 /** Where it stands on disk. All but `owed` do nothing for a session that is not kept. */
 export interface ReplayRows {

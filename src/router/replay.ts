@@ -2,7 +2,7 @@
 import { BROUGHT_BYTES_MAX } from '../base/limits.js';
 import type { BegunFilter, ReplayGuard, ReplayPlace } from '../sessions/replay-guard.js';
 import type { Session } from '../sessions/session.js';
-import type { OwedFilter } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/stored-replay.js';
 import { type Grant, grantedQos } from '../topics/grant.js';
 import { matchesKey } from '../topics/topic.js';
 import type { Arrived } from './arrived-message.js';

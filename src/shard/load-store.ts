@@ -8,7 +8,7 @@ import { isOfGroups } from '../router/group-rows.js';
 import type { Filters } from '../router/replay-filters.js';
 import { type TailRow, tailOf } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
-import type { OwedFilter } from '../store/replay-changes.js';
+import type { OwedFilter } from '../store/stored-replay.js';
 import type { StoredSession } from '../store/stored-session.js';
 import type { Grant } from '../topics/grant.js';
 import type { LoadedSession, ShardStart } from './control.js';

@@ -4,8 +4,8 @@ import { NO_NUMBER } from '../sessions/kept-session.js';
 import type { Session } from '../sessions/session.js';
 import type { Journal } from '../store/journal.js';
 import type { ReplayRow } from '../store/keys.js';
-import type { OwedFilter } from '../store/replay-changes.js';
 import type { StoreReader } from '../store/store-reader.js';
+import type { OwedFilter } from '../store/stored-replay.js';
 
 /** What they work with. */
 export interface StoredReplaysParts {

@@ -19,9 +19,9 @@ import {
   subscriptionKey,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { readOwed, readSent } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow, runInRow } from './stored-entry.js';
+import { readOwed, readSent } from './stored-replay.js';
 import { readRetained } from './stored-retained.js';
 import { readRun } from './stored-run.js';
 import { readSession } from './stored-session.js';

@@ -16,9 +16,9 @@ import {
   sessionStart,
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
-import { readOwed, readSent } from './replay-changes.js';
 import type { StoreSnapshot } from './store-snapshot.js';
 import { readEntryRow } from './stored-entry.js';
+import { readOwed, readSent } from './stored-replay.js';
 import { readRetainedRow } from './stored-retained.js';
 import { expiryOfRun, readRun } from './stored-run.js';
 import { readSession, type StoredSession } from './stored-session.js';

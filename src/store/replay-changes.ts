@@ -1,9 +1,7 @@
 /**
- * What of a session's replays is on disk: the filters of which retained messages are still to be
- * sent, and topics that are not to be sent again, each with the number of the SUBSCRIBE that it is
- * of. A row is that number (4 bytes, little-endian), of a filter the generation of the replay (4
- * bytes), and the filter key or topic key (latin1). A session has one replay at a time; topics of
- * one that has ended go some at a time, and generations tell them from those of the next.
+ * What becomes of what is on disk of a session's replays (stored-replay.ts). A session has one
+ * replay at a time; topics of one that has ended go some at a time, and generations tell them from
+ * those of the next.
  */
 import { STORE_DROPPED_ROWS, STORE_READ_ROWS } from '../base/limits.js';
 import type { Table } from './environment.js';
@@ -17,43 +15,10 @@ import {
   topicsOfEnded,
 } from './keys.js';
 import { readRows } from './read-rows.js';
+import { owedRow, sentRow } from './stored-replay.js';
 
-/** A filter that a session is owed of. */
-export interface OwedFilter {
-  readonly filterKey: string;
-  /** Which SUBSCRIBE has asked. */
-  readonly since: number;
-  readonly generation: number;
-}
-
-/** A topic that is not to be sent again. */
-export interface SentTopic {
-  readonly topicKey: string;
-  readonly since: number;
-}
-
-const WORD: number = Uint32Array.BYTES_PER_ELEMENT;
-const TOPIC_AT = WORD;
-const FILTER_AT = 2 * WORD;
 const REMOVED = -1;
 const NO_BYTES = Buffer.from([0]);
-
-/** @throws RangeError when the row is cut off. */
-export function readOwed(row: Buffer): OwedFilter {
-  checkLength(row, FILTER_AT);
-  const filterKey = row.toString('latin1', FILTER_AT, row.length);
-  return { filterKey, since: row.readUInt32LE(0), generation: row.readUInt32LE(WORD) };
-}
-
-/** @throws RangeError when the row is cut off. */
-export function readSent(row: Buffer): SentTopic {
-  checkLength(row, TOPIC_AT);
-  return { topicKey: row.toString('latin1', TOPIC_AT, row.length), since: row.readUInt32LE(0) };
-}
-
-function checkLength({ length }: Buffer, bytes: number): void {
-  if (length < bytes) throw new RangeError('a row of a replay is cut off');
-}
 
 /** Of one session, what a transaction changes. */
 export class ReplayChanges {
@@ -88,28 +53,18 @@ export class ReplayChanges {
     for (const [filterKey, since] of this.#filters) {
       const key = owedKey(session, filterKey);
       if (since === REMOVED) table.removeSync(key);
-      else table.putSync(key, rowOf([since, generation], filterKey));
+      else table.putSync(key, owedRow(filterKey, since, generation));
     }
     for (const [topicKey, since] of this.#topics) {
       const key = sentKey(session, generation, topicKey);
       if (since === REMOVED) table.removeSync(key);
-      else table.putSync(key, rowOf([since], topicKey));
+      else table.putSync(key, sentRow(topicKey, since));
     }
   }
 
   #of(kind: ReplayRow): Map<string, number> {
     return kind === ReplayRow.filter ? this.#filters : this.#topics;
   }
-}
-
-function rowOf(words: readonly number[], text: string): Buffer {
-  const textAt = words.length * WORD;
-  const row = Buffer.allocUnsafe(textAt + text.length);
-  for (let index = 0; index < words.length; index++) {
-    row.writeUInt32LE(words[index]!, index * WORD);
-  }
-  row.write(text, textAt, 'latin1');
-  return row;
 }
 
 /** Takes rows of replays away, of many topics no more at a time than others wait for. */

@@ -28,11 +28,11 @@ import {
 } from './keys.js';
 import { PENDING_HEAD_BYTES } from './pending-runs.js';
 import { readRows, scanRows } from './read-rows.js';
-import { type OwedFilter, readOwed, readSent } from './replay-changes.js';
 import { RetainedTable, type RetainedTotals } from './retained-table.js';
 import type { Scan } from './scan.js';
 import type { ShardStoreStart } from './store-messages.js';
 import { readEntryRow, runInRow, type StoredEntry } from './stored-entry.js';
+import { type OwedFilter, readOwed, readSent } from './stored-replay.js';
 import { readRun } from './stored-run.js';
 import { readSession, type StoredSession } from './stored-session.js';
 import { readTotals } from './stored-totals.js';

@@ -5,7 +5,7 @@ import { RETAINED_PART_BYTES } from '../../../src/base/limits.js';
 import type { ReplayRows } from '../../../src/router/replay-notes.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { ReplayRow } from '../../../src/store/keys.js';
-import type { OwedFilter } from '../../../src/store/replay-changes.js';
+import type { OwedFilter } from '../../../src/store/stored-replay.js';
 import {
   expectSubscribed,
   type Filters,
