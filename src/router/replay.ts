@@ -179,10 +179,9 @@ export class Replay implements ReplayGuard {
 
   /** Which confirmed SUBSCRIBE has asked for what is not sent of a filter; undefined: none. */
   #askedFor(filterKey: string): number | undefined {
+    const since = this.unbegunSince(filterKey);
+    if (since > 0) return since;
     const { interrupted } = this;
-    if (!this.again.has(filterKey) && this.filters.has(filterKey)) {
-      return this.filters.get(filterKey)?.since;
-    }
     if (interrupted?.subscribed === filterKey) return interrupted.asked.since;
     return this.subscribed === filterKey ? this.asked.since : undefined;
   }

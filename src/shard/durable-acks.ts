@@ -184,9 +184,9 @@ export class DurableAcks {
 
   /** The same for all there is, of whomever: what comes again may not be durable yet. */
   waitForAll(connection: Connection): void {
-    const { journal, waits, shardCount, shardIndex } = this.#parts;
-    const isAny = journal.durable < journal.appended || this.#waits.length + this.#later.length > 0;
-    if (isAny && waits) this.#wait(connection, (2 ** shardCount - 1) & ~(1 << shardIndex));
+    const { journal, waits } = this.#parts;
+    const isAny = journal.durable < journal.appended || this.isWaiting;
+    if (isAny && waits) this.#wait(connection, this.#others);
   }
 
   /** Calls back when all that is journaled so far is durable: now, if it is. */
@@ -204,11 +204,16 @@ export class DurableAcks {
 
   /** Calls back when all there is, of whomever, is durable, here and where it was sent. */
   whenAllKept(done: Wait['done']): void {
-    const { journal, waits, shardCount, shardIndex } = this.#parts;
-    const others = (2 ** shardCount - 1) & ~(1 << shardIndex);
-    const isAll = journal.durable >= journal.appended && this.#areKept(others, this.#sent);
+    const { journal, waits } = this.#parts;
+    const isAll = journal.durable >= journal.appended && this.#areKept(this.#others, this.#sent);
     if (!waits || isAll) done(false);
-    else this.#add(null, done, others);
+    else this.#add(null, done, this.#others);
+  }
+
+  /** All other shards, a bit each. */
+  get #others(): number {
+    const { shardCount, shardIndex } = this.#parts;
+    return (2 ** shardCount - 1) & ~(1 << shardIndex);
   }
 
   #wait(connection: Connection, shards: number): void {

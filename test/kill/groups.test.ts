@@ -1,6 +1,7 @@
 /** What was acknowledged for a group of Shared Subscriptions, when the broker is killed. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { PacketType } from '../../src/protocol/packet.js';
 import { Faults } from '../support/kill/faults.js';
 import { KillableBroker } from '../support/kill/killable-broker.js';
 import {
@@ -21,9 +22,6 @@ import {
 import { RawClient } from '../support/raw-client.js';
 import { Changes } from '../support/waiting.js';
 
-const PUBLISH = 0x30;
-const PUBREL = 0x60;
-const KIND = 0xf0;
 /** Of a client's SUBSCRIBE and PUBLISH packets. */
 const ID = 1;
 
@@ -48,13 +46,13 @@ class Member {
   }
 
   #onPacket(packet: Buffer, acknowledges: boolean): void {
-    const kind = packet[0]! & KIND;
-    if (kind === PUBREL && acknowledges) {
+    const kind = packet[0]! >> 4;
+    if (kind === PacketType.pubrel && acknowledges) {
       this.#released++;
       this.client.send(pubcomp(packet.readUInt16BE(2)));
     }
-    if (kind !== PUBLISH) this.#others.push(packet);
-    if (kind !== PUBLISH) return;
+    if (kind !== PacketType.publish) this.#others.push(packet);
+    if (kind !== PacketType.publish) return;
     const { payload, qos, packetId } = parsePublish(packet);
     this.got.push(payload);
     this.packetIds.push(packetId);

@@ -1,6 +1,7 @@
 /** What is retained comes to who has had a SUBACK for it, when the broker is killed meanwhile. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { PacketType } from '../../src/protocol/packet.js';
 import { Faults } from '../support/kill/faults.js';
 import { KillableBroker } from '../support/kill/killable-broker.js';
 import {
@@ -17,14 +18,6 @@ import {
 import { RawClient } from '../support/raw-client.js';
 import { Changes } from '../support/waiting.js';
 
-const KIND = 0xf0;
-const PUBLISH = 0x30;
-const PUBREC = 0x50;
-const PUBREL = 0x60;
-const PUBCOMP = 0x70;
-const PUBACK = 0x40;
-const SUBACK = 0x90;
-const CONNACK = 0x20;
 const ID = 1;
 /** Several parts of 64 KiB a shard, and more than a window holds. */
 const TOPICS = 4_000;
@@ -58,13 +51,13 @@ class Subscriber {
   }
 
   #onPacket(client: RawClient, packet: Buffer): void {
-    const kind = packet[0]! & KIND;
-    if (kind === SUBACK) this.#isSubscribed = true;
-    if (kind === PUBREL) {
+    const kind = packet[0]! >> 4;
+    if (kind === PacketType.suback) this.#isSubscribed = true;
+    if (kind === PacketType.pubrel) {
       this.#held.delete(packet.readUInt16BE(2));
       client.send(pubcomp(packet.readUInt16BE(2)));
     }
-    if (kind !== PUBLISH) return;
+    if (kind !== PacketType.publish) return;
     const { topic, packetId } = parsePublish(packet);
     client.send(this.#qos === 1 ? puback(packetId) : pubrec(packetId));
     this.#messages++;
@@ -108,10 +101,10 @@ async function retainAll(port: number, qos: 1 | 2): Promise<void> {
   const changes = new Changes();
   let acknowledged = 0;
   client.onPacket = (packet) => {
-    const kind = packet[0]! & KIND;
-    if (kind === PUBREC) client.send(pubrel(packet.readUInt16BE(2)));
-    if (kind === PUBACK || kind === PUBCOMP) acknowledged++;
-    if (kind === CONNACK) send();
+    const kind = packet[0]! >> 4;
+    if (kind === PacketType.pubrec) client.send(pubrel(packet.readUInt16BE(2)));
+    if (kind === PacketType.puback || kind === PacketType.pubcomp) acknowledged++;
+    if (kind === PacketType.connack) send();
     changes.notify();
   };
   const send = () => {
