@@ -5,6 +5,8 @@ import { ackFrame } from '../protocol/ack-frame.js';
 import type { FilterPacket } from '../protocol/filter-cursor.js';
 import { PacketType } from '../protocol/packet.js';
 import { ReasonCode } from '../protocol/v5/index.js';
+import { layOutWholeWindow } from '../router/lay-out-window.js';
+import type { Session } from '../sessions/session.js';
 import { fromTopicKey } from '../topics/topic.js';
 import type { Connection } from './connection.js';
 import { unsuback5 } from './filter-acks5.js';
@@ -50,6 +52,23 @@ function* unsubscribeInParts(connection: Connection, packet: FilterPacket): Gene
     ? unsuback5(connection, packetId, reasonCodes)
     : ackFrame(PacketType.unsuback, packetId);
   if (session.kept !== null) host.durable?.wait(connection);
-  if (unsuback !== null) connection.append(unsuback);
+  if (unsuback !== null) appendBehindMessages(connection, session, unsuback);
   else connection.close(CloseReason.packetTooLarge, { detail: 'it takes no UNSUBACK so long' });
+}
+
+/**
+ * Sends it behind all messages that may be sent by then: what they wait for may be the write to
+ * disk that it waits for.
+ */
+function appendBehindMessages(connection: Connection, session: Session, unsuback: Buffer): void {
+  const { host } = connection;
+  const layOut = () => layOutWholeWindow(session, host.arena, host.stamp);
+  if (connection.replies === null) {
+    layOut();
+    connection.append(unsuback);
+    return;
+  }
+  const owed = connection.owe();
+  owed.beforeSent = layOut;
+  connection.answer(owed, unsuback, () => {});
 }

@@ -19,7 +19,8 @@ export const OWED_BYTES = 1_024;
 export interface OwedReply {
   /** Null: it cannot be given yet. Empty: what is behind it is all, or it is sent. */
   packet: Buffer | null;
-  /** To be done when it is out. */
+  /** To be done before it goes out, and when it is. */
+  beforeSent: () => void;
   onSent: () => void;
   behind: HeldReplies | null;
 }
@@ -38,7 +39,7 @@ export class ReplyQueue {
 
   /** A reply is owed. */
   owe(): OwedReply {
-    const owed: OwedReply = { packet: null, onSent: () => {}, behind: null };
+    const owed: OwedReply = { packet: null, beforeSent: () => {}, onSent: () => {}, behind: null };
     this.#owed.push(owed);
     this.#bytes += OWED_BYTES;
     return owed;
@@ -101,10 +102,11 @@ export class ReplyQueue {
 
   #release(send: (packets: Buffer) => void): boolean {
     for (let first = this.#owed[0]; first !== undefined; first = this.#owed[0]) {
-      const { packet, onSent, behind } = first;
+      const { packet, beforeSent, onSent, behind } = first;
       if (packet === null) return false;
       if (packet.length > 0) {
         first.packet = SENT;
+        beforeSent();
         send(packet);
         onSent();
       } else if (behind !== null) {

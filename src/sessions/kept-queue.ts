@@ -277,6 +277,11 @@ export class KeptQueue {
   }
 
   #noteQos2(): void {
+    if (!this.#host.waits) {
+      this.durableTo = this.next;
+      this.outlet?.wake();
+      return;
+    }
     this.hasNewQos2 = true;
     this.#setDirty();
   }

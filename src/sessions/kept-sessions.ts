@@ -165,9 +165,7 @@ export class KeptSessions implements KeptSessionHost {
       queue.note();
       if (!queue.hasNewQos2) continue;
       queue.hasNewQos2 = false;
-      if (this.waits)
-        this.#awaited.push({ queue, next: queue.next, position: this.journal.appended });
-      else release(queue, queue.next);
+      this.#awaited.push({ queue, next: queue.next, position: this.journal.appended });
     }
   }
 
