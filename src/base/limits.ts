@@ -67,6 +67,8 @@ export const UNFINISHED_GROWTH = 9 / 8;
  */
 export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
+/** What goes into a ring or comes from it is copied in pieces of this size, in cache, if by two. */
+export const SHARED_COPY_BYTES = 32 * KIB;
 /** Bytes of ended sessions' filters that a turn removes: a few milliseconds. */
 export const ENDED_FILTER_BYTES_PER_TURN = 16 * KIB;
 /**

@@ -1,4 +1,5 @@
 /** What the messages that wait in the sessions of a shard take of its memory, all together. */
+import { copyBytes } from '../base/copy-bytes.js';
 import { QUEUED_ENTRY_COST_BYTES, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
 import { EntryBlocks } from './entry-blocks.js';
@@ -79,7 +80,7 @@ export class QueuedTotal {
     const length = end - start;
     const buffer = this.#runs.buffers.take(length);
     const bytes = buffer === null ? Buffer.allocUnsafe(length) : buffer.subarray(0, length);
-    source.copy(bytes, 0, start, end);
+    copyBytes(source, start, end, bytes, 0);
     return {
       bytes,
       header,

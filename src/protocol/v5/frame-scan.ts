@@ -228,13 +228,16 @@ export class FrameScan5 {
     const topicEnd = topicStart + topicLength;
     const propertyField = topicEnd + (hasIds ? 2 : 0);
     const isPlain = publish.propertiesLength === 0;
+    // The length of an empty property block is compared with the topic, where it follows it.
+    const hasMore = hasIds || !isPlain;
+    const fieldsEnd = hasMore ? topicEnd : payloadStart;
     const lengthMin = payloadStart - bodyStart;
     const lengthMax = this.#lengthMax(lengthMin);
-    const framesMax = firstEnd - bodyStart > lengthMax ? 1 : this.runFramesMax;
     const aliasedBytes =
       topicLength === 0 ? (sink.aliasedTopicBytes?.(publish.topicAlias) ?? 0) : 0;
-    /** Where the run ends at most, when `aliasedBytes` more are counted for each frame. */
-    let endMax = Math.min(end, start + this.#runBytesMax - aliasedBytes);
+    const framesMax = firstEnd - bodyStart > lengthMax ? 1 : this.#framesMax(aliasedBytes);
+    // Each frame grows by its topic.
+    const endMax = Math.min(end, start + this.#runBytesMax - framesMax * aliasedBytes);
     packetIds[0] = publish.packetId;
     let count = 1;
     let position = firstEnd;
@@ -255,24 +258,30 @@ export class FrameScan5 {
       }
       const distance = at - bodyStart;
       const frameEnd = at + length;
-      endMax -= aliasedBytes;
       if (length < lengthMin || frameEnd > endMax || length > lengthMax) break;
-      if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
-      if (isPlain) {
-        if (view.getUint8(propertyField + distance) !== 0) break;
-      } else if (!bytesEqual(view, propertyField, payloadStart, distance)) {
-        break;
-      }
-      if (hasIds) {
-        const packetId = view.getUint16(topicEnd + distance);
-        if (packetId === 0) break;
-        packetIds[count] = packetId;
+      if (!topicFieldsEqual(view, bodyStart, fieldsEnd, distance)) break;
+      if (hasMore) {
+        if (!isPlain && !bytesEqual(view, propertyField, payloadStart, distance)) break;
+        if (hasIds) {
+          // The packet id and the byte behind it, which is the length of the property block.
+          const word = view.getInt32(topicEnd - 1 + distance);
+          const packetId = (word >> 8) & 0xffff;
+          if (packetId === 0 || (isPlain && (word & 0xff) !== 0)) break;
+          packetIds[count] = packetId;
+        }
       }
       count++;
       position = frameEnd;
     }
     this.#isStopped = !sink.onRun(buffer, start, position, topicStart, topicLength, header, count);
     return this.#isRunLeft ? start : position;
+  }
+
+  /** Most frames of a run: topics that aliases stand for take at most half of its bytes. */
+  #framesMax(aliasedBytes: number): number {
+    if (aliasedBytes === 0) return this.runFramesMax;
+    const most = Math.floor(this.#runBytesMax / 2 / aliasedBytes);
+    return Math.max(1, Math.min(this.runFramesMax, most));
   }
 
   /** The longest body of a frame that is joined to a run, as in ../frame-scan.ts. */
