@@ -5,7 +5,7 @@
  * turn, until nothing more is there; quiet clients are polled, and served, in between.
  */
 import { preciseMs } from '../base/clock.js';
-import { BUSY_MS_PER_TURN, SHARE_MS_MIN } from '../base/turn-limits.js';
+import { SHARE_MS_MIN } from '../base/turn-limits.js';
 
 /** A connection, as far as it can be served in turn. */
 export interface Servable {
@@ -19,14 +19,17 @@ export interface Servable {
 /** One a shard. */
 export class BusyConnections {
   #waiting: Servable[] = [];
+  readonly #busyMs: number;
   readonly #flush: () => void;
   readonly #clock: () => number;
 
   /**
+   * @param busyMs of a turn, for all of them (busyMsPerTurn).
    * @param flush called when some were served: what they have brought is to go out.
    * @param clock in milliseconds with fractions; tests bring their own.
    */
-  constructor(flush: () => void, clock: () => number = preciseMs) {
+  constructor(busyMs: number, flush: () => void, clock: () => number = preciseMs) {
+    this.#busyMs = busyMs;
     this.#flush = flush;
     this.#clock = clock;
   }
@@ -53,7 +56,7 @@ export class BusyConnections {
     this.#waiting = [];
     const again: Servable[] = [];
     let at = 0;
-    let left = BUSY_MS_PER_TURN;
+    let left = this.#busyMs;
     const end = this.#clock() + left;
     while (at < waiting.length && left >= SHARE_MS_MIN) {
       const connection = waiting[at++];

@@ -4,12 +4,13 @@
  * so neither the kind of a packet nor what it sets off matters, only the time it takes.
  */
 import { preciseMs } from '../base/clock.js';
-import { BUSY_MS_PER_TURN, POLLED_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
+import { POLLED_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
 
 /** One a shard: there is one share at a time, that of whatever is being handled. */
 export class TurnShare {
   /** The share at hand is used up: stop as soon as what is being handled is whole. */
   isSpent = false;
+  readonly #busyMs: number;
   readonly #clock: () => number;
   #owner: object | null = null;
   #workLeft = 0;
@@ -22,8 +23,12 @@ export class TurnShare {
   /** Until when sockets that the event loop finds readable may take their time; 0: none has yet. */
   #pollEnd = 0;
 
-  /** @param clock in milliseconds with fractions; tests bring their own. */
-  constructor(clock: () => number = preciseMs) {
+  /**
+   * @param busyMs of a turn, for all sockets that are polled (busyMsPerTurn).
+   * @param clock in milliseconds with fractions; tests bring their own.
+   */
+  constructor(busyMs: number, clock: () => number = preciseMs) {
+    this.#busyMs = busyMs;
     this.#clock = clock;
   }
 
@@ -35,7 +40,7 @@ export class TurnShare {
   beginPolled(owner: object): void {
     if (this.#owner === owner) return;
     const now = this.#clock();
-    if (this.#pollEnd === 0) this.#pollEnd = now + BUSY_MS_PER_TURN;
+    if (this.#pollEnd === 0) this.#pollEnd = now + this.#busyMs;
     this.#begin(owner, now + Math.max(POLLED_MS_MIN, (this.#pollEnd - now) / 2));
   }
 

@@ -19,6 +19,7 @@ import {
 } from '../base/limits.js';
 import type { Materials } from '../base/materials.js';
 import { RateDebts } from '../base/rate-debts.js';
+import { busyMsPerTurn } from '../base/turn-limits.js';
 import { BusyConnections, type Servable } from '../connection/busy-connections.js';
 import type { ClientProfile } from '../connection/client-profile.js';
 import type { ConnectRequest } from '../connection/connect-request.js';
@@ -76,7 +77,7 @@ import type { ShardAccess } from './shard-access.js';
 import { onDue, startClocks, watchSessions } from './shard-clocks.js';
 import type { ShardProviders } from './shard-providers.js';
 import { Takeover } from './takeover.js';
-import { Turn } from './turn.js';
+import { Turn, type TurnSteps } from './turn.js';
 import { TurnWork } from './turn-work.js';
 import { UnreadableRecords } from './unreadable-records.js';
 
@@ -142,10 +143,7 @@ export class Shard implements ConnectionHost {
   isStopping = false;
   /** Its store is closed: nothing is done any more. */
   isClosed = false;
-  readonly #busy = new BusyConnections(
-    () => this.turn.flush(),
-    () => this.turn.ownMs,
-  );
+  readonly #busy: BusyConnections;
 
   constructor(start: ShardStart, providers: ShardProviders) {
     const { config, shardIndex, shardCount } = start;
@@ -166,14 +164,12 @@ export class Shard implements ConnectionHost {
     this.work = new TurnWork(this);
     this.interest = new Interest(this.link, shardIndex, shardCount);
     this.routes = new RouteCache(providers.topics, shardCount);
-    this.turn = new Turn(this.link, new ShardRecords(this), makeWakes(this, start), {
-      onDrained: () => this.replays.pump(this.pressure.delaysReplays),
-      onTurn: () => this.work.onTurn(),
-      onBusy: () => this.#busy.serve(),
-      beforeFlush: () => this.work.beforeFlush(),
-      afterFlush: () => this.work.afterFlush(),
-      onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
-    });
+    const busyMs = busyMsPerTurn(shardCount);
+    const steps = this.#turnSteps();
+    const records = new ShardRecords(this);
+    this.turn = new Turn(this.link, records, makeWakes(this, start), steps, busyMs);
+    const flush = () => this.turn.flush();
+    this.#busy = new BusyConnections(busyMs, flush, () => this.turn.ownMs);
     ({ arena: this.arena, share: this.share } = this.turn);
     this.patience = this.#makePatience(shardIndex);
     this.backpressure = new Backpressure(shardIndex, this.link, this.patience);
@@ -390,6 +386,17 @@ export class Shard implements ConnectionHost {
     const afterMade = (done: () => void) => this.router.made.whenPublished(done);
     const own = { routes, arena, link, counters, line, queuedTotal, deadlines, wills };
     return { shardIndex, ...own, afterMade };
+  }
+
+  #turnSteps(): TurnSteps {
+    return {
+      onDrained: () => this.replays.pump(this.pressure.delaysReplays),
+      onTurn: () => this.work.onTurn(),
+      onBusy: () => this.#busy.serve(),
+      beforeFlush: () => this.work.beforeFlush(),
+      afterFlush: () => this.work.afterFlush(),
+      onIdle: (hasDrained) => this.coalescing?.onTurnEnd(hasDrained) ?? false,
+    };
   }
 
   #makeLink(start: ShardStart): PeerLink {

@@ -38,7 +38,7 @@ export interface TurnSteps {
 /** One a shard. */
 export class Turn {
   readonly arena: TurnArena;
-  readonly share = new TurnShare();
+  readonly share: TurnShare;
   readonly #link: PeerLink;
   readonly #records: RecordHandler;
   readonly #steps: TurnSteps;
@@ -59,7 +59,15 @@ export class Turn {
   readonly #waiting: { readonly mark: number; readonly work: () => void }[] = [];
   readonly #end = () => this.#endTurn();
 
-  constructor(link: PeerLink, records: RecordHandler, wakes: Wakes, steps: TurnSteps) {
+  /** @param busyMs for connections that are polled, all together (busyMsPerTurn). */
+  constructor(
+    link: PeerLink,
+    records: RecordHandler,
+    wakes: Wakes,
+    steps: TurnSteps,
+    busyMs: number,
+  ) {
+    this.share = new TurnShare(busyMs);
     this.#wakes = wakes;
     this.#link = link;
     this.#records = records;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { CloseReason } from '../../../src/base/errors.js';
 import { READ_HEADROOM_BYTES, RECENT_ROUTES } from '../../../src/base/limits.js';
-import { BUSY_MS_PER_TURN, SHARE_SLACK } from '../../../src/base/turn-limits.js';
+import { busyMsPerTurn, SHARE_SLACK } from '../../../src/base/turn-limits.js';
 import { BusyConnections } from '../../../src/connection/busy-connections.js';
 import { type Connection, Pause } from '../../../src/connection/connection.js';
 import type { ConnectionHost } from '../../../src/connection/host.js';
@@ -13,6 +13,8 @@ import { Route } from '../../../src/router/route.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { connect, PINGREQ, PINGRESP, subscribe, unsubscribe } from '../../support/packets.js';
 import { LoneConnection } from './lone-connection.js';
+
+const BUSY_MS = busyMsPerTurn(1);
 
 /** Longer than a keep alive of a second and all that is added to it. */
 const LONG_MS = 10_000;
@@ -25,8 +27,8 @@ describe('a connection that is sent much at once', () => {
   /** What the handling of one filter takes, in milliseconds; the clock of shares goes by it. */
   const FILTER_MS = 1 / 128;
   /** The polled share is half of a turn's time. */
-  const POLLED = Math.round(BUSY_MS_PER_TURN / 2 / FILTER_MS);
-  const SERVED = Math.round((BUSY_MS_PER_TURN * (1 + SHARE_SLACK)) / FILTER_MS);
+  const POLLED = Math.round(BUSY_MS / 2 / FILTER_MS);
+  const SERVED = Math.round((BUSY_MS * (1 + SHARE_SLACK)) / FILTER_MS);
   let shareMs: number;
   let share: TurnShare;
   let busy: BusyConnections;
@@ -34,8 +36,9 @@ describe('a connection that is sent much at once', () => {
   beforeEach(() => {
     handled = [];
     shareMs = 1;
-    share = new TurnShare(() => shareMs);
+    share = new TurnShare(BUSY_MS, () => shareMs);
     busy = new BusyConnections(
+      BUSY_MS,
       () => {},
       () => shareMs,
     );
@@ -109,7 +112,7 @@ describe('a connection that is sent much at once', () => {
   test('shares a turn with the others that are polled in it', () => {
     lone.open();
     share.beginPolled({});
-    shareMs += BUSY_MS_PER_TURN / 2;
+    shareMs += BUSY_MS / 2;
     lone.read(unsubscribes(names(POLLED)));
     assert.equal(handled.length, POLLED / 2);
     turnsUntilRead();
@@ -183,7 +186,7 @@ describe('a connection that is sent much at once', () => {
     test(`${name} of many filters closes for its last one, and none is handled`, () => {
       lone.open();
       // Each part takes a look at the clock, and time passes with each.
-      share = new TurnShare(() => shareMs++);
+      share = new TurnShare(BUSY_MS, () => shareMs++);
       Object.assign(connection.host, { share });
       const filters = names(20_000);
       filters.push('zero\0');

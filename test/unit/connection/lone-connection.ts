@@ -88,7 +88,7 @@ export class LoneConnection {
     this.deadlines = new Deadlines<Deadline>(this.now, onDue);
     const scan = new FrameScan(config.maxPacketBytes);
     const host: ConnectionHost = {
-      share: new TurnShare(() => 0),
+      share: new TurnShare(1, () => 0),
       unfinished: new UnfinishedPackets(Number.POSITIVE_INFINITY),
       config,
       counters: this.counters,

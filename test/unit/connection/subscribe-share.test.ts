@@ -25,7 +25,7 @@ function rulesFor(count: number): AccessRule[] {
 function looksOf(rules: number, packets: Buffer): number[] {
   const looks: number[] = [];
   // Each look at the clock finds that there is time.
-  const share = new TurnShare(() => {
+  const share = new TurnShare(1, () => {
     looks.push(rulesLookedAt.count);
     rulesLookedAt.count = 0;
     return 0;

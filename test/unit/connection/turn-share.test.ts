@@ -1,9 +1,11 @@
 /** Shares of a turn by a clock that the test moves. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { BUSY_MS_PER_TURN, POLLED_MS_MIN, WORK_PER_LOOK } from '../../../src/base/turn-limits.js';
+import { busyMsPerTurn, POLLED_MS_MIN, WORK_PER_LOOK } from '../../../src/base/turn-limits.js';
 import { BusyConnections, type Servable } from '../../../src/connection/busy-connections.js';
 import { TurnShare, workOfRun } from '../../../src/connection/turn-share.js';
+
+const BUSY_MS = busyMsPerTurn(1);
 
 let now: number;
 let looks: number;
@@ -20,7 +22,7 @@ function clock(): number {
 
 describe('a share of a turn', () => {
   test('is spent when its time is over, by whatever work', () => {
-    const share = new TurnShare(clock);
+    const share = new TurnShare(BUSY_MS, clock);
     share.begin({}, 2);
     now += 1.9;
     assert.equal(share.spend(WORK_PER_LOOK), false);
@@ -30,7 +32,7 @@ describe('a share of a turn', () => {
   });
 
   test('looks at the clock once for much small work', () => {
-    const share = new TurnShare(clock);
+    const share = new TurnShare(BUSY_MS, clock);
     share.begin({}, 2);
     looks = 0;
     for (let n = 0; n < 10 * WORK_PER_LOOK; n++) share.spend(1);
@@ -38,7 +40,7 @@ describe('a share of a turn', () => {
   });
 
   test('of one that is polled is half of what the turn has left, and never nothing', () => {
-    const share = new TurnShare(clock);
+    const share = new TurnShare(BUSY_MS, clock);
     const shares: number[] = [];
     for (let n = 0; n < 6; n++) {
       share.beginPolled({});
@@ -46,26 +48,26 @@ describe('a share of a turn', () => {
       while (!share.spend(WORK_PER_LOOK)) now += POLLED_MS_MIN / 16;
       shares.push(now - begun);
     }
-    assert.ok(shares[0] <= BUSY_MS_PER_TURN / 2 && shares[1] < shares[0]);
+    assert.ok(shares[0] <= BUSY_MS / 2 && shares[1] < shares[0]);
     assert.ok(shares.every((ms) => ms >= POLLED_MS_MIN));
     assert.equal(shares.at(-1), POLLED_MS_MIN);
   });
 
   test('of many that are polled in one turn does not add up to a long one', () => {
-    const share = new TurnShare(clock);
+    const share = new TurnShare(BUSY_MS, clock);
     const begun = now;
     for (let n = 0; n < 16; n++) {
       share.beginPolled({});
       while (!share.spend(WORK_PER_LOOK)) now += POLLED_MS_MIN / 16;
     }
-    assert.ok(now - begun <= 3 * BUSY_MS_PER_TURN, `${now - begun} ms`);
+    assert.ok(now - begun <= 3 * BUSY_MS, `${now - begun} ms`);
   });
 
   test('goes on for a socket that is read again, and begins anew in the next turn', () => {
-    const share = new TurnShare(clock);
+    const share = new TurnShare(BUSY_MS, clock);
     const owner = {};
     share.beginPolled(owner);
-    now += BUSY_MS_PER_TURN;
+    now += BUSY_MS;
     share.beginPolled(owner);
     assert.equal(share.spend(WORK_PER_LOOK), true);
     share.endTurn();
@@ -92,7 +94,7 @@ describe('busy connections', () => {
   }
 
   test('are served in turn, each once a turn, until none has more to do', () => {
-    const busy = new BusyConnections(() => {}, clock);
+    const busy = new BusyConnections(BUSY_MS, () => {}, clock);
     const served: string[] = [];
     busy.add(one('a', served, 0.1, 2));
     busy.add(one('b', served, 0.1, 1));
@@ -102,19 +104,19 @@ describe('busy connections', () => {
   });
 
   test('take no more of a turn than is theirs, and the next turn begins behind the last', () => {
-    const busy = new BusyConnections(() => {}, clock);
+    const busy = new BusyConnections(BUSY_MS, () => {}, clock);
     const served: string[] = [];
-    for (const name of 'abcd') busy.add(one(name, served, BUSY_MS_PER_TURN / 2, 9));
+    for (const name of 'abcd') busy.add(one(name, served, BUSY_MS / 2, 9));
     const begun = now;
     busy.serve();
-    assert.ok(now - begun <= BUSY_MS_PER_TURN);
+    assert.ok(now - begun <= BUSY_MS);
     busy.serve();
     busy.serve();
     assert.deepEqual(served, ['a', 'b', 'c', 'd', 'a', 'b']);
   });
 
   test('one that has much to do has all of a turn, what it leaves is for the next', () => {
-    const busy = new BusyConnections(() => {}, clock);
+    const busy = new BusyConnections(BUSY_MS, () => {}, clock);
     const shares: number[] = [];
     const of = (duration: number): Servable => ({
       serve: (milliseconds) => {
@@ -123,14 +125,14 @@ describe('busy connections', () => {
         return false;
       },
     });
-    busy.add(of(BUSY_MS_PER_TURN / 4));
-    busy.add(of(BUSY_MS_PER_TURN));
+    busy.add(of(BUSY_MS / 4));
+    busy.add(of(BUSY_MS));
     busy.serve();
-    assert.deepEqual(shares, [BUSY_MS_PER_TURN, (BUSY_MS_PER_TURN * 3) / 4]);
+    assert.deepEqual(shares, [BUSY_MS, (BUSY_MS * 3) / 4]);
   });
 
   test('one that comes while others are served has its turn in the next', () => {
-    const busy = new BusyConnections(() => {}, clock);
+    const busy = new BusyConnections(BUSY_MS, () => {}, clock);
     const served: string[] = [];
     const late = one('late', served, 0, 1);
     busy.add({

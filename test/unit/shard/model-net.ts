@@ -289,7 +289,7 @@ export class ModelShard {
       router,
       takeover,
       turn,
-      share: new TurnShare(() => 0),
+      share: new TurnShare(1, () => 0),
     };
     this.#records = new ShardRecords(parts as unknown as Shard);
   }

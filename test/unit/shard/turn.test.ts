@@ -81,6 +81,7 @@ describe('a turn', () => {
           return hasWaited;
         },
       },
+      1,
     );
   });
 
