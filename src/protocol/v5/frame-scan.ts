@@ -5,8 +5,9 @@
  */
 import { CloseReason, ProtocolError } from '../../base/errors.js';
 import { PAYLOAD_BYTES_MAX, RUN_FRAMES_MAX } from '../../base/limits.js';
+import { AlikeFrames, topicFieldsEqual } from '../alike-frames.js';
 import { DUP, FIXED_HEADER_BYTES_MAX, QOS_MASK } from '../fixed-header.js';
-import { type FrameSink, topicFieldsEqual } from '../frame-scan.js';
+import type { FrameSink } from '../frame-scan.js';
 import { PacketType } from '../packet.js';
 import {
   HEADERS_ALLOWED_5,
@@ -57,6 +58,7 @@ export class FrameScan5 {
   payloadBytesMax = PAYLOAD_BYTES_MAX;
   /** Longest whole frame accepted: of the connection that is scanned. */
   maxPacketBytes: number;
+  readonly #alike = new AlikeFrames();
   readonly #runBytesMax: number;
   readonly #sender: Sender;
   /** The sink wants no more, and has not taken the run that it was given last. */
@@ -226,23 +228,35 @@ export class FrameScan5 {
     publish.read(buffer, bodyStart, firstEnd, hasIds, this.#sender);
     const { topicStart, topicLength, payloadStart } = publish;
     const topicEnd = topicStart + topicLength;
-    const propertyField = topicEnd + (hasIds ? 2 : 0);
     const isPlain = publish.propertiesLength === 0;
-    // The length of an empty property block is compared with the topic, where it follows it.
-    const hasMore = hasIds || !isPlain;
-    const fieldsEnd = hasMore ? topicEnd : payloadStart;
     const lengthMin = payloadStart - bodyStart;
     const lengthMax = this.#lengthMax(lengthMin);
-    const aliasedBytes =
-      topicLength === 0 ? (sink.aliasedTopicBytes?.(publish.topicAlias) ?? 0) : 0;
+    const aliasedBytes = topicLength > 0 ? 0 : (sink.aliasedTopicBytes?.(publish.topicAlias) ?? 0);
     const framesMax = firstEnd - bodyStart > lengthMax ? 1 : this.#framesMax(aliasedBytes);
     // Each frame grows by its topic.
     const endMax = Math.min(end, start + this.#runBytesMax - framesMax * aliasedBytes);
     packetIds[0] = publish.packetId;
     let count = 1;
     let position = firstEnd;
+    const isEasy = isPlain && !hasIds;
+    if (isEasy) {
+      // The length of the empty property block follows the topic, and is compared with it.
+      const alike = this.#alike;
+      alike.find(
+        view,
+        header,
+        bodyStart,
+        payloadStart,
+        lengthMin,
+        lengthMax,
+        firstEnd,
+        endMax,
+        framesMax,
+      );
+      ({ count, end: position } = alike);
+    }
     // As in 3.x: what may not be ends the run, and is met again as the first frame behind it.
-    while (count < framesMax && position + 2 <= end) {
+    while (!isEasy && count < framesMax && position + 2 <= end) {
       const next = view.getUint8(position);
       if (next !== header && (next !== (header | DUP) || !hasIds)) break;
       let length = view.getUint8(position + 1);
@@ -259,16 +273,15 @@ export class FrameScan5 {
       const distance = at - bodyStart;
       const frameEnd = at + length;
       if (length < lengthMin || frameEnd > endMax || length > lengthMax) break;
-      if (!topicFieldsEqual(view, bodyStart, fieldsEnd, distance)) break;
-      if (hasMore) {
-        if (!isPlain && !bytesEqual(view, propertyField, payloadStart, distance)) break;
-        if (hasIds) {
-          // The packet id and the byte behind it, which is the length of the property block.
-          const word = view.getInt32(topicEnd - 1 + distance);
-          const packetId = (word >> 8) & 0xffff;
-          if (packetId === 0 || (isPlain && (word & 0xff) !== 0)) break;
-          packetIds[count] = packetId;
-        }
+      if (!topicFieldsEqual(view, bodyStart, topicEnd, distance)) break;
+      const propertyField = topicEnd + (hasIds ? 2 : 0);
+      if (!isPlain && !bytesEqual(view, propertyField, payloadStart, distance)) break;
+      if (hasIds) {
+        // The packet id and the byte behind it, which is the length of the property block.
+        const word = view.getInt32(topicEnd - 1 + distance);
+        const packetId = (word >> 8) & 0xffff;
+        if (packetId === 0 || (isPlain && (word & 0xff) !== 0)) break;
+        packetIds[count] = packetId;
       }
       count++;
       position = frameEnd;
