@@ -3,6 +3,18 @@ import type { Mutation } from './mutation.js';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'copies: pieces of what is shared lie on each other',
+    test: 'unit/base/copy-bytes.test.ts',
+    red: 'copies between memory of its own and shared memory, however both lie in their words',
+    edits: [
+      {
+        file: 'src/base/copy-bytes.ts',
+        text: 'to += length;',
+        by: '',
+      },
+    ],
+  },
+  {
     name: 'deadlines: one comes early',
     test: 'unit/base/deadlines.test.ts',
     red: 'does not come early, and comes',

@@ -113,6 +113,18 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'subscribe: an UNSUBACK goes before what its write to disk has released',
+    test: 'broker/unsubscribe.test.ts',
+    red: 'QoS 2, cleanSession false',
+    edits: [
+      {
+        file: 'src/connection/handle-unsubscribe.ts',
+        text: 'owed.beforeSent = layOut;',
+        by: '',
+      },
+    ],
+  },
+  {
     name: 'bounds: a client has one filter more than maxSubscriptions',
     test: 'broker/bounds.test.ts',
     red: 'refuses filters beyond it, one by one, and counts and tells them',

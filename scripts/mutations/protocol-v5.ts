@@ -3,14 +3,40 @@ import type { Mutation } from './mutation.js';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'scan 5.0: a run of QoS 0 without properties joins frames that have some',
+    test: 'unit/protocol/v5/frame-scan.test.ts',
+    red: 'finds each packet, in the longest runs of like header, topic and properties',
+    edits: [
+      {
+        file: 'src/protocol/v5/frame-scan.ts',
+        text: `        payloadStart,
+        lengthMin,`,
+        by: `        topicEnd,
+        lengthMin,`,
+      },
+    ],
+  },
+  {
+    name: 'scan 5.0: a run with packet ids and without properties joins frames that have some',
+    test: 'unit/protocol/v5/frame-scan.test.ts',
+    red: 'finds each packet, in the longest runs of like header, topic and properties',
+    edits: [
+      {
+        file: 'src/protocol/v5/frame-scan.ts',
+        text: 'if (packetId === 0 || (isPlain && (word & 0xff) !== 0)) break;',
+        by: 'if (packetId === 0) break;',
+      },
+    ],
+  },
+  {
     name: 'scan 5.0: a run joins frames of other properties',
     test: 'unit/protocol/v5/frame-scan.test.ts',
     red: 'finds each packet, in the longest runs of like header, topic and properties',
     edits: [
       {
         file: 'src/protocol/v5/frame-scan.ts',
-        text: '} else if (!bytesEqual(view, propertyField, payloadStart, distance)) {',
-        by: '} else if (!bytesEqual(view, propertyField, propertyField + 1, distance)) {',
+        text: 'if (!isPlain && !bytesEqual(view, propertyField, payloadStart, distance)) break;',
+        by: 'if (!isPlain && !bytesEqual(view, propertyField, propertyField + 1, distance)) break;',
       },
     ],
   },

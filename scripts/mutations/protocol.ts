@@ -3,6 +3,30 @@ import type { Mutation } from './mutation.js';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'scan: a run of QoS 0 joins frames of another topic',
+    test: 'unit/protocol/frame-scan.test.ts',
+    red: 'finds the packets that mqtt-packet finds, in the longest runs',
+    edits: [
+      {
+        file: 'src/protocol/alike-frames.ts',
+        text: 'if (!topicFieldsEqual(view, bodyStart, fieldsEnd, at - bodyStart)) break;',
+        by: 'if (!topicFieldsEqual(view, bodyStart, bodyStart + 2, at - bodyStart)) break;',
+      },
+    ],
+  },
+  {
+    name: 'scan: a run of QoS 0 joins frames of another header',
+    test: 'unit/protocol/frame-scan.test.ts',
+    red: 'finds the packets that mqtt-packet finds, in the longest runs',
+    edits: [
+      {
+        file: 'src/protocol/alike-frames.ts',
+        text: '&& view.getUint8(position) === header)',
+        by: '&& view.getUint8(position) >> 4 === header >> 4)',
+      },
+    ],
+  },
+  {
     name: 'scan: a run joins frames of another topic',
     test: 'unit/protocol/frame-scan.test.ts',
     red: 'finds the packets that mqtt-packet finds, in the longest runs',
@@ -21,7 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/protocol/frame-scan.ts',
-        text: 'if (next !== header && (next !== (header | DUP) || !hasIds)) break;',
+        text: 'if (next !== header && next !== (header | DUP)) break;',
         by: 'if ((next & 0xf0) !== (header & 0xf0)) break;',
       },
     ],
@@ -34,7 +58,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/protocol/frame-scan.ts',
         text: `if (packetId === 0) break;
-        packetIds[count] = packetId;`,
+      packetIds[count] = packetId;`,
         by: 'packetIds[count] = packetId;',
       },
     ],
@@ -46,6 +70,11 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/protocol/frame-scan.ts',
+        text: '|| length > lengthMax) break;',
+        by: ') break;',
+      },
+      {
+        file: 'src/protocol/alike-frames.ts',
         text: '|| length > lengthMax) break;',
         by: ') break;',
       },
