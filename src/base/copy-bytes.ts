@@ -7,18 +7,22 @@ import { SHARED_COPY_BYTES } from './limits.js';
  * 128.
  */
 const LOOP_BYTES_MAX = 96;
-/**
- * V8 copies into shared memory and out of it by words of eight bytes, and where source and target
- * do not lie alike in their words, by single bytes: 0.5 ns each, eight times as long, which was
- * 40 % of a shard's time. `Buffer.copy` of Node 22 and newer does not copy by V8.
- */
-const COPIES_BY_WORDS = Number.parseInt(process.versions.node, 10) < 22;
 /** Below this the two copies that a detour takes are no quicker. */
 const DETOUR_BYTES_MIN = 512;
 const WORD_BYTES = 8;
 
 /** Bytes on a detour: in ordinary memory a copy is quick however it lies. */
-const between = COPIES_BY_WORDS ? Buffer.allocUnsafeSlow(SHARED_COPY_BYTES + WORD_BYTES) : null;
+let between: Buffer | null = null;
+
+/**
+ * From here on this thread copies into shared memory and out of it by a detour where that is
+ * quicker: V8 copies by words of eight bytes, and where source and target do not lie alike in
+ * their words, by single bytes: 0.5 ns each, eight times as long, which was 40 % of a shard's time.
+ * Of no use where `Buffer.copy` is not V8's, as in Node 22 and newer.
+ */
+export function takeDetours(): void {
+  between ??= Buffer.allocUnsafeSlow(SHARED_COPY_BYTES + WORD_BYTES);
+}
 
 /** Copies `source[start, end)` to `target` at `at`. The caller knows that it fits. */
 export function copyBytes(

@@ -12,6 +12,7 @@
  * not.
  */
 import { invariant } from '../base/assert.js';
+import { takeDetours } from '../base/copy-bytes.js';
 import { ProtocolError, RecordError } from '../base/errors.js';
 import { RING_DRAIN_QUANTUM_BYTES, SHARDS_MAX } from '../base/limits.js';
 import { putRecord, RecordBacklog } from './backlog.js';
@@ -23,6 +24,9 @@ import { type RecordHandler, RingReader } from './ring-reader.js';
 import { KIND_MASK } from './ring-record.js';
 
 export type { RecordHandler } from './ring-reader.js';
+
+/** `Buffer.copy` is V8's own here. */
+const IS_COPY_OF_V8 = Number.parseInt(process.versions.node, 10) < 22;
 
 /** A shard's link with all its peers. */
 export class PeerLink {
@@ -65,6 +69,7 @@ export class PeerLink {
       this.#writer = null;
       return;
     }
+    if (IS_COPY_OF_V8) takeDetours();
     invariant(rings.length === shardCount, 'a ring for each shard');
     let readerMask = 0;
     const ringId = ringIdOf(rings[shardIndex]);
