@@ -13,6 +13,7 @@ import { connect as dial, type Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { pinGenerator } from '../bench/support/broker-process.js';
+import { median } from '../bench/support/results.js';
 import { connect, publish, subscribe } from '../test/support/packets.js';
 import { connect5, publish5, subscribe5 } from '../test/support/packets5.js';
 
@@ -97,7 +98,10 @@ async function makeGroup(
   return { ...made, frameBytes: frame.length, chunk };
 }
 
-/** CPU time of all threads of the process so far, in nanoseconds. */
+/**
+ * CPU time of all threads of the process so far, in nanoseconds: bench/support/proc.ts has it in
+ * hundredths of a second, too coarse for a turn.
+ */
 function cpuNs(pid: number): number {
   let sum = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -131,10 +135,6 @@ async function turn(pid: number, group: Group): Promise<number> {
   }
   await untilLeft(0);
   return (cpuNs(pid) - cpu) / (due / frameBytes);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((one, other) => one - other)[values.length >> 1]!;
 }
 
 /** @returns the median of the ratios of two turns that follow each other, of `b` to `a`. */

@@ -55,10 +55,11 @@ export class AlikeFrames {
 }
 
 /**
- * Whether the topic with its length, [from, end), equals what stands `distance` further: the most
- * costly part of the scan. The widest word that a DataView gives without allocating is a double, so
- * eight bytes are compared as one, the last eight first, as topics differ at their end. (A topic of
- * 64 bytes: 27 ns, 42 ns by four bytes, 120 ns byte by byte.)
+ * Whether the topic with its length, and what may be compared with it, [from, end), equals what
+ * stands `distance` further: the most costly part of the scan. The widest word that a DataView
+ * gives without allocating is a double, so eight bytes are compared as one, the last eight first,
+ * as topics differ at their end. (A topic of 64 bytes: 27 ns, 42 ns by four bytes, 120 ns byte by
+ * byte.)
  *
  * Doubles differ from their bytes in two ways, and neither does harm. NaN is not equal to itself:
  * that ends a run, no more, and takes bytes that are not UTF-8. 0 and -0 are equal: that takes
