@@ -15,6 +15,18 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'piecewise maps: who goes through one is at its end when it is divided',
+    test: 'unit/base/piecewise-map.test.ts',
+    red: 'yields what was there and was not removed, though it is divided meanwhile',
+    edits: [
+      {
+        file: 'src/base/piecewise-map.ts',
+        text: 'for (const piece of this.#pieces ?? []) yield* piece;',
+        by: 'else for (const piece of this.#pieces) yield* piece;',
+      },
+    ],
+  },
+  {
     name: 'deadlines: one comes early',
     test: 'unit/base/deadlines.test.ts',
     red: 'does not come early, and comes',

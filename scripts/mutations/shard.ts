@@ -270,6 +270,31 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'ends: filters are removed whether the ring is full or not',
+    test: 'unit/shard/session-registry.test.ts',
+    red: 'waits while the ring is full, and goes on before those that feed it',
+    edits: [
+      {
+        file: 'src/shard/session-registry.ts',
+        text: 'this.#ended.length > 0 && this.#parts.link.isFull;',
+        by: 'false;',
+      },
+    ],
+  },
+  {
+    name: 'moves: filters that come are not charged to the turn',
+    test: 'unit/shard/records-in.test.ts',
+    red: 'is charged to the turn: handoverFilters',
+    edits: [
+      {
+        file: 'src/shard/records-in.ts',
+        text: `shard.share.spend(WORK_PER_LOOK);
+        shard.takeover`,
+        by: 'shard.takeover',
+      },
+    ],
+  },
+  {
     name: 'moves: a shard is cut before what it has sent is on disk',
     test: 'unit/shard/found-in-store.test.ts',
     red: 'what is published for a session that comes waits for the disk',

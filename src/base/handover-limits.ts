@@ -1,11 +1,13 @@
 /** Bounds of what shards tell each other of sessions and subscriptions; a part of limits.ts. */
 
 /**
- * Filters in one record that announces them: about 64 filters of a kilobyte, or some thousand short
- * ones, which take the reader a millisecond or two. A record with all filters of a shard could be
- * larger than the largest packet, which no record may be.
+ * Filters in one record that announces them, with what each counts besides: about 60 filters of a
+ * kilobyte, or 500 short ones, which take the reader a millisecond or two. A record with all
+ * filters of a shard could be larger than the largest packet, which no record may be.
  */
 export const INTEREST_PIECE_BYTES = 65_536;
+/** What a filter counts there beside its bytes: thousands of short ones took 20 ms. */
+export const INTEREST_FILTER_COST_BYTES = 128;
 /** Such records that a successor of a dead shard is sent before it has read the first. */
 export const INTEREST_PIECES_AHEAD = 2;
 /**
@@ -24,9 +26,9 @@ export const HANDOVER_PIECE_BYTES = 65_536;
  */
 export const HANDOVER_BYTES_AHEAD = 262_144;
 /**
- * What a piece, a filter and a run count beside their bytes: to subscribe costs some microseconds
- * however short the filter, and every shard has to hear of it.
+ * What a piece, a filter and a run count beside their bytes: to subscribe takes some 10 us however
+ * short the filter, several times that before it is compiled, and every shard has to hear of it.
  */
 export const HANDOVER_PIECE_COST_BYTES = 256;
-export const HANDOVER_FILTER_COST_BYTES = 256;
+export const HANDOVER_FILTER_COST_BYTES = 1_024;
 export const HANDOVER_RUN_COST_BYTES = 64;

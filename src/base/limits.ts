@@ -69,12 +69,14 @@ export const TURN_ARENA_BYTES = 1 * MIB;
 export const TURN_FLUSH_BYTES = 256 * KIB;
 /** What goes into a ring or comes from it is copied in pieces of this size, in cache, if by two. */
 export const SHARED_COPY_BYTES = 32 * KIB;
-/** Bytes of ended sessions' filters that a turn removes: a few milliseconds. */
+/** Bytes of ended sessions' filters that a turn removes, and the time that it takes at most. */
 export const ENDED_FILTER_BYTES_PER_TURN = 16 * KIB;
+export const ENDED_FILTER_MS_PER_TURN = 2;
+/** Between two looks at the clock. */
+export const ENDED_FILTERS_PER_LOOK = 16;
 /**
  * For each so many filters of ended sessions that are still to be removed, a turn removes another
  * ENDED_FILTER_BYTES_PER_TURN of them: clients that come and go cannot have them pile up for ever.
- * The 100,000 of one client take 3 ms of the first turns, ten times that before it is compiled.
  */
 export const ENDED_FILTERS_PER_SHARE = 65_536;
 

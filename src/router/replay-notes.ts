@@ -5,6 +5,7 @@
  * [MQTT-4.3.3-1], nor what has come live; what was sent at QoS 0 and 1 of a filter comes again.
  */
 import { randomInt } from 'node:crypto';
+import { PiecewiseMap } from '../base/piecewise-map.js';
 import type { Session } from '../sessions/session.js';
 import { ReplayRow } from '../store/keys.js';
 import type { OwedFilter } from '../store/stored-replay.js';
@@ -33,7 +34,7 @@ export class ReplayNotes {
   readonly #rows: ReplayRows;
   readonly #session: Session;
   /** By filter: the last SUBSCRIBE that is noted of it. */
-  readonly #promised = new Map<string, number>();
+  readonly #promised = new PiecewiseMap<number>();
   /** Filters that are sent, but for topics that are asked for again. */
   readonly #finished = new Map<string, number>();
   /** There may be rows that are not of `#promised`. */

@@ -1,5 +1,6 @@
 /** How far the retained messages for one session have come, whoever brings them. */
 import { BROUGHT_BYTES_MAX } from '../base/limits.js';
+import { PiecewiseMap } from '../base/piecewise-map.js';
 import type { BegunFilter, ReplayGuard, ReplayPlace } from '../sessions/replay-guard.js';
 import type { Session } from '../sessions/session.js';
 import type { OwedFilter } from '../store/stored-replay.js';
@@ -67,7 +68,7 @@ export class Replay implements ReplayGuard {
   id: number;
   readonly session: Session;
   /** Filters still to come. A filter subscribed again moves to the end. */
-  readonly filters = new Map<string, Asked>();
+  readonly filters = new PiecewiseMap<Asked>();
   /** Of them, those topics that are asked for again, each with the filter subscribed to. */
   readonly again = new Map<string, string>();
   /**

@@ -4,6 +4,7 @@ import type { Rights } from '../access/rights.js';
 import type { AccessRule } from '../base/access-rule.js';
 import { Deadline } from '../base/deadlines.js';
 import type { CloseReason } from '../base/errors.js';
+import { PiecewiseMap, type ReadonlyPiecewiseMap } from '../base/piecewise-map.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 import type { Run } from '../protocol/run.js';
 import { type Grant, NO_LOCAL } from '../topics/grant.js';
@@ -22,7 +23,7 @@ import type { SlowQueue } from './slow-queue.js';
 import type { SessionLimits } from './window-limits.js';
 import type { TakeBack } from './window-messages.js';
 
-const NO_SUBSCRIPTIONS: ReadonlyMap<string, Grant> = new Map();
+const NO_SUBSCRIPTIONS: ReadonlyPiecewiseMap<Grant> = new PiecewiseMap<Grant>();
 
 /** Every shard may deliver: the value of `sourceMask` but while a session moves between shards. */
 export const ALL_SOURCES = -1;
@@ -114,7 +115,7 @@ export class Session extends Deadline {
   /** Set while retained messages are replayed to it, or owed to it when its client is back. */
   replay: ReplayGuard | null = null;
   /** Made by the first: most clients have none. */
-  #subscriptions: Map<string, Grant> | null = null;
+  #subscriptions: PiecewiseMap<Grant> | null = null;
   /** By group: its memberships in Shared Subscriptions; made by the first. */
   memberships: Map<string, Membership> | null = null;
   /** It stands for the group of a Shared Subscription, and takes no runs itself. */
@@ -179,7 +180,7 @@ export class Session extends Deadline {
   }
 
   /** Filters and what each is granted. */
-  get subscriptions(): ReadonlyMap<string, Grant> {
+  get subscriptions(): ReadonlyPiecewiseMap<Grant> {
     return this.#subscriptions ?? NO_SUBSCRIPTIONS;
   }
 
@@ -190,9 +191,8 @@ export class Session extends Deadline {
 
   /** Notes a subscription. @returns whether the filter is new to this session. */
   addSubscription(filterKey: string, grant: Grant): boolean {
-    this.#subscriptions ??= new Map();
-    const isNew = !this.#subscriptions.has(filterKey);
-    this.#subscriptions.set(filterKey, grant);
+    this.#subscriptions ??= new PiecewiseMap();
+    const isNew = this.#subscriptions.set(filterKey, grant);
     if ((grant & NO_LOCAL) !== 0) this.hasNoLocal = true;
     if (isNew && hasWildcard(filterKey)) this.#wildcardSubscriptions++;
     return isNew;
@@ -385,7 +385,7 @@ export class Session extends Deadline {
    * Ends the session: it takes nothing more, and keeps nothing.
    * @returns its subscriptions, which may be routed to it a while longer.
    */
-  end(): ReadonlyMap<string, Grant> {
+  end(): ReadonlyPiecewiseMap<Grant> {
     const { subscriptions } = this;
     this.cancelDeadline();
     if (this.outlet === null) this.#absentQueues.remove(this.window);

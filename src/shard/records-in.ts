@@ -84,6 +84,8 @@ export class ShardRecords implements RecordHandler {
       case RecordKind.handoverTraits:
       case RecordKind.handoverPart:
       case RecordKind.handoverMore:
+        // One that brings filters takes as long as a share of a turn.
+        shard.share.spend(WORK_PER_LOOK);
         shard.takeover.onRecord(from, kind, word0, word1, word2, word3, buffer, start, end);
         return;
       default:

@@ -1,12 +1,19 @@
 /** The sessions of one shard and their subscriptions: kept, routed, told to the peers, ended. */
+import { preciseMs } from '../base/clock.js';
 import type { Counters } from '../base/counters.js';
 import { Counter } from '../base/counters.js';
-import { ENDED_FILTER_BYTES_PER_TURN, ENDED_FILTERS_PER_SHARE } from '../base/limits.js';
+import {
+  ENDED_FILTER_BYTES_PER_TURN,
+  ENDED_FILTER_MS_PER_TURN,
+  ENDED_FILTERS_PER_LOOK,
+  ENDED_FILTERS_PER_SHARE,
+} from '../base/limits.js';
 import type { ConnectRequest } from '../connection/connect-request.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 import { isShareFilter } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
 import type { Members } from '../router/members.js';
+import type { PeerLink } from '../router/peer-link.js';
 import type { Filters } from '../router/replay-filters.js';
 import type { RetainedMessage } from '../router/retained-message.js';
 import type { RouteCache } from '../router/route.js';
@@ -45,6 +52,7 @@ export interface RegistryParts {
   readonly topics: TopicsProvider<Session, RetainedMessage>;
   readonly routes: RouteCache;
   readonly interest: Interest;
+  readonly link: Pick<PeerLink, 'isFull'>;
   readonly members: Pick<Members, 'subscribe' | 'unsubscribe' | 'onGone' | 'letGo'>;
   readonly counters: Counters;
   readonly limits: WindowLimits;
@@ -72,6 +80,10 @@ export class SessionRegistry {
   #endedFilters = 0;
   /** Bytes of filters that may still be removed in this turn. */
   #bytesLeft = ENDED_FILTER_BYTES_PER_TURN;
+  /** How long one go at it may take, in milliseconds. */
+  #msAtOnce = ENDED_FILTER_MS_PER_TURN;
+  /** A turn has left its share until there is room in the ring. */
+  #awaitsRoom = false;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -256,16 +268,34 @@ export class SessionRegistry {
    * asks for another one while there is more.
    *
    * A share is what one connection may subscribe to in a turn. Many together may outrun it: so the
-   * more there is to be removed, the more shares a turn has.
+   * more there is to be removed, the more shares a turn has. But the peers hear of each filter, and
+   * a shard that has little else to do has many turns: what is read there meanwhile waits for what
+   * was told before, 400 ms behind 100,000 filters. So the share waits while the ring is full.
    */
   onTurn(): void {
+    this.#awaitsRoom = this.#ended.length > 0 && this.#parts.link.isFull;
+    if (!this.#awaitsRoom) this.#removeShare();
+  }
+
+  /** Behind a flush, when the ring has room: before those that feed it go on. */
+  onRingRoom(): void {
+    if (!this.#awaitsRoom) return;
+    this.#awaitsRoom = false;
+    this.#removeShare();
+    // The peers are to hear of it.
+    this.#parts.schedule();
+  }
+
+  #removeShare(): void {
     const shares = 1 + Math.floor(this.#endedFilters / ENDED_FILTERS_PER_SHARE);
     this.#bytesLeft = shares * ENDED_FILTER_BYTES_PER_TURN;
+    this.#msAtOnce = shares * ENDED_FILTER_MS_PER_TURN;
     this.#removeEnded();
   }
 
   #removeEnded(): void {
-    while (this.#bytesLeft > 0) {
+    const end = preciseMs() + this.#msAtOnce;
+    for (let removed = 1; this.#bytesLeft > 0; removed++) {
       const ended = this.#ended.at(-1);
       if (ended === undefined) return;
       const next = ended.filterKeys.next();
@@ -276,6 +306,7 @@ export class SessionRegistry {
       this.#unroute(ended.session, next.value);
       this.#endedFilters--;
       this.#bytesLeft -= next.value.length + FILTER_OVERHEAD_BYTES;
+      if (removed % ENDED_FILTERS_PER_LOOK === 0 && preciseMs() >= end) this.#bytesLeft = 0;
     }
     if (this.#ended.length > 0) this.#parts.schedule();
   }

@@ -67,6 +67,7 @@ export class TurnWork {
   afterFlush(): void {
     const {
       isClosed,
+      isStopping,
       line,
       link,
       backpressure,
@@ -76,6 +77,7 @@ export class TurnWork {
       takeover,
       replays,
       members,
+      registry,
     } = this.#shard;
     if (line.hasCollected) link.tell();
     line.flush();
@@ -98,6 +100,7 @@ export class TurnWork {
     if (takeover.sendPieces() || isToldMore) turn.schedule();
     replays.answers.onRingRoom();
     members.onRingRoom();
+    if (!link.isFull && !isStopping) registry.onRingRoom();
     this.ringWaits.goOn();
   }
 }

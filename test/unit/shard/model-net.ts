@@ -207,7 +207,7 @@ export class ModelShard {
   readonly line: PrimaryLine;
   readonly arena = new TurnArena(() => this.arena.rewind());
   /** While it is above 0, hand-overs wait. */
-  readonly link: { backlogBytes: number; readonly isBlocked: boolean };
+  readonly link: { backlogBytes: number; readonly isBlocked: boolean; readonly isFull: boolean };
   /** Of the sessions whose client is away. */
   readonly deadlines = new Deadlines<Session>(0, (session) => this.registry.end(session));
   #now = 0;
@@ -221,6 +221,9 @@ export class ModelShard {
     this.link = {
       backlogBytes: 0,
       get isBlocked() {
+        return this.backlogBytes > 0;
+      },
+      get isFull() {
         return this.backlogBytes > 0;
       },
     };
@@ -310,6 +313,7 @@ export class ModelShard {
     this.interest.flush();
     if (this.interest.sendPieces()) this.isScheduled = true;
     if (this.takeover.sendPieces()) this.isScheduled = true;
+    if (!this.link.isFull) this.registry.onRingRoom();
     this.line.flush();
     this.arena.rewind();
   }

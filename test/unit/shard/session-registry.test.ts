@@ -79,6 +79,26 @@ describe('the end of a session with many subscriptions', () => {
     assert.equal(topics.filterCount, 0);
   });
 
+  // What was read on the other shards waited for all that they had been told, 400 ms.
+  test('waits while the ring is full, and goes on before those that feed it', () => {
+    const session = makeSession('many', MANY, 1);
+    shard.endTurn();
+    shard.link.backlogBytes = 1;
+    shard.registry.end(session);
+    const left = topics.filterCount;
+    assert.ok(left > MANY / 2, `${left} filters are left`);
+    shard.isScheduled = false;
+    for (let turn = 0; turn < 10; turn++) shard.endTurn();
+    assert.equal(topics.filterCount, left);
+    assert.equal(shard.isScheduled, false, 'the ring has it woken');
+    shard.link.backlogBytes = 0;
+    shard.registry.onRingRoom();
+    assert.ok(topics.filterCount < left);
+    assert.equal(shard.isScheduled, true);
+    turns();
+    assert.equal(topics.filterCount, 0);
+  });
+
   for (const qos of [0, 1] as const) {
     test(`ends deliveries of QoS ${qos} to it at once`, () => {
       const session = makeSession('ended', MANY, qos);
