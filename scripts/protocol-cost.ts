@@ -8,11 +8,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { pinGenerator } from '../bench/support/broker-process.js';
+import { preciseCpuNs } from '../bench/support/proc.js';
 import { median } from '../bench/support/results.js';
 import { connect, publish, subscribe } from '../test/support/packets.js';
 import { connect5, publish5, subscribe5 } from '../test/support/packets5.js';
@@ -98,28 +98,12 @@ async function makeGroup(
   return { ...made, frameBytes: frame.length, chunk };
 }
 
-/**
- * CPU time of all threads of the process so far, in nanoseconds: bench/support/proc.ts has it in
- * hundredths of a second, too coarse for a turn.
- */
-function cpuNs(pid: number): number {
-  let sum = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    try {
-      sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
-    } catch {
-      // It has ended since the list was made.
-    }
-  }
-  return sum;
-}
-
 /** Publishes for a turn. @returns CPU of the broker, in nanoseconds a delivery. */
 async function turn(pid: number, group: Group): Promise<number> {
   const { publishers, subscribers, chunk, frameBytes } = group;
   const each = Math.max(1, Math.floor(CHUNKS / publishers.length));
   const got = () => subscribers.reduce((sum, { bytes }) => sum + bytes, 0);
-  const [before, cpu, end] = [got(), cpuNs(pid), performance.now() + TURN_MS];
+  const [before, cpu, end] = [got(), preciseCpuNs(pid), performance.now() + TURN_MS];
   let due = 0;
   const untilLeft = async (bytes: number): Promise<void> => {
     while (got() - before < due - bytes) await more(subscribers);
@@ -134,7 +118,7 @@ async function turn(pid: number, group: Group): Promise<number> {
     await untilLeft(2 * round);
   }
   await untilLeft(0);
-  return (cpuNs(pid) - cpu) / (due / frameBytes);
+  return (preciseCpuNs(pid) - cpu) / (due / frameBytes);
 }
 
 /** @returns the median of the ratios of two turns that follow each other, of `b` to `a`. */

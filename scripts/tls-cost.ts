@@ -2,24 +2,30 @@
  * What TLS costs here, against a bare server of Node's that sends the same bytes in the same
  * pieces: CPU a delivered byte, CPU a connection, and bytes of an idle one. By hand, on a quiet
  * machine: `npm run build && node dist/scripts/tls-cost.js [fan-out|one|small|connects|idle]`.
+ *
+ * The bare server makes its pieces by itself (`alone`), or is sent them as the broker is, without
+ * TLS, and gives each on to all (`fed`): what it costs to be woken by a socket is in both then. All
+ * run at once and have their load in turns of half a second, so that a noisy machine treats them
+ * alike.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { Authority } from '../bench/support/certificates.js';
+import { preciseCpuNs } from '../bench/support/proc.js';
+import { median } from '../bench/support/results.js';
 import { connect, publish, subscribe } from '../test/support/packets.js';
 
 const HOST = '127.0.0.1';
 const SELF = fileURLToPath(import.meta.url);
 const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-/** Of /proc: clock ticks a second, and bytes of a page. */
-const TICKS = 100;
+/** Of /proc: bytes of a page. */
 const PAGE_BYTES = 4_096;
 
 /** One kind of load on subscribers: a piece every so often to each. */
@@ -34,11 +40,13 @@ const LOADS: Readonly<Record<string, Load>> = {
   one: { readers: 1, pieceBytes: 65_536, everyMs: 1 },
   small: { readers: 20, pieceBytes: 128, everyMs: 1 },
 };
-const LOAD_SECONDS = 6;
-/** Before that: what compiles for the first seconds is not what a delivery costs. */
-const WARMUP_SECONDS = 8;
-const CONNECTS = 3_000;
-const WARMUP_CONNECTS = 6_000;
+/** Turns of each server: what compiles in the first is not what a delivery costs. */
+const WARMUP_ROUNDS = 16;
+const ROUNDS = 20;
+const TURN_MS = 500;
+/** After a load ends, until what it has left behind is sent. */
+const SETTLE_MS = 100;
+const CONNECTS = 250;
 const CONNECTS_AT_ONCE = 16;
 const IDLE = 5_000;
 
@@ -48,11 +56,6 @@ interface Peer {
   readonly port: number;
   /** Of the same broker, without TLS; 0: the server sends by itself. */
   readonly plainPort: number;
-}
-
-function cpuSeconds({ process: { pid } }: Peer): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 function residentBytes({ process: { pid } }: Peer): number {
@@ -81,14 +84,14 @@ async function startBroker(folder: string): Promise<Peer> {
   throw new Error(`the broker did not start: ${text}`);
 }
 
-async function startBare(folder: string, load: Load | undefined): Promise<Peer> {
-  const child = fork(SELF, ['bare', folder, JSON.stringify(load ?? null)]);
-  const [port] = (await once(child, 'message')) as [number];
-  return { process: child, port, plainPort: 0 };
+async function startBare(folder: string, load: Load | null, isFed: boolean): Promise<Peer> {
+  const child = fork(SELF, ['bare', folder, JSON.stringify(load), String(isFed)]);
+  const [[port, plainPort]] = (await once(child, 'message')) as [[number, number]];
+  return { process: child, port, plainPort };
 }
 
 /** The bare server: answers what it is sent first, and sends pieces to all if it is told to. */
-function serveBare(folder: string, load: Load | null): void {
+function serveBare(folder: string, load: Load | null, isFed: boolean): void {
   const clients = new Set<TLSSocket>();
   const server = createServer(
     {
@@ -103,13 +106,24 @@ function serveBare(folder: string, load: Load | null): void {
       socket.resume();
     },
   );
-  server.listen(0, HOST, () => process.send!((server.address() as { port: number }).port));
-  process.on('disconnect', () => process.exit());
-  if (load === null) return;
-  const piece = Buffer.alloc(load.pieceBytes, 1);
-  setInterval(() => {
+  const sendAll = (piece: Buffer): void => {
     for (const client of clients) client.write(piece);
-  }, load.everyMs);
+  };
+  const feeder = createTcpServer((socket) => {
+    // What the broker is sent first is no piece.
+    socket.once('data', () => socket.on('data', sendAll));
+  });
+  const portOf = (each: typeof feeder): number => (each.address() as AddressInfo).port;
+  server.listen(0, HOST, () => {
+    feeder.listen(0, HOST, () => process.send!([portOf(server), isFed ? portOf(feeder) : 0]));
+  });
+  process.on('disconnect', () => process.exit());
+  const piece = Buffer.alloc(load?.pieceBytes ?? 0, 1);
+  let timer: NodeJS.Timeout | undefined;
+  process.on('message', (isOn: boolean) => {
+    clearInterval(timer);
+    if (isOn) timer = setInterval(() => sendAll(piece), load?.everyMs);
+  });
 }
 
 function open(port: number, packets: readonly Buffer[]): Promise<TLSSocket> {
@@ -121,9 +135,30 @@ function open(port: number, packets: readonly Buffer[]): Promise<TLSSocket> {
   });
 }
 
-/** Nanoseconds of CPU a byte that readers have got. */
-async function costOfByte(peer: Peer, load: Load): Promise<number> {
-  const readers: TLSSocket[] = [];
+/** A turn of a server. @returns what it has cost. */
+type Turn = () => Promise<number>;
+
+/** Has a server send pieces, and cease. */
+type Feed = (isOn: boolean) => void;
+
+async function feedOf({ plainPort, process: child }: Peer, load: Load): Promise<Feed> {
+  if (plainPort === 0) return (isOn) => child.send(isOn);
+  const writer = connectTcp(plainPort, HOST);
+  await once(writer, 'connect');
+  writer.write(connect({ clientId: 'w' }));
+  const payload = Buffer.alloc(Math.min(load.pieceBytes, 1_024) - 5, 1).toString('latin1');
+  const frame = publish({ topic: 't', payload, qos: 0 });
+  const count = Math.max(1, Math.round(load.pieceBytes / frame.length));
+  const burst = Buffer.concat(Array.from({ length: count }, () => frame));
+  let timer: NodeJS.Timeout | undefined;
+  return (isOn) => {
+    clearInterval(timer);
+    if (isOn) timer = setInterval(() => writer.write(burst), load.everyMs);
+  };
+}
+
+/** Nanoseconds of CPU a byte that readers get in a turn. */
+async function bytesOf(peer: Peer, load: Load): Promise<Turn> {
   let got = 0;
   for (let n = 0; n < load.readers; n++) {
     const packets = [connect({ clientId: `r${n}` }), subscribe(1, ['t', 0])];
@@ -131,42 +166,30 @@ async function costOfByte(peer: Peer, load: Load): Promise<number> {
     reader.on('data', (bytes: Buffer) => {
       got += bytes.length;
     });
-    readers.push(reader);
   }
-  let timer: NodeJS.Timeout | undefined;
-  const writer = peer.plainPort === 0 ? null : connectTcp(peer.plainPort, HOST);
-  if (writer !== null) {
-    await once(writer, 'connect');
-    writer.write(connect({ clientId: 'w' }));
-    const payload = Buffer.alloc(Math.min(load.pieceBytes, 1_024) - 5, 1).toString('latin1');
-    const frame = publish({ topic: 't', payload, qos: 0 });
-    const count = Math.max(1, Math.round(load.pieceBytes / frame.length));
-    const burst = Buffer.concat(Array.from({ length: count }, () => frame));
-    timer = setInterval(() => writer.write(burst), load.everyMs);
-  }
-  await sleep(WARMUP_SECONDS * 1_000);
-  const [cpu, bytes] = [cpuSeconds(peer), got];
-  await sleep(LOAD_SECONDS * 1_000);
-  const cost = ((cpuSeconds(peer) - cpu) * 1e9) / (got - bytes);
-  clearInterval(timer);
-  writer?.destroy();
-  for (const reader of readers) reader.destroy();
-  return cost;
+  const feed = await feedOf(peer, load);
+  return async () => {
+    const [cpu, bytes] = [preciseCpuNs(peer.process.pid!), got];
+    feed(true);
+    await sleep(TURN_MS);
+    feed(false);
+    await sleep(SETTLE_MS);
+    return (preciseCpuNs(peer.process.pid!) - cpu) / (got - bytes);
+  };
 }
 
 /** Microseconds of CPU a connection: handshake, CONNECT, CONNACK, close. */
-async function costOfConnect(peer: Peer): Promise<number> {
-  const round = async (count: number): Promise<void> => {
-    let left = count;
+function connectsOf(peer: Peer): Turn {
+  return async () => {
+    const cpu = preciseCpuNs(peer.process.pid!);
+    let left = CONNECTS;
     const one = async (): Promise<void> => {
       while (left-- > 0) (await open(peer.port, [connect({ clientId: `c${left}` })])).destroy();
     };
     await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, one));
+    await sleep(SETTLE_MS);
+    return (preciseCpuNs(peer.process.pid!) - cpu) / 1e3 / CONNECTS;
   };
-  await round(WARMUP_CONNECTS);
-  const cpu = cpuSeconds(peer);
-  await round(CONNECTS);
-  return ((cpuSeconds(peer) - cpu) * 1e6) / CONNECTS;
 }
 
 /** Resident bytes an idle connection. */
@@ -187,42 +210,58 @@ async function costOfIdle(peer: Peer): Promise<number> {
   return bytes;
 }
 
+/** The medians of all rounds, and what the broker costs beside the others: of the ratios, too. */
+function tell(name: string, unit: string, figures: Readonly<Record<string, number[]>>): void {
+  const said = Object.entries(figures).map(([kind, each]) => {
+    const ratios = each.map((figure, round) => figures.broker[round] / figure);
+    const beside = kind === 'broker' ? '' : `, ratio ${median(ratios).toFixed(2)}`;
+    return `${kind} ${median(each).toPrecision(4)}${beside}`;
+  });
+  console.log(`${name}, ${unit}: ${said.join('; ')}`);
+}
+
+async function compare(folder: string, name: string): Promise<void> {
+  const load = LOADS[name] ?? null;
+  const peers: Record<string, Peer> = {
+    broker: await startBroker(folder),
+    alone: await startBare(folder, load, false),
+  };
+  if (load !== null) peers.fed = await startBare(folder, load, true);
+  const turns: Record<string, Turn> = {};
+  for (const [kind, peer] of Object.entries(peers)) {
+    if (name === 'idle') turns[kind] = () => costOfIdle(peer);
+    else turns[kind] = load === null ? connectsOf(peer) : await bytesOf(peer, load);
+  }
+  const figures: Record<string, number[]> = {};
+  const warmup = name === 'idle' ? 0 : WARMUP_ROUNDS;
+  const rounds = name === 'idle' ? 1 : warmup + ROUNDS;
+  for (let round = 0; round < rounds; round++) {
+    for (const [kind, turn] of Object.entries(turns)) {
+      const figure = await turn();
+      figures[kind] ??= [];
+      if (round >= warmup) figures[kind].push(figure);
+    }
+  }
+  const units: Record<string, string> = { connects: 'us a connection', idle: 'bytes each' };
+  tell(name, units[name] ?? 'ns a byte', figures);
+  for (const { process: child } of Object.values(peers)) child.kill('SIGKILL');
+}
+
 async function main(wanted: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'surgemq-tls-cost-'));
   const { cert, key } = new Authority().issue({ name: 'localhost', hosts: ['localhost'] });
   writeFileSync(join(folder, 'cert.pem'), cert);
   writeFileSync(join(folder, 'key.pem'), key);
-  const measures: Record<string, (peer: Peer) => Promise<number>> = {
-    'fan-out': (peer) => costOfByte(peer, LOADS['fan-out']),
-    one: (peer) => costOfByte(peer, LOADS.one),
-    small: (peer) => costOfByte(peer, LOADS.small),
-    connects: costOfConnect,
-    idle: costOfIdle,
-  };
-  const units: Record<string, string> = { connects: 'us a connection', idle: 'bytes each' };
+  const all = [...Object.keys(LOADS), 'connects', 'idle'];
   try {
-    for (const name of wanted.length > 0 ? wanted : Object.keys(measures)) {
-      const rounds = name === 'idle' ? 1 : 3;
-      for (let round = 0; round < rounds; round++) {
-        const figures: number[] = [];
-        for (const start of [() => startBroker(folder), () => startBare(folder, LOADS[name])]) {
-          const peer = await start();
-          figures.push(await measures[name](peer));
-          peer.process.kill('SIGKILL');
-        }
-        const [broker, bare] = figures.map((figure) => figure.toPrecision(4));
-        const unit = units[name] ?? 'ns a byte';
-        const ratio = (figures[0] / figures[1]).toFixed(2);
-        console.log(`${name}: broker ${broker}, bare ${bare} ${unit}, ratio ${ratio}`);
-      }
-    }
+    for (const name of wanted.length > 0 ? wanted : all) await compare(folder, name);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-const [mode, folder, load] = process.argv.slice(2);
-if (mode === 'bare') serveBare(folder, JSON.parse(load));
+const [mode, folder, load, isFed] = process.argv.slice(2);
+if (mode === 'bare') serveBare(folder, JSON.parse(load), isFed === 'true');
 else {
   await main(process.argv.slice(2));
   process.exit();

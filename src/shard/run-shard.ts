@@ -42,6 +42,8 @@ export async function runShard(start: ShardStart): Promise<void> {
     });
     loadStore(shard, start).then(() => shard.line.say({ kind: 'ready' }), reject);
   });
+  // What was logged last.
+  shard.line.flush();
   port.close();
 }
 

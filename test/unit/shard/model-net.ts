@@ -238,7 +238,9 @@ export class ModelShard {
     const schedule = () => {
       this.isScheduled = true;
     };
-    const port = { postMessage: (message: ToPrimary) => this.toPrimary.push(message) };
+    const port = {
+      postMessage: (messages: readonly ToPrimary[]) => this.toPrimary.push(...messages),
+    };
     this.line = new PrimaryLine(port as never, 'silent', schedule);
     this.routes = new RouteCache(topics, count);
     this.interest = new Interest(link, index, count);

@@ -57,7 +57,8 @@ export async function makeShard(
   const pipes = rings.map(() => createPipe());
   const said: ToPrimary[] = [];
   const { port1, port2 } = new MessageChannel();
-  const port = Object.assign(port1, { postMessage: (message: ToPrimary) => said.push(message) });
+  const postMessage = (messages: readonly ToPrimary[]) => said.push(...messages);
+  const port = Object.assign(port1, { postMessage });
   const fds = pipes.map(({ writeFd }) => writeFd);
   const start = {
     shardIndex: 0,
