@@ -40,9 +40,7 @@ export class ShardTask {
     this.shardIndex = start.shardIndex;
     this.#owner = owner;
     const { port1, port2 } = this.#channel;
-    port1.on('message', (messages: readonly ToPrimary[]) => {
-      for (const message of messages) this.#deliver(message);
-    });
+    port1.on('message', (message: ToPrimary) => this.#deliver(message));
     this.#startTimeoutMs = startTimeoutMs;
     this.#startTimer = this.#waitForStart();
     pool.run({ ...start, port: port2 }, this.#abort.signal).then(
@@ -92,9 +90,7 @@ export class ShardTask {
     for (;;) {
       const last = receiveMessageOnPort(port1);
       if (last === undefined) break;
-      for (const message of last.message as readonly ToPrimary[]) {
-        this.#owner.onMessage(this, message);
-      }
+      this.#owner.onMessage(this, last.message as ToPrimary);
     }
     this.#hasEnded = true;
     port1.close();

@@ -152,7 +152,7 @@ export type ToShard =
    */
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
-/** Shard to primary, in lists: what one turn says goes in one piece. */
+/** Shard to primary. */
 export type ToPrimary =
   /** The shard reads its port, its doorbell and its rings. */
   | { readonly kind: 'ready' }

@@ -1,6 +1,6 @@
 /**
  * This shard's end of the channel to the primary: what is frequent is collected and sent once a
- * turn, in one piece. To post a message takes 30 us, as the primary has to be woken for it.
+ * turn.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { CloseReason } from '../base/errors.js';
@@ -20,8 +20,6 @@ export class PrimaryLine {
   isWatched = false;
   /** Whether it is told whose connections there are. */
   countsUsers = false;
-  /** What goes as it is, in its order. */
-  #said: ToPrimary[] = [];
   #claims: Claim[] = [];
   #settled: number[] = [];
   #dropped: number[] = [];
@@ -81,20 +79,12 @@ export class PrimaryLine {
   /** A client came or went. */
   event(name: 'connected' | 'disconnected', clientId: string, reason?: CloseReason): void {
     if (!this.isWatched) return;
-    this.#collect({ kind: 'event', name, clientId, ...(reason === undefined ? {} : { reason }) });
+    this.say({ kind: 'event', name, clientId, ...(reason === undefined ? {} : { reason }) });
   }
 
-  /** Sends one message at once, behind lines and events; what belongs to a turn goes with it. */
+  /** Sends one message at once. */
   say(message: ToPrimary): void {
-    const messages = this.#said;
-    this.#said = [];
-    messages.push(message);
-    this.#port.postMessage(messages);
-  }
-
-  #collect(message: ToPrimary): void {
-    this.#said.push(message);
-    this.#schedule();
+    this.#port.postMessage(message);
   }
 
   /** Whether lines of this level are sent: what goes into them need not be gathered otherwise. */
@@ -113,10 +103,7 @@ export class PrimaryLine {
       return;
     }
     this.#linesThisSecond++;
-    const line: ToPrimary = { kind: 'log', level, fields: shortened(fields), message };
-    // What may be why the shard ends is not kept back.
-    if (level === 'warn' || level === 'error') this.say(line);
-    else this.#collect(line);
+    this.say({ kind: 'log', level, fields: shortened(fields), message });
   }
 
   /** A second has passed. */
@@ -131,7 +118,6 @@ export class PrimaryLine {
   /** There is something for `flush` to send. */
   get hasCollected(): boolean {
     return (
-      this.#said.length > 0 ||
       this.#dropped.length > 0 ||
       this.#left.length > 0 ||
       this.#settled.length > 0 ||
@@ -141,36 +127,32 @@ export class PrimaryLine {
     );
   }
 
-  /** Sends what is collected. */
+  /** Sends what the turn has collected. */
   flush(): void {
-    if (!this.hasCollected) return;
-    const messages = this.#said;
-    this.#said = [];
     if (this.#dropped.length > 0) {
-      messages.push({ kind: 'dropped', claims: this.#dropped });
+      this.say({ kind: 'dropped', claims: this.#dropped });
       this.#dropped = [];
     }
     if (this.#left.length > 0) {
-      messages.push({ kind: 'left', claims: this.#left });
+      this.say({ kind: 'left', claims: this.#left });
       this.#left = [];
     }
     if (this.#settled.length > 0) {
-      messages.push({ kind: 'settled', claims: this.#settled });
+      this.say({ kind: 'settled', claims: this.#settled });
       this.#settled = [];
     }
     if (this.#published.length > 0) {
-      for (const id of this.#published) messages.push({ kind: 'published', id });
+      for (const id of this.#published) this.say({ kind: 'published', id });
       this.#published = [];
     }
     if (this.#questions.length > 0) {
-      messages.push({ kind: 'authenticate', questions: this.#questions });
+      this.say({ kind: 'authenticate', questions: this.#questions });
       this.#questions = [];
     }
     if (this.#claims.length > 0) {
-      messages.push({ kind: 'claims', claims: this.#claims });
+      this.say({ kind: 'claims', claims: this.#claims });
       this.#claims = [];
     }
-    this.#port.postMessage(messages);
   }
 }
 

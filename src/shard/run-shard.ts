@@ -42,8 +42,6 @@ export async function runShard(start: ShardStart): Promise<void> {
     });
     loadStore(shard, start).then(() => shard.line.say({ kind: 'ready' }), reject);
   });
-  // What was logged last.
-  shard.line.flush();
   port.close();
 }
 

@@ -41,7 +41,7 @@ function dieOf(error: Error): Promise<never> {
 export default async function fakeShard(start: ShardStart): Promise<void> {
   const { port, shardIndex, isReplacement } = start;
   const mode = start.config.topics;
-  const say = (message: ToPrimary): void => port.postMessage([message]);
+  const say = (message: ToPrimary): void => port.postMessage(message);
   if (mode === FAKE_START.failsAtStart && shardIndex === start.shardCount - 1) {
     return dieOf(new Error('no such provider', { cause: new Error('module not found') }));
   }

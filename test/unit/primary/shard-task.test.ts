@@ -27,7 +27,7 @@ test('a shard may take as long to start as it has more to load', async (context)
     const isDelivered = new Promise<void>((resolve) => {
       delivered = resolve;
     });
-    port!.postMessage([{ kind: 'loaded', sessions: [] }]);
+    port!.postMessage({ kind: 'loaded', sessions: [] });
     await isDelivered;
     assert.equal(signal!.aborted, false);
   }

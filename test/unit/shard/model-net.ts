@@ -238,9 +238,7 @@ export class ModelShard {
     const schedule = () => {
       this.isScheduled = true;
     };
-    const port = {
-      postMessage: (messages: readonly ToPrimary[]) => this.toPrimary.push(...messages),
-    };
+    const port = { postMessage: (message: ToPrimary) => this.toPrimary.push(message) };
     this.line = new PrimaryLine(port as never, 'silent', schedule);
     this.routes = new RouteCache(topics, count);
     this.interest = new Interest(link, index, count);

@@ -57,8 +57,7 @@ export async function makeShard(
   const pipes = rings.map(() => createPipe());
   const said: ToPrimary[] = [];
   const { port1, port2 } = new MessageChannel();
-  const postMessage = (messages: readonly ToPrimary[]) => said.push(...messages);
-  const port = Object.assign(port1, { postMessage });
+  const port = Object.assign(port1, { postMessage: (message: ToPrimary) => said.push(message) });
   const fds = pipes.map(({ writeFd }) => writeFd);
   const start = {
     shardIndex: 0,
