@@ -3,18 +3,6 @@ import type { Mutation } from './mutation.js';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
-    name: 'interest: short filters count their bytes alone',
-    test: 'unit/router/interest.test.ts',
-    red: 'many short filters are told in several changes, too',
-    edits: [
-      {
-        file: 'src/router/interest.ts',
-        text: 'return filterKey.length + INTEREST_FILTER_COST_BYTES;',
-        by: 'return filterKey.length + (INTEREST_FILTER_COST_BYTES >> 9);',
-      },
-    ],
-  },
-  {
     name: "order: a ring's head is stored, but its last record is not read",
     test: 'unit/router/ring.test.ts',
     red: 'shows a record only after publish',

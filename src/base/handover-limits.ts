@@ -1,13 +1,12 @@
 /** Bounds of what shards tell each other of sessions and subscriptions; a part of limits.ts. */
 
 /**
- * Filters in one record that announces them, with what each counts besides: about 60 filters of a
- * kilobyte, or 500 short ones, which take the reader a millisecond or two. A record with all
- * filters of a shard could be larger than the largest packet, which no record may be.
+ * Filters in one record that announces them: about 64 filters of a kilobyte, or some thousand short
+ * ones, which take the reader a millisecond or two. A record with all filters of a shard could be
+ * larger than the largest packet, which no record may be. Smaller ones would tell the peers of
+ * filters that come and go within a turn.
  */
 export const INTEREST_PIECE_BYTES = 65_536;
-/** What a filter counts there beside its bytes: thousands of short ones took 20 ms. */
-export const INTEREST_FILTER_COST_BYTES = 128;
 /** Such records that a successor of a dead shard is sent before it has read the first. */
 export const INTEREST_PIECES_AHEAD = 2;
 /**

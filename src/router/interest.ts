@@ -5,11 +5,7 @@
  */
 import { Packr } from 'msgpackr';
 import { RecordError } from '../base/errors.js';
-import {
-  INTEREST_FILTER_COST_BYTES,
-  INTEREST_PIECE_BYTES,
-  INTEREST_PIECES_AHEAD,
-} from '../base/handover-limits.js';
+import { INTEREST_PIECE_BYTES, INTEREST_PIECES_AHEAD } from '../base/handover-limits.js';
 import type { PeerLink } from './peer-link.js';
 import { areFilters, unpackRecord } from './record-body.js';
 import { type InterestChange, type OrphanedFilters, RecordKind } from './records.js';
@@ -58,7 +54,7 @@ export class Interest {
   readonly #kept = new Set<string>();
   /** Whether it does; set once, where there is a store. */
   isKept: (filterKey: string) => boolean = () => false;
-  /** What the filters there count (costOf). */
+  /** Bytes of the filters there. */
   #collectedBytes = 0;
   /** Somebody waits for the change that is being collected, even if nothing is left of it. */
   #isAwaited = false;
@@ -111,7 +107,7 @@ export class Interest {
     if (this.#peers === 0) return;
     if (this.#collectedBytes >= INTEREST_PIECE_BYTES) this.#send();
     this.#kept.add(filterKey);
-    this.#collectedBytes += costOf(filterKey);
+    this.#collectedBytes += filterKey.length;
     this.#unconfirmed.set(filterKey, this.#nextChange);
   }
 
@@ -165,7 +161,7 @@ export class Interest {
     };
     for (const filterKey of filterKeys) {
       filters.push(filterKey);
-      bytes += costOf(filterKey);
+      bytes += filterKey.length;
       if (bytes >= INTEREST_PIECE_BYTES) tell();
     }
     if (filters.length > 0) tell();
@@ -250,7 +246,7 @@ export class Interest {
       const next = filters.next();
       if (next.done) break;
       added.push(next.value);
-      bytes += costOf(next.value);
+      bytes += next.value.length;
     }
     if (added.length === 0) {
       // Its end is a piece without filters, behind what is told on that occasion.
@@ -279,7 +275,7 @@ export class Interest {
   /** A change that has become large is sent at once: what is collected next is another one. */
   #collect(filterKey: string, what: Collected): void {
     if (this.#collectedBytes >= INTEREST_PIECE_BYTES) this.#send();
-    if (!this.#collected.has(filterKey)) this.#collectedBytes += costOf(filterKey);
+    if (!this.#collected.has(filterKey)) this.#collectedBytes += filterKey.length;
     this.#collected.set(filterKey, what);
   }
 
@@ -327,11 +323,6 @@ export class Interest {
     }
     for (const { confirmed: callback } of ready) callback();
   }
-}
-
-/** What a filter counts in a piece. */
-function costOf(filterKey: string): number {
-  return filterKey.length + INTEREST_FILTER_COST_BYTES;
 }
 
 /**
