@@ -67,6 +67,8 @@ export interface RegistryParts {
   onAbsent(session: Session): void;
   /** Asks for another turn. */
   readonly schedule: () => void;
+  /** Milliseconds with fractions; tests bring their own. */
+  readonly clock?: () => number;
 }
 
 /** One a shard. */
@@ -74,6 +76,7 @@ export class SessionRegistry {
   /** What waits for absent clients. */
   readonly absentQueues: AbsentQueues;
   readonly #parts: RegistryParts;
+  readonly #clock: () => number;
   /** A stack: in which order they are forgotten makes no difference to anybody. */
   readonly #ended: Ended[] = [];
   /** Filters of all of them that are still routed. */
@@ -87,6 +90,7 @@ export class SessionRegistry {
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#clock = parts.clock ?? preciseMs;
     this.absentQueues = new AbsentQueues(parts.queuedTotal);
   }
 
@@ -294,7 +298,7 @@ export class SessionRegistry {
   }
 
   #removeEnded(): void {
-    const end = preciseMs() + this.#msAtOnce;
+    const end = this.#clock() + this.#msAtOnce;
     for (let removed = 1; this.#bytesLeft > 0; removed++) {
       const ended = this.#ended.at(-1);
       if (ended === undefined) return;
@@ -306,7 +310,7 @@ export class SessionRegistry {
       this.#unroute(ended.session, next.value);
       this.#endedFilters--;
       this.#bytesLeft -= next.value.length + FILTER_OVERHEAD_BYTES;
-      if (removed % ENDED_FILTERS_PER_LOOK === 0 && preciseMs() >= end) this.#bytesLeft = 0;
+      if (removed % ENDED_FILTERS_PER_LOOK === 0 && this.#clock() >= end) this.#bytesLeft = 0;
     }
     if (this.#ended.length > 0) this.#parts.schedule();
   }

@@ -211,6 +211,9 @@ export class ModelShard {
   /** Of the sessions whose client is away. */
   readonly deadlines = new Deadlines<Session>(0, (session) => this.registry.end(session));
   #now = 0;
+  /** By so many milliseconds a look at the clock finds it later, and where it stands. */
+  msPerLook = 0;
+  #clockMs = 0;
   readonly #records: ShardRecords;
 
   constructor(index: number, count: number, topics: TopicsProvider<Session, RetainedMessage>) {
@@ -253,8 +256,7 @@ export class ModelShard {
     const retained = new RetainedStore(new RetainedInMemory(topics), counters, share);
     const { arena, line, interest, store } = this;
     const limits = LIMITS;
-    const clock = { now: 1 };
-    this.router = new Router({ ...shared, arena, retained, pressure, clock });
+    this.router = new Router({ ...shared, arena, retained, pressure, clock: { now: 1 } });
     const onAbsent = (session: Session) => this.deadlines.set(session, this.#now, EXPIRY_MS);
     const afterMade = (done: () => void) => this.router.made.whenPublished(done);
     const members = new Members({
@@ -272,7 +274,11 @@ export class ModelShard {
       schedule,
     });
     const kept = { store, interest, limits, line, afterMade, schedule, onAbsent, members };
-    this.registry = new SessionRegistry({ ...shared, ...kept, rows: null });
+    const clock = () => {
+      this.#clockMs += this.msPerLook;
+      return this.#clockMs;
+    };
+    this.registry = new SessionRegistry({ ...shared, ...kept, rows: null, clock });
     const { registry } = this;
     const sizes = SIZES;
     const replays = { expectMoved() {}, restore() {}, recall() {} };

@@ -1,7 +1,12 @@
 /** The sessions of a shard whose peers, clients and turns are the test's. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { ENDED_FILTER_BYTES_PER_TURN, ENDED_FILTERS_PER_SHARE } from '../../../src/base/limits.js';
+import {
+  ENDED_FILTER_BYTES_PER_TURN,
+  ENDED_FILTER_MS_PER_TURN,
+  ENDED_FILTERS_PER_LOOK,
+  ENDED_FILTERS_PER_SHARE,
+} from '../../../src/base/limits.js';
 import type { QoS } from '../../../src/protocol/packet.js';
 import type { RetainedMessage } from '../../../src/router/retained-message.js';
 import type { Outlet, Session } from '../../../src/sessions/session.js';
@@ -76,6 +81,15 @@ describe('the end of a session with many subscriptions', () => {
     shard.registry.end(session);
     const removed = turns();
     assert.ok(removed[0] > 1.5 * removed[removed.length - 2], removed.join());
+    assert.equal(topics.filterCount, 0);
+  });
+
+  test('takes no longer of a turn than it may', () => {
+    const session = makeSession('many', MANY, 1);
+    shard.endTurn();
+    shard.msPerLook = ENDED_FILTER_MS_PER_TURN / 2;
+    shard.registry.end(session);
+    for (const filters of turns()) assert.ok(filters <= 2 * ENDED_FILTERS_PER_LOOK);
     assert.equal(topics.filterCount, 0);
   });
 
