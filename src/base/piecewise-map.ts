@@ -21,11 +21,10 @@ export class PiecewiseMap<V> {
   #whole = new Map<string, V>();
   /** Null: all is in `#whole`. */
   #pieces: Map<string, V>[] | null = null;
-  /** Of all pieces. */
   #size = 0;
 
   get size(): number {
-    return this.#pieces === null ? this.#whole.size : this.#size;
+    return this.#size;
   }
 
   get(key: string): V | undefined {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PiecewiseMap } from '../../../src/base/piecewise-map.js';
+import { Random } from '../../fuzz/random.js';
 
 /** As many keys as several pieces take. */
 const KEYS = 40_000;
@@ -10,31 +11,22 @@ function keyOf(n: number): string {
   return `f/${n}`;
 }
 
-/** A random number below `end`, the same in each run. */
-function makeRandom(seed: number): (end: number) => number {
-  let state = seed;
-  return (end) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return Math.floor((state / 2 ** 32) * end);
-  };
-}
-
 describe('a piecewise map', () => {
   test('holds what a Map holds, whatever is put in and removed', () => {
-    const random = makeRandom(7);
+    const random = new Random(7);
     const map = new PiecewiseMap<number>();
     const expected = new Map<string, number>();
     for (let step = 0; step < 400_000; step++) {
-      const key = keyOf(random(KEYS));
+      const key = keyOf(random.below(KEYS));
       // By turns it grows and shrinks.
-      if (random(10) < (step % 100_000 < 50_000 ? 8 : 3)) {
+      if (random.below(10) < (step % 100_000 < 50_000 ? 8 : 3)) {
         assert.equal(map.set(key, step), !expected.has(key));
         expected.set(key, step);
       } else {
         assert.equal(map.delete(key), expected.delete(key));
       }
       assert.equal(map.size, expected.size);
-      const other = keyOf(random(KEYS));
+      const other = keyOf(random.below(KEYS));
       assert.equal(map.get(other), expected.get(other));
       assert.equal(map.has(other), expected.has(other));
     }
