@@ -163,7 +163,8 @@ export type ToPrimary =
   /**
    * The claim is settled: the session (new or handed over) is in place here. A later claim on the
    * same id may be answered now. Every granted claim is settled or dropped, in the end, by the
-   * shard it was granted to.
+   * shard it was granted to; not settled is one of a session that ends with its connection and was
+   * granted from nobody, which is in place with its grant.
    */
   | { readonly kind: 'settled'; readonly claims: readonly number[] }
   /**

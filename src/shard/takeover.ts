@@ -414,7 +414,8 @@ export class Takeover {
   #attach(pending: PendingClaim, session: Session, sessionPresent: boolean): void {
     const { line, registry, schedule } = this.#parts;
     const { claim, connection, request } = pending;
-    line.settled(claim);
+    // The primary knows it of one that ends with its connection and has nothing to wait for.
+    if (pending.from !== -1 || request.sessionExpiryMs > 0) line.settled(claim);
     schedule();
     if (connection.state === ConnectionState.connecting) {
       session.find();

@@ -100,6 +100,25 @@ describe('directory', () => {
     assert.deepEqual(take(), ['release a 2#0 to 0#1 keep', 'grant 0#1 from 2']);
   });
 
+  // Each message costs the primary and the shard 25 us, and a storm of connections has many.
+  test('a session that ends with its connection, and begins anew, is settled with its grant', () => {
+    claim('a', 0, 0, true);
+    claim('a', 1, 0, true);
+    claim('a', 2, 0, true);
+    assert.deepEqual(take(), [
+      'grant 0#0 from -1',
+      'release a 0#0 to 1#0 discard',
+      'grant 1#0 from 0',
+    ]);
+    drop(1, 0);
+    claim('a', 0, 1, true);
+    assert.deepEqual(take(), [
+      'grant 2#0 from -1',
+      'release a 2#0 to 0#1 discard',
+      'grant 0#1 from 2',
+    ]);
+  });
+
   test('settling an old claim again does not let a later one go early', () => {
     claim('a', 0, 0);
     settle(0, 0);
@@ -313,6 +332,8 @@ class Model {
           this.#released = null;
         }
         this.granted.add(claim);
+        // It is in place with its grant.
+        if (from === -1 && !queue[0].claim.isKept) queue[0].settled = true;
       },
       refuse: (_shardIndex, claim, reason) => {
         const queue = this.#queueOf(claim);
