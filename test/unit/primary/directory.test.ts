@@ -100,7 +100,7 @@ describe('directory', () => {
     assert.deepEqual(take(), ['release a 2#0 to 0#1 keep', 'grant 0#1 from 2']);
   });
 
-  // Each message costs the primary and the shard 25 us, and a storm of connections has many.
+  // Each message costs the shard 25 us, and a storm of connections has many.
   test('a session that ends with its connection, and begins anew, is settled with its grant', () => {
     claim('a', 0, 0, true);
     claim('a', 1, 0, true);
