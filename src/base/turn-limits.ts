@@ -31,6 +31,16 @@ export const SHARE_MS_MIN = 1;
  */
 export const POLLED_MS_MIN = 0.25;
 /**
+ * The same of one that the event loop alone can read, behind TLS, and what the next turn keeps free
+ * for each of them that has waited for its turn: reading means decrypting, of which up to 64 KiB
+ * come at a time. Twenty that flood had turns of 6 ms with shares as above, and 1.5 ms with these.
+ */
+export const POLLED_ONLY_MS_MIN = 0.1;
+export const POLLED_ONLY_MS_KEPT = 0.5;
+/** Parts of what is left of a turn's time that one which is polled may take one of. */
+export const POLLED_PARTS = 2;
+export const POLLED_ONLY_PARTS = 8;
+/**
  * Part of a share by which handling what was read may pass it: to stop in the middle means to copy
  * the rest.
  */

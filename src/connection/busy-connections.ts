@@ -14,6 +14,11 @@ export interface Servable {
    * @returns whether there is more to be done at once.
    */
   serve(milliseconds: number): boolean;
+  /**
+   * Milliseconds that the event loop may take to read it, behind a `serve` that returned false: it
+   * cannot be read in another way. 0: `serve` reads it.
+   */
+  readonly polledMs: number;
 }
 
 /** One a shard. */
@@ -57,10 +62,11 @@ export class BusyConnections {
     const again: Servable[] = [];
     let at = 0;
     let left = this.#busyMs;
-    const end = this.#clock() + left;
-    while (at < waiting.length && left >= SHARE_MS_MIN) {
+    let end = this.#clock() + left;
+    while (at < waiting.length && left >= (waiting[at].polledMs || SHARE_MS_MIN)) {
       const connection = waiting[at++];
       if (connection.serve(left)) again.push(connection);
+      else end -= connection.polledMs;
       left = end - this.#clock();
     }
     // What was added meanwhile has just had a share.

@@ -183,6 +183,7 @@ function wantsRetained(
 
 /** The SUBACK of one SUBSCRIBE, and what follows it. */
 class Answer implements Servable {
+  readonly polledMs = 0;
   /** One for each filter, as far as they are handled. */
   readonly returnCodes: number[] = [];
   readonly #connection: Connection;

@@ -53,6 +53,7 @@ function goOn(connection: Connection, parts: Iterator<unknown>): boolean {
 }
 
 class LongPacket implements Servable {
+  readonly polledMs = 0;
   readonly #connection: Connection;
   readonly #parts: Iterator<unknown>;
 

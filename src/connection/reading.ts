@@ -10,7 +10,12 @@ import {
   READ_HEADROOM_BYTES,
   RUN_FRAMES_MAX,
 } from '../base/limits.js';
-import { BUSY_READ_BYTES_MIN, RUN_DELIVERIES_MAX, SHARE_SLACK } from '../base/turn-limits.js';
+import {
+  BUSY_READ_BYTES_MIN,
+  POLLED_ONLY_MS_KEPT,
+  RUN_DELIVERIES_MAX,
+  SHARE_SLACK,
+} from '../base/turn-limits.js';
 import { PacketType } from '../protocol/packet.js';
 import type { Servable } from './busy-connections.js';
 import { type Connection, ConnectionState, Pause } from './connection.js';
@@ -66,7 +71,7 @@ export class Reading implements Servable, UnfinishedHolder {
       if (isAwaiting) host.turn.awaitOthers();
     }
     this.#catchUp();
-    host.share.beginPolled(this);
+    host.share.beginPolled(this, this.#connection.transport.isPolledOnly);
     this.#onBytes(length);
     host.afterRead(this.#connection);
     if (this.#connection.isClosed || !(host.share.isSpent || this.#isWaiting)) return true;
@@ -79,10 +84,15 @@ export class Reading implements Servable, UnfinishedHolder {
     return false;
   }
 
+  get polledMs(): number {
+    return this.#connection.transport.isPolledOnly ? POLLED_ONLY_MS_KEPT : 0;
+  }
+
   /** Its transport has done something for the client. @returns whether its share is used up. */
   charge(work: number): boolean {
-    const { share } = this.#connection.host;
-    share.beginPolled(this);
+    const { host, transport } = this.#connection;
+    const { share } = host;
+    share.beginPolled(this, transport.isPolledOnly);
     this.#isCharged = share.spend(work);
     return this.#isCharged;
   }
@@ -252,13 +262,14 @@ export class Reading implements Servable, UnfinishedHolder {
    * Handles what was kept when handling stopped: packets pipelined behind a CONNECT [MQTT-3.1.4-5].
    */
   handleKept(): void {
-    const { share } = this.#connection.host;
+    const { host, transport } = this.#connection;
+    const { share } = host;
     if (this.#gather === null || this.#isInLine) return;
     this.#catchUp();
     if (!this.#isWaiting) {
-      share.beginPolled(this);
+      share.beginPolled(this, transport.isPolledOnly);
       this.#handleGathered();
-      this.#connection.host.afterRead(this.#connection);
+      host.afterRead(this.#connection);
       if (this.#hasEnded && !share.isSpent) this.#connection.close(CloseReason.connectionLost);
       if (!share.isSpent || this.#gather === null || this.#connection.isClosed) return;
     }

@@ -4,7 +4,13 @@
  * so neither the kind of a packet nor what it sets off matters, only the time it takes.
  */
 import { preciseMs } from '../base/clock.js';
-import { POLLED_MS_MIN, WORK_PER_LOOK } from '../base/turn-limits.js';
+import {
+  POLLED_MS_MIN,
+  POLLED_ONLY_MS_MIN,
+  POLLED_ONLY_PARTS,
+  POLLED_PARTS,
+  WORK_PER_LOOK,
+} from '../base/turn-limits.js';
 
 /** One a shard: there is one share at a time, that of whatever is being handled. */
 export class TurnShare {
@@ -34,14 +40,19 @@ export class TurnShare {
 
   /**
    * The event loop has read a socket of `owner`. A further read of the same socket goes on with its
-   * share. Each may take half of what is left of this turn's time, so that those behind it get some
-   * too.
+   * share. Each may take a part of what is left of this turn's time, so that those behind it get
+   * some too.
+   * @param isPolledOnly it cannot be read in another way.
    */
-  beginPolled(owner: object): void {
+  beginPolled(owner: object, isPolledOnly: boolean): void {
     if (this.#owner === owner) return;
     const now = this.#clock();
     if (this.#pollEnd === 0) this.#pollEnd = now + this.#busyMs;
-    this.#begin(owner, now + Math.max(POLLED_MS_MIN, (this.#pollEnd - now) / 2));
+    const left = this.#pollEnd - now;
+    const share = isPolledOnly
+      ? Math.max(POLLED_ONLY_MS_MIN, left / POLLED_ONLY_PARTS)
+      : Math.max(POLLED_MS_MIN, left / POLLED_PARTS);
+    this.#begin(owner, now + share);
   }
 
   /** Gives `owner` a share of so many milliseconds; null is whoever is no connection. */

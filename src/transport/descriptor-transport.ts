@@ -66,6 +66,10 @@ export class DescriptorTransport extends Socket implements Transport {
     return this.destroyed;
   }
 
+  get isPolledOnly(): boolean {
+    return false;
+  }
+
   get hasLeft(): boolean {
     return hasLeft(this);
   }

@@ -9,6 +9,7 @@ import type { Peer, Transport, TransportOwner } from './transport.js';
 /** See above. */
 export class MovedTransport implements Transport {
   owner: TransportOwner | null = null;
+  readonly isPolledOnly = true;
   readonly #socket: Socket;
   readonly #listener: string;
 

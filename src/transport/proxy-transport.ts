@@ -101,6 +101,10 @@ export class ProxyTransport implements Transport, TransportOwner {
     this.#lower?.write(bytes, onWritten);
   }
 
+  get isPolledOnly(): boolean {
+    return this.#lower?.isPolledOnly ?? true;
+  }
+
   readNow(buffer: Buffer, at: number, length: number): number {
     return this.#lower?.readNow(buffer, at, length) ?? 0;
   }

@@ -40,6 +40,7 @@ const WEBSOCKET_PROTOCOLS = ['http/1.1'];
 /** See above. */
 export class TlsTransport implements Transport {
   owner: TransportOwner | null = null;
+  readonly isPolledOnly = true;
   readonly #host: TlsHost;
   readonly #listener: ListenerConfig;
   readonly #socket: Socket;

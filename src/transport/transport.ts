@@ -63,6 +63,8 @@ export interface Transport {
   writeNow(buffer: Buffer, start: number, end: number): number;
   /** Sends bytes that are not altered until `onWritten`, which says that the system took them. */
   write(bytes: Buffer, onWritten: () => void): void;
+  /** Whether the event loop alone reads it: `readNow` has nothing, ever. */
+  readonly isPolledOnly: boolean;
   /**
    * Reads at most `length` bytes that are there into `buffer` at `at`, while it is paused.
    * @returns how many; 0: none for now, or not in this way; -1: the connection is lost.

@@ -285,6 +285,10 @@ export class WebSocketTransport implements Transport, TransportOwner, ControlSin
     });
   }
 
+  get isPolledOnly(): boolean {
+    return this.#lower.isPolledOnly;
+  }
+
   readNow(buffer: Buffer, at: number, length: number): number {
     if (this.#request !== null || this.#isRefused) return 0;
     if (this.#ending !== null) {

@@ -111,7 +111,7 @@ describe('a connection that is sent much at once', () => {
 
   test('shares a turn with the others that are polled in it', () => {
     lone.open();
-    share.beginPolled({});
+    share.beginPolled({}, false);
     shareMs += BUSY_MS / 2;
     lone.read(unsubscribes(names(POLLED)));
     assert.equal(handled.length, POLLED / 2);

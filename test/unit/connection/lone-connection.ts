@@ -34,6 +34,7 @@ export const { config } = loadConfig({ workers: 1, maxPacketBytes: '2MiB' }, {},
 
 class NotingTransport {
   readonly peer = { address: '127.0.0.1', port: 1, listener: '', certificate: null };
+  readonly isPolledOnly = false;
   isDestroyed = false;
   hasLeft = false;
   isPaused = false;
