@@ -101,7 +101,7 @@ describe('directory', () => {
   });
 
   // Each message costs the shard 25 us, and a storm of connections has many.
-  test('a session that ends with its connection, and begins anew, is settled with its grant', () => {
+  test('a session that begins, and ends with its connection, is settled with its grant', () => {
     claim('a', 0, 0, true);
     claim('a', 1, 0, true);
     claim('a', 2, 0, true);
