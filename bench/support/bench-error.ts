@@ -6,3 +6,6 @@ export class BenchError extends Error {
     this.name = 'BenchError';
   }
 }
+
+/** A broker does not come up, or not in time. */
+export class StartError extends BenchError {}

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processEnvironment } from '../../src/base/config.js';
 import type { ServerStats } from '../../src/primary/stats.js';
-import { BenchError } from './bench-error.js';
+import { StartError } from './bench-error.js';
 
 /** A broker that reads a million rows before it listens takes its time. */
 const START_TIMEOUT_MS = 60_000;
@@ -95,7 +95,7 @@ export class BrokerChild {
     return this.#child?.pid ?? null;
   }
 
-  /** Resolves when it takes connections. @returns milliseconds that it took. @throws BenchError */
+  /** Resolves when it takes connections. @returns milliseconds that it took. @throws StartError */
   async start(): Promise<number> {
     const { name, host, port } = this.#plan;
     const startedAt = performance.now();
@@ -110,7 +110,7 @@ export class BrokerChild {
     const why: string = this.#ended;
     await this.end('SIGTERM');
     const said = this.#output === '' ? '' : `\n${this.#output}`;
-    throw new BenchError(`${name} could not be started: ${why}${said}`);
+    throw new StartError(`${name} could not be started: ${why}${said}`);
   }
 
   #spawn(): void {

@@ -55,7 +55,7 @@ export interface BrokerUnderTest {
   /**
    * Ends its process and starts it again, with the same folder and port.
    * @returns milliseconds from the start until it took connections.
-   * @throws BenchError when it does not start again, or was not started here.
+   * @throws StartError when it does not start again; BenchError when it was not started here.
    */
   restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   close(): Promise<void>;

@@ -1,7 +1,8 @@
 /** `durable` with the brokers that it starts: what they have on disk, and what they forget. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { DURABLE_PEERS, NAMED_PEERS, OURS } from '../../bench/support/peers.js';
+import { DURABLE_PEERS, NAMED_PEERS, OURS, type Peer } from '../../bench/support/peers.js';
 import type { Cell } from '../../bench/support/results.js';
 import { LOSING, runTinyWith } from './tiny.js';
 
@@ -41,6 +42,35 @@ test('durable says how much disk a queued message takes, and how long a start', 
       assert.ok(measure(cell, name) > 0, `${cell.peer} ${name}`);
     }
   }
+});
+
+// Mosquitto with a million retained messages and 100,000 sessions may take minutes to load them.
+test('a broker that does not come back costs the run its own figures alone', async () => {
+  const once: Peer = {
+    ...OURS,
+    name: 'once',
+    how: {
+      ...OURS.how,
+      command(place) {
+        const mark = join(place.folder, 'was-there');
+        const { command } = OURS.how;
+        return [
+          'sh',
+          '-c',
+          `test ! -e ${mark} && touch ${mark} && exec "$@"`,
+          'sh',
+          ...command(place),
+        ];
+      },
+    },
+  };
+  const flags = { ...TINY, rows: 'start' };
+  const { cells } = await runTinyWith(['durable'], [once, DURABLE_PEERS[0]], flags);
+  assert.deepEqual(cells[0].rounds[0].warnings, [
+    'it did not come back after it was ended: the rest is not measured',
+  ]);
+  assert.ok(measure(cells[0], 'on disk') > 0);
+  assert.ok(measure(cells[1], 'start') > 0);
 });
 
 test('what a broker has forgotten after a restart fails the run', async () => {
