@@ -247,4 +247,16 @@ export interface Filled {`,
       },
     ],
   },
+  {
+    name: 'kept: what has gone to disk alone while a client is here waits for its next CONNECT',
+    test: 'broker/kept-slow.test.ts',
+    red: 'gets all when it reads: QoS 1, durability fsync',
+    edits: [
+      {
+        file: 'src/sessions/session.ts',
+        text: 'this.kept?.onGrown(this);',
+        by: '',
+      },
+    ],
+  },
 ];

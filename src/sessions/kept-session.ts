@@ -17,6 +17,7 @@ import {
 } from './kept-queue.js';
 import { GIVEN_AWAY } from './membership.js';
 import type { OutgoingWindow } from './outgoing-window.js';
+import type { Session } from './session.js';
 
 const QOS1 = 0x02;
 
@@ -36,6 +37,8 @@ export interface SessionJournal extends QueueJournal {
 export interface KeptSessionHost extends KeptQueueHost {
   readonly journal: SessionJournal;
   readonly reader: KeptReader;
+  /** See KeptSessions. */
+  watch(session: Session): void;
 }
 
 /** What another shard goes on with, as plain data. */
@@ -179,6 +182,11 @@ export class KeptSession {
       if (isGiven === 1) messages.end(packetIdAt(front + at), states[at]!);
     });
     queue.durableTo = Math.max(queue.durableTo, front + count);
+  }
+
+  /** Its session's client is here, and was given something: what of it is on disk alone is read. */
+  onGrown(session: Session): void {
+    if (this.queue.onDisk > 0) this.#host.watch(session);
   }
 
   /** Reads the next messages from disk into the window. @returns how many. */

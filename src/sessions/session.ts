@@ -253,8 +253,12 @@ export class Session extends Deadline {
       identifiers,
       membership,
     );
-    if (outlet === null) this.#absentQueues.queuedMessages += window.queuedMessages - before;
-    else outlet.wake();
+    if (outlet === null) {
+      this.#absentQueues.queuedMessages += window.queuedMessages - before;
+      return dropped;
+    }
+    this.kept?.onGrown(this);
+    outlet.wake();
     return dropped;
   }
 

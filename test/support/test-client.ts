@@ -91,7 +91,12 @@ export class TestClient {
 
   /** Connects and waits for CONNACK. @throws AssertionError when the broker refuses. */
   static async connect(endpoint: Endpoint, options: TestClientOptions = {}): Promise<TestClient> {
-    const client = new TestClient(await RawClient.open(endpoint), options);
+    return TestClient.over(await RawClient.open(endpoint), options);
+  }
+
+  /** The same over a connection on which nothing was sent. */
+  static async over(raw: RawClient, options: TestClientOptions = {}): Promise<TestClient> {
+    const client = new TestClient(raw, options);
     client.raw.send(connect(options), ...(options.pipelined ?? []));
     await client.until(() => client.#connack >= 0, 'CONNACK');
     assert.equal(client.#connack, 0, 'CONNACK return code');

@@ -1,10 +1,11 @@
 /** Sessions whose queues are on disk, found there again. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { KEPT_WINDOW_BYTES } from '../../../src/base/limits.js';
 import type { StoreFullPolicy } from '../../../src/base/store-full-policy.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { KeptSessions } from '../../../src/sessions/kept-sessions.js';
-import { Session } from '../../../src/sessions/session.js';
+import { type Outlet, Session } from '../../../src/sessions/session.js';
 import { FULL_WORD } from '../../../src/store/store-words.js';
 import { TemporaryStore, type TestJournal } from '../store/temporary-store.js';
 import { runOf } from './frames.js';
@@ -171,4 +172,25 @@ describe('a session that is found on disk', () => {
     await first.settle();
     assert.deepEqual(first.send(), ['34 1 a']);
   });
+});
+
+// Else it would wait until its client comes again.
+test('what comes for a client that is here and behind is read on', async (context) => {
+  const { first } = await begun(context);
+  const { session, kept } = first;
+  session.outlet = { isBlocked: false, isStalled: true, wake() {} } as unknown as Outlet;
+  for (let id = 1; id <= 4; id += 2) {
+    session.enqueue(runOf(['x'.repeat(KEPT_WINDOW_BYTES)]), 1, false);
+    session.enqueue(runOf(['behind']), 1, false);
+    assert.equal(session.kept!.queue.onDisk, 1);
+    await first.settle();
+    const window = session.window!;
+    assert.ok(window.fill(Buffer.alloc(2 * KEPT_WINDOW_BYTES), 0, 2 * KEPT_WINDOW_BYTES, 1) > 0);
+    assert.equal(kept.onTurn(), true);
+    assert.deepEqual(first.send(), [`32 ${id + 1} behind`]);
+    for (const each of [id, id + 1]) window.onPuback(each);
+    await first.settle();
+    // It has nothing there, and is not looked at any more.
+    assert.equal(kept.onTurn(), false);
+  }
 });
