@@ -209,8 +209,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/turn-share.ts',
-        text: '(this.#pollEnd - now) / 2',
-        by: 'this.#pollEnd - now',
+        text: 'left / POLLED_PARTS',
+        by: 'left',
       },
     ],
   },
@@ -252,8 +252,20 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/busy-connections.ts',
-        text: 'at < waiting.length && left >= SHARE_MS_MIN',
+        text: 'at < waiting.length && left >= (waiting[at].polledMs || SHARE_MS_MIN)',
         by: 'at < waiting.length',
+      },
+    ],
+  },
+  {
+    name: 'busy: those that the event loop alone reads cost a turn nothing',
+    test: 'unit/connection/turn-share.test.ts',
+    red: 'those that the event loop alone reads get as much of a turn in all as others',
+    edits: [
+      {
+        file: 'src/connection/busy-connections.ts',
+        text: 'else end -= connection.polledMs;',
+        by: '',
       },
     ],
   },

@@ -171,4 +171,16 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'replays: an owner that has died has sent all, though it has a successor',
+    test: 'broker/replay-death.test.ts',
+    red: 'asked of its successor',
+    edits: [
+      {
+        file: 'src/router/retained-replay.ts',
+        text: 'replay.loseOwner(index, this.#owners.isKept)',
+        by: 'replay.loseOwner(index, false)',
+      },
+    ],
+  },
 ];

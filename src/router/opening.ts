@@ -24,7 +24,7 @@ import type { PeerLink } from './peer-link.js';
 import { RecordKind } from './records.js';
 import type { Filters } from './replay-filters.js';
 import type { RetainedMessage } from './retained-message.js';
-import { retainedOwnerOf } from './route.js';
+import { type OwnersParts, RetainedOwners } from './retained-owners.js';
 
 /** What a topic in a Map takes beside its characters. */
 const TOPIC_OVERHEAD_BYTES = 64;
@@ -82,12 +82,8 @@ interface Question {
 }
 
 /** What they work with, all of one shard. */
-export interface OpeningParts {
-  readonly shardIndex: number;
-  readonly shardCount: number;
+export interface OpeningParts extends OwnersParts {
   readonly link: PeerLink;
-  /** Live peers, as a mask. */
-  readonly peers: () => number;
   /** Asks for another turn. */
   readonly schedule: () => void;
 }
@@ -95,6 +91,7 @@ export interface OpeningParts {
 /** One a shard. */
 export class Openings {
   readonly #parts: OpeningParts;
+  readonly #owners: RetainedOwners;
   readonly #ids: WordIds;
   /** Ids in use, of replays too. */
   readonly used: { has(id: number): boolean };
@@ -108,6 +105,7 @@ export class Openings {
   /** @param ids shared with replays, whose ids are `taken`: owners answer both alike. */
   constructor(parts: OpeningParts, ids: WordIds, taken: { has(id: number): boolean }) {
     this.#parts = parts;
+    this.#owners = new RetainedOwners(parts);
     this.#ids = ids;
     this.used = { has: (id) => taken.has(id) || this.#questions.has(id) };
   }
@@ -120,6 +118,8 @@ export class Openings {
    * A session is about to subscribe to filters. @returns null when no other shard is to be asked.
    */
   begin(filters: Filters, ready: () => void): Opening | null {
+    // Its successor is to be asked: the replay waits for that.
+    if (this.#owners.isAnyAwaited) return null;
     if (!filters.some(([filterKey]) => this.#ownersOf(filterKey) !== 0)) return null;
     const opening = new Opening(filters, ready);
     if (this.#parts.shardCount === 2) this.#ask(opening);
@@ -166,9 +166,10 @@ export class Openings {
     this.#settle(opening);
   }
 
-  /** A peer died: nothing is to be had from it. */
+  /** A peer died: nothing is to be had from it; what its successor has is left to the replay. */
   dropPeer(index: number): void {
-    for (const [id, { owner }] of this.#questions) if (owner === index) this.onAnswered(id, true);
+    const isAll = !this.#owners.isKept;
+    for (const [id, { owner }] of this.#questions) if (owner === index) this.onAnswered(id, isAll);
   }
 
   /**
@@ -210,10 +211,7 @@ export class Openings {
 
   /** Other shards that may retain what a filter matches, as a mask. */
   #ownersOf(filterKey: string): number {
-    const { shardCount, peers } = this.#parts;
-    return hasWildcard(filterKey)
-      ? peers()
-      : peers() & (1 << retainedOwnerOf(filterKey, shardCount));
+    return this.#owners.of(filterKey) & this.#parts.peers();
   }
 
   #ask(opening: Opening): void {

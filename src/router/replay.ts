@@ -200,6 +200,26 @@ export class Replay implements ReplayGuard {
     this.filterKey = filterKey;
     this.asked = asked;
     this.subscribed = subscribed;
+    this.#skipBrought();
+  }
+
+  /**
+   * A shard has died. @param hasSuccessor one has what it has not sent: that is asked for it when
+   * it is there. @returns whether it was asked.
+   */
+  loseOwner(shard: number, hasSuccessor: boolean): boolean {
+    const wasAsked = this.askedShard === shard;
+    if (!hasSuccessor) this.owners &= ~(1 << shard);
+    if (!wasAsked) return false;
+    this.askedShard = -1;
+    this.isPartDone = false;
+    if (!hasSuccessor) return true;
+    this.owners |= 1 << shard;
+    this.#skipBrought();
+    return true;
+  }
+
+  #skipBrought(): void {
     this.#skipsBrought = this.#brought !== null;
     if (this.#brought !== null) return;
     this.#leaveToNotes();

@@ -11,7 +11,6 @@ import {
 import { WordIds } from '../base/word-ids.js';
 import type { ReplayPlace } from '../sessions/replay-guard.js';
 import type { Session } from '../sessions/session.js';
-import { hasWildcard } from '../topics/topic.js';
 import { readArrived } from './arrived-message.js';
 import { type OpeningParts, Openings } from './opening.js';
 import { ParkedReplays } from './parked-replays.js';
@@ -22,7 +21,7 @@ import type { ReplayRows } from './replay-notes.js';
 import { RetainedAnswers } from './retained-answers.js';
 import { type FoundParts, sendFound, sendNoted } from './retained-found.js';
 import { type RetainedFrame, toFrame } from './retained-message.js';
-import { retainedOwnerOf } from './route.js';
+import { RetainedOwners } from './retained-owners.js';
 
 const NO_BYTES = Buffer.alloc(0);
 /** Levels that one step of a replay looks at: all steps of a turn together RETAINED_STEPS_MAX. */
@@ -30,7 +29,7 @@ const LEVELS_PER_STEP = Math.ceil(RETAINED_STEPS_MAX / RETAINED_REPLAY_STEPS_MAX
 
 /** What the replays of one shard work with. */
 export interface ReplayParts extends FoundParts, OpeningParts {
-  /** Where it is noted what kept sessions are owed; null: nowhere. */
+  /** Where it is noted what kept sessions are owed; null: nothing is kept, nor what is retained. */
   readonly rows: ReplayRows | null;
 }
 
@@ -44,12 +43,14 @@ export class RetainedReplays {
   #ready: Replay[] = [];
   readonly #ids = new WordIds();
   readonly #openings: Openings;
+  readonly #owners: RetainedOwners;
   readonly #parked = new ParkedReplays();
   readonly #host: ReplayHost;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
     this.answers = new RetainedAnswers(parts);
+    this.#owners = new RetainedOwners(parts);
     this.#openings = new Openings(parts, this.#ids, this.#replays);
     this.#host = {
       rows: parts.rows,
@@ -222,18 +223,18 @@ export class RetainedReplays {
     this.#makeReady(replay);
   }
 
-  /** A peer died: nothing is to be had from it. */
+  /** A peer died: what it retained its successor has, where that is kept, and else nobody. */
   dropPeer(index: number): void {
     this.answers.dropPeer(index);
     this.#openings.dropPeer(index);
     for (const replay of this.#replays.values()) {
-      replay.owners &= ~(1 << index);
-      if (replay.askedShard === index) {
-        replay.askedShard = -1;
-        replay.isPartDone = false;
-        this.#makeReady(replay);
-      }
+      if (replay.loseOwner(index, this.#owners.isKept)) this.#makeReady(replay);
     }
+  }
+
+  /** A dead peer has a successor: it can be asked. */
+  welcomePeer(): void {
+    for (const replay of this.#replays.values()) if (replay.owners !== 0) this.#makeReady(replay);
   }
 
   /**
@@ -337,7 +338,7 @@ export class RetainedReplays {
         this.#tell(RecordKind.retainedMore, replay.askedShard, replay.id, 1);
         return;
       } else if (replay.owners !== 0) {
-        this.#askNextOwner(replay);
+        if (!this.#askNextOwner(replay)) return;
       } else if (!this.#nextFilter(replay)) {
         return;
       }
@@ -392,27 +393,27 @@ export class RetainedReplays {
 
   /** Which shards are to be asked for its filter. */
   #findOwners(replay: Replay): void {
-    const { shardIndex, shardCount, peers } = this.#parts;
     const { filterKey, subscribed } = replay;
     if (!replay.session.subscriptions.has(subscribed)) return;
-    const live = peers() | (1 << shardIndex);
-    replay.owners = hasWildcard(filterKey)
-      ? live
-      : live & (1 << retainedOwnerOf(filterKey, shardCount));
+    replay.owners = this.#owners.of(filterKey);
   }
 
-  #askNextOwner(replay: Replay): void {
+  /** @returns false when none of them is there now: `welcomePeer` goes on. */
+  #askNextOwner(replay: Replay): boolean {
     const { shardIndex, link, retained } = this.#parts;
-    const owner = 31 - Math.clz32(replay.owners);
+    const here = replay.owners & this.#owners.live;
+    if (here === 0) return false;
+    const owner = 31 - Math.clz32(here);
     replay.owners &= ~(1 << owner);
     if (owner === shardIndex) {
       replay.local = retained.match(replay.filterKey, LEVELS_PER_STEP);
-      return;
+      return true;
     }
     replay.askedShard = owner;
     replay.isPartDoubtful = false;
     const body = Buffer.from(replay.filterKey, 'latin1');
     link.send(RecordKind.retainedQuery, 1 << owner, replay.id, 0, 0, 0, body, 0, body.length);
+    return true;
   }
 
   /**

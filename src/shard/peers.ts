@@ -58,7 +58,10 @@ export function welcomePeer(
     shard.interest.welcomePeer(
       index,
       shard.topics.localFilters(),
-      () => shard.takeover.onPeerTold(index),
+      () => {
+        shard.takeover.onPeerTold(index);
+        shard.replays.welcomePeer();
+      },
       () => shard.line.say({ kind: 'peer-welcomed', shardIndex: index }),
     );
     shard.turn.schedule();

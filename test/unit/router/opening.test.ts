@@ -219,6 +219,7 @@ describe('the questions of a SUBSCRIBE', () => {
         shardIndex: 0,
         shardCount: 3,
         link: { send } as unknown as PeerLink,
+        rows: null,
         peers: () => 6,
         schedule: () => {},
       },
