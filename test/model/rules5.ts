@@ -186,7 +186,11 @@ function* sharedLosesNothing(view: View) {
   }
 }
 
-/** [MQTT-4.6.0-6] holds for each member, where nothing is given to another one a second time. */
+/**
+ * [MQTT-4.6.0-6] holds for each member, where nothing is given to another one a second time: not
+ * behind the end of a member's connection, which had not acknowledged all that it got before others
+ * got newer messages.
+ */
 function* sharedKeepsOrder(view: View) {
   for (const sessions of membersByGroup(view).values()) {
     const isQuiet = sessions.every(
@@ -204,6 +208,10 @@ function* sharedKeepsOrder(view: View) {
           // Waiting messages of QoS 1 and 2 are passed by QoS 0.
           if ((first.qos === 0) !== (second.qos === 0)) continue;
           if (!happenedBefore(second.publication, first.publication)) continue;
+          const mayBeGivenBack = sessions.some(
+            (other) => other !== session && other.connections[0].ended < second.at,
+          );
+          if (mayBeGivenBack) continue;
           yield `${client(session)} got ${told(first)} before ${told(second)}`;
         }
       }
