@@ -27,6 +27,8 @@ import type { UnfinishedHolder } from './unfinished-packets.js';
 
 /** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
 const CONNECT_HEADER = PacketType.connect << 4;
+/** Pauses that what is kept may wait for, and that are followed by its handling. */
+const KEEPING = Pause.turnSpent | Pause.overRate;
 
 /** One for each connection. */
 export class Reading implements Servable, UnfinishedHolder {
@@ -138,7 +140,7 @@ export class Reading implements Servable, UnfinishedHolder {
         // Polling it for a moment would cost more than another look.
         if (bytes >= BUSY_READ_BYTES_MIN) break;
         this.#connection.unpause(Pause.turnSpent);
-        if (this.#hasEnded) this.#connection.close(CloseReason.connectionLost);
+        this.#endIfHandled();
         return false;
       }
       const before = left;
@@ -181,13 +183,20 @@ export class Reading implements Servable, UnfinishedHolder {
 
   /**
    * The client has closed its side. @returns whether that is to be heard of when what it has sent
-   * behind its CONNECT is handled.
+   * before is handled: what waits for the answer to its CONNECT, for its turn, or for its rate. A
+   * stream tells of its end in spite of a pause, when it has given out all that is before it.
    */
   endsLater(): boolean {
-    const isPipelined =
-      this.#connection.state === ConnectionState.connecting && this.#gather !== null;
-    if (isPipelined) this.#hasEnded = true;
-    return isPipelined;
+    const { state, pauses } = this.#connection;
+    const mayWait = state < ConnectionState.leaving && (pauses & KEEPING) !== 0;
+    const isLater = this.#gather !== null && (state === ConnectionState.connecting || mayWait);
+    if (isLater) this.#hasEnded = true;
+    return isLater;
+  }
+
+  /** Ends the connection, if its client has closed its side and nothing before that is left. */
+  #endIfHandled(): void {
+    if (this.#hasEnded && !this.endsLater()) this.#connection.close(CloseReason.connectionLost);
   }
 
   /** Bytes read and not handled. */
@@ -265,13 +274,20 @@ export class Reading implements Servable, UnfinishedHolder {
     const { host, transport } = this.#connection;
     const { share } = host;
     if (this.#gather === null || this.#isInLine) return;
+    if ((this.#connection.pauses & ~Pause.turnSpent) !== 0) {
+      // It is served in turn when the other reasons are gone.
+      this.#connection.pause(Pause.turnSpent);
+      return;
+    }
     this.#catchUp();
     if (!this.#isWaiting) {
       share.beginPolled(this, transport.isPolledOnly);
       this.#handleGathered();
       host.afterRead(this.#connection);
-      if (this.#hasEnded && !share.isSpent) this.#connection.close(CloseReason.connectionLost);
-      if (!share.isSpent || this.#gather === null || this.#connection.isClosed) return;
+      if (!share.isSpent || this.#gather === null || this.#connection.isClosed) {
+        this.#endIfHandled();
+        return;
+      }
     }
     this.#connection.pause(Pause.turnSpent);
     this.waitInLine();

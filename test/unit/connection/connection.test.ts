@@ -272,6 +272,44 @@ describe('a connection that is sent much at once', () => {
     assert.deepEqual(handled, filters);
   });
 
+  // A stream that decrypts tells of its end as soon as it has given out all, paused or not.
+  test('is closed when all of it is handled, though its client has closed its side', () => {
+    lone.open();
+    const filters = names(POLLED + SERVED + 1);
+    lone.read(unsubscribes(filters));
+    connection.onEnd();
+    assert.equal(lone.closedFor, null);
+    turnsUntilRead();
+    assert.deepEqual(handled, filters);
+    assert.equal(lone.closedFor, CloseReason.connectionLost);
+  });
+
+  // Nothing more would come of it: without keep alive it would stay for ever.
+  test('is closed behind what it has pipelined, though that is just its share', () => {
+    const filters = names(POLLED);
+    lone.read(Buffer.concat([connect({ clientId: 'c' }), unsubscribes(filters)]));
+    connection.onEnd();
+    share.endTurn();
+    lone.attach();
+    assert.deepEqual(handled, filters);
+    assert.equal(lone.closedFor, CloseReason.connectionLost);
+  });
+
+  // What follows it may be about the same filters.
+  test('what follows a packet in parts waits for its end, not only for the rate', () => {
+    lone.open();
+    const filters = names(4_000);
+    lone.read(Buffer.concat([subscribe(1, ...filters.map(withQos)), unsubscribe(2, 'last')]));
+    connection.pause(Pause.overRate);
+    nextTurn();
+    nextTurn();
+    connection.goOnBelowRate();
+    assert.ok(!handled.includes('last'));
+    turnsUntilRead();
+    assert.deepEqual(handled, [...filters, 'last']);
+    assert.equal(lone.socket.isPaused, false);
+  });
+
   test('a bad packet among the rest closes when its turn comes', () => {
     lone.open();
     const filters = names(POLLED + 5);
