@@ -369,6 +369,8 @@ export class Shard implements ConnectionHost {
     this.line.event('disconnected', connection.clientId, reason);
     this.replays.park(session);
     this.registry.leave(session);
+    // That it has left is to be on disk, though nothing else may happen here for long.
+    this.schedule();
   }
 
   /** Calls back when all that is to be on disk so far is: at once, where nothing is. */
