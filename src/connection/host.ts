@@ -151,8 +151,9 @@ export interface ConnectionHost extends OutboxHost {
   /**
    * The connection's socket was read, and what came is handled. Flushes now when the arena has
    * filled, instead of at the end of the turn.
+   * @param isPolled false for one that was read in its turn: it is looked at for memory alone.
    */
-  afterRead(connection: Connection): void;
+  afterRead(connection: Connection, isPolled?: boolean): void;
   /** Flushes now when the arena has filled. */
   flushWhenFull(): void;
   /** Its share of the turn is used up: `serve` is called in this turn or the next. */

@@ -132,6 +132,7 @@ export class Reading implements Servable, UnfinishedHolder {
       if (length > 0) {
         this.#catchUp();
         this.#onBytes(length);
+        host.afterRead(this.#connection, false);
       }
       host.flushWhenFull();
       if (this.#isWaiting) break;

@@ -290,9 +290,10 @@ export class Shard implements ConnectionHost {
     this.link.tell();
   }
 
-  afterRead(connection: Connection): void {
+  afterRead(connection: Connection, isPolled = true): void {
     this.memory.onRead(this.counters.get(Counter.bytesReceived));
     this.pressure.onRead(connection);
+    if (!isPolled) return;
     this.coalescing?.onRead(connection);
     if (this.interest.hasChanges) this.work.announce();
     this.turn.afterRead();
@@ -323,9 +324,8 @@ export class Shard implements ConnectionHost {
   }
 
   subscribe(session: Session, filters: Filters, replayed: Filters, confirmed: () => void): void {
-    const isAnyReplayed = replayed.length > 0;
     const kept = session.kept === null ? confirmed : () => this.whenDurable(confirmed);
-    const then = isAnyReplayed ? this.replays.expect(session, replayed, kept) : kept;
+    const then = replayed.length > 0 ? this.replays.expect(session, replayed, kept) : kept;
     this.registry.subscribe(session, filters, then);
   }
 

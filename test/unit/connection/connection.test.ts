@@ -310,6 +310,32 @@ describe('a connection that is sent much at once', () => {
     assert.equal(lone.socket.isPaused, false);
   });
 
+  // The event loop does not poll it meanwhile: it would flood on at critical memory.
+  test('is paused for memory while it is read in turn, too', () => {
+    lone.open();
+    lone.open();
+    const served: Connection[] = [];
+    let reads = 0;
+    Object.assign(lone.socket, {
+      readNow: (buffer: Buffer, at: number, length: number) => {
+        assert.ok(++reads < 4, 'it is read without end');
+        buffer.fill(PINGREQ, at, at + length);
+        return length;
+      },
+    });
+    Object.assign(connection.host, {
+      afterRead: (read: Connection, isPolled = true) => {
+        if (isPolled) return;
+        served.push(read);
+        read.pause(Pause.memory);
+      },
+    });
+    lone.read(unsubscribes(names(POLLED + 1)));
+    nextTurn();
+    assert.deepEqual(served, [connection]);
+    assert.equal(reads, 1);
+  });
+
   test('a bad packet among the rest closes when its turn comes', () => {
     lone.open();
     const filters = names(POLLED + 5);
