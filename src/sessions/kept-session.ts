@@ -186,7 +186,7 @@ export class KeptSession {
 
   /** Its session's client is here, and was given something: what of it is on disk alone is read. */
   onGrown(session: Session): void {
-    if (this.queue.onDisk > 0) this.#host.watch(session);
+    this.#host.watch(session);
   }
 
   /** Reads the next messages from disk into the window. @returns how many. */

@@ -4,37 +4,31 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectTcp } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { connect as connectTls } from 'node:tls';
 import { type Broker, startBroker, unique } from '../support/broker.js';
+import {
+  listenByScheme,
+  openByScheme,
+  SCHEMES,
+  type Scheme,
+  schemeOptions,
+} from '../support/by-scheme.js';
 import { connect, DISCONNECT, publish } from '../support/packets.js';
-import { proxyV1 } from '../support/proxy-headers.js';
 import { numbers } from '../support/suite.js';
 import { TlsFiles } from '../support/tls-broker.js';
 import { within } from '../support/waiting.js';
-import { clientFrame, upgradeRequest } from '../support/websocket-frames.js';
 
-type Scheme = 'tcp' | 'tls' | 'ws' | 'wss';
-const SCHEMES: readonly Scheme[] = ['tcp', 'tls', 'ws', 'wss'];
 /** As many as end in the middle of what is read at a time, wherever that is. */
 const COUNTS = [400, 1_000, 1_600, 2_300, 3_100, 4_000, 6_000, 9_000];
 
 describe('a client that floods and leaves', () => {
   const files = new TlsFiles();
-  const ports = new Map<Scheme, number>();
+  let ports: ReadonlyMap<Scheme, number>;
   let broker: Broker;
 
   before(async () => {
-    broker = await startBroker({
-      workers: 1,
-      ...files.options,
-      proxyProtocolFrom: '127.0.0.2',
-    });
-    for (const scheme of SCHEMES) {
-      await broker.server.listenAndServe(`${scheme}://127.0.0.1:0`);
-      ports.set(scheme, broker.server.addresses.at(-1)!.port);
-    }
+    broker = await startBroker({ workers: 1, ...schemeOptions(files) });
+    ports = await listenByScheme(broker);
   });
   afterEach(() => broker.idle());
   after(async () => {
@@ -44,25 +38,9 @@ describe('a client that floods and leaves', () => {
 
   /** Connects as the scheme says, sends it all in one go, and closes its side. */
   async function sendAndLeave(scheme: Scheme, isProxied: boolean, packets: Buffer): Promise<void> {
-    // Only there a header of the PROXY protocol is read, and it has to come.
-    const localAddress = isProxied ? '127.0.0.2' : '127.0.0.1';
-    const tcp = connectTcp({ host: '127.0.0.1', port: ports.get(scheme)!, localAddress });
-    tcp.on('error', () => {});
-    await within(once(tcp, 'connect'), 'a connection');
-    if (isProxied) tcp.write(proxyV1('198.51.100.7'));
-    let stream = tcp;
-    if (scheme === 'tls' || scheme === 'wss') {
-      stream = connectTls({ ...files.clientTls, socket: tcp });
-      stream.on('error', () => {});
-      await within(once(stream, 'secureConnect'), 'a handshake');
-    }
-    const isFramed = scheme === 'ws' || scheme === 'wss';
-    if (isFramed) {
-      stream.write(upgradeRequest());
-      await within(once(stream, 'data'), 'an answer to the request');
-    }
+    const { stream, framed } = await openByScheme(scheme, ports.get(scheme)!, isProxied, files);
     stream.resume();
-    stream.end(isFramed ? clientFrame(packets) : packets);
+    stream.end(framed(packets));
     await within(once(stream, 'close'), 'the end of the connection');
   }
 

@@ -3,32 +3,29 @@
  * bytes come through, it is seen that they have left (`Transport.hasLeft`).
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls } from 'node:tls';
 import { type Broker, startBroker, unique } from '../support/broker.js';
+import {
+  listenByScheme,
+  openByScheme,
+  SCHEMES,
+  type Scheme,
+  type SchemeConnection,
+  schemeOptions,
+} from '../support/by-scheme.js';
 import { connect, publish } from '../support/packets.js';
-import { proxyV1 } from '../support/proxy-headers.js';
 import { numbers } from '../support/suite.js';
 import { TlsFiles } from '../support/tls-broker.js';
-import { eventually, within } from '../support/waiting.js';
-import { clientFrame, upgradeRequest } from '../support/websocket-frames.js';
+import { eventually } from '../support/waiting.js';
 
-type Scheme = 'tcp' | 'tls' | 'ws' | 'wss';
-const SCHEMES: readonly Scheme[] = ['tcp', 'tls', 'ws', 'wss'];
 /** Seconds that a client owes: more than a test takes. */
 const OWED = 1_000;
 /** In all more than TLS deciphers ahead, and less than the kernel has room for. */
 const PAYLOAD_BYTES = 100;
 
 /** A client that is paused. */
-interface Paused {
+interface Paused extends Pick<SchemeConnection, 'tcp' | 'stream'> {
   readonly clientId: string;
-  /** What it closes or resets. */
-  readonly tcp: Socket;
-  /** What it sends by. */
-  readonly stream: Socket;
 }
 
 /** Clients whose bytes come through the same. */
@@ -46,20 +43,16 @@ const KINDS: readonly Kind[] = SCHEMES.flatMap((scheme) => [
 
 describe('a client that has left while it is not read, as it owes a lot', () => {
   const files = new TlsFiles();
-  const ports = new Map<Scheme, number>();
+  let ports: ReadonlyMap<Scheme, number>;
   let broker: Broker;
 
   /** Why the connections of client ids have ended. */
   const ended = new Map<string, string>();
 
   before(async () => {
-    const proxied = { proxyProtocolFrom: '127.0.0.2' };
-    broker = await startBroker({ workers: 2, maxMessageRate: 1, ...files.options, ...proxied });
+    broker = await startBroker({ workers: 2, maxMessageRate: 1, ...schemeOptions(files) });
     broker.server.on('disconnected', (clientId, reason) => ended.set(clientId, reason));
-    for (const scheme of SCHEMES) {
-      await broker.server.listenAndServe(`${scheme}://127.0.0.1:0`);
-      ports.set(scheme, broker.server.addresses.at(-1)!.port);
-    }
+    ports = await listenByScheme(broker);
     for (const kind of KINDS) {
       for (let n = 0; n < 3; n++) kind.paused.push(await pausedClient(kind));
     }
@@ -79,27 +72,12 @@ describe('a client that has left while it is not read, as it owes a lot', () => 
   async function pausedClient({ scheme, isProxied }: Kind): Promise<Paused> {
     const clientId = unique('left');
     const { overRate } = broker.server.stats();
-    // Only there a header of the PROXY protocol is read, and it has to come.
-    const localAddress = isProxied ? '127.0.0.2' : '127.0.0.1';
-    const tcp = connectTcp({ host: '127.0.0.1', port: ports.get(scheme)!, localAddress });
-    tcp.on('error', () => {});
-    await within(once(tcp, 'connect'), 'a connection');
-    if (isProxied) tcp.write(proxyV1('198.51.100.7'));
-    let stream = tcp;
-    if (scheme === 'tls' || scheme === 'wss') {
-      stream = connectTls({ ...files.clientTls, socket: tcp });
-      stream.on('error', () => {});
-      await within(once(stream, 'secureConnect'), 'a handshake');
-    }
-    const isFramed = scheme === 'ws' || scheme === 'wss';
-    if (isFramed) {
-      stream.write(upgradeRequest());
-      await within(once(stream, 'data'), 'an answer to the request');
-    }
+    const port = ports.get(scheme)!;
+    const { tcp, stream, framed } = await openByScheme(scheme, port, isProxied, files);
     const payload = 'x'.repeat(PAYLOAD_BYTES);
     const flood = numbers(1, OWED).map((topic) => publish({ topic, payload }));
     const packets = Buffer.concat([connect({ clientId }), ...flood]);
-    stream.write(isFramed ? clientFrame(packets) : packets);
+    stream.write(framed(packets));
     await eventually(() => broker.server.stats().overRate > overRate, 'it to be paused');
     return { clientId, tcp, stream };
   }

@@ -5,6 +5,7 @@ import type { ServerOptions } from '../../src/index.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOnEach } from '../support/on-shard.js';
 import type { Text } from '../support/packets.js';
+import { Series } from '../support/series.js';
 import { numbers } from '../support/suite.js';
 import { TestClient } from '../support/test-client.js';
 import { temporaryFolder } from '../unit/store/temporary-store.js';
@@ -43,33 +44,15 @@ async function subscribeToMuch(client: TestClient, topic: string): Promise<void>
   }
 }
 
-/** Publishes to all sessions, all messages numbered. */
-class Series {
-  last = 0;
-  readonly #publisher: TestClient;
-  readonly #topic: string;
-
-  constructor(publisher: TestClient, topic: string) {
-    this.#publisher = publisher;
-    this.#topic = topic;
-  }
-
-  async publish(count: number): Promise<void> {
-    const payloads = numbers(this.last + 1, this.last + count);
-    await this.#publisher.publishAll(this.#topic, payloads, { qos: 1 });
-    this.last += count;
-  }
-
-  /** Publishes from before `work` begins until it is done, one write after another. */
-  async during(work: () => Promise<void>): Promise<void> {
-    await this.publish(AT_ONCE);
-    let isOver = false;
-    const working = work().finally(() => {
-      isOver = true;
-    });
-    while (!isOver) await this.publish(AT_ONCE);
-    await working;
-  }
+/** Publishes from before `work` begins until it is done, one write after another. */
+async function publishDuring(series: Series, work: () => Promise<void>): Promise<void> {
+  await series.publish(AT_ONCE);
+  let isOver = false;
+  const working = work().finally(() => {
+    isOver = true;
+  });
+  while (!isOver) await series.publish(AT_ONCE);
+  await working;
 }
 
 /**
@@ -99,7 +82,7 @@ async function moveAll(
 ): Promise<void> {
   const to = movers.map(({ shardIndex }) => 1 - shardIndex);
   const raws = await openOnEach(broker, to);
-  await series.during(async () => {
+  await publishDuring(series, async () => {
     const options = movers.map(({ clientId }) => ({ clientId, cleanSession: false, acknowledge }));
     const clients = await Promise.all(raws.map((raw, n) => TestClient.over(raw, options[n]!)));
     for (const [n, mover] of movers.entries()) {
@@ -125,7 +108,7 @@ async function moveThereAndBack(
 ): Promise<void> {
   await using broker = await startBroker({ workers: 2, ...MAY_BE_SILENT, ...settings });
   const topic = unique('all');
-  const series = new Series(await broker.client({ clientId: unique('publisher') }), topic);
+  const series = new Series(await broker.client({ clientId: unique('publisher') }), topic, 1);
   const at = Array.from({ length: SESSIONS }, (_, n) => shardOf(n));
   const movers: Mover[] = [];
   for (const [n, raw] of (await openOnEach(broker, at)).entries()) {

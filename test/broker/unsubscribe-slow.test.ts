@@ -7,6 +7,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { ServerOptions } from '../../src/index.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { unsubscribe } from '../support/packets.js';
+import { Series } from '../support/series.js';
 import { numbers } from '../support/suite.js';
 import { type TestClient, Type } from '../support/test-client.js';
 import { eventually } from '../support/waiting.js';
@@ -50,31 +51,13 @@ async function readerOf(broker: Broker, topic: string, cleanSession: boolean): P
   return reader;
 }
 
-/** Publishes numbers, from one on. */
-class Series {
-  last = 0;
-  readonly #publisher: TestClient;
-  readonly #topic: string;
-
-  constructor(publisher: TestClient, topic: string) {
-    this.#publisher = publisher;
-    this.#topic = topic;
-  }
-
-  async publish(count: number): Promise<void> {
-    const texts = numbers(this.last + 1, this.last + count).map((n) => n.padEnd(PAYLOAD_BYTES));
-    await this.#publisher.publishAll(this.#topic, texts, { qos: 2 });
-    this.last += count;
-  }
-}
-
 async function unsubscribeAll(settings: ServerOptions, context: TestContext): Promise<void> {
   await using broker = await startBroker({ workers: 2, ...settings });
   const topic = unique('topic');
   const publisher = await broker.client({ clientId: unique('publisher') });
   const readers: Reader[] = [];
   for (let n = 0; n < READERS; n++) readers.push(await readerOf(broker, topic, n % 4 < 2));
-  const series = new Series(publisher, topic);
+  const series = new Series(publisher, topic, 2, PAYLOAD_BYTES);
   while (series.last < MESSAGES) await series.publish(50);
   const published = series.last;
   assert.ok(broker.server.stats().queuedMessages > 0, 'some wait');
