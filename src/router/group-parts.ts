@@ -53,6 +53,8 @@ export interface Group {
   /** A member has changed since the first of them was looked at. */
   isChanged: boolean;
   readonly choice: GroupChoice;
+  /** When it ends, while it has no members and some may come again. */
+  ending: NodeJS.Timeout | undefined;
 }
 
 /** Who a member is, for its rights. */
@@ -81,6 +83,12 @@ export interface GroupParts extends Omit<GroupQueueParts, 'absentQueues'> {
   readonly schedule: () => void;
 }
 
+/** What waits for a member that takes nothing: see member-state.ts. */
+export interface HeldRun {
+  readonly run: GroupRun;
+  readonly row: GroupRow;
+}
+
 /** A session in a group. */
 export interface LocalMember extends Membership {
   readonly id: number;
@@ -95,6 +103,8 @@ export interface LocalMember extends Membership {
   isLetGo: boolean;
   /** As its group was told last. */
   load: number;
+  /** What was on its way when it came to take nothing, oldest first. */
+  readonly held: HeldRun[];
   /** Those who wait until all shards route to the group; null when they do. */
   waiting: (() => void)[] | null;
 }

@@ -46,10 +46,14 @@ export class GroupQueue {
   #former: Stretch[] = [];
   /** What is on disk alone, behind those; null: the group is not kept. */
   #own: Stretch | null = null;
-  /** Bytes of it, as far as it came since the shard began. */
+  /** What members have given back, before all of those; null: nothing ever was. */
+  #returned: Stretch | null = null;
+  /** Bytes of all that, as far as it came since the shard began. */
   #diskBytes = 0;
   /** What is to go with the group. */
   readonly #all: Stretch[] = [];
+  /** Nothing is read until this position of the journal is durable: what is gone is there still. */
+  #readableAt = 0;
   /** How far the journal was durable when there was nothing to read; -1: it was not so last. */
   #lookedAt = -1;
 
@@ -88,12 +92,12 @@ export class GroupQueue {
   }
 
   get #onDisk(): number {
-    let messages = this.#own === null ? 0 : this.#own.to - this.#own.from;
-    for (const { from, to } of this.#former) messages += to - from;
+    let messages = leftOf(this.#own) + leftOf(this.#returned);
+    for (const former of this.#former) messages += leftOf(former);
     return messages;
   }
 
-  /** Whether older messages have given way to what `put` was given last. */
+  /** What was given to `put` or `putBack` last has older ones given way, or on disk alone. */
   hasGivenWay = false;
 
   /**
@@ -118,12 +122,50 @@ export class GroupQueue {
       row?.leave();
       return 0;
     }
-    return this.#putKept(this.#rows, this.#own!, first(kept, count), run, row);
+    return this.#putKept(this.#rows, this.#own!, this.#onDisk, first(kept, count), run, row);
   }
 
+  /**
+   * Puts a run that a member has given back behind others that were, and before all else: what was
+   * given to somebody once is older. It was within the bounds of that member's queue.
+   * @returns how many of its messages are in memory.
+   */
+  putBack(run: GroupRun, row: GroupRow | null): number {
+    const rows = this.#rows;
+    if (rows === null) return this.put(run, row);
+    const isFirst = this.#returned === null;
+    const returned = this.#returned ?? rows.begin(this.#groupKey, true);
+    if (isFirst) this.#all.push(returned);
+    this.#returned = returned;
+    this.hasGivenWay = this.#unreadBehind(returned);
+    this.#lookedAt = -1;
+    return this.#putKept(rows, returned, leftOf(returned), keptOf(run), run, row);
+  }
+
+  /** What is in memory is on disk alone, where it is none of `returned`. @returns whether it was. */
+  #unreadBehind(returned: Stretch): boolean {
+    const runs = this.#session.window?.messages.runs;
+    if (runs === undefined || runs.length === 0) return false;
+    const newest = runs.membershipAt(runs.length - 1)?.row as GroupRow | undefined;
+    if (newest === undefined || newest.number === returned.number) return false;
+    for (let waited = this.take(); waited !== null; waited = this.take()) {
+      const { run, row } = waited;
+      const stretch = this.#all.find(({ number }) => number === row?.number);
+      if (row === null || stretch === undefined) continue;
+      stretch.from = Math.min(stretch.from, row.position);
+      this.#diskBytes += run.end - run.start;
+    }
+    const others = [this.#own, this.#returned];
+    this.#readableAt = this.#rows!.appended;
+    this.#former = this.#all.filter((each) => leftOf(each) > 0 && !others.includes(each));
+    return true;
+  }
+
+  /** @param before messages on disk alone that come before it. */
   #putKept(
     rows: GroupRows,
     own: Stretch,
+    before: number,
     kept: Run,
     { header, count }: GroupRun,
     row: GroupRow | null,
@@ -131,7 +173,7 @@ export class GroupQueue {
     const { bytes } = kept;
     const queued = this.#session.window?.queuedBytes ?? 0;
     const isLong = queued > 0 && queued + bytes.length > KEPT_WINDOW_BYTES;
-    const isOnDisk = this.#onDisk > 0 || isLong || !this.#parts.queuedTotal.hasRoomFor(kept);
+    const isOnDisk = before > 0 || isLong || !this.#parts.queuedTotal.hasRoomFor(kept);
     let place = row;
     const isElsewhere = place === null || place.number !== own.number;
     if (place === null || isElsewhere || isOnDisk || kept.count < count) {
@@ -161,7 +203,8 @@ export class GroupQueue {
 
   /** Whether more is on disk, of what was put there before position `upTo`. */
   hasMore(upTo: number): boolean {
-    return this.#former.length > 0 || this.#ownUpTo(upTo) > (this.#own?.from ?? 0);
+    if (leftOf(this.#returned) > 0 || this.#former.length > 0) return true;
+    return this.#ownUpTo(upTo) > (this.#own?.from ?? 0);
   }
 
   /**
@@ -171,6 +214,13 @@ export class GroupQueue {
   readOn(upTo: number): number {
     const rows = this.#rows;
     if (rows === null || !this.hasMore(upTo) || this.#lookedAt === rows.durable) return 0;
+    if (rows.durable < this.#readableAt) return 0;
+    const returned = this.#returned;
+    if (returned !== null && leftOf(returned) > 0) {
+      const read = this.#read(rows, returned, returned.to);
+      this.#lookedAt = read === 0 ? rows.durable : -1;
+      return read;
+    }
     for (let former = this.#former[0]; former !== undefined; former = this.#former[0]) {
       const read = this.#read(rows, former, former.to);
       if (read > 0) return read;
@@ -271,6 +321,11 @@ export class GroupQueue {
     const { counters, queuedTotal } = this.#parts;
     countDropped(counters, queuedTotal, this.#session.limits.maxQueuedBytes, run, dropped);
   }
+}
+
+/** Its messages, as far as it has no gaps. */
+function leftOf(stretch: Stretch | null): number {
+  return stretch === null ? 0 : stretch.to - stretch.from;
 }
 
 /** Its bytes copied, as what queues keep. */

@@ -6,12 +6,14 @@
 import type { Membership } from '../sessions/membership.js';
 import type { Session } from '../sessions/session.js';
 import { ownerOfGroup } from './group-link.js';
+import type { HeldRun } from './group-parts.js';
 import { GroupRow, type GroupRows, type LooseRun } from './group-rows.js';
 
 /** A member, as far as it has rows. */
 interface Holder extends Membership {
   readonly owner: number;
   readonly session: Session;
+  readonly held: readonly HeldRun[];
 }
 
 /** Those that this shard takes up. @param dead the shard that has died. */
@@ -40,8 +42,12 @@ export function* leftUndone(
 /** Whether a member here has what a row is about, of a group that the dead shard had. */
 export function heldRows(members: Iterable<Holder>, dead: number): (row: GroupRow) => boolean {
   const sessions = new Set<Session>();
-  for (const { owner, session } of members) if (owner === dead) sessions.add(session);
   const held = new Set<string>();
+  for (const { owner, session, held: runs } of members) {
+    if (owner !== dead) continue;
+    sessions.add(session);
+    for (const { row } of runs) held.add(keyOf(row));
+  }
   for (const { window } of sessions) {
     if (window === null) continue;
     const { runs } = window.messages;

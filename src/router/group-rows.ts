@@ -27,7 +27,7 @@ const MOVED_BYTES = 65_536;
 /** What rows are written to, and how far that is durable. */
 export type GroupJournal = Pick<
   Journal,
-  'putSession' | 'dropSession' | 'queue' | 'gone' | 'durable'
+  'putSession' | 'dropSession' | 'queue' | 'gone' | 'appended' | 'durable'
 >;
 
 export interface GroupRowsParts {
@@ -46,6 +46,8 @@ interface GroupHead {
   readonly home: number;
   /** Whose queue it is; null: loose entries of many groups. */
   readonly groupKey: string | null;
+  /** It is older than all else of its group: see GroupQueue.putBack. */
+  readonly isReturned?: boolean;
   /** As a session's: sessions/kept-session.ts. */
   readonly lookedTo?: number;
 }
@@ -113,6 +115,11 @@ export class GroupRows {
     this.#parts = parts;
   }
 
+  /** How long the journal is. */
+  get appended(): number {
+    return this.#parts.journal.appended;
+  }
+
   /** How far the journal is durable. */
   get durable(): number {
     return this.#parts.journal.durable;
@@ -128,11 +135,11 @@ export class GroupRows {
     return new GroupRow(this.#parts.journal, number, position);
   }
 
-  /** Begins the queue of a group. */
-  begin(groupKey: string | null): Stretch {
+  /** Begins the queue of a group. @param isReturned see GroupHead. */
+  begin(groupKey: string | null, isReturned = false): Stretch {
     const { shardIndex, journal, nextNumber } = this.#parts;
     const number = nextNumber();
-    const head: GroupHead = { home: shardIndex, groupKey };
+    const head: GroupHead = { home: shardIndex, groupKey, ...(isReturned && { isReturned }) };
     journal.putSession(number, idOf(number), head);
     return { number, from: 0, to: 0 };
   }
@@ -190,11 +197,11 @@ export class GroupRows {
     const { shardIndex, shardCount, reader } = this.#parts;
     const loose: Loose[] = [];
     for (const { number, head } of stored) {
-      const { groupKey, home, lookedTo = 0 } = head as GroupHead;
+      const { groupKey, home, lookedTo = 0, isReturned = false } = head as GroupHead;
       const ends = reader.ends(number);
       const stretch = { number, from: ends?.first ?? 0, to: ends?.next ?? 0 };
       if (groupKey === null) loose.push({ stretch, home });
-      else if (this.#isOwner(groupKey)) this.#find(groupKey, stretch, lookedTo);
+      else if (this.#isOwner(groupKey)) this.#find(groupKey, stretch, lookedTo, isReturned);
     }
     for (const { stretch, home } of loose) {
       const isOurs = isSuccessor ? home === shardIndex : home % shardCount === shardIndex;
@@ -258,12 +265,13 @@ export class GroupRows {
     return ownerOfGroup(groupKey, this.#parts.shardCount) === this.#parts.shardIndex;
   }
 
-  #find(groupKey: string, stretch: Stretch, lookedTo: number): void {
+  #find(groupKey: string, stretch: Stretch, lookedTo: number, isReturned: boolean): void {
     const to = Math.max(this.lookedTo(groupKey), lookedTo);
-    this.#looked.set(groupKey, { number: stretch.number, to });
-    const known = this.#found.get(groupKey);
-    if (known === undefined) this.#found.set(groupKey, [stretch]);
+    const known = this.#found.get(groupKey) ?? [];
+    if (isReturned) known.unshift(stretch);
     else known.push(stretch);
+    this.#found.set(groupKey, known);
+    this.#looked.set(groupKey, { number: known.at(-1)!.number, to });
   }
 
   /** Moves loose entries to the queues of their groups, those that this shard owns. */

@@ -50,6 +50,7 @@ export class Groups {
     joined: () => void,
   ): void {
     const group = this.#groups.get(groupKey) ?? this.#begin(groupKey);
+    clearTimeout(group.ending);
     if (isKept) this.#keep(group);
     // Of the many groups that one client may join each would have its names once more.
     if (!isSame(who, this.#lastWho)) this.#lastWho = who;
@@ -121,7 +122,7 @@ export class Groups {
   takeBack(groupKey: string, run: GroupRun, row: GroupRow | null): void {
     const group = this.#groups.get(groupKey);
     if (group !== undefined) {
-      this.#give(group, run, row);
+      this.#give(group, run, row, true);
       return;
     }
     // It has no members yet: this shard is a successor.
@@ -180,13 +181,11 @@ export class Groups {
 
   /** All are gone, and some may come again. */
   #awaitMembers(group: Group): void {
-    if (group.queue.isKept) setTimeout(() => this.#endIfEmpty(group), GROUP_FOUND_MS).unref();
-    else this.#end(group);
-  }
-
-  #endIfEmpty(group: Group): void {
-    const isThere = this.#groups.get(group.groupKey) === group;
-    if (isThere && group.members.size === 0) this.#end(group);
+    if (group.queue.isKept) {
+      group.ending = setTimeout(() => this.#end(group), GROUP_FOUND_MS).unref();
+    } else {
+      this.#end(group);
+    }
   }
 
   /** Groups that are kept. */
@@ -206,7 +205,8 @@ export class Groups {
     const members = new Map<number, Member>();
     const candidates = new Candidates<Member>();
     const waiting = { left: 0, upTo: 0, blocked: new Set<string>(), isChanged: false };
-    const group = { groupKey, filterKey, session, queue, members, candidates, ...waiting, choice };
+    const parts = { groupKey, filterKey, session, queue, members, candidates, choice };
+    const group: Group = { ...parts, ...waiting, ending: undefined };
     this.#groups.set(groupKey, group);
     this.#bySession.set(session, group);
     if (topics.subscribe(filterKey, session, QOS_2)) interest.add(filterKey);
@@ -254,9 +254,9 @@ export class Groups {
   /**
    * Gives a run to members, or keeps it until one is here that may read it, behind what is given
    * out now. What nobody may is dropped.
-   * @param row where it is on disk, if it is.
+   * @param row where it is on disk, if it is. @param isBack a member has had it.
    */
-  #give(group: Group, run: GroupRun, row: GroupRow | null): void {
+  #give(group: Group, run: GroupRun, row: GroupRow | null, isBack = false): void {
     const { candidates, members, queue } = group;
     const isGivingOut = this.#waiting.has(group);
     if (candidates.of(run.topicKey).length > 0 && !isGivingOut) {
@@ -265,7 +265,7 @@ export class Groups {
       row?.leave();
       this.#parts.counters.add(Counter.deniedDeliveries, run.count);
     } else if (isAboveQos0(run)) {
-      const inMemory = queue.put(run, row);
+      const inMemory = isBack ? queue.putBack(run, row) : queue.put(run, row);
       if (!isGivingOut) return;
       // What has come into memory for that is looked at, too.
       group.left = queue.hasGivenWay ? queue.inMemory : group.left + inMemory;

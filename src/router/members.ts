@@ -1,6 +1,4 @@
 import { Counter } from '../base/counters.js';
-import { RecordError } from '../base/errors.js';
-import { GROUP_MEMBER_QUEUE_MAX } from '../base/limits.js';
 import { WordIds } from '../base/word-ids.js';
 import { DUP } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
@@ -21,7 +19,17 @@ import type { LocalMember, MemberParts, Returned } from './group-parts.js';
 import { heldRows, leftUndone } from './group-recovery.js';
 import type { GroupRow } from './group-rows.js';
 import { Groups } from './groups.js';
+
 import { identityOf, isLongIdentity, readJoin } from './member-identity.js';
+import {
+  beginMember,
+  holdsBack,
+  inflightMaxOf,
+  stateNow,
+  stateOf,
+  takesNothing,
+  toHeldRun,
+} from './member-state.js';
 import { packRecord } from './record-body.js';
 import { type GroupJoin, RecordKind } from './records.js';
 import { expiryOf } from './run-words.js';
@@ -67,22 +75,7 @@ export class Members {
     const { shardCount } = this.#parts;
     const id = this.#ids.next(this.#members);
     const owner = ownerOfGroup(groupKey, shardCount);
-    const state = session.outlet === null ? MemberState.absent : MemberState.here;
-    const waiting = [confirmed];
-    const [hasLeft, isLetGo] = [false, false];
-    const load = 0;
-    const member: LocalMember = {
-      groupKey,
-      id,
-      session,
-      owner,
-      grant,
-      state,
-      hasLeft,
-      isLetGo,
-      load,
-      waiting,
-    };
+    const member = beginMember(groupKey, id, session, owner, grant, confirmed);
     this.#members.set(id, member);
     session.memberships ??= new Map();
     session.memberships.set(groupKey, member);
@@ -127,9 +120,7 @@ export class Members {
   /** The client of a session is here. */
   onHere(session: Session): void {
     if (session.memberships === null || session.outlet === null) return;
-    for (const member of session.memberships.values()) {
-      this.#setState(member as LocalMember, MemberState.here);
-    }
+    for (const member of session.memberships.values()) this.#look(member as LocalMember);
   }
 
   /**
@@ -294,23 +285,40 @@ export class Members {
   /** Delivers to a member here; what it cannot take goes back to its group. */
   #deliver(memberId: number, run: GroupRun, row: GroupRow | null): void {
     const member = this.#members.get(memberId);
-    const { counters, delivery } = this.#parts;
     if (member === undefined) {
       // Of one that another shard had, with this index. Where it is on disk it stays.
-      counters.add(Counter.droppedExpired, run.count);
+      this.#parts.counters.add(Counter.droppedExpired, run.count);
       return;
     }
-    const { session, grant } = member;
+    const { session } = member;
     if (session.outlet === null || member.hasLeft) {
       // Its will comes before anybody is told that it has gone: it must not be given it again.
       if (!member.hasLeft) this.#setState(member, MemberState.absent);
       this.#handBack(member, run, row);
       return;
     }
+    if (holdsBack(member, run)) {
+      this.#hold(member, run, row);
+      return;
+    }
+    this.#deliverHere(member, run, row);
+    this.#look(member);
+  }
+
+  /** It has a row until it is in the member's queue, or has gone back. */
+  #hold(member: LocalMember, run: GroupRun, row: GroupRow | null): void {
+    const { rows, shardIndex } = this.#parts;
+    const heldRow = row ?? rows!.putLoose(member.groupKey, run, shardIndex);
+    member.held.push({ run: toHeldRun(run), row: heldRow });
+    this.#look(member);
+  }
+
+  #deliverHere(member: LocalMember, run: GroupRun, row: GroupRow | null): void {
+    const { session, grant } = member;
+    const { delivery } = this.#parts;
     if (row === null) delivery.deliverToMember(session, grant, member, run);
     else this.#deliverKept(member, run, row);
     if (this.#parts.strategy === 'least') this.#loaded.add(member);
-    this.#look(member);
   }
 
   /** What a member's own queue keeps is there alone; else it stays where it is on disk. */
@@ -338,19 +346,21 @@ export class Members {
     else this.#tell(RecordKind.groupLoad, owner, id, load);
   }
 
-  /** Has its group know when it falls behind, or has caught up. */
+  /** Has its group know when it falls behind or takes nothing, or has caught up. */
   #look(member: LocalMember): void {
-    const { outlet, window } = member.session;
-    if (outlet === null) {
+    const { session, held } = member;
+    if (session.outlet === null) {
       this.#behind.delete(member);
       return;
     }
-    const queued = window === null ? 0 : window.queuedMessages;
-    const max = member.state === MemberState.behind ? 0 : GROUP_MEMBER_QUEUE_MAX;
-    const isBehind = outlet.isHeavy || outlet.isStalled || queued > max;
-    this.#setState(member, isBehind ? MemberState.behind : MemberState.here);
-    if (isBehind) this.#behind.add(member);
-    else this.#behind.delete(member);
+    while (held.length > 0 && !takesNothing(session)) {
+      const { run, row } = held.shift()!;
+      this.#deliverHere(member, run, row);
+    }
+    const state = stateNow(member);
+    this.#setState(member, state);
+    if (state === MemberState.here) this.#behind.delete(member);
+    else this.#behind.add(member);
   }
 
   #setState(member: LocalMember, state: MemberState): void {
@@ -409,6 +419,11 @@ export class Members {
       return this.#parts.rows?.putLoose(member.groupKey, run, null) ?? null;
     });
     for (const [at, { member, run }] of back.entries()) this.#handBack(member, run, rows[at]!);
+    const members = membership === null ? (session.memberships?.values() ?? []) : [membership];
+    for (const each of members) {
+      const member = each as LocalMember;
+      for (const { run, row } of member.held.splice(0)) this.#handBack(member, run, row);
+    }
   }
 
   #handBack({ owner, groupKey }: LocalMember, run: GroupRun, row: GroupRow | null): void {
@@ -426,15 +441,4 @@ export class Members {
     this.#parts.link.send(kind, 1 << owner, id, word1, word2, 0, NO_BYTES, 0, 0);
     this.#parts.schedule();
   }
-}
-
-/** How many messages the client of a session may have in flight. */
-function inflightMaxOf({ limits, receiver }: Session): number {
-  const { maxInflight } = limits;
-  return receiver === null ? maxInflight : Math.min(maxInflight, receiver.receiveMaximum);
-}
-
-function stateOf(word: number): MemberState {
-  if (word > MemberState.behind) throw new RecordError(`no state of a member is ${word}`);
-  return word as MemberState;
 }

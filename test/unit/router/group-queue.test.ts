@@ -128,6 +128,72 @@ describe('the queue of a group', () => {
     assert.equal(store.rows().queue, undefined);
   });
 
+  test('has what members give back before what nobody was given', async (context) => {
+    const { store, first } = begun(context);
+    const { queue, rows } = first;
+    // Some in memory, some on disk alone, some on their way there.
+    for (const name of LONG.slice(50, 90)) queue.put(longRun(name), null);
+    await first.settle();
+    for (const name of LONG.slice(90)) queue.put(longRun(name), null);
+    for (const name of LONG.slice(0, 50)) {
+      queue.putBack(longRun(name), rows.putLoose(KEY, longRun(name), 0));
+    }
+    assert.ok(first.total.bytes < 2 * KEPT_WINDOW_BYTES);
+    assert.equal(queue.messages, LONG.length);
+    await first.settle();
+    const taken: string[] = [];
+    for (let n = 0; n < 20; n++) {
+      const { run, row } = queue.take()!;
+      taken.push(payloadOf(run));
+      row?.leave();
+    }
+    // In the middle of that some come back once more, and go again.
+    await first.settle();
+    for (const name of taken) queue.putBack(longRun(name), null);
+    await first.settle();
+    assert.deepEqual(first.takeAll(), [
+      ...LONG.slice(20, 50),
+      ...LONG.slice(0, 20),
+      ...LONG.slice(50),
+    ]);
+    await first.settle();
+    assert.equal(store.rows().queue, undefined);
+    assert.equal(first.total.bytes, 0);
+  });
+
+  test('has them first when the process has ended, too', async (context) => {
+    const { store, first } = begun(context);
+    for (const name of ['cccc', 'dddd']) first.queue.put(runOf(name), null);
+    for (const name of ['aaaa', 'bbbb']) first.queue.putBack(runOf(name), null);
+    await first.settle();
+    assert.deepEqual(new Process(store).takeAll(), ['aaaa', 'bbbb', 'cccc', 'dddd']);
+  });
+
+  test('has nothing again that is gone, but is on disk still', async (context) => {
+    const { first } = begun(context);
+    const { queue } = first;
+    for (const name of ['aaaa', 'bbbb', 'cccc']) queue.put(runOf(name), null);
+    await first.settle();
+    // One that nobody may read goes behind the others; one is given, which the disk hears later.
+    const waits = queue.take()!;
+    queue.put(waits.run, waits.row);
+    queue.take()!.row?.leave();
+    queue.putBack(runOf('back'), null);
+    assert.equal(queue.readOn(queue.end), 0);
+    await first.settle();
+    assert.deepEqual(first.takeAll().sort(), ['aaaa', 'back', 'cccc']);
+  });
+
+  // Each was acknowledged to its publisher, and within the bounds of its member's queue.
+  test('loses nothing that members give back, however much waits', async (context) => {
+    const { store } = begun(context);
+    const process = new Process(store, { ...LIMITS, maxQueuedMessages: 2 });
+    for (const name of ['cccc', 'dddd', 'eeee']) process.queue.put(runOf(name), null);
+    for (const name of ['aaaa', 'bbbb']) process.queue.putBack(runOf(name), null);
+    await process.settle();
+    assert.deepEqual(process.takeAll(), ['aaaa', 'bbbb', 'cccc', 'dddd']);
+  });
+
   test('is bounded as those of sessions are, and drops the newest', async (context) => {
     const { store } = begun(context);
     const process = new Process(store, { ...LIMITS, maxQueuedMessages: 3 });

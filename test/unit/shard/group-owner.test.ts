@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Counter } from '../../../src/base/counters.js';
+import { GROUP_FOUND_MS } from '../../../src/base/limits.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
 import { MemberState, ownerOfGroup } from '../../../src/router/group-link.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
@@ -9,6 +10,7 @@ import { packRecord } from '../../../src/router/record-body.js';
 import { RecordKind } from '../../../src/router/records.js';
 import { Slowdown } from '../../../src/router/slowdown.js';
 import { eventually } from '../../support/waiting.js';
+import { makeStoredShard } from './stored-shard.js';
 import { makePeer, makeShard, RING_BYTES, type WholeShard } from './whole-shard.js';
 
 const PUBLISHER = 7;
@@ -20,13 +22,13 @@ function ownGroupKey(): string {
 }
 
 /** Has the peer's member 1 join. */
-function join(peer: PeerLink, state: MemberState): void {
+function join(peer: PeerLink, state: MemberState, isKept = false): void {
   const body = packRecord({
     groupKey: ownGroupKey(),
     clientId: 'm',
     username: null,
     rules: null,
-    isKept: false,
+    isKept,
   });
   peer.send(RecordKind.groupJoin, 1, 1, state, 0, 0, body, 0, body.length);
   peer.flush();
@@ -53,6 +55,11 @@ async function whenTurned(whole: WholeShard, isDone: () => boolean, what: string
     whole.shard.turn.schedule();
     return isDone();
   }, what);
+}
+
+function turned({ turn }: WholeShard['shard']): Promise<void> {
+  turn.schedule();
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('the owner of a group', () => {
@@ -102,5 +109,25 @@ describe('the owner of a group', () => {
       return dropped() > 0;
     }, 'the total to be reached');
     assert.equal(shard.counters.get(Counter.droppedQueueFull), 0);
+  });
+
+  // What waits is kept for the members of a session that moves, however often it does.
+  test('waits for members anew each time that they are all on their way', async (context) => {
+    const { whole, shard } = await makeStoredShard(context);
+    const peer = makePeer(whole);
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const comeAndGo = async () => {
+      join(peer, MemberState.here, true);
+      peer.send(RecordKind.groupLeave, 1, 1, 1, 0, 0, Buffer.alloc(0), 0, 0);
+      peer.flush();
+      while (peer.backlogBytes > 0 || shard.link.hasUnread(1)) await turned(shard);
+    };
+    await comeAndGo();
+    context.mock.timers.tick(GROUP_FOUND_MS - 1);
+    await comeAndGo();
+    context.mock.timers.tick(GROUP_FOUND_MS - 1);
+    assert.deepEqual(shard.members.keptGroups, [ownGroupKey()]);
+    context.mock.timers.tick(1);
+    assert.deepEqual(shard.members.keptGroups, []);
   });
 });
