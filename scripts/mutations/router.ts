@@ -160,6 +160,54 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'groups: a kept member that reads nothing is given more',
+    test: 'broker/group-slow.test.ts',
+    red: 'leaves all to another when its session ends, on shard 0',
+    edits: [
+      {
+        file: 'src/router/member-state.ts',
+        text: 'return outlet.isStalled || kept.queue.onDisk > 0;',
+        by: 'return kept.queue.onDisk < 0;',
+      },
+    ],
+  },
+  {
+    name: 'groups: what is held for a member goes with it',
+    test: 'broker/group-slow.test.ts',
+    red: 'leaves all to another when its session ends, on shard 0',
+    edits: [
+      {
+        file: 'src/router/members.ts',
+        text: 'for (const { run, row } of member.held.splice(0)) this.#handBack(member, run, row);',
+        by: 'member.held.splice(0);',
+      },
+    ],
+  },
+  {
+    name: 'groups: what members give back goes behind what nobody was given',
+    test: 'unit/router/group-queue.test.ts',
+    red: 'has what members give back before what nobody was given',
+    edits: [
+      {
+        file: 'src/router/group-queue.ts',
+        text: 'this.hasGivenWay = this.#unreadBehind(returned);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'groups: what is gone is read again where others come back before it',
+    test: 'unit/router/group-queue.test.ts',
+    red: 'has nothing again that is gone, but is on disk still',
+    edits: [
+      {
+        file: 'src/router/group-queue.ts',
+        text: 'this.#readableAt = this.#rows!.appended;',
+        by: '',
+      },
+    ],
+  },
+  {
     name: 'groups: the pace of before a pause goes on behind it',
     test: 'unit/router/group-strategy.test.ts',
     red: 'deals out evenly again behind a pause',

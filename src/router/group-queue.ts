@@ -142,7 +142,7 @@ export class GroupQueue {
     return this.#putKept(rows, returned, leftOf(returned), keptOf(run), run, row);
   }
 
-  /** What is in memory is on disk alone, where it is none of `returned`. @returns whether it was. */
+  /** What is in memory is on disk alone, if it is none of `returned`. @returns whether it was. */
   #unreadBehind(returned: Stretch): boolean {
     const runs = this.#session.window?.messages.runs;
     if (runs === undefined || runs.length === 0) return false;

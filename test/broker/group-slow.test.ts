@@ -3,14 +3,19 @@
  * whose clients read nothing: what was theirs goes to others, and nothing is lost.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
+import { ownerOfGroup } from '../../src/router/group-link.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
+import { connect } from '../support/packets.js';
 import { Series } from '../support/series.js';
 import { numbers } from '../support/suite.js';
 import { TestClient } from '../support/test-client.js';
+import { within } from '../support/waiting.js';
 import { temporaryFolder } from '../unit/store/temporary-store.js';
 
+const authenticator = new URL('../support/lethal-authenticator.js', import.meta.url).href;
 const PAYLOAD_BYTES = 16_384;
 /** Of each write of the publisher. */
 const AT_ONCE = 20;
@@ -68,6 +73,14 @@ async function begin(broker: Broker, shardIndex: number, qos: QoS): Promise<Slow
   return group;
 }
 
+function start(context: TestContext, workers: number): Promise<Broker> {
+  return startBroker({
+    ...MAY_BE_SILENT,
+    ...{ workers, sessionsProvider: 'lmdb', dataDir: temporaryFolder(context) },
+    ...{ slowConsumerTimeout: '10ms', authenticator },
+  });
+}
+
 function payloadsOf(...clients: readonly TestClient[]): string[] {
   return clients.flatMap(({ payloads }) => payloads.map((text) => text.trim()));
 }
@@ -85,20 +98,12 @@ function describeSlow(workers: number, qos: QoS): void {
   describe(`a persistent member that reads nothing: QoS ${qos}, ${workers} workers`, () => {
     /** The slow member on each shard, while its group is on one. */
     for (const shardIndex of Array.from({ length: workers }, (_, n) => n)) {
-      const start = (context: TestContext): Promise<Broker> =>
-        startBroker({
-          workers,
-          sessionsProvider: 'lmdb',
-          dataDir: temporaryFolder(context),
-          slowConsumerTimeout: '10ms',
-          ...MAY_BE_SILENT,
-        });
       const on = `on shard ${shardIndex}`;
       const other = (shardIndex + 1) % workers;
 
       // MQTT 5.0, 4.8.2: of a Client whose connection breaks the Server may give it to another.
       test(`leaves all to another when its connection breaks, ${on}`, async (context) => {
-        await using broker = await start(context);
+        await using broker = await start(context, workers);
         const { filter, series, slow } = await begin(broker, shardIndex, qos);
         const heir = await openMember(broker, other, unique('heir'), filter, qos);
         await series.publish(AT_ONCE);
@@ -107,7 +112,7 @@ function describeSlow(workers: number, qos: QoS): void {
       });
 
       test(`leaves all to another when it unsubscribes, ${on}`, async (context) => {
-        await using broker = await start(context);
+        await using broker = await start(context, workers);
         const { filter, series, slow } = await begin(broker, shardIndex, qos);
         const heir = await openMember(broker, other, unique('heir'), filter, qos);
         const unsubscribed = slow.unsubscribe(filter);
@@ -119,7 +124,7 @@ function describeSlow(workers: number, qos: QoS): void {
       // "If the Client's Session terminates before the Client reconnects, the Server SHOULD send
       // the Application Message to another Client" (4.8.2).
       test(`leaves all to another when its session ends, ${on}`, async (context) => {
-        await using broker = await start(context);
+        await using broker = await start(context, workers);
         const { filter, series, slow, clientId } = await begin(broker, shardIndex, qos);
         const heir = await openMember(broker, other, unique('heir'), filter, qos);
         const clean = await broker.client({ clientId, cleanSession: true });
@@ -129,7 +134,7 @@ function describeSlow(workers: number, qos: QoS): void {
 
       // [MQTT-3.1.2-5]
       test(`gets all when it comes again alone, ${on}`, async (context) => {
-        await using broker = await start(context);
+        await using broker = await start(context, workers);
         const { series, slow, clientId } = await begin(broker, shardIndex, qos);
         await slow.cut();
         const again = await broker.client({ clientId, cleanSession: false });
@@ -144,7 +149,7 @@ function describeSlow(workers: number, qos: QoS): void {
 
       // [MQTT-4.6.0-6]
       test(`gets all in order when it reads, again and again, ${on}`, async (context) => {
-        await using broker = await start(context);
+        await using broker = await start(context, workers);
         const group = await begin(broker, shardIndex, qos);
         const { series, slow } = group;
         for (const round of [1, 2]) {
@@ -161,5 +166,60 @@ function describeSlow(workers: number, qos: QoS): void {
     }
   });
 }
+
+/** The key of a group that this shard of two owns, of one topic. */
+function groupOn(shardIndex: number, topic: string): string {
+  for (let n = 0; ; n++) {
+    const key = `$share/g${n}/${topic}`;
+    if (ownerOfGroup(key, 2) === shardIndex) return key;
+  }
+}
+
+/** Kills a shard; resolves when its successor is there. */
+async function kill(broker: Broker, shardIndex: number): Promise<void> {
+  const started = within(once(broker.server, 'shardStarted'), 'its successor');
+  const lethal = await openOn(broker, shardIndex);
+  lethal.send(connect({ clientId: unique('lethal') }));
+  await started;
+}
+
+/** The slow member is on shard 1, and its group on shard `owner`; one of the two dies. */
+async function outlive(context: TestContext, qos: QoS, owner: 0 | 1, victim: 0 | 1): Promise<void> {
+  await using broker = await start(context, 2);
+  const topic = unique('topic');
+  const filter = groupOn(owner, topic);
+  const clientId = unique('slow');
+  const slow = await openMember(broker, 1, clientId, filter, qos);
+  const raw = await openOn(broker, 1 - victim);
+  const publisher = await TestClient.over(raw, { clientId: unique('publisher') });
+  const series = new Series(publisher, topic, qos, PAYLOAD_BYTES);
+  slow.raw.pauseReading();
+  await publishBehind({ broker, clientId, filter, series, slow });
+  await kill(broker, victim);
+  await slow.cut();
+  const again = await TestClient.over(await openOn(broker, 1), { clientId, cleanSession: false });
+  assert.equal(again.sessionPresent, true);
+  await series.publish(AT_ONCE);
+  const got = () => new Set(payloadsOf(again, slow));
+  await again.until(() => got().size >= series.last, `all ${series.last}`);
+  await again.ping();
+  const came = payloadsOf(again);
+  if (qos === 2) assert.equal(new Set(came).size, came.length, 'none twice');
+}
+
+describe('what is behind a persistent member that reads nothing', () => {
+  for (const qos of [1, 2] as const) {
+    for (const [owner, victim, whose] of [
+      [0, 0, 'the shard of its group'],
+      [0, 1, 'the shard of its session'],
+      [1, 1, 'the shard of both'],
+    ] as const) {
+      // [MQTT-3.1.2-5]
+      test(`comes though ${whose} dies meanwhile: QoS ${qos}`, async (context) => {
+        await outlive(context, qos, owner, victim);
+      });
+    }
+  }
+});
 
 for (const workers of [1, 2]) for (const qos of [1, 2] as const) describeSlow(workers, qos);
