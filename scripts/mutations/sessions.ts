@@ -15,6 +15,30 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'access: what is read from disk is not held against the rules',
+    test: 'broker/kept-access.test.ts',
+    red: 'is passed over where rules are others behind a start: QoS 1',
+    edits: [
+      {
+        file: 'src/sessions/session.ts',
+        text: 'if (this.window.messages.isAnyOnDisk) this.window.rights = this.rights;',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'access: the rest of a queue on disk is not held against the rules',
+    test: 'broker/kept-access.test.ts',
+    red: 'is passed over where rules have changed: QoS 1',
+    edits: [
+      {
+        file: 'src/sessions/window-fill.ts',
+        text: 'if (messages.queuedMessages === 0 && !messages.isAnyOnDisk) window.rights = null;',
+        by: 'if (messages.queuedMessages === 0) window.rights = null;',
+      },
+    ],
+  },
+  {
     name: 'QoS 2: a message sent again is routed again [MQTT-4.3.3-2]',
     test: 'conformance/03-publish-qos.test.ts',
     red: 'a QoS 2 message sent again before PUBREL is delivered once',

@@ -24,10 +24,11 @@ import type { Membership } from './membership.js';
 import { QueuedTotal } from './queued-total.js';
 import type { Receiver } from './receiver.js';
 import { framesEnd, framesWithin, type MovedRun } from './run-queue.js';
+import type { TakeBack } from './take-back.js';
 import { awaitedFor, fillAgain, fillNew } from './window-fill.js';
 import { formBytesMax } from './window-form.js';
 import type { WindowHead, WindowLimits } from './window-limits.js';
-import { type TakeBack, WindowMessages } from './window-messages.js';
+import { WindowMessages } from './window-messages.js';
 
 export type { WindowHead, WindowLimits } from './window-limits.js';
 

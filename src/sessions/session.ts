@@ -20,8 +20,8 @@ import type { Receiver } from './receiver.js';
 import type { ReplayGuard, ReplayPlace } from './replay-guard.js';
 import type { MovedRun } from './run-queue.js';
 import type { SlowQueue } from './slow-queue.js';
+import type { TakeBack } from './take-back.js';
 import type { SessionLimits } from './window-limits.js';
-import type { TakeBack } from './window-messages.js';
 
 const NO_SUBSCRIPTIONS: ReadonlyPiecewiseMap<Grant> = new PiecewiseMap<Grant>();
 
@@ -211,6 +211,8 @@ export class Session extends Deadline {
       this.window = this.makeWindow();
       this.window.receiver = this.receiver;
       this.kept?.openWindow(this.window);
+      // What is on disk came under other rules perhaps, and for another user.
+      if (this.window.messages.isAnyOnDisk) this.window.rights = this.rights;
     }
     return this.window;
   }

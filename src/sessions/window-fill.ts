@@ -85,7 +85,7 @@ export function fillNew(
     out += to - from;
   }
   // What comes from here on is for those who may read it.
-  if (messages.queuedMessages === 0) window.rights = null;
+  if (messages.queuedMessages === 0 && !messages.isAnyOnDisk) window.rights = null;
   return out;
 }
 

@@ -3,7 +3,6 @@
  * that wait; where the window is in them, and what is in flight.
  */
 import { invariant } from '../base/assert.js';
-import { frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
 import { AgainCursor } from './again-cursor.js';
 import { AWAITING_PUBACK, AWAITING_PUBREC, FREE, Inflight, STATE_MASK } from './inflight.js';
@@ -11,24 +10,12 @@ import { type KeptQueue, packetIdAt } from './kept-queue.js';
 import { isGivenAway, type Membership } from './membership.js';
 import type { QueuedTotal } from './queued-total.js';
 import { framesEnd, type MovedRun, RunQueue } from './run-queue.js';
+import { type TakeBack, takeFrames } from './take-back.js';
 import type { WindowHead } from './window-limits.js';
 
 const QOS2 = 0x04;
 /** In place of a number of messages. */
 export const NONE_WAITS = -1;
-
-/**
- * Is given frames [start, end) of a run, `count` of them, from a position on, and what is noted of
- * their entry.
- */
-export type TakeBack = (
-  run: Run,
-  start: number,
-  end: number,
-  count: number,
-  note: Membership,
-  position: number,
-) => void;
 
 /** One a window, which alone uses it. */
 export class WindowMessages {
@@ -192,9 +179,14 @@ export class WindowMessages {
     this.queuedBytes += bytes;
   }
 
+  /** Something waits on disk alone. */
+  get isAnyOnDisk(): boolean {
+    return this.kept !== null && this.kept.onDisk > 0;
+  }
+
   /** What waits is on disk alone, and not to be read yet, or not taken from there. */
   get isUnread(): boolean {
-    return this.queuedMessages === 0 && this.kept !== null && this.kept.onDisk > 0;
+    return this.queuedMessages === 0 && this.isAnyOnDisk;
   }
 
   /**
@@ -418,32 +410,5 @@ export class WindowMessages {
     // The ids of what is on disk follow from positions.
     if (this.kept !== null) this.inflight.pass(count);
     this.#leave(count);
-  }
-}
-
-/**
- * Gives those of the first `count` frames of a run that are taken, in stretches.
- * @param first position of its first message.
- */
-function takeFrames(
-  run: Run,
-  count: number,
-  first: number,
-  note: Membership,
-  isTaken: (index: number) => boolean,
-  take: TakeBack,
-): void {
-  const { bytes } = run;
-  let start = 0;
-  let taken = 0;
-  let position = 0;
-  for (let index = 0; index <= count; index++) {
-    if (index < count && isTaken(index)) {
-      if (taken++ === 0) start = position;
-    } else if (taken > 0) {
-      take(run, start, position, taken, note, first + index - taken);
-      taken = 0;
-    }
-    if (index < count) position = frameEnd(bytes, position);
   }
 }
