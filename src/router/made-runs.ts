@@ -3,6 +3,9 @@
  * leave at once, or routes take many steps to be found, they are published over several turns;
  * where the ring is full, when it has room. They keep their order, and wait for what other shards
  * have told anybody of before.
+ *
+ * What would miss sessions that a shard is still to find in the store is put aside, and what comes
+ * behind it goes on: a shard that has died may be waited for by somebody who waits here.
  */
 import { MADE_RUNS_STEPS_PER_TURN, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
@@ -15,6 +18,7 @@ interface Made {
   readonly mark: number;
   readonly run: Run | null;
   readonly topicKey: string;
+  /** Called when it is published, in one piece with that; or of who waits, when it is its turn. */
   readonly done: (() => void) | null;
 }
 
@@ -28,16 +32,26 @@ export interface MadeParts {
 export class MadeRuns {
   readonly #routes: RouteCache;
   readonly #link: PeerLink;
-  readonly #publish: (run: Run, route: Route) => boolean;
+  readonly #publish: (run: Run, route: Route, done: (() => void) | null) => boolean;
   /** What is not published yet, in order. */
   readonly #waiting: Made[] = [];
+  /** What was put aside, in order. */
+  #aside: Made[] = [];
   #bytes = 0;
   #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
   /** What goes on may take a flush, behind which it would go on once more with the same. */
   #isGoingOn = false;
+  /** Whether what goes this way is to be put aside, until `takeUp`. */
+  isTooEarly: (route: Route, header: number) => boolean = () => false;
 
-  /** @param publish false when the ring has no room: nothing is done. */
-  constructor({ routes, link }: MadeParts, publish: (run: Run, route: Route) => boolean) {
+  /**
+   * @param publish false when the ring has no room: nothing is done. `done` is to be called in one
+   *   piece with what is done.
+   */
+  constructor(
+    { routes, link }: MadeParts,
+    publish: (run: Run, route: Route, done: (() => void) | null) => boolean,
+  ) {
     this.#routes = routes;
     this.#link = link;
     this.#publish = publish;
@@ -53,17 +67,36 @@ export class MadeRuns {
     return this.#waiting.length > 0;
   }
 
-  /** Publishes a run, now or later. */
-  publish(run: Run, topicKey: string): void {
-    if (this.#waiting.length === 0 && !this.#link.hasNews && this.#tryRun(run, topicKey)) return;
-    this.#waiting.push({ mark: this.#link.mark(), run, topicKey, done: null });
+  /** Publishes a run, now or later. @param done called when it is, in one piece with that. */
+  publish(run: Run, topicKey: string, done: (() => void) | null = null): void {
+    const isNext = this.#waiting.length === 0 && !this.#link.hasNews;
+    if (isNext && this.#tryRun({ mark: 0, run, topicKey, done }, run)) return;
+    this.#waiting.push({ mark: this.#link.mark(), run, topicKey, done });
     this.#bytes += bytesOf(run);
   }
 
-  /** Calls back when every run made before is on the ring: now, but for what waits. */
+  /**
+   * Calls back when every run made before is on the ring, or put aside: now, but for what waits.
+   */
   whenPublished(done: () => void): void {
     if (this.#waiting.length === 0 && !this.#isRingFull) done();
     else this.#waiting.push({ mark: 0, run: null, topicKey: '', done });
+  }
+
+  /** The same, and what is put aside is waited for, too. */
+  whenAllPublished(done: () => void): void {
+    const look = () => {
+      if (this.#aside.length === 0) done();
+      else this.#aside.push({ mark: 0, run: null, topicKey: '', done: look });
+    };
+    this.whenPublished(look);
+  }
+
+  /** What was put aside may be published now, as far as it is not too early still. */
+  takeUp(): void {
+    if (this.#aside.length === 0) return;
+    this.#waiting.unshift(...this.#aside);
+    this.#aside = [];
   }
 
   /**
@@ -89,13 +122,14 @@ export class MadeRuns {
     return this.#link.isBlocked;
   }
 
-  #try({ mark, run, topicKey, done }: Made): boolean {
+  #try(made: Made): boolean {
+    const { mark, run, done } = made;
     if (run === null) {
       if (this.#isRingFull) return false;
       done?.();
       return true;
     }
-    if (!this.#link.isPast(mark) || !this.#tryRun(run, topicKey)) return false;
+    if (!this.#link.isPast(mark) || !this.#tryRun(made, run)) return false;
     this.#bytes -= bytesOf(run);
     return true;
   }
@@ -104,12 +138,16 @@ export class MadeRuns {
    * @returns false when the ring has no room, or its route was not found within what is left of the
    * turn's steps.
    */
-  #tryRun(run: Run, topicKey: string): boolean {
+  #tryRun(made: Made, run: Run): boolean {
     if (this.#stepsLeft <= 0 || this.#isRingFull) return false;
     const before = this.#routes.matchSteps;
-    const route = this.#routes.findKeyWithin(topicKey, this.#stepsLeft);
+    const route = this.#routes.findKeyWithin(made.topicKey, this.#stepsLeft);
     this.#stepsLeft -= this.#routes.matchSteps - before;
-    return route !== null && this.#publish(run, route);
+    if (route === null) return false;
+    if (!this.isTooEarly(route, run.header)) return this.#publish(run, route, made.done);
+    this.#aside.push(made);
+    this.#bytes += bytesOf(run);
+    return true;
   }
 }
 

@@ -43,6 +43,8 @@ export interface DurableSink {
   /** The run is journaled until they have it: its packet ids are. */
   readonly isPending: boolean;
   pend(run: Run): void;
+  /** Has what is published and journaled in it be one thing on disk. */
+  inOnePiece(publish: () => void): void;
 }
 
 /** What a router works with; all of one shard. */
@@ -74,7 +76,7 @@ export class Router {
     this.#retained = parts.retained;
     this.#pressure = parts.pressure;
     this.delivery = new Delivery(parts);
-    this.made = new MadeRuns(parts, (run, route) => this.#publishMade(run, route));
+    this.made = new MadeRuns(parts, (run, route, done) => this.#publishMade(run, route, done));
   }
 
   /** Whose messages were dropped. */
@@ -175,19 +177,35 @@ export class Router {
     link.send(RecordKind.run5, shardMask, publisherId, first, second, third, buffer, start, end);
   }
 
-  /** Routes a run made here: a will, a message of the embedding program. See MadeRuns. */
-  publishRun(run: Run, topicKey: string): void {
-    this.made.publish(run, topicKey);
+  /**
+   * Routes a run made here: a will, a message of the embedding program. See MadeRuns.
+   * @param done called when that is done; what it journals is durable with the run, or not at all.
+   */
+  publishRun(run: Run, topicKey: string, done: (() => void) | null = null): void {
+    this.made.publish(run, topicKey, done);
   }
 
   /** @returns false when the ring has no room for it. */
-  #publishMade({ bytes, header, count, propertyBytes, expiresAt }: Run, route: Route): boolean {
-    if (!this.hasRoomFor(route, header, bytes.length)) return false;
+  #publishMade(run: Run, route: Route, done: (() => void) | null): boolean {
+    if (!this.hasRoomFor(route, run.header, run.bytes.length)) return false;
+    const { durable } = this;
+    if (done === null || durable === null) {
+      this.#publishNow(run, route);
+      done?.();
+      return true;
+    }
+    durable.inOnePiece(() => {
+      this.#publishNow(run, route);
+      done();
+    });
+    return true;
+  }
+
+  #publishNow({ bytes, header, count, propertyBytes, expiresAt }: Run, route: Route): void {
     const traits = this.#traits;
     traits.propertyBytes = propertyBytes;
     traits.expiresAt = expiresAt;
     this.publish(NO_PUBLISHER, route, bytes, 0, bytes.length, header, count, traits);
-    return true;
   }
 
   /**

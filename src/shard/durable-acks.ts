@@ -128,6 +128,11 @@ export class DurableAcks {
     if ((this.isFull || this.isRefusing) && isKept(route, header)) return true;
     const { cutHolds } = this.#parts.takeover;
     if (cutHolds.areAny && cutHolds.mustHold(route)) return true;
+    return this.isOrphaned(route, header);
+  }
+
+  /** A shard that keeps it has died, and its successor has not found who it is for. */
+  isOrphaned(route: Route, header: number): boolean {
     if (!this.orphaned.areAny) return false;
     const retainedOwner = (header & RETAIN) === 0 ? -1 : route.retainedOwner;
     return this.orphaned.has(route.topicKey, retainedOwner);
@@ -166,6 +171,24 @@ export class DurableAcks {
   pend(run: Run): void {
     const { journal, shardIndex, shardCount } = this.#parts;
     journal.pend(shardIndex, shardCount, this.#pending, this.#sent, run);
+  }
+
+  /** Has what is published and journaled in it be one thing, also within another one. */
+  inOnePiece(publish: () => void): void {
+    const { arena, delivery } = this.#parts;
+    if (this.isPending) {
+      publish();
+      return;
+    }
+    this.isPending = true;
+    arena.isHeld = true;
+    try {
+      publish();
+    } finally {
+      this.isPending = false;
+      arena.isHeld = false;
+      delivery.onReleased();
+    }
   }
 
   /** Has what the connection is answered from here on wait for all since `begin`. */

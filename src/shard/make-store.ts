@@ -71,9 +71,17 @@ export function makeStore(
   return { start, journal, reader, ...tables, arrived, pendingEnds, awaitedLoads };
 }
 
-/** Makes what answers wait in; null where nothing is kept. */
+/** Some shard is still to find what it has in the store, as far as this one has to wait for it. */
+export function isLoading({ store }: Pick<Shard, 'store'>): boolean {
+  return store !== null && store.awaitedLoads.size > 0;
+}
+
+/**
+ * Makes what answers wait in, and has what is made here wait for those that are still to find who
+ * it is for; null where nothing is kept.
+ */
 export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks | null {
-  const { store, shardIndex, link, share, arena, takeover } = shard;
+  const { store, shardIndex, link, share, arena, takeover, router } = shard;
   if (store === null) return null;
   const { journal, kept, start } = store;
   const waits = start.durability !== 'none';
@@ -82,5 +90,8 @@ export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks |
   const schedule = () => shard.schedule();
   const delivery = { onReleased: () => shard.router.delivery.onReleased() };
   const parts = { journal, kept, link, share, arena, takeover, delivery, schedule };
-  return new DurableAcks({ ...own, ...parts });
+  const durable = new DurableAcks({ ...own, ...parts });
+  router.durable = durable;
+  router.made.isTooEarly = (route, header) => isLoading(shard) || durable.isOrphaned(route, header);
+  return durable;
 }

@@ -75,7 +75,10 @@ export function welcomePeer(
 export function onPeerLoaded(shard: Shard, index: number): void {
   const { durable, store, shardIndex } = shard;
   store?.awaitedLoads.delete(index);
-  if (store?.awaitedLoads.size === 0) noteArrived(shard, store);
+  if (store?.awaitedLoads.size === 0) {
+    noteArrived(shard, store);
+    takeUp(shard);
+  }
   if (durable === null || store === null || index === shardIndex) return;
   if (!durable.orphaned.hasShard(index)) return;
   const deaths = durable.orphaned.deathsOf(index);
@@ -85,6 +88,12 @@ export function onPeerLoaded(shard: Shard, index: number): void {
     shard.members.onPeerLoaded(index);
     // Those of one that has died since wait for the next.
     if (durable.orphaned.deathsOf(index) === deaths) durable.orphaned.remove(index);
-    shard.turn.schedule();
+    takeUp(shard);
   });
+}
+
+/** Wills that were too early for sessions which have been found now are published. */
+function takeUp({ router, turn }: Shard): void {
+  router.made.takeUp();
+  turn.schedule();
 }

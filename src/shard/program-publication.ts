@@ -15,7 +15,8 @@ export function publishForProgram(
 ): void {
   const payload = Buffer.from(message.payload);
   router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
-  router.made.whenPublished(() => {
+  // Also by those that a shard finds which succeeds a dead one.
+  router.made.whenAllPublished(() => {
     if (message.qos === 0 || durable === null) published(false);
     else durable.whenAllKept(published);
   });

@@ -195,7 +195,6 @@ export class Shard implements ConnectionHost {
     });
     this.takeover = this.#makeTakeover(shardIndex);
     this.durable = makeDurableAcks(this, shardCount);
-    this.router.durable = this.durable;
     this.deadPeers = new DeadPeers({ topics: providers.topics, routes: this.routes, schedule });
     this.programAuthenticator = new ProgramAuthenticator(
       this.line,

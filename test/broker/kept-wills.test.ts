@@ -1,7 +1,7 @@
-/** Delayed wills on disk, of sessions that the successor of a shard finds there. */
+/** Wills on disk, of sessions that the successor of a shard finds there, or a start. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
 import { connect } from '../support/packets.js';
@@ -14,18 +14,53 @@ const authenticator = new URL('../support/lethal-authenticator.js', import.meta.
 const SETTINGS = { ...MAY_BE_SILENT, workers: 2, sessionsProvider: 'lmdb', authenticator } as const;
 const WATCHER = { clientId: 'watcher', cleanSession: false };
 
-/** A client of shard 0 whose connection breaks. */
-async function leaveWill(broker: Broker, topic: string, delay: number, expiry: number) {
+/** A client of shard 0, with a will. */
+async function connectWithWill(broker: Broker, topic: string, delay: number, expiry: number) {
   const client = await openOn(broker, 0);
   const properties = prop.uint32(0x18, delay);
   const will = { topic, payload: 'gone', qos: 1 as const, properties };
   const clientId = unique('leaving');
   client.send(connect5({ clientId, properties: prop.uint32(0x11, expiry), will }));
   assert.equal(parseSaid(await client.readPacket('CONNACK')).code, 0);
+  return { client, clientId };
+}
+
+/** A client of shard 0 whose connection breaks. @returns its client id. */
+async function leaveWill(broker: Broker, topic: string, delay: number, expiry: number) {
+  const { client, clientId } = await connectWithWill(broker, topic, delay, expiry);
   const { connectionsOpen } = broker.server.stats();
   await client.cut();
   const isSeen = () => broker.server.stats().connectionsOpen < connectionsOpen;
   await eventually(isSeen, 'the broker to see it');
+  return clientId;
+}
+
+/** The death of shard 0, and its successor. */
+async function killShard(broker: Broker) {
+  const died = within(once(broker.server, 'shardDied'), 'its death');
+  const started = within(once(broker.server, 'shardStarted'), 'its successor');
+  const lethal = await openOn(broker, 0);
+  lethal.send(connect({ clientId: unique('lethal') }));
+  await died;
+  return { started };
+}
+
+/** A client of shard 1 that is there. */
+async function watch(broker: Broker, topic: string): Promise<TestClient> {
+  const watcher = await TestClient.over(await openOn(broker, 1), WATCHER);
+  await watcher.subscribe([topic, 1]);
+  return watcher;
+}
+
+/** The will comes, and comes once. */
+async function checkOnce(watcher: TestClient): Promise<void> {
+  assert.equal((await watcher.nextMessage()).payload, 'gone');
+  await watcher.ping();
+  assert.equal(watcher.messages.length, 1);
+}
+
+function serve(context: TestContext): Promise<Broker> {
+  return startBroker({ ...SETTINGS, dataDir: temporaryFolder(context) });
 }
 
 describe('a delayed will on disk', () => {
@@ -36,18 +71,56 @@ describe('a delayed will on disk', () => {
   ] as const) {
     const what = `delay ${delay} s, session ${expiry} s`;
     test(`is published though its shard dies, ${what}`, async (context) => {
-      await using broker = await startBroker({ ...SETTINGS, dataDir: temporaryFolder(context) });
+      await using broker = await serve(context);
       const topic = unique('will');
-      const watcher = await TestClient.over(await openOn(broker, 1), WATCHER);
-      await watcher.subscribe([topic, 1]);
+      const watcher = await watch(broker, topic);
       await leaveWill(broker, topic, delay, expiry);
-      const started = within(once(broker.server, 'shardStarted'), 'its successor');
-      const lethal = await openOn(broker, 0);
-      lethal.send(connect({ clientId: unique('lethal') }));
-      await started;
-      assert.equal((await watcher.nextMessage()).payload, 'gone');
-      await watcher.ping();
-      assert.equal(watcher.messages.length, 1);
+      await (await killShard(broker)).started;
+      await checkOnce(watcher);
     });
   }
+
+  // [MQTT-3.1.3-9], [MQTT-3.14.4-3]: its session ends.
+  test('is published where its client comes back clean, its shard dead', async (context) => {
+    await using broker = await serve(context);
+    const topic = unique('will');
+    const watcher = await watch(broker, topic);
+    const clientId = await leaveWill(broker, topic, 60, 60);
+    const { started } = await killShard(broker);
+    const client = await openOn(broker, 1);
+    client.send(connect5({ clientId, cleanStart: true }));
+    assert.equal(parseSaid(await client.readPacket('CONNACK')).code, 0);
+    await started;
+    await checkOnce(watcher);
+  });
+});
+
+describe('while a shard is dead', () => {
+  // [MQTT-3.1.2-8], [MQTT-4.3.2-1]: its sessions are found by its successor, and get what has come.
+  for (const cleanSession of [true, false]) {
+    test(`a will waits for the sessions there, clean ${cleanSession}`, async (context) => {
+      await using broker = await serve(context);
+      const topic = unique('will');
+      const reader = await TestClient.over(await openOn(broker, 0), WATCHER);
+      await reader.subscribe([topic, 1]);
+      const will = { topic, payload: 'gone', qos: 1 };
+      const options = { clientId: unique('leaving'), cleanSession, will };
+      const leaver = await TestClient.over(await openOn(broker, 1), options);
+      const { started } = await killShard(broker);
+      await leaver.raw.cut();
+      await started;
+      await checkOnce(await TestClient.over(await openOn(broker, 1), WATCHER));
+    });
+  }
+
+  test('what the program publishes waits for them, and its promise too', async (context) => {
+    await using broker = await serve(context);
+    const topic = unique('program');
+    const reader = await TestClient.over(await openOn(broker, 0), WATCHER);
+    await reader.subscribe([topic, 1]);
+    const { started } = await killShard(broker);
+    await broker.server.publish({ topic, payload: 'gone', qos: 1 });
+    await started;
+    await checkOnce(await TestClient.over(await openOn(broker, 1), WATCHER));
+  });
 });

@@ -97,3 +97,35 @@ test('what waits is published once, and nothing behind it forgotten, whatever it
   assert.equal(made.areWaiting, false);
   assert.equal(made.bytes, 0);
 });
+
+// A shard that dies waits for those that wait here, and what waits for it has to let them by.
+test('what is too early is put aside, and the rest goes on', () => {
+  const link = { hasNews: false, isBlocked: false, mark: () => 0, isPast: () => true };
+  const routes = { matchSteps: 0, findKeyWithin: (topicKey: string) => ({ topicKey }) };
+  const said: string[] = [];
+  const parts = { routes, link } as unknown as ConstructorParameters<typeof MadeRuns>[0];
+  const made = new MadeRuns(parts, (_run, { topicKey }, done) => {
+    said.push(topicKey);
+    done?.();
+    return true;
+  });
+  const early = new Set(['a', 'b']);
+  made.isTooEarly = ({ topicKey }) => early.has(topicKey);
+  for (const topic of ['a', 'b', 'c']) {
+    const run = willRun({ topic, payload: Buffer.alloc(0), qos: 1, retain: false });
+    made.publish(run, topic, () => said.push(`${topic} is out`));
+  }
+  made.whenPublished(() => said.push('the rest'));
+  made.whenAllPublished(() => said.push('all'));
+  assert.deepEqual(said.splice(0), ['c', 'c is out', 'the rest']);
+  assert.equal(made.areWaiting, false);
+  early.delete('b');
+  made.takeUp();
+  made.goOn();
+  assert.deepEqual(said.splice(0), ['b', 'b is out']);
+  early.clear();
+  made.takeUp();
+  made.goOn();
+  assert.deepEqual(said, ['a', 'a is out', 'all']);
+  assert.equal(made.bytes, 0);
+});

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
+import { onPeerLoaded } from '../../../src/shard/peers.js';
 import { publishForProgram } from '../../../src/shard/program-publication.js';
 import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
@@ -17,6 +18,7 @@ describe('a publication of the embedding program', () => {
 
   beforeEach(async (context) => {
     made = await makeStoredShard(context as TestContext);
+    for (const index of [0, THERE]) onPeerLoaded(made.shard, index);
     confirmed = [];
   });
 
