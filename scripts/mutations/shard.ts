@@ -52,7 +52,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/shard/takeover.ts',
         text: `registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
-    registry.get(clientId)?.cancelDeadline();
+    this.#endAbsence(clientId);
 `,
         by: '',
       },

@@ -1,7 +1,7 @@
 /** The Will of a connection that has ended without DISCONNECT. */
 import { isPublishable } from '../router/route.js';
 import type { Session } from '../sessions/session.js';
-import { prepareWill, runOfWill, type Will } from '../sessions/will.js';
+import { delayMsOf, prepareWill, runOfWill, type Will } from '../sessions/will.js';
 import type { ConnectionHost } from './host.js';
 
 /**
@@ -16,10 +16,11 @@ export function leaveWill(host: ConnectionHost, session: Session | null, will: W
     host.access.onForbidden(session, 'publish', topicKey, 1);
     return;
   }
-  const delayMs = (will.properties?.willDelayInterval ?? 0) * 1_000;
+  const delayMs = delayMsOf(will);
   if (delayMs > 0 && session !== null && !session.endsWithConnection) {
     if (host.wills.keep(session, prepared, host.deadlines.now + delayMs)) return;
   }
-  host.router.publishRun(runOfWill(prepared), topicKey);
+  if (session !== null) host.wills.send(session, prepared);
+  else host.router.publishRun(runOfWill(prepared), topicKey);
   host.schedule();
 }

@@ -17,6 +17,8 @@ export interface DelayedWill {
   readonly dueAt: number;
   /** When its session ends, unless its client comes back; Infinity: never. */
   sessionEndsAt: number;
+  /** It is being published, which may take until others have room for it, or are there. */
+  isLeaving: boolean;
 }
 
 /** One on its way to another shard, as plain data. */
@@ -30,13 +32,27 @@ export interface MovedWill {
   readonly leftMs: number;
 }
 
+/** Publishes the will of a session, and calls back when it has. */
+export type PublishWill = (
+  run: Run,
+  topicKey: string,
+  session: Session,
+  published: () => void,
+) => void;
+
 /** Those of a shard. */
 export class DelayedWills {
   #bytes = 0;
-  readonly #publish: (run: Run, topicKey: string, session: Session) => void;
+  readonly #publish: PublishWill;
+  readonly #onSent: (session: Session, sessionEndsAt: number) => void;
 
-  constructor(publish: (run: Run, topicKey: string, session: Session) => void) {
+  /** @param onSent a will is published, and is not to be once more, whatever its session is. */
+  constructor(
+    publish: PublishWill,
+    onSent: (session: Session, sessionEndsAt: number) => void = () => {},
+  ) {
     this.#publish = publish;
+    this.#onSent = onSent;
   }
 
   /** Bytes of all that wait, with what they cost beside. */
@@ -50,25 +66,41 @@ export class DelayedWills {
    */
   keep(session: Session, will: PreparedWill, dueAt: number): boolean {
     if (this.#bytes + costOf(will) > DELAYED_WILLS_BYTES_MAX) return false;
-    this.#hold(session, { will, dueAt, sessionEndsAt: Number.POSITIVE_INFINITY });
+    this.#hold(session, will, dueAt);
     return true;
+  }
+
+  /**
+   * Publishes the Will of a session whose client has left, and which stays: until that is done, it
+   * is the session's, as what the store has of it says.
+   */
+  send(session: Session, will: PreparedWill): void {
+    this.#hold(session, will, 0);
+    this.publish(session);
   }
 
   /** The client is back, in time: it is not published [MQTT-3.1.3-9]. */
   cancel(session: Session): void {
-    this.#take(session);
+    if (session.delayedWill?.isLeaving !== true) this.#take(session);
   }
 
   /** Its time has come, or its session has ended. Does nothing where there is none. */
   publish(session: Session): void {
-    const delayed = this.#take(session);
-    if (delayed === null) return;
-    this.#publish(runOfWill(delayed.will), delayed.will.topicKey, session);
+    const { delayedWill: delayed } = session;
+    if (delayed === null || delayed.isLeaving) return;
+    delayed.isLeaving = true;
+    const { will } = delayed;
+    this.#publish(runOfWill(will), will.topicKey, session, () => {
+      // The client may have come and left another one meanwhile.
+      if (session.delayedWill === delayed) this.#take(session);
+      this.#onSent(session, delayed.sessionEndsAt);
+    });
   }
 
-  /** Takes it out for another shard; null where there is none. */
+  /** Takes it out for another shard; null where there is none, or it is published from here. */
   move(session: Session, now: number): MovedWill | null {
-    const moved = this.copy(session, now);
+    const isLeaving = session.delayedWill?.isLeaving === true;
+    const moved = isLeaving ? null : this.copy(session, now);
     this.#take(session);
     return moved;
   }
@@ -76,8 +108,8 @@ export class DelayedWills {
   /** As plain data; null where there is none. */
   copy({ delayedWill }: Session, now: number): MovedWill | null {
     if (delayedWill === null) return null;
-    const { topicKey: _, ...will } = delayedWill.will;
-    return { ...will, leftMs: Math.max(0, delayedWill.dueAt - now) };
+    const { will, isLeaving, dueAt } = delayedWill;
+    return movedOf(will, isLeaving ? 0 : Math.max(0, dueAt - now));
   }
 
   /**
@@ -95,14 +127,14 @@ export class DelayedWills {
     }
     const topicKey = frame.toString('latin1', topicStart, topicStart + topicLength);
     const will = { bytes: frame, header, topicLength, topicKey, propertyBytes, expirySeconds };
-    const sessionEndsAt = Number.POSITIVE_INFINITY;
-    this.#hold(session, { will, dueAt: now + leftMs, sessionEndsAt });
+    this.#hold(session, will, now + leftMs);
   }
 
-  #hold(session: Session, delayed: DelayedWill): void {
+  #hold(session: Session, will: PreparedWill, dueAt: number): void {
     this.#take(session);
-    session.delayedWill = delayed;
-    this.#bytes += costOf(delayed.will);
+    const sessionEndsAt = Number.POSITIVE_INFINITY;
+    session.delayedWill = { will, dueAt, sessionEndsAt, isLeaving: false };
+    this.#bytes += costOf(will);
   }
 
   #take(session: Session): DelayedWill | null {
@@ -112,6 +144,11 @@ export class DelayedWills {
     this.#bytes -= costOf(delayed.will);
     return delayed;
   }
+}
+
+/** A Will as plain data. @param leftMs of its delay. */
+export function movedOf({ topicKey: _, ...will }: PreparedWill, leftMs: number): MovedWill {
+  return { ...will, leftMs };
 }
 
 /** What one that waits takes. */

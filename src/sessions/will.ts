@@ -57,6 +57,11 @@ export function prepareWill(will: Will): PreparedWill {
   return { ...common, bytes, propertyBytes };
 }
 
+/** Its Will Delay Interval in milliseconds; 3.x has none. */
+export function delayMsOf({ properties }: Will): number {
+  return (properties?.willDelayInterval ?? 0) * 1_000;
+}
+
 /** The run of one that is published now. */
 export function runOfWill(will: PreparedWill): Run {
   const { bytes, header, topicLength, propertyBytes, expirySeconds } = will;

@@ -191,7 +191,10 @@ class SessionLoading {
   }
 }
 
-/** @returns null for one that has expired meanwhile. */
+/**
+ * @returns null for one that has expired meanwhile; but not where its will is still to be published
+ *   [MQTT-3.1.2-8]: that has an end like any other, as soon as all shards are there to hear of it.
+ */
 function createSession(
   { registry, access, takeover }: Shard,
   { journal }: ShardStore,
@@ -199,7 +202,7 @@ function createSession(
   row: SessionRow,
 ): Session | null {
   const { expiryMs, protocolVersion, username, rules } = row;
-  if (expiryMs <= awayMsOf(row)) {
+  if (hasExpired(row) && row.will === null) {
     journal.dropSession(number, clientId);
     return null;
   }
@@ -208,26 +211,28 @@ function createSession(
   return session;
 }
 
+/** Its client has been away for too long. */
+function hasExpired(row: SessionRow): boolean {
+  return row.expiryMs <= awayMsOf(row);
+}
+
 /** It is away since the broker is, where it was not before. A clock that was set back adds none. */
 function awayMsOf({ leftAt }: SessionRow): number {
   return leftAt === 0 ? 0 : Math.max(0, Date.now() - leftAt);
 }
 
 function restoreSession(
-  { registry, replays, wills, deadlines, sessionWatch, shardIndex }: Shard,
+  { registry, replays, sessionWatch, shardIndex }: Shard,
   { kept, rows }: ShardStore,
   { session, stored: { number }, row }: FoundSession,
   filters: Filters,
   owed: readonly OwedFilter[] = [],
 ): void {
-  // Before it is one that is kept: they are on disk already.
-  registry.subscribe(session, filters, NOTHING);
+  // Before it is one that is kept: they are on disk already. One that ends gets nothing more.
+  if (!hasExpired(row)) registry.subscribe(session, filters, NOTHING);
   kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
   replays.recall(session, owed);
-  if (row.will !== null) {
-    const leftMs = Math.min(row.will.leftMs, Math.max(0, row.willAt - Date.now()));
-    wills.arrive(session, { ...row.will, leftMs }, deadlines.now);
-  }
+  rows.recallWill(session, row);
   sessionWatch.onAbsent(session, awayMsOf(row));
   if (row.leftAt === 0 && row.home === shardIndex) rows.save(session);
 }

@@ -2,7 +2,7 @@
 import { AccessTable } from '../access/access-table.js';
 import type { Config } from '../base/config.js';
 import type { Materials } from '../base/materials.js';
-import { DelayedWills } from '../sessions/delayed-wills.js';
+import { DelayedWills, type PublishWill } from '../sessions/delayed-wills.js';
 import type { Session } from '../sessions/session.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { Shard } from './shard.js';
@@ -41,12 +41,20 @@ export function makeAccess(
 
 /** Makes what publishes the delayed wills of a shard. */
 export function makeWills(shard: Shard): DelayedWills {
-  return new DelayedWills((run, topicKey, session) => {
+  const publish: PublishWill = (run, topicKey, session, published) => {
     if (session.rights?.mayPublish(topicKey) === false) {
       shard.access.onForbidden(session, 'will', topicKey, 1);
-      return;
+      published();
+    } else {
+      shard.router.publishRun(run, topicKey, published);
     }
-    shard.router.publishRun(run, topicKey);
     shard.schedule();
+  };
+  return new DelayedWills(publish, (session, sessionEndsAt) => {
+    // Of one that is here its row has said so since it came.
+    if (session.outlet !== null) return;
+    const leftMs = sessionEndsAt - shard.deadlines.now;
+    const awayMs = Number.isFinite(leftMs) ? session.expiryMs - leftMs : 0;
+    shard.store?.rows.save(session, undefined, awayMs);
   });
 }

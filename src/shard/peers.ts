@@ -78,6 +78,7 @@ export function onPeerLoaded(shard: Shard, index: number): void {
   if (store?.awaitedLoads.size === 0) {
     noteArrived(shard, store);
     takeUp(shard);
+    shard.sessionWatch.takeUp();
   }
   if (durable === null || store === null || index === shardIndex) return;
   if (!durable.orphaned.hasShard(index)) return;

@@ -8,7 +8,6 @@ import {
   ENDED_FILTERS_PER_LOOK,
   ENDED_FILTERS_PER_SHARE,
 } from '../base/limits.js';
-import type { ConnectRequest } from '../connection/connect-request.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 import { isShareFilter } from '../protocol/v5/index.js';
 import type { Interest } from '../router/interest.js';
@@ -27,7 +26,7 @@ import type { SessionStore } from '../sessions/session-store.js';
 import type { TopicsProvider } from '../topics/provider.js';
 import { Unsubscribed } from '../topics/subscription-tree.js';
 import type { PrimaryLine } from './primary-line.js';
-import type { SessionRows } from './session-rows.js';
+import type { ComingClient, SessionRows } from './session-rows.js';
 
 /** Bytes of a filter in a SUBSCRIBE beside its own: its length and its QoS. */
 const FILTER_OVERHEAD_BYTES = 3;
@@ -201,13 +200,16 @@ export class SessionRegistry {
       this.keep(session);
       session.goOn(session.kept, () => {});
     } else {
-      const { filters, kept } = found;
+      const { filters, kept, row } = found;
       const missing = filters.filter(([filterKey]) => !session.subscriptions.has(filterKey));
       this.subscribe(session, missing, () => {});
       session.goOn(kept, () => missed.beforeTail(session, newer));
       missed.behindTail(session);
+      this.#parts.rows?.recallWill(session, row);
     }
     if (tail?.isTail) this.#parts.rows?.endTail(session, tail);
+    // The client has come before any delay was over, but where there was none.
+    if (found?.row.will?.leftMs === 0) this.#parts.wills.publish(session);
     return found !== null;
   }
 
@@ -229,9 +231,9 @@ export class SessionRegistry {
     return moved === null ? null : (this.#parts.rows?.arrive(moved) ?? null);
   }
 
-  /** Its client comes: its window takes so much. */
-  onComing(session: Session, { receiveMaximum }: Pick<ConnectRequest, 'receiveMaximum'>): void {
-    this.#parts.rows?.save(session, receiveMaximum);
+  /** Its client comes. */
+  onComing(session: Session, client: ComingClient): void {
+    this.#parts.rows?.save(session, client);
   }
 
   /** A session that was made by `create` and is not to end with its connection is kept on disk. */
@@ -258,9 +260,9 @@ export class SessionRegistry {
       counters.add(Counter.sessions, -1);
     }
     counters.add(Counter.droppedExpired, session.window?.queuedMessages ?? 0);
-    this.#parts.rows?.drop(session);
-    // Its delay is over with the session [MQTT-3.1.2-8].
+    // Its delay is over with the session [MQTT-3.1.2-8]. Before its row goes, which says so.
     this.#parts.wills.publish(session);
+    this.#parts.rows?.drop(session);
     const subscriptions = session.end();
     this.#ended.push({ session, filterKeys: subscriptions.keys() });
     this.#endedFilters += subscriptions.size;

@@ -4,12 +4,14 @@
  */
 import type { AccessRule } from '../base/access-rule.js';
 import { PACKET_ID_MAX } from '../base/limits.js';
+import type { ConnectRequest } from '../connection/connect-request.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 import type { Filters } from '../router/replay-filters.js';
-import type { DelayedWills, MovedWill } from '../sessions/delayed-wills.js';
+import { type DelayedWills, type MovedWill, movedOf } from '../sessions/delayed-wills.js';
 import type { KeptReader, KeptSession, MovedKept } from '../sessions/kept-session.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
+import { delayMsOf, prepareWill } from '../sessions/will.js';
 import type { Grant } from '../topics/grant.js';
 
 /** The head of a stored session: store/stored-session.ts. */
@@ -29,7 +31,10 @@ export interface SessionRow {
   readonly next: number;
   /** See KeptSession; rows of former builds have none. */
   readonly lookedTo?: number;
-  /** What is published for it, and the date when. */
+  /**
+   * What is published for it, and the date when. Of a client that is here: should the shard die,
+   * or the broker, which ends its connection.
+   */
   readonly will: MovedWill | null;
   readonly willAt: number;
 }
@@ -38,7 +43,11 @@ export interface SessionRow {
 export interface FoundSession {
   readonly filters: Filters;
   readonly kept: KeptSession;
+  readonly row: SessionRow;
 }
+
+/** What of a CONNECT is noted. */
+export type ComingClient = Pick<ConnectRequest, 'receiveMaximum' | 'will'>;
 
 /** What they work with. */
 export interface SessionRowsParts {
@@ -90,9 +99,19 @@ export class SessionRows {
     const stored = reader.session(clientId);
     if (stored === null) return null;
     const { number } = stored;
-    const { mayBeSent, next, lookedTo } = stored.head as SessionRow;
+    const row = stored.head as SessionRow;
     const filters = filtersOf(reader, number);
-    return { filters, kept: kept.lost(number, mayBeSent, next, lookedTo) };
+    return { filters, kept: kept.lost(number, row.mayBeSent, row.next, row.lookedTo), row };
+  }
+
+  /** Has its will, if it has one, wait for what is left of its delay. */
+  recallWill(session: Session, { will, willAt, leftAt }: SessionRow): void {
+    if (will === null) return;
+    const { wills, deadlines } = this.#parts;
+    // The connection of a client that was here has ended with its shard: the delay begins.
+    const leftMs = leftAt === 0 ? will.leftMs : Math.max(0, willAt - Date.now());
+    // A clock that was set back adds none.
+    wills.arrive(session, { ...will, leftMs: Math.min(will.leftMs, leftMs) }, deadlines.now);
   }
 
   /** What another shard has had on disk is this one's. */
@@ -102,22 +121,22 @@ export class SessionRows {
 
   /**
    * Notes what it is now. Does nothing for one that is not kept.
-   * @param receiveMaximum of its client, which comes; undefined: it is away.
+   * @param client that comes; undefined: it is away. @param awayMs for so long already.
    */
-  save(session: Session, receiveMaximum?: number): void {
+  save(session: Session, client?: ComingClient, awayMs = 0): void {
     const { kept, clientId, expiryMs, protocolVersion, username, rules } = session;
     if (kept === null) return;
     const { shardIndex, deadlines, wills } = this.#parts;
-    const isHere = receiveMaximum !== undefined;
-    const will = isHere ? null : wills.copy(session, deadlines.now);
-    const window = Math.min(receiveMaximum ?? PACKET_ID_MAX, session.limits.maxInflight);
+    const isHere = client !== undefined;
+    const will = isHere ? willOf(client) : wills.copy(session, deadlines.now);
+    const window = Math.min(client?.receiveMaximum ?? PACKET_ID_MAX, session.limits.maxInflight);
     const row: SessionRow = {
       ...{ home: shardIndex, expiryMs, protocolVersion, username, rules, will },
-      leftAt: isHere ? 0 : Date.now(),
+      leftAt: isHere ? 0 : Date.now() - awayMs,
       mayBeSent: Math.max(isHere ? window : 0, sentOf(session, kept)),
       next: kept.next,
       lookedTo: kept.lookedTo,
-      willAt: will === null ? 0 : Date.now() + will.leftMs,
+      willAt: will === null || isHere ? 0 : Date.now() + will.leftMs,
     };
     this.#parts.kept.journal.putSession(kept.queue.number, clientId, row);
     this.#parts.kept.onSaved(session);
@@ -147,6 +166,11 @@ export class SessionRows {
     if (kept === null) return;
     this.#parts.kept.journal.removeSubscription(kept.queue.number, filterKey);
   }
+}
+
+/** The will that a client comes with. */
+function willOf({ will }: ComingClient): MovedWill | null {
+  return will === null ? null : movedOf(prepareWill(will), delayMsOf(will));
 }
 
 /** How many messages of a session's queue have been sent, counted from its oldest row. */

@@ -23,8 +23,11 @@ export interface SessionWatchParts {
   readonly wills: DelayedWills;
   readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set'>;
   log(level: 'info' | 'warn', fields: object, message: string): void;
-  /** Its will is published, and is not to be once more. */
-  onWillSent(session: Session): void;
+  /**
+   * Some shards are still to find what they have in the store: nobody's time comes, as a will would
+   * miss their sessions.
+   */
+  isTooEarly(): boolean;
   /** The client of this session has been away for too long. */
   onExpired(session: Session): void;
 }
@@ -36,6 +39,8 @@ export class SessionWatch {
   queuedMessages = 0;
   readonly #parts: SessionWatchParts;
   readonly #unresponsive = new WeakSet<Outlet>();
+  /** Absent ones whose time has come too early. */
+  readonly #early = new Set<Session>();
 
   constructor(parts: SessionWatchParts) {
     this.#parts = parts;
@@ -63,6 +68,22 @@ export class SessionWatch {
     this.#setEnd(session, Math.min(endsAt, session.delayedWill?.dueAt ?? endsAt));
   }
 
+  /** The client is back: what its time has come for is done first, and nothing on its way. */
+  onClaimed(session: Session): void {
+    session.cancelDeadline();
+    const isLeaving = session.delayedWill?.isLeaving === true;
+    if (!this.#early.delete(session) && !isLeaving) return;
+    this.#endAbsence(session, true);
+    session.cancelDeadline();
+  }
+
+  /** All shards have found what they have: whose time had come by then has it now. */
+  takeUp(): void {
+    const early = [...this.#early];
+    this.#early.clear();
+    for (const session of early) if (session.outlet === null) this.#endAbsence(session);
+  }
+
   /** The time of a session has come. */
   onDue(session: Session): void {
     const { window, outlet } = session;
@@ -79,23 +100,29 @@ export class SessionWatch {
     else window.release();
   }
 
-  /** Of the end and a will the first has come. */
   #onAbsentDue(session: Session): void {
+    if (this.#parts.isTooEarly()) this.#early.add(session);
+    else this.#endAbsence(session);
+  }
+
+  /** Of the end and a will the first has come. @param isClaimed nobody may have it any more. */
+  #endAbsence(session: Session, isClaimed = false): void {
     const { deadlines, wills } = this.#parts;
     const will = session.delayedWill;
-    if (will === null || will.sessionEndsAt <= deadlines.now) {
-      this.#expire(session);
-      return;
-    }
     wills.publish(session);
-    this.#parts.onWillSent(session);
-    this.#setEnd(session, will.sessionEndsAt);
+    if (will !== null && will.sessionEndsAt > deadlines.now)
+      this.#setEnd(session, will.sessionEndsAt);
+    // A will that waits for room is on disk with its session alone.
+    else if (session.delayedWill !== null && !isClaimed) this.#setEnd(session, deadlines.now);
+    else this.#expire(session);
   }
 
   #setEnd(session: Session, at: number): void {
     const { deadlines } = this.#parts;
     const { now } = deadlines;
-    if (Number.isFinite(at)) deadlines.set(session, now, Math.max(0, at - now));
+    // Not with a tick: a client might come before it, when it is not too early any more.
+    if (at <= now && this.#parts.isTooEarly()) this.#early.add(session);
+    else if (Number.isFinite(at)) deadlines.set(session, now, Math.max(0, at - now));
   }
 
   #expire(session: Session): void {

@@ -7,6 +7,7 @@ import type { Connection } from '../connection/connection.js';
 import type { EnhancedAuthentication } from '../connection/enhanced-authentication.js';
 import type { RateLimit } from '../connection/rate-limit.js';
 import { Session } from '../sessions/session.js';
+import { isLoading } from './make-store.js';
 import { SessionWatch } from './session-watch.js';
 import type { Shard } from './shard.js';
 import { Sweeper } from './sweeper.js';
@@ -43,7 +44,7 @@ export function watchSessions(shard: Shard): SessionWatch {
     deadlines,
     wills,
     log: shard.log.bind(shard),
-    onWillSent: (session) => shard.store?.rows.save(session),
+    isTooEarly: () => isLoading(shard),
     onExpired: (session) => {
       shard.registry.end(session);
       // The primary is told at the end of a turn.

@@ -433,6 +433,7 @@ export class Shard implements ConnectionHost {
     return new Takeover({
       ...{ ...this.#parts(shardIndex), registry, interest, replays, access },
       schedule: () => this.turn.schedule(),
+      onClaimed: (session) => this.sessionWatch.onClaimed(session),
       whenDurable: (done) => this.whenDurable(done),
       whenKept: (shards, done) => this.durable!.whenKept(shards, done),
     });

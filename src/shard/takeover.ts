@@ -69,6 +69,8 @@ export interface TakeoverParts {
   readonly wills: DelayedWills;
   /** Gives a session the rights of whoever has claimed it. */
   readonly access: Pick<ShardAccess, 'admit' | 'mayLeaveWill'>;
+  /** The client of a session here is back: that does not expire on its way, if it has not yet. */
+  readonly onClaimed: (session: Session) => void;
   /** Calls back when what is journaled is durable; at once where nothing is. */
   whenDurable(done: () => void): void;
   readonly whenKept: CutHoldsParts['whenKept'];
@@ -156,12 +158,9 @@ export class Takeover {
     const { registry, schedule, afterMade } = this.#parts;
     const { clientId, to, newClaim, discard } = message;
     registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
-    // A clean session has ended with its connection.
-    const session = registry.get(clientId);
     schedule();
+    const session = this.#endAbsence(clientId);
     if (discard && session !== undefined) registry.end(session);
-    // It does not expire on its way.
-    else session?.cancelDeadline();
     const { whenDurable } = this.#parts;
     const release = this.#releases.add(discard ? undefined : session, to, newClaim);
     // Whatever the old connection has published is on the ring before this.
@@ -317,8 +316,17 @@ export class Takeover {
     const { registry, afterMade } = this.#parts;
     const { clientId } = pending.connection;
     registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
-    registry.get(clientId)?.cancelDeadline();
+    this.#endAbsence(clientId);
     afterMade(() => this.#takeLeft(pending));
+  }
+
+  /** @returns the session that is there for the client which is back; none that has expired. */
+  #endAbsence(clientId: string): Session | undefined {
+    const { registry, onClaimed } = this.#parts;
+    // A clean session has ended with its connection.
+    const session = registry.get(clientId);
+    if (session !== undefined) onClaimed(session);
+    return registry.get(clientId);
   }
 
   /** The old connection is closed, and its will published. */

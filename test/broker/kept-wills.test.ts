@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { type Broker, startBroker, unique } from '../support/broker.js';
+import { Faults } from '../support/kill/faults.js';
+import { KillableBroker } from '../support/kill/killable-broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
-import { connect } from '../support/packets.js';
+import { connect, DISCONNECT } from '../support/packets.js';
 import { connect5, parseSaid, prop } from '../support/packets5.js';
 import { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
@@ -92,6 +94,76 @@ describe('a delayed will on disk', () => {
     assert.equal(parseSaid(await client.readPacket('CONNACK')).code, 0);
     await started;
     await checkOnce(watcher);
+  });
+});
+
+describe('the will of a client that is here', () => {
+  // [MQTT-3.1.2-8]: its connection ends with its shard; the delay begins then.
+  for (const delay of [0, 1]) {
+    test(`is published when its shard dies, delay ${delay} s`, async (context) => {
+      await using broker = await serve(context);
+      const topic = unique('will');
+      const watcher = await watch(broker, topic);
+      await connectWithWill(broker, topic, delay, 60);
+      await (await killShard(broker)).started;
+      await checkOnce(watcher);
+    });
+  }
+
+  // [MQTT-3.1.2-10]: nor when its shard dies behind that.
+  test('is published by nobody behind DISCONNECT', async (context) => {
+    await using broker = await serve(context);
+    const topic = unique('will');
+    const watcher = await watch(broker, topic);
+    const { client } = await connectWithWill(broker, topic, 0, 60);
+    client.send(DISCONNECT);
+    await client.untilClosed();
+    await (await killShard(broker)).started;
+    await watcher.publish(topic, 'end', { qos: 1 });
+    assert.deepEqual(await watcher.messagesUntil('end'), []);
+  });
+
+  // [MQTT-3.1.2-8]: its connection ends with the broker.
+  test('is published once when the broker was killed', async () => {
+    const faults = new Faults();
+    const plan = { workers: 2, environment: {}, command: null };
+    const broker = await KillableBroker.at(plan, faults);
+    const endpoint = { host: '127.0.0.1', port: broker.port };
+    const resume = (clientId: string) =>
+      TestClient.connect(endpoint, { clientId, cleanSession: false });
+    const topics = ['w/0', 'w/1', 'w/2'];
+    try {
+      await broker.start();
+      const readers = await Promise.all(['a', 'b'].map(resume));
+      for (const reader of readers) await reader.subscribe(['w/+', 2]);
+      for (const topic of topics) {
+        const will = { topic, payload: topic, qos: 2 };
+        await TestClient.connect(endpoint, { clientId: topic, cleanSession: false, will });
+      }
+      // Behind the second kill nothing of it is left.
+      for (const kills of [1, 2]) {
+        await broker.kill();
+        await broker.start();
+        const received = new Set<number>();
+        for (const clientId of ['a', 'b']) {
+          const reader = await TestClient.connect(endpoint, {
+            clientId,
+            cleanSession: false,
+            received,
+          });
+          await reader.publish('w/end', clientId, { qos: 1 });
+          const before = await reader.messagesUntil(clientId);
+          const wills = before.filter(({ topic }) => topics.includes(topic));
+          const expected = kills === 1 ? topics : [];
+          assert.deepEqual(wills.map(({ payload }) => payload).sort(), expected);
+          received.clear();
+        }
+      }
+    } finally {
+      await broker.stop();
+      broker.remove();
+    }
+    assert.equal(faults.total, 0, faults.lines.join('\n'));
   });
 });
 

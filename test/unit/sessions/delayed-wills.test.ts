@@ -27,7 +27,10 @@ describe('delayed wills', () => {
 
   beforeEach(() => {
     published = [];
-    wills = new DelayedWills((run, topicKey) => published.push({ run, topicKey }));
+    wills = new DelayedWills((run, topicKey, _, onPublished) => {
+      published.push({ run, topicKey });
+      onPublished();
+    });
   });
 
   test('are published once, as they were left', () => {

@@ -205,7 +205,7 @@ test('nor what a session that was found here has had', async (context) => {
   shard.registry.beginTail(session);
   shard.registry.subscribe(session, [[TOPIC, 2]], () => {});
   assert.ok(shard.registry.recover(session, missedOn(shard, 1)));
-  shard.registry.onComing(session, { receiveMaximum: 10 });
+  shard.registry.onComing(session, { receiveMaximum: 10, will: null });
   assert.deepEqual(await payloads(), ['1', '2']);
   shard.store!.journal.left(NUMBER, 2);
   await loadAgain();

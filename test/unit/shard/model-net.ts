@@ -247,7 +247,9 @@ export class ModelShard {
     this.interest = new Interest(link, index, count);
     const counters = new Counters();
     const { queuedTotal, routes } = this;
-    const wills = new DelayedWills((run, key) => this.router.publishRun(run, key));
+    const wills = new DelayedWills((run, key, _, published) =>
+      this.router.publishRun(run, key, published),
+    );
     const { deadlines } = this;
     const own = { routes, link, topics, counters, queuedTotal, deadlines, wills };
     const shared = { shardIndex: index, ...own };
@@ -285,7 +287,9 @@ export class ModelShard {
     const access = { admit() {}, mayLeaveWill: () => true };
     const whenDurable = (done: () => void) => done();
     const whenKept = (_shards: number, done: () => void) => done();
-    const moved = { registry, interest, replays, access, afterMade, whenDurable, whenKept };
+    const onClaimed = (session: Session) => session.cancelDeadline();
+    const waits = { afterMade, whenDurable, whenKept, onClaimed };
+    const moved = { registry, interest, replays, access, ...waits };
     this.takeover = new Takeover({ ...shared, ...moved, line, schedule, sizes });
     this.deadPeers = new DeadPeers({ topics, routes: this.routes, schedule });
     const { router, takeover } = this;

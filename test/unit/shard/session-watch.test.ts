@@ -31,6 +31,9 @@ describe('the watch over sessions', () => {
   let closedFor: string | null;
   let expired: string[];
   let published: string[];
+  let isTooEarly: boolean;
+  /** Wills that wait for room; null: there is some. */
+  let stuck: (() => void)[] | null;
   let wills: DelayedWills;
   let outlet: Outlet;
 
@@ -40,7 +43,13 @@ describe('the watch over sessions', () => {
     closedFor = null;
     expired = [];
     published = [];
-    wills = new DelayedWills((_, topicKey) => published.push(topicKey));
+    isTooEarly = false;
+    stuck = null;
+    wills = new DelayedWills((_, topicKey, _session, onPublished) => {
+      published.push(topicKey);
+      if (stuck === null) onPublished();
+      else stuck.push(onPublished);
+    });
     deadlines = new Deadlines(time, (due) => watch.onDue(due));
     watch = new SessionWatch({
       settings: () => config,
@@ -48,7 +57,7 @@ describe('the watch over sessions', () => {
       deadlines,
       wills,
       log: () => {},
-      onWillSent: () => {},
+      isTooEarly: () => isTooEarly,
       onExpired: ({ clientId }) => expired.push(clientId),
     });
     session = new Session('c', EXPIRY_MS, 4, 1, LIMITS, new AbsentQueues());
@@ -208,6 +217,48 @@ describe('the watch over sessions', () => {
       time += DAY_MS;
       deadlines.advance(time);
       assert.deepEqual([published, expired, wills.bytes], [[], [], 0]);
+    });
+
+    // The session is on disk while it is here, and nothing else says that the will is to come.
+    test('ends the session when its will is out', () => {
+      stuck = [];
+      leaveWith(EXPIRY_MS + DAY_MS);
+      time += EXPIRY_MS;
+      deadlines.advance(time);
+      pass(10 * SWEEP_MS);
+      assert.deepEqual([published, expired], [['w'], []]);
+      for (const onPublished of stuck) onPublished();
+      pass(10 * SWEEP_MS);
+      assert.deepEqual([published, expired], [['w'], ['c']]);
+    });
+
+    // [MQTT-3.1.2-8]: it would miss the sessions that other shards are still to find.
+    test('publishes it, and ends the session, when it is not too early', () => {
+      isTooEarly = true;
+      leaveWith(DAY_MS);
+      time += DAY_MS;
+      deadlines.advance(time);
+      pass(10 * SWEEP_MS);
+      assert.deepEqual(published, []);
+      isTooEarly = false;
+      watch.takeUp();
+      watch.takeUp();
+      assert.deepEqual(published, ['w']);
+      time += EXPIRY_MS;
+      deadlines.advance(time);
+      pass(10 * SWEEP_MS);
+      assert.deepEqual([published, expired], [['w'], ['c']]);
+    });
+
+    // [MQTT-3.1.3-9]: the delay was over before.
+    test('publishes one that was due when the client is back', () => {
+      isTooEarly = true;
+      leaveWith(0);
+      watch.onClaimed(session);
+      assert.deepEqual(published, ['w']);
+      assert.equal(deadlines.size, 0);
+      watch.takeUp();
+      assert.deepEqual([published, expired], [['w'], []]);
     });
 
     test('of a session that never ends still publishes it', () => {

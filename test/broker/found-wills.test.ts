@@ -1,0 +1,112 @@
+/** Wills that a broker finds on disk when it starts, each to be published once, to everybody. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { SHARDS_MAX } from '../../src/base/limits.js';
+import { movedOf } from '../../src/sessions/delayed-wills.js';
+import { prepareWill } from '../../src/sessions/will.js';
+import type { SessionRow } from '../../src/shard/session-rows.js';
+import { type Broker, startBroker } from '../support/broker.js';
+import type { TestClient } from '../support/test-client.js';
+import { TemporaryStore } from '../unit/store/temporary-store.js';
+
+const WORKERS = 2;
+/** Wills, half of them on each shard. */
+const WILLS = Array.from({ length: 20 }, (_, n) => n);
+const FILTER = 'w/+';
+const SHARED = `$share/g/${FILTER}`;
+const HOUR_MS = 3_600_000;
+const topicOf = (n: number) => `w/${n}`;
+const leaverOf = (n: number) => `leaver ${n}`;
+
+const ROW: SessionRow = {
+  home: 0,
+  expiryMs: Number.POSITIVE_INFINITY,
+  protocolVersion: 5,
+  username: null,
+  rules: null,
+  leftAt: Date.now() - HOUR_MS,
+  mayBeSent: 0,
+  next: 0,
+  lookedTo: 0,
+  will: null,
+  willAt: 0,
+};
+
+/** Wills that have to be published at a start, as the rows of their sessions say it. */
+const CASES: readonly [what: string, leftMs: number, row: Partial<SessionRow>][] = [
+  // [MQTT-3.1.2-8], [MQTT-3.1.3-9]: the session has ended before the delay.
+  ['whose session has expired', 2 * HOUR_MS, { expiryMs: 1_000, willAt: Date.now() + HOUR_MS }],
+  // [MQTT-3.1.3-9]: the delay is over.
+  ['whose delay is over', 60_000, { willAt: Date.now() - 60_000 }],
+  // [MQTT-3.1.2-8]: its connection has ended with the broker.
+  ['of a client that was here', 0, { leftAt: 0 }],
+  ['whose session ends with its connection, which was here', 0, { leftAt: 0, expiryMs: 0 }],
+];
+
+/** A folder with sessions of readers, one on each shard and one of a group, and of leavers. */
+async function fill(context: TestContext, leftMs: number, row: Partial<SessionRow>) {
+  const store = new TemporaryStore(context);
+  const { journal, settled } = store.journal();
+  let number = SHARDS_MAX;
+  for (const [home, filter] of [FILTER, FILTER, SHARED].entries()) {
+    journal.putSession(++number, `reader ${home}`, { ...ROW, home: home % WORKERS });
+    journal.putSubscription(number, filter, 1);
+  }
+  for (const n of WILLS) {
+    const message = {
+      topic: topicOf(n),
+      payload: Buffer.from(`${n}`),
+      qos: 1,
+      retain: true,
+    } as const;
+    const will = movedOf(prepareWill(message), leftMs);
+    journal.putSession(++number, leaverOf(n), { ...ROW, home: n % WORKERS, ...row, will });
+  }
+  await settled();
+  await store.close();
+  return store.folder;
+}
+
+function serve(dataDir: string): Promise<Broker> {
+  return startBroker({ workers: WORKERS, sessionsProvider: 'lmdb', dataDir });
+}
+
+function resume(broker: Broker, clientId: string): Promise<TestClient> {
+  return broker.client({ clientId, cleanSession: false });
+}
+
+const READERS = [0, 1, 2].map((n) => `reader ${n}`);
+const inOrder = (payloads: readonly string[]) => payloads.map(Number).sort((a, b) => a - b);
+
+describe('a will that is found at a start', () => {
+  for (const [what, leftMs, row] of CASES) {
+    test(`comes to all, once, and is retained: ${what}`, async (context) => {
+      const dataDir = await fill(context, leftMs, row);
+      const hasEnded = (row.expiryMs ?? ROW.expiryMs) < HOUR_MS;
+      {
+        await using broker = await serve(dataDir);
+        const leaver = await resume(broker, leaverOf(0));
+        assert.equal(leaver.sessionPresent, !hasEnded);
+        for (const clientId of READERS) {
+          const reader = await resume(broker, clientId);
+          await reader.nextMessages(WILLS.length);
+          assert.deepEqual(inOrder(reader.payloads), WILLS, clientId);
+          await reader.ping();
+          assert.equal(reader.messages.length, WILLS.length);
+        }
+        const other = await broker.client();
+        await other.subscribe([FILTER, 0]);
+        const retained = await other.nextMessages(WILLS.length);
+        assert.deepEqual(inOrder(retained.map(({ payload }) => payload)), WILLS);
+        assert.ok(retained.every(({ retain }) => retain));
+      }
+      // Nor are they published again.
+      await using broker = await serve(dataDir);
+      await (await broker.client()).publish('w/end', 'end', { qos: 1 });
+      for (const clientId of READERS) {
+        const reader = await resume(broker, clientId);
+        assert.deepEqual(await reader.messagesUntil('end'), [], clientId);
+      }
+    });
+  }
+});

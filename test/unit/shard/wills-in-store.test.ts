@@ -1,0 +1,171 @@
+/** Wills that a shard finds in the store, or leaves there. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { SHARDS_MAX } from '../../../src/base/limits.js';
+import { ConnectionState } from '../../../src/connection/connection.js';
+import { movedOf } from '../../../src/sessions/delayed-wills.js';
+import { prepareWill } from '../../../src/sessions/will.js';
+import type { ClaimRefusal } from '../../../src/shard/control.js';
+import { missedOn } from '../../../src/shard/deliver-pending.js';
+import { loadStore } from '../../../src/shard/load-store.js';
+import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
+import type { SessionRow } from '../../../src/shard/session-rows.js';
+import { eventually } from '../../support/waiting.js';
+import { readFrames } from '../sessions/frames.js';
+import { makeStoredShard } from './stored-shard.js';
+
+const HOUR_MS = 3_600_000;
+const TOPIC = 'a/b';
+/** Numbers of sessions in the store. */
+const READER = 33;
+const LEAVER = 34;
+const WILL = prepareWill({ topic: TOPIC, payload: Buffer.from('gone'), qos: 1, retain: false });
+
+const ROW: SessionRow = {
+  home: 0,
+  expiryMs: Number.POSITIVE_INFINITY,
+  protocolVersion: 5,
+  username: null,
+  rules: null,
+  leftAt: Date.now() - HOUR_MS,
+  mayBeSent: 0,
+  next: 0,
+  lookedTo: 0,
+  will: null,
+  willAt: 0,
+};
+
+/** Shard 0 of two, and a store with a reader of wills and one whose will waits. */
+async function makeScene(context: TestContext, leftMs: number, row: Partial<SessionRow>) {
+  const { whole, shard, store } = await makeStoredShard(context);
+  const { journal, settled } = store.journal();
+  journal.putSession(READER, 'reader', ROW);
+  journal.putSubscription(READER, TOPIC, 1);
+  journal.putSession(LEAVER, 'leaver', { ...ROW, will: movedOf(WILL, leftMs), ...row });
+  await settled();
+  /** Starts the shard with the broker; or as the successor of another one. */
+  const load = async (orphans: readonly string[] | null = null) => {
+    const loaded = loadStore(shard, { shardCount: 2, orphans });
+    dropPeer(shard, 1);
+    await loaded;
+  };
+  const durable = async () => {
+    shard.turn.flush();
+    const { journal: own } = shard.store!;
+    await eventually(() => own.durable === own.appended, 'the journal to be durable');
+    store.reader.renew();
+  };
+  /** What the reader has on disk. */
+  const payloads = async () => {
+    await durable();
+    const entries = [...store.reader.entriesFrom(READER, 0)];
+    return entries.flatMap(({ run }) => readFrames(run.bytes).map(({ payload }) => payload));
+  };
+  const rowOf = (clientId: string) => {
+    const stored = store.reader.session(clientId);
+    return stored === null ? null : (stored.head as SessionRow);
+  };
+  return { whole, shard, store, load, payloads, rowOf };
+}
+
+/** All shards are live. */
+function loadAll(shard: Parameters<typeof onPeerLoaded>[0]): void {
+  onPeerLoaded(shard, 0);
+  onPeerLoaded(shard, 1);
+}
+
+// [MQTT-3.1.2-8]: subscribers of shards that were not there yet missed it.
+test('a will that is due is published when all shards are there', async (context) => {
+  const leftAt = Date.now() - 2 * HOUR_MS;
+  const willAt = leftAt + 1_000;
+  const scene = await makeScene(context, 1_000, { leftAt, willAt, expiryMs: 3 * HOUR_MS });
+  const { shard, load, payloads, rowOf } = scene;
+  await load();
+  shard.deadlines.advance(shard.deadlines.now + 10_000);
+  assert.deepEqual(await payloads(), []);
+  onPeerLoaded(shard, 0);
+  assert.deepEqual(await payloads(), []);
+  assert.notEqual(rowOf('leaver')?.will, null);
+  onPeerLoaded(shard, 1);
+  assert.deepEqual(await payloads(), ['gone']);
+  const row = rowOf('leaver')!;
+  assert.equal(row.will, null);
+  // Since when it is away stays as it is [MQTT-3.1.2-23].
+  assert.ok(row.leftAt <= Date.now() - 2 * HOUR_MS, `${row.leftAt - leftAt} ms later`);
+});
+
+// Killed then, a broker lost it, or published it twice.
+test('that it is published is one thing with what is on its way', async (context) => {
+  const scene = await makeScene(context, 0, {});
+  const { shard, store, load, payloads, rowOf } = scene;
+  await load();
+  shard.link.replacePeer(1, scene.whole.rings[1]!, scene.whole.fds[1]!);
+  shard.topics.addShard(TOPIC, 1);
+  shard.topics.keepShard(TOPIC, 1);
+  shard.routes.invalidateAll();
+  loadAll(shard);
+  assert.deepEqual(await payloads(), ['gone']);
+  assert.equal(rowOf('leaver')?.will, null);
+  const pending = [...store.reader.pending()];
+  assert.deepEqual(
+    pending.map(({ shards }) => shards),
+    [2],
+  );
+});
+
+// [MQTT-3.1.2-11]: its client began with the session that had ended, and its will was dropped.
+test('a session that has expired ends when its client is the first to come', async (context) => {
+  const scene = await makeScene(context, 2 * HOUR_MS, {
+    expiryMs: 1,
+    willAt: Date.now() + HOUR_MS,
+  });
+  const { shard, load, payloads, rowOf } = scene;
+  await load(['reader', 'leaver']);
+  const { claim } = shard.registry.get('leaver')!;
+  const newClaim = SHARDS_MAX + 1;
+  const release = { kind: 'release', clientId: 'leaver', claim, to: 1, newClaim } as const;
+  shard.takeover.onRelease({ ...release, discard: false });
+  assert.equal(shard.registry.get('leaver'), undefined);
+  onPeerLoaded(shard, 0);
+  assert.deepEqual(await payloads(), ['gone']);
+  assert.equal(rowOf('leaver'), null);
+});
+
+// [MQTT-3.1.3-9], [MQTT-3.14.4-3]: the session ends, or goes on in time.
+for (const [cleanStart, leftMs, expected] of [
+  [true, HOUR_MS, ['gone']],
+  [false, HOUR_MS, []],
+  // Its client was there, and its connection has ended with the shard.
+  [false, 0, ['gone']],
+] as const) {
+  const what = `clean start ${cleanStart}, delay ${leftMs}`;
+  test(`a claim on a session whose shard has died finds its will: ${what}`, async (context) => {
+    const leftAt = leftMs === 0 ? 0 : Date.now();
+    const scene = await makeScene(context, leftMs, { home: 1, leftAt, willAt: leftAt + leftMs });
+    const { whole, shard, load, payloads, rowOf } = scene;
+    await load();
+    loadAll(shard);
+    const refused: ClaimRefusal[] = [];
+    let isAttached = false;
+    const connection = {
+      ...{ clientId: 'leaver', state: ConnectionState.connecting, admission: null },
+      profile: shard.profiles.common,
+      attach: () => {
+        isAttached = true;
+        return true;
+      },
+      refuse: (why: ClaimRefusal) => refused.push(why),
+    };
+    const request = { will: null, protocolVersion: 5, cleanStart, sessionExpiryMs: HOUR_MS };
+    shard.takeover.claim(connection as never, request as never);
+    shard.line.flush();
+    const claims = whole.said.flatMap((each) => (each.kind === 'claims' ? each.claims : []));
+    shard.takeover.onGranted(claims[0]!.claim, 1);
+    shard.takeover.dropPeer(1);
+    shard.takeover.recover(1, missedOn(shard, 1));
+    assert.deepEqual(await payloads(), expected);
+    await eventually(() => isAttached, 'the client to have its session');
+    assert.deepEqual(refused, []);
+    assert.equal(rowOf('leaver')?.will, null);
+  });
+}
