@@ -183,9 +183,11 @@ export class SessionRegistry {
 
   /** Ends a session here that another shard is to find in the store, if it is there. */
   leaveStored(session: Session): void {
-    const { rows, members } = this.#parts;
+    const { rows, members, wills } = this.#parts;
     rows?.letGo(session);
     if (rows !== null) members.letGo(session);
+    // It does not end: who finds it there finds its will, too.
+    if (rows !== null) wills.cancel(session);
     this.end(session);
   }
 

@@ -131,6 +131,22 @@ test('a session that has expired ends when its client is the first to come', asy
   assert.equal(rowOf('leaver'), null);
 });
 
+// [MQTT-3.1.3-9]: it was published at once, and once more by who found the session.
+test('the will of a session that left for a shard that died stays with it', async (context) => {
+  const scene = await makeScene(context, HOUR_MS, { willAt: Date.now() + HOUR_MS });
+  const { shard, load, payloads, rowOf } = scene;
+  await load();
+  loadAll(shard);
+  const { claim } = shard.registry.get('leaver')!;
+  const newClaim = SHARDS_MAX + 1;
+  const release = { kind: 'release', clientId: 'leaver', claim, to: 1, newClaim } as const;
+  shard.takeover.onRelease({ ...release, discard: false });
+  dropPeer(shard, 1);
+  await eventually(() => shard.registry.get('leaver') === undefined, 'it to be let go of');
+  assert.deepEqual(await payloads(), []);
+  assert.ok((rowOf('leaver')?.will?.leftMs ?? 0) > 0);
+});
+
 // [MQTT-3.1.3-9], [MQTT-3.14.4-3]: the session ends, or goes on in time.
 for (const [cleanStart, leftMs, expected] of [
   [true, HOUR_MS, ['gone']],
