@@ -39,7 +39,7 @@ export class SessionWatch {
   queuedMessages = 0;
   readonly #parts: SessionWatchParts;
   readonly #unresponsive = new WeakSet<Outlet>();
-  /** Absent ones whose time has come too early. */
+  /** Absent ones whose time has come: too early, or to end when their will has found room. */
   readonly #early = new Set<Session>();
 
   constructor(parts: SessionWatchParts) {
@@ -71,8 +71,7 @@ export class SessionWatch {
   /** The client is back: what its time has come for is done first, and nothing on its way. */
   onClaimed(session: Session): void {
     session.cancelDeadline();
-    const isLeaving = session.delayedWill?.isLeaving === true;
-    if (!this.#early.delete(session) && !isLeaving) return;
+    if (!this.#early.delete(session)) return;
     this.#endAbsence(session, true);
     session.cancelDeadline();
   }
@@ -101,6 +100,7 @@ export class SessionWatch {
   }
 
   #onAbsentDue(session: Session): void {
+    this.#early.delete(session);
     if (this.#parts.isTooEarly()) this.#early.add(session);
     else this.#endAbsence(session);
   }
@@ -110,11 +110,15 @@ export class SessionWatch {
     const { deadlines, wills } = this.#parts;
     const will = session.delayedWill;
     wills.publish(session);
-    if (will !== null && will.sessionEndsAt > deadlines.now)
+    if (will !== null && will.sessionEndsAt > deadlines.now) {
       this.#setEnd(session, will.sessionEndsAt);
-    // A will that waits for room is on disk with its session alone.
-    else if (session.delayedWill !== null && !isClaimed) this.#setEnd(session, deadlines.now);
-    else this.#expire(session);
+    } else if (session.delayedWill !== null && !isClaimed) {
+      // A will that waits for room is on disk with its session alone.
+      this.#early.add(session);
+      this.#setEnd(session, deadlines.now);
+    } else {
+      this.#expire(session);
+    }
   }
 
   #setEnd(session: Session, at: number): void {

@@ -232,6 +232,18 @@ describe('the watch over sessions', () => {
       assert.deepEqual([published, expired], [['w'], ['c']]);
     });
 
+    test('ends the session when its client is back behind a will that had to wait', () => {
+      stuck = [];
+      leaveWith(EXPIRY_MS + DAY_MS);
+      time += EXPIRY_MS;
+      while (published.length === 0) pass(SWEEP_MS);
+      for (const onPublished of stuck) onPublished();
+      assert.deepEqual([published, expired], [['w'], []]);
+      watch.onClaimed(session);
+      assert.deepEqual(expired, ['c']);
+      assert.equal(deadlines.size, 0);
+    });
+
     // [MQTT-3.1.2-8]: it would miss the sessions that other shards are still to find.
     test('publishes it, and ends the session, when it is not too early', () => {
       isTooEarly = true;
