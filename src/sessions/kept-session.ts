@@ -2,9 +2,10 @@
  * What of a session is on disk, and how it is found there after a crash: what is in a store from
  * before is not looked at until it is needed, since most clients of a large store are away.
  */
+import { PACKET_ID_MAX } from '../base/limits.js';
 import { QOS_MASK } from '../protocol/fixed-header.js';
 import { POSITION_MAX } from '../store/keys.js';
-import type { StoreReader } from '../store/store-reader.js';
+import type { QueueEnds, StoreReader } from '../store/store-reader.js';
 import type { StoredEntry } from '../store/stored-entry.js';
 import { IncomingQos2 } from './incoming-qos2.js';
 import { AWAITING_PUBACK, AWAITING_PUBCOMP, AWAITING_PUBREC } from './inflight.js';
@@ -48,6 +49,21 @@ export interface MovedKept extends MovedQueue {
   readonly lookedTo: number;
 }
 
+/** What of a session's row says how its queue is found. */
+export interface StoredQueue {
+  /** How many of its oldest messages may have been sent. */
+  readonly mayBeSent: number;
+  /**
+   * While its client was here: how many messages may have been in flight at a time, from the oldest
+   * on that was not acknowledged; 0: it was away. Rows of former builds have none.
+   */
+  readonly inflightMax?: number;
+  /** Position at least: packet ids of earlier ones may be in use where it was. */
+  readonly next: number;
+  /** See KeptSession; rows of former builds have none. */
+  readonly lookedTo?: number;
+}
+
 /** In place of a session's number. */
 export const NO_NUMBER = -1;
 /** It is known where its messages are. */
@@ -72,6 +88,8 @@ export class KeptSession {
    * are none.
    */
   #mayBeSent: number = FOUND;
+  /** See StoredQueue; 0 when it is known how many were sent. */
+  #inflightMax = 0;
   #hasEnds = true;
   /** Until the ends of its queue are known: positions before this one have been given. */
   #nextFrom = 0;
@@ -82,22 +100,13 @@ export class KeptSession {
     this.queue = new KeptQueue(host, number);
   }
 
-  /**
-   * One of which there is something on disk, from before.
-   * @param next position at least: packet ids of earlier ones may be in use where it was.
-   * @param lookedTo as it was then.
-   */
-  static lost(
-    host: KeptSessionHost,
-    number: number,
-    mayBeSent: number,
-    next: number,
-    lookedTo: number,
-  ): KeptSession {
+  /** One of which there is something on disk, from before. */
+  static lost(host: KeptSessionHost, number: number, stored: StoredQueue): KeptSession {
     const kept = new KeptSession(host, number);
-    kept.lookedTo = lookedTo;
-    kept.#mayBeSent = mayBeSent;
-    kept.#nextFrom = next;
+    kept.lookedTo = stored.lookedTo ?? 0;
+    kept.#mayBeSent = stored.mayBeSent;
+    kept.#inflightMax = stored.inflightMax ?? 0;
+    kept.#nextFrom = stored.next;
     kept.#hasEnds = false;
     return kept;
   }
@@ -121,6 +130,11 @@ export class KeptSession {
   /** How many of its oldest messages may have been sent, where the window does not know. */
   get mayBeSent(): number {
     return Math.max(0, this.#mayBeSent);
+  }
+
+  /** See StoredQueue; 0 where it is known how many were sent. */
+  get inflightMax(): number {
+    return this.#inflightMax;
   }
 
   /** Position of the message that is queued next, as far as it is known. */
@@ -230,9 +244,8 @@ export class KeptSession {
     const { reader } = this.#host;
     reader.renew();
     const ends = reader.ends(this.queue.number);
-    const rows = ends === null ? 0 : ends.next - ends.first;
-    // What is queued from here on was never sent.
-    if (this.#mayBeSent !== FOUND) this.#mayBeSent = Math.min(this.#mayBeSent, rows);
+    if (this.#mayBeSent !== FOUND) this.#mayBeSent = this.#sentOf(ends);
+    this.#inflightMax = 0;
     if (ends !== null) {
       this.queue.beginAt(ends.first, ends.next);
       return;
@@ -240,6 +253,16 @@ export class KeptSession {
     // Some may begin anew: what is noted of those that they had is not of these.
     this.#host.journal.left(this.queue.number, POSITION_MAX);
     this.queue.beginAt(this.#nextFrom, this.#nextFrom);
+  }
+
+  /** How many messages of its queue may have been sent: what is queued from here on was not. */
+  #sentOf(ends: QueueEnds | null): number {
+    if (ends === null) return 0;
+    const { first, firstCount, next } = ends;
+    // The oldest row is there until all of it is acknowledged, and the window goes on meanwhile.
+    const acknowledged = this.#inflightMax === 0 ? 0 : firstCount - 1;
+    const most = Math.max(this.#mayBeSent, this.#inflightMax + acknowledged);
+    return Math.min(most, next - first, PACKET_ID_MAX);
   }
 
   #statesOf({ messages }: OutgoingWindow, front: number, count: number): Uint8Array {

@@ -18,6 +18,7 @@ import {
   type KeptSessionHost,
   type MovedKept,
   NO_NUMBER,
+  type StoredQueue,
 } from './kept-session.js';
 import type { Session } from './session.js';
 
@@ -86,13 +87,13 @@ export class KeptSessions implements KeptSessionHost {
   }
 
   /** One that is on disk from before; see KeptSession. */
-  take(session: Session, number: number, mayBeSent: number, next: number, lookedTo = 0): void {
-    session.kept = this.lost(number, mayBeSent, next, lookedTo);
+  take(session: Session, number: number, stored: StoredQueue): void {
+    session.kept = this.lost(number, stored);
   }
 
   /** The same, of a session that is not to have it yet. */
-  lost(number: number, mayBeSent: number, next: number, lookedTo = 0): KeptSession {
-    return KeptSession.lost(this, number, mayBeSent, next, lookedTo);
+  lost(number: number, stored: StoredQueue): KeptSession {
+    return KeptSession.lost(this, number, stored);
   }
 
   /** One that comes from another shard; null for one that is not on disk. */

@@ -230,7 +230,7 @@ function restoreSession(
 ): void {
   // Before it is one that is kept: they are on disk already. One that ends gets nothing more.
   if (!hasExpired(row)) registry.subscribe(session, filters, NOTHING);
-  kept.take(session, number, row.mayBeSent, row.next, row.lookedTo);
+  kept.take(session, number, row);
   replays.recall(session, owed);
   rows.recallWill(session, row);
   sessionWatch.onAbsent(session, awayMsOf(row));

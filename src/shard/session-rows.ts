@@ -3,19 +3,18 @@
  * disk are dates, as a clock that begins with the machine says nothing to the next process.
  */
 import type { AccessRule } from '../base/access-rule.js';
-import { PACKET_ID_MAX } from '../base/limits.js';
 import type { ConnectRequest } from '../connection/connect-request.js';
 import type { ProtocolVersion } from '../protocol/packet.js';
 import type { Filters } from '../router/replay-filters.js';
 import { type DelayedWills, type MovedWill, movedOf } from '../sessions/delayed-wills.js';
-import type { KeptReader, KeptSession, MovedKept } from '../sessions/kept-session.js';
+import type { KeptReader, KeptSession, MovedKept, StoredQueue } from '../sessions/kept-session.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';
 import type { Session } from '../sessions/session.js';
 import { delayMsOf, prepareWill } from '../sessions/will.js';
 import type { Grant } from '../topics/grant.js';
 
 /** The head of a stored session: store/stored-session.ts. */
-export interface SessionRow {
+export interface SessionRow extends StoredQueue {
   /** The shard that it was on. */
   readonly home: number;
   /** How long it outlives its connection, in milliseconds; Infinity: it never ends. */
@@ -25,12 +24,6 @@ export interface SessionRow {
   readonly rules: readonly AccessRule[] | null;
   /** Date when its client left, in milliseconds; 0: it was here. */
   readonly leftAt: number;
-  /** How many of its oldest messages may have been sent. */
-  readonly mayBeSent: number;
-  /** Position of the next message of its queue: those before had packet ids, gone or not. */
-  readonly next: number;
-  /** See KeptSession; rows of former builds have none. */
-  readonly lookedTo?: number;
   /**
    * What is published for it, and the date when. Of a client that is here: should the shard die,
    * or the broker, which ends its connection.
@@ -101,7 +94,7 @@ export class SessionRows {
     const { number } = stored;
     const row = stored.head as SessionRow;
     const filters = filtersOf(reader, number);
-    return { filters, kept: kept.lost(number, row.mayBeSent, row.next, row.lookedTo), row };
+    return { filters, kept: kept.lost(number, row), row };
   }
 
   /** Has its will, if it has one, wait for what is left of its delay. */
@@ -129,11 +122,12 @@ export class SessionRows {
     const { shardIndex, deadlines, wills } = this.#parts;
     const isHere = client !== undefined;
     const will = isHere ? willOf(client) : wills.copy(session, deadlines.now);
-    const window = Math.min(client?.receiveMaximum ?? PACKET_ID_MAX, session.limits.maxInflight);
+    const window = isHere ? Math.min(client.receiveMaximum, session.limits.maxInflight) : 0;
     const row: SessionRow = {
       ...{ home: shardIndex, expiryMs, protocolVersion, username, rules, will },
       leftAt: isHere ? 0 : Date.now() - awayMs,
-      mayBeSent: Math.max(isHere ? window : 0, sentOf(session, kept)),
+      mayBeSent: Math.max(window, sentOf(session, kept)),
+      inflightMax: Math.max(window, kept.inflightMax),
       next: kept.next,
       lookedTo: kept.lookedTo,
       willAt: will === null || isHere ? 0 : Date.now() + will.leftMs,

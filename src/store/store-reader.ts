@@ -55,6 +55,16 @@ export interface StoredSubscription {
   readonly grant: number;
 }
 
+/** What is known of a queue without reading it. */
+export interface QueueEnds {
+  /** Where it begins. */
+  readonly first: number;
+  /** Messages of its oldest row. */
+  readonly firstCount: number;
+  /** Where the next message of it goes. */
+  readonly next: number;
+}
+
 function readSubscription(row: Buffer): StoredSubscription {
   if (row.length < Uint32Array.BYTES_PER_ELEMENT) throw new RangeError('a filter is cut off');
   const filterKey = row.toString('latin1', Uint32Array.BYTES_PER_ELEMENT);
@@ -154,13 +164,12 @@ export class StoreReader {
     return row === undefined ? 0 : readSent(row).since;
   }
 
-  /**
-   * Where a session's queue begins, and where the next message of it goes; null: nothing is in it.
-   */
-  ends(session: number): { readonly first: number; readonly next: number } | null {
+  /** The ends of a session's queue; null: nothing is in it. */
+  ends(session: number): QueueEnds | null {
     const { queue } = this.#environment.tables;
     const [start, end] = [sessionStart(session), sessionStart(session + 1)];
-    for (const key of queue.getKeys({ start, end, limit: 1 })) {
+    for (const { key, value: oldest } of queue.getRange({ start, end, limit: 1 })) {
+      const { count: firstCount } = readEntryRow(oldest);
       const last = queue.getRange({
         start: end,
         end: key,
@@ -169,7 +178,8 @@ export class StoreReader {
         limit: 1,
       });
       for (const { key: lastKey, value } of last) {
-        return { first: positionOf(key), next: positionOf(lastKey) + readEntryRow(value).count };
+        const next = positionOf(lastKey) + readEntryRow(value).count;
+        return { first: positionOf(key), firstCount, next };
       }
     }
     return null;

@@ -74,7 +74,7 @@ function begun(context: TestContext, limits: WindowLimits) {
 /** The next process finds the session. */
 function found(store: TemporaryStore, limits: WindowLimits): Process {
   const process = new Process(store, limits);
-  process.kept.take(process.session, NUMBER, limits.maxInflight, 0);
+  process.kept.take(process.session, NUMBER, { mayBeSent: limits.maxInflight, next: 0 });
   return process;
 }
 

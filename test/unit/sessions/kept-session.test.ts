@@ -64,10 +64,13 @@ async function begun(context: TestContext): Promise<{ store: TemporaryStore; fir
   return { store, first };
 }
 
-/** The next process finds the session, whose client has had so many messages at most. */
-function next(store: TemporaryStore, mayBeSent: number): Process {
+/**
+ * The next process finds the session, whose client has had so many messages at most.
+ * @param inflightMax see StoredQueue.
+ */
+function next(store: TemporaryStore, mayBeSent: number, inflightMax = 0): Process {
   const process = new Process(store);
-  process.kept.take(process.session, NUMBER, mayBeSent, 0);
+  process.kept.take(process.session, NUMBER, { mayBeSent, inflightMax, next: 0 });
   process.session.find();
   process.session.openWindow().beginResend();
   return process;
@@ -94,6 +97,27 @@ describe('a session that is found on disk', () => {
     first.session.window!.onPubrec(1);
     await first.settle();
     assert.deepEqual(next(store, 10).send(), ['62 1', '3c 2 b']);
+  });
+
+  // [MQTT-4.3.3-1]: a row is there until all of it is acknowledged, however long it is.
+  test('sends nothing of QoS 2 anew that was sent as part of a long run', async (context) => {
+    const { store, first } = await begun(context);
+    const letters = [...'abcdefghijklmn'];
+    first.session.enqueue(runOf(letters, 2), 2, false, false);
+    await first.settle();
+    assert.equal(first.send().length, LIMITS.maxInflight);
+    const window = first.session.window!;
+    for (const id of [1, 2, 3]) window.onPubrec(id);
+    for (const id of [1, 2, 3]) window.onPubcomp(id);
+    assert.deepEqual(first.send(), ['34 11 k', '34 12 l', '34 13 m']);
+    window.onPubrec(11);
+    await first.settle();
+    const second = next(store, LIMITS.maxInflight, LIMITS.maxInflight);
+    const isKnown = (id: number) => id <= 3 || id === 11;
+    const again = letters.map((letter, at) =>
+      isKnown(at + 1) ? `62 ${at + 1}` : `3c ${at + 1} ${letter}`,
+    );
+    assert.deepEqual(second.send(), again);
   });
 
   test('has nothing of what was acknowledged', async (context) => {
@@ -129,7 +153,7 @@ describe('a session that is found on disk', () => {
     first.session.enqueue(runOf(['a']), 1, false, false);
     await first.settle();
     const second = new Process(store);
-    second.kept.take(second.session, NUMBER, 1, 0);
+    second.kept.take(second.session, NUMBER, { mayBeSent: 1, next: 0 });
     second.session.enqueue(runOf(['b']), 1, false, false);
     const head = second.session.head();
     const window = second.session.makeWindow();

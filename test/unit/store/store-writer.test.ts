@@ -117,7 +117,7 @@ describe('the store', () => {
     journal.queue(5, 2 ** 40 + 3, runOf('b'), 5, 0x32, 1);
     journal.queue(6, 0, runOf('c'), 5, 0x32, 1);
     await settled();
-    assert.deepEqual(store.reader.ends(5), { first: 2 ** 40, next: 2 ** 40 + 4 });
+    assert.deepEqual(store.reader.ends(5), { first: 2 ** 40, firstCount: 3, next: 2 ** 40 + 4 });
     assert.equal(store.reader.ends(4), null);
     const [first, second, ...others] = store.reader.entries(5, 0, 1_000);
     assert.equal(others.length, 0);
@@ -314,7 +314,7 @@ describe('the store', () => {
     journal.queue(1, 0, run, run.bytes.length, 0x34, 3);
     journal.received(1, 1, 1);
     await settled();
-    assert.deepEqual(store.reader.ends(1), { first: 0, next: 3 });
+    assert.deepEqual(store.reader.ends(1), { first: 0, firstCount: 3, next: 3 });
     assert.deepEqual([...store.reader.received(1, 0, 3)], [0, 1, 0]);
   });
 
