@@ -5,7 +5,7 @@
  */
 import type { Rights } from '../access/rights.js';
 import { invariant } from '../base/assert.js';
-import { INFLIGHT_BYTES_WHEN_FULL, KEPT_WINDOW_BYTES } from '../base/limits.js';
+import { INFLIGHT_BYTES_WHEN_FULL, KEPT_WINDOW_BYTES, PACKET_ID_MAX } from '../base/limits.js';
 import { ACK_BYTES } from '../protocol/ack-frame.js';
 import { PUBLISH, QOS_MASK } from '../protocol/fixed-header.js';
 import { copyRunWithIds } from '../protocol/publish-frame.js';
@@ -54,7 +54,7 @@ export class OutgoingWindow {
   limits: WindowLimits;
   /** Of the shard: what is held here counts in it. */
   readonly total: QueuedTotal;
-  /** For window-fill.ts alone, as `room` is. */
+  /** For window-fill.ts alone, as `room` and `roomAgain` are. */
   readonly messages: WindowMessages;
   /** Stamp bits of the last time the caller told; to be set before PUBRECs are handled. */
   lastStamp = 0;
@@ -141,7 +141,7 @@ export class OutgoingWindow {
 
   /** Whether `fill` has anything to write now. */
   get sendable(): boolean {
-    if (this.messages.inflight.marked > 0) return true;
+    if (this.messages.inflight.marked > 0) return this.roomAgain > 0;
     if (this.queuedMessages === 0 || this.room <= 0) return false;
     return this.messages.kept === null || this.messages.mayBeSent > 0;
   }
@@ -167,6 +167,13 @@ export class OutgoingWindow {
     const bytesMax = this.total.isNearlyFull ? INFLIGHT_BYTES_WHEN_FULL : maxInflightBytes;
     // A run is kept until it is acknowledged in full: none of it may be in flight any more.
     return this.inflightBytes >= bytesMax && span > 0 ? 0 : this.#inflightMax - span;
+  }
+
+  /** How many may be sent again: its client may take fewer than it did [MQTT-3.3.4-9]. */
+  get roomAgain(): number {
+    const { unacknowledged, marked } = this.messages.inflight;
+    const most = this.receiver?.receiveMaximum ?? PACKET_ID_MAX;
+    return most - (unacknowledged - marked);
   }
 
   /** Expiries of the delivery that is longest without an acknowledgement, at the last `expire`. */

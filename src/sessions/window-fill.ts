@@ -30,6 +30,8 @@ export interface Filled {
   readonly receiver: Receiver | null;
   /** How many messages may be sent beside those in flight. */
   readonly room: number;
+  /** How many messages may be sent again beside those that were since the client has come. */
+  readonly roomAgain: number;
   /** What may be read, where that has to be asked. */
   rights: Rights | null;
   written: number;
@@ -156,7 +158,7 @@ export function fillAgain(
   const { inflight, runs } = messages;
   const { again } = messages;
   let out = at;
-  while (inflight.marked > 0) {
+  while (inflight.marked > 0 && window.roomAgain > 0) {
     const state = again.seek(inflight, runs);
     const id = inflight.idAt(again.offset);
     if (state === AWAITING_PUBCOMP) {

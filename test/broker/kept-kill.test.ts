@@ -1,4 +1,4 @@
-/** What a client is sent whose broker was killed while it was there, in the middle of a delivery. */
+/** What a client is sent whose broker was killed while it was there. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type ModelBroker, startProcess } from '../model/model-broker.js';
@@ -33,7 +33,7 @@ describe('a client whose broker was killed', () => {
     return client;
   }
 
-  /** Publishes these at QoS 2 in one write, so that they are one run; resolves when they are kept. */
+  /** Publishes these at QoS 2 in one write, so that they are one run, and until they are kept. */
   async function publishAll(topic: string, payloads: readonly string[]): Promise<void> {
     const publisher = await open(unique('publisher'), 10);
     const ids = payloads.map((_, at) => at + 1);

@@ -2,8 +2,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Broker, startBroker, unique } from '../support/broker.js';
-import { connack, connect, DISCONNECT, frame, hex } from '../support/packets.js';
-import { connect5, parseSaid, prop, properties } from '../support/packets5.js';
+import {
+  connack,
+  connect,
+  DISCONNECT,
+  frame,
+  hex,
+  PINGREQ,
+  PINGRESP,
+  puback,
+} from '../support/packets.js';
+import {
+  connect5,
+  filterAck5,
+  parsePublish5,
+  parseSaid,
+  prop,
+  properties,
+  publish5,
+  subscribe5,
+} from '../support/packets5.js';
 import type { RawClient } from '../support/raw-client.js';
 import { eventually } from '../support/waiting.js';
 
@@ -93,6 +111,40 @@ for (const workers of [1, 3]) {
       const said = parseSaid(await client.readPacket());
       assert.deepEqual([said.type, said.code], [14, 0x82]);
       await client.expectClose();
+    });
+
+    // [MQTT-3.3.4-9]: what was sent on another connection counts when it is sent again.
+    test('is resumed by no more messages than its client takes now', async () => {
+      const clientId = unique('few');
+      const topic = unique('few');
+      const [first] = await open(clientId, 60);
+      first.send(subscribe5(1, [[topic, 1]]));
+      await first.expect(filterAck5(0x90, 1, [1]));
+      const [publisher] = await open(unique('publisher'), 0);
+      for (const [at, payload] of ['a', 'b', 'c', 'd'].entries()) {
+        publisher.send(publish5({ topic, payload, qos: 1, packetId: at + 1 }));
+        await publisher.expect(puback(at + 1));
+        await first.readPacket('PUBLISH');
+      }
+      await leave(first, DISCONNECT);
+      const second = await broker.raw();
+      const block = Buffer.concat([expiry(60), prop.uint16(0x21, 2)]);
+      second.send(connect5({ clientId, cleanStart: false, properties: block }));
+      assert.equal(parseSaid(await second.readPacket('CONNACK')).sessionPresent, true);
+      const next = async () => parsePublish5(await second.readPacket('PUBLISH'));
+      const [a, b] = [await next(), await next()];
+      second.send(PINGREQ);
+      await second.expect(PINGRESP);
+      second.send(puback(a.packetId));
+      const c = await next();
+      second.send(PINGREQ);
+      await second.expect(PINGRESP);
+      second.send(puback(b.packetId), puback(c.packetId));
+      const all = [a, b, c, await next()];
+      assert.deepEqual(
+        all.map(({ payload, dup }) => [payload, dup]),
+        ['a', 'b', 'c', 'd'].map((payload) => [payload, true]),
+      );
     });
 
     test('may be taken up by a 3.1.1 client, and one of that by 5.0', async () => {
