@@ -83,6 +83,8 @@ export class KeptQueue {
    * its packet id might stand for another message, which its receiver would take for this one.
    */
   durableTo = 0;
+  /** How many messages may be in flight at a time, as its session's row says. */
+  inflightMax: number = PACKET_ID_MAX;
   /** Whom the session's client is sent by, while it is here. */
   outlet: Wakeable | null = null;
   /** Messages of QoS 2 were queued since `durableTo` was asked for last. */

@@ -153,10 +153,10 @@ export class OutgoingWindow {
 
   /** How many messages may be in flight [MQTT-3.3.4-9]. */
   get #inflightMax(): number {
+    const { kept, receiver } = this;
     const { maxInflight } = this.limits;
-    return this.receiver === null
-      ? maxInflight
-      : Math.min(maxInflight, this.receiver.receiveMaximum);
+    const most = kept === null ? maxInflight : Math.min(maxInflight, kept.inflightMax);
+    return receiver === null ? most : Math.min(most, receiver.receiveMaximum);
   }
 
   /** How many messages may be sent beside those in flight. */

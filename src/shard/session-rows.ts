@@ -123,6 +123,7 @@ export class SessionRows {
     const isHere = client !== undefined;
     const will = isHere ? willOf(client) : wills.copy(session, deadlines.now);
     const window = isHere ? Math.min(client.receiveMaximum, session.limits.maxInflight) : 0;
+    if (isHere) kept.queue.inflightMax = window;
     const row: SessionRow = {
       ...{ home: shardIndex, expiryMs, protocolVersion, username, rules, will },
       leftAt: isHere ? 0 : Date.now() - awayMs,

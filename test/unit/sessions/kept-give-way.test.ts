@@ -74,7 +74,8 @@ function begun(context: TestContext, limits: WindowLimits) {
 /** The next process finds the session. */
 function found(store: TemporaryStore, limits: WindowLimits): Process {
   const process = new Process(store, limits);
-  process.kept.take(process.session, NUMBER, { mayBeSent: limits.maxInflight, next: 0 });
+  const { maxInflight: mayBeSent } = limits;
+  process.kept.take(process.session, NUMBER, { mayBeSent, inflightMax: mayBeSent, next: 0 });
   return process;
 }
 

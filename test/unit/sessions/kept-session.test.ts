@@ -1,11 +1,12 @@
 /** Sessions whose queues are on disk, found there again. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { KEPT_WINDOW_BYTES } from '../../../src/base/limits.js';
+import { KEPT_WINDOW_BYTES, PACKET_ID_MAX } from '../../../src/base/limits.js';
 import type { StoreFullPolicy } from '../../../src/base/store-full-policy.js';
 import { AbsentQueues } from '../../../src/sessions/absent-queues.js';
 import { KeptSessions } from '../../../src/sessions/kept-sessions.js';
 import { type Outlet, Session } from '../../../src/sessions/session.js';
+import { SessionRows } from '../../../src/shard/session-rows.js';
 import { FULL_WORD } from '../../../src/store/store-words.js';
 import { TemporaryStore, type TestJournal } from '../store/temporary-store.js';
 import { runOf } from './frames.js';
@@ -129,6 +130,30 @@ describe('a session that is found on disk', () => {
     first.session.window!.onPuback(1);
     await first.settle();
     assert.deepEqual(next(store, 10).send(), ['3a 2 b']);
+  });
+
+  // [MQTT-4.3.3-1]: what was sent beyond that would be sent anew, had the broker been killed.
+  test('is sent no more at a time than its row says, whatever is reloaded', async (context) => {
+    const { store, first } = await begun(context);
+    const { session, kept } = first;
+    session.limits = { ...LIMITS, maxInflight: 2 } as never;
+    const wills = { copy: () => null } as never;
+    const parts = { shardIndex: 0, kept, wills, deadlines: { now: 0 } };
+    const rows = new SessionRows(parts);
+    rows.save(session, PACKET_ID_MAX);
+    for (const payload of ['a', 'b', 'c']) session.enqueue(runOf([payload], 2), 2, false, false);
+    await first.settle();
+    session.limits = LIMITS as never;
+    assert.deepEqual(first.send(), ['34 1 a', '34 2 b']);
+    // Its client comes again.
+    rows.save(session, PACKET_ID_MAX);
+    assert.deepEqual(first.send(), ['34 3 c']);
+    await first.settle();
+    const second = new Process(store);
+    second.session.kept = new SessionRows({ ...parts, kept: second.kept }).find('c')!.kept;
+    second.session.find();
+    second.session.openWindow().beginResend();
+    assert.deepEqual(second.send(), ['3c 1 a', '3c 2 b', '3c 3 c']);
   });
 
   // What was noted of positions that an empty queue had is not of those that begin anew.
