@@ -45,6 +45,8 @@ interface Entry {
   claim: number;
   /** Whether the session outlives its connection: such sessions are counted. */
   isKept: boolean;
+  /** It does, or did: there may be something of it in the store. */
+  wasKept: boolean;
   /** Whose connection the claim is for, where that counts; null when it has left. */
   user: string | null;
   /** False from the grant until the session is in place. */
@@ -127,6 +129,7 @@ export class Directory {
           clientId,
           claim,
           isKept: false,
+          wasKept: true,
           user: null,
           isSettled: true,
           isOrphan: false,
@@ -206,7 +209,8 @@ export class Directory {
    * A shard has died with its sessions. Who waited for it to settle proceeds without a former
    * session. Who was granted a session `from` it is told by `peer-dead` that none will come, and
    * settles by itself.
-   * @param isStored sessions that outlive their connections are on disk: they wait for a successor.
+   * @param isStored sessions that outlive their connections are on disk: they wait for a successor,
+   *   which takes away what there is of one that has ended with the shard.
    */
   shardDied(shardIndex: number, isStored = false): void {
     for (const entry of this.#byClientId.values()) {
@@ -219,7 +223,7 @@ export class Directory {
       }
       if (shardOfClaim(entry.claim) === shardIndex) {
         this.#byClaim.delete(entry.claim);
-        if (isStored && entry.isKept) this.#orphan(entry);
+        if (isStored && entry.wasKept) this.#orphan(entry);
         else this.#vacate(entry);
       }
     }
@@ -237,6 +241,7 @@ export class Directory {
         clientId,
         claim: number,
         isKept: false,
+        wasKept: false,
         user: null,
         ...{ isSettled: false, isOrphan: false },
         waiting: null,
@@ -331,6 +336,7 @@ export class Directory {
   #setKept(entry: Entry, isKept: boolean): void {
     this.#kept += Number(isKept) - Number(entry.isKept);
     entry.isKept = isKept;
+    if (isKept) entry.wasKept = true;
   }
 
   /** Takes the next claim in line; those that may not have a session are refused. */
