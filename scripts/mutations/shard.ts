@@ -66,8 +66,10 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/shard/takeover.ts',
         text: `} else if (request.cleanStart) {
+      const isStored = session.kept !== null;
       registry.end(session);
-      this.#begin(pending);
+      if (isStored) this.#beginAnew(pending);
+      else this.#begin(pending);
     } else {`,
         by: '} else {',
       },

@@ -277,7 +277,7 @@ export class Takeover {
       const isThere = registry.recover(session, missed);
       if (isThere && request.cleanStart) {
         registry.discard(session);
-        this.#begin(pending);
+        this.#beginAnew(pending);
       } else {
         replays.recall(session);
         this.#settle(pending, session, isThere);
@@ -312,6 +312,13 @@ export class Takeover {
     this.#settle(pending, session, false);
   }
 
+  /** The same, behind one that was in the store: it is not there any more when its client knows. */
+  #beginAnew(pending: PendingClaim): void {
+    // Whatever becomes of the shard that it was on.
+    pending.from = this.#parts.shardIndex;
+    this.#parts.whenDurable(() => this.#begin(pending));
+  }
+
   #takeLocal(pending: PendingClaim): void {
     const { registry, afterMade } = this.#parts;
     const { clientId } = pending.connection;
@@ -337,8 +344,10 @@ export class Takeover {
     if (session === undefined) {
       this.#begin(pending);
     } else if (request.cleanStart) {
+      const isStored = session.kept !== null;
       registry.end(session);
-      this.#begin(pending);
+      if (isStored) this.#beginAnew(pending);
+      else this.#begin(pending);
     } else {
       session.claim = pending.claim;
       this.#settle(pending, session, true);

@@ -447,16 +447,43 @@ test('what is published for a session that comes waits for the disk', async (con
   assert.equal(waits(TOPIC), false);
 });
 
-/** Has the session be on its way here from the other shard. */
-function take({ shard, said }: WholeShard): void {
+// [MQTT-3.1.2-4]: else whoever is told so finds it again when the broker is killed.
+test('a session is discarded on disk before its client is told', async (context) => {
+  const { whole, shard, load, store } = await makeScene(context, { home: 0 });
+  await load(null);
+  const found: unknown[] = [];
+  grant(whole, 0, { cleanStart: true, sessionExpiryMs: 0 }, () => {
+    store.reader.renew();
+    found.push(store.reader.session(CLIENT_ID));
+    return true;
+  });
+  await eventually(() => {
+    shard.schedule();
+    return found.length > 0;
+  }, 'the client to be told');
+  assert.deepEqual(found, [null]);
+});
+
+/** Has a client claim the session, which is on shard `from`. @param attach tells it. */
+function grant(
+  { shard, said }: WholeShard,
+  from: number,
+  asked: { readonly cleanStart: boolean; readonly sessionExpiryMs: number },
+  attach = () => true,
+): void {
   const { connecting: state } = ConnectionState;
   const profile = shard.profiles.common;
-  const attach = () => true;
   const connection = { clientId: CLIENT_ID, state, admission: null, profile, attach };
-  const request = { will: null, protocolVersion: 4, cleanStart: false, sessionExpiryMs: 1 };
+  const request = { will: null, protocolVersion: 4, ...asked };
   shard.takeover.claim(connection as never, request as never);
   shard.line.flush();
-  shard.takeover.onGranted(claimOf(said), 1);
+  shard.takeover.onGranted(claimOf(said), from);
+}
+
+/** Has the session be on its way here from the other shard. */
+function take(whole: WholeShard): void {
+  grant(whole, 1, { cleanStart: false, sessionExpiryMs: 1 });
+  const { shard, said } = whole;
   shard.takeover.onRecord(1, RecordKind.handoverOffer, claimOf(said), 0, 1, 0, NOTHING, 0, 0);
 }
 
