@@ -38,8 +38,8 @@ export interface Home {
   readonly tailShards: number;
   /** Numbers of its queue and its tail. */
   readonly queues: readonly number[];
-  /** The row that says so, where it says another shard than this one; null: it is right. */
-  readonly outdated: SessionRow | null;
+  /** The row that says so. */
+  readonly row: SessionRow;
 }
 
 /**
@@ -57,6 +57,7 @@ export function deliverPending(
 ): void {
   const rows = store.reader.pending();
   const given = new Set<string>();
+  const sessions = new Set<Session>();
   for (const pending of rows) {
     retain(shard, pending, shardCount);
     const isMissing = (groupKey: string) => store.groups.lookedTo(groupKey) <= pending.row;
@@ -66,7 +67,12 @@ export function deliverPending(
     deliver(shard, pending, (session) => {
       const home = homes.get(session);
       if (home === undefined || (pending.shards & home.tailShards) !== 0) return false;
-      return (pending.shards & home.shards) !== 0 && !haveRun(store, home.queues, pending.run);
+      if ((pending.shards & home.shards) === 0) return false;
+      // That it has come to a shard says so behind what that had handled before: it has none of
+      // what that has not. Another message may have the same bytes.
+      if (home.tail !== null && haveRun(store, home.queues, pending.run)) return false;
+      sessions.add(session);
+      return true;
     });
     if ((pending.shards & shards) !== 0) store.arrived.set(pending.row, shards);
   }
@@ -81,11 +87,12 @@ export function deliverPending(
   }
   const end = (rows.at(-1)?.row ?? -1) + 1;
   store.groups.noteLooked(given, end);
-  for (const [session, { outdated }] of homes) {
+  for (const [session, { row, tail }] of homes) {
     noteLooked(session, end);
     // Not before: what was on its way to where it was would be for nobody, if this shard died too.
     // With what was looked at: what is on its way to here is not for it, unless it has it by now.
-    if (outdated !== null) store.rows.moveHere(session, outdated);
+    const isElsewhere = tail !== null || row.home !== shard.shardIndex;
+    if (isElsewhere || sessions.has(session)) store.rows.moveHere(session, row);
   }
 }
 

@@ -77,7 +77,7 @@ async function loadOrphans(
     const filters = filtersOf(store.reader, stored.number);
     restoreSession(shard, store, { session, stored, row }, filters, owed.get(stored.number));
     const tail = store.reader.session(tailOf(clientId));
-    homes.set(session, homeOf(shard, row, stored, tail));
+    homes.set(session, homeOf(row, stored, tail));
     if (loaded.push({ clientId, claim: session.claim }) % LOADED_PER_SHARE === 0) await nextTurn();
   }
   shard.line.say({ kind: 'loaded', sessions: loaded });
@@ -178,7 +178,7 @@ class SessionLoading {
     restoreSession(this.#shard, this.#store, found, filters, owed);
     const { clientId, claim } = session;
     const tail = this.tails.get(tailOf(clientId)) ?? null;
-    this.homes.set(session, homeOf(this.#shard, row, stored, tail));
+    this.homes.set(session, homeOf(row, stored, tail));
     this.#batch.push({ clientId, claim });
   }
 
@@ -251,18 +251,13 @@ function isTail(
 }
 
 /** Where a session was. */
-function homeOf(
-  { shardIndex }: Shard,
-  row: SessionRow,
-  { number }: StoredSession,
-  tail: StoredSession | null,
-): Home {
+function homeOf(row: SessionRow, { number }: StoredSession, tail: StoredSession | null): Home {
   return {
     shards: 1 << row.home,
     tail,
     tailShards: tail === null ? 0 : 1 << (tail.head as TailRow).home,
     queues: tail === null ? [number] : [number, tail.number],
-    outdated: row.home === shardIndex ? null : row,
+    row,
   };
 }
 

@@ -234,6 +234,32 @@ test('nor what was sent here before it came from the successor', async (context)
   assert.deepEqual(await payloads(), ['3']);
 });
 
+// [MQTT-4.3.3-1]: its publisher uses the packet id again, and its PUBREC waits for this.
+for (const starts of [1, 2]) {
+  test(`one with the bytes of another comes as well, by ${starts} starts`, async (context) => {
+    const row = { home: 0, leftAt: 1 };
+    const { queue, pend, load, loadAgain, payloads } = await makeScene(context, row);
+    queue(NUMBER, 0, 'same');
+    pend(1, HERE, 'same');
+    await load(null);
+    if (starts === 2) await loadAgain();
+    assert.deepEqual(await payloads(), ['same', 'same']);
+  });
+}
+
+test('what two shards had for a session that moved comes once, by two starts', async (context) => {
+  const scene = await makeScene(context, { home: 0, leftAt: 1 });
+  const { queue, pend, putTail, load, loadAgain, payloads } = scene;
+  queue(NUMBER, 0, 'a');
+  putTail(1, 'b');
+  for (const shards of [THERE, HERE | THERE]) pend(1, shards, `for ${shards}`);
+  await load(null);
+  const all = await payloads();
+  assert.deepEqual(all, ['a', 'b', 'for 2', 'for 3']);
+  await loadAgain();
+  assert.deepEqual(await payloads(), all);
+});
+
 // The successor publishes by the time that its peers look for what the dead one had sent.
 test('what a successor sends is not taken for what the dead one had sent', async (context) => {
   const { whole, shard, settled, pend, load, payloads } = await makeScene(context, { home: 0 });
