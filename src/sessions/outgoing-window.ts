@@ -153,9 +153,8 @@ export class OutgoingWindow {
 
   /** How many messages may be in flight [MQTT-3.3.4-9]. */
   get #inflightMax(): number {
-    const { kept, receiver } = this;
-    const { maxInflight } = this.limits;
-    const most = kept === null ? maxInflight : Math.min(maxInflight, kept.inflightMax);
+    const { kept, receiver, limits } = this;
+    const most = Math.min(limits.maxInflight, kept === null ? PACKET_ID_MAX : kept.inflightMax);
     return receiver === null ? most : Math.min(most, receiver.receiveMaximum);
   }
 

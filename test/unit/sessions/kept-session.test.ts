@@ -140,13 +140,13 @@ describe('a session that is found on disk', () => {
     const wills = { copy: () => null } as never;
     const parts = { shardIndex: 0, kept, wills, deadlines: { now: 0 } };
     const rows = new SessionRows(parts);
-    rows.save(session, PACKET_ID_MAX);
+    rows.save(session, { receiveMaximum: PACKET_ID_MAX, will: null });
     for (const payload of ['a', 'b', 'c']) session.enqueue(runOf([payload], 2), 2, false, false);
     await first.settle();
     session.limits = LIMITS as never;
     assert.deepEqual(first.send(), ['34 1 a', '34 2 b']);
     // Its client comes again.
-    rows.save(session, PACKET_ID_MAX);
+    rows.save(session, { receiveMaximum: PACKET_ID_MAX, will: null });
     assert.deepEqual(first.send(), ['34 3 c']);
     await first.settle();
     const second = new Process(store);
