@@ -10,7 +10,6 @@ import { PacketType } from '../protocol/packet.js';
 import { bodyOf, frameEnd } from '../protocol/publish-frame.js';
 import { ReasonCode } from '../protocol/v5/index.js';
 import type { Route } from '../router/route.js';
-import { isKept } from '../router/router.js';
 import { PLAIN_RUN, type RunTraits } from '../router/run-traits.js';
 import { appendAcks5 } from './append-acks.js';
 import { CanonicalRun } from './canonical-run.js';
@@ -81,7 +80,8 @@ export function handlePublishRun5(
       durable.hold(connection);
       return false;
     }
-    if (mustHold && isKept(route, header) && !isAnyKnown(connection, qos, count)) {
+    // Who keeps it may be unknown for the moment: then nobody would, and it is refused as well.
+    if (mustHold && !isAnyKnown(connection, qos, count)) {
       releaseIds(connection, qos, count);
       acknowledgeWith(connection, qos, count, ReasonCode.quotaExceeded);
       return true;

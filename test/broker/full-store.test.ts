@@ -1,0 +1,77 @@
+/** A store that holds as many bytes as it may: what is published, who waits, and who goes. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, type TestContext, test } from 'node:test';
+import type { ServerOptions } from '../../src/index.js';
+import { type Broker, startBroker, unique } from '../support/broker.js';
+import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
+import { connect } from '../support/packets.js';
+import { connect5, publish5 } from '../support/packets5.js';
+import { TestClient } from '../support/test-client.js';
+import { eventually, within } from '../support/waiting.js';
+import { temporaryFolder } from '../unit/store/temporary-store.js';
+
+const authenticator = new URL('../support/lethal-authenticator.js', import.meta.url).href;
+/** Reason code: Quota exceeded. */
+const QUOTA_EXCEEDED = 0x97;
+
+/** A broker with two shards whose store is full. @returns who has what it is full of. */
+async function full(
+  context: TestContext,
+  options: ServerOptions = {},
+): Promise<{ broker: Broker; hoarder: string }> {
+  const settings = { ...MAY_BE_SILENT, workers: 2, sessionsProvider: 'lmdb', ...options };
+  const dataDir = temporaryFolder(context);
+  const broker = await startBroker({ ...settings, authenticator, dataDir, storeBytes: 400_000 });
+  const hoarder = unique('hoarder');
+  const topic = unique('hoard');
+  await absent(broker, hoarder, topic);
+  const publisher = await broker.client();
+  await publisher.publish(topic, 'x'.repeat(500_000), { qos: 1 });
+  const isSaid = () => broker.logs.some(({ message }) => message.startsWith('the store is full'));
+  await eventually(isSaid, 'the store to be full');
+  await publisher.disconnect();
+  return { broker, hoarder };
+}
+
+/** A session on shard 0 whose client leaves. */
+async function absent(broker: Broker, clientId: string, topic: string): Promise<void> {
+  const client = await TestClient.over(await openOn(broker, 0), { clientId, cleanSession: false });
+  await client.subscribe([topic, 1]);
+  await client.disconnect();
+}
+
+/** The reason code of a PUBACK or PUBREC, which success need not have [MQTT 5.0, 3.4.2.1]. */
+function codeOf(packet: Buffer): number {
+  return packet.length > 4 ? packet[4]! : 0;
+}
+
+describe('while the store is full', () => {
+  // [MQTT-4.4.0-1]: who was acknowledged does not send it again. A shard that is dead tells nobody
+  // what its sessions have subscribed to.
+  test('what is for the sessions of a dead shard is not acknowledged', async (context) => {
+    const { broker } = await full(context);
+    await using _ = broker;
+    const topic = unique('orphaned');
+    await absent(broker, unique('absent'), topic);
+    const publisher = await openOn(broker, 1);
+    publisher.send(connect5());
+    await publisher.readPacket('CONNACK');
+    const died = within(once(broker.server, 'shardDied'), 'a shard to die');
+    const started = within(once(broker.server, 'shardStarted'), 'its successor');
+    const lethal = await openOn(broker, 0);
+    lethal.send(connect({ clientId: unique('lethal') }));
+    let isOver = false;
+    const ends = () => {
+      isOver = true;
+    };
+    started.then(ends, ends);
+    const codes = new Set<number>();
+    for (let packetId = 1; !isOver; packetId = (packetId % 1_000) + 1) {
+      publisher.send(publish5({ topic, payload: 'a', qos: 1, packetId }));
+      codes.add(codeOf(await publisher.readPacket('PUBACK')));
+    }
+    await Promise.all([died, started]);
+    assert.deepEqual([...codes], [QUOTA_EXCEEDED]);
+  });
+});
