@@ -79,10 +79,18 @@ export const KEPT_REFILLS_PER_TURN = 8;
 export const STORE_RESERVE_BYTES = 16 * 2 ** 20;
 /** Room that messages leave to those who take some away: connections, acknowledgements. */
 export const STORE_SPARE_BYTES = 2 ** 20;
+/**
+ * With less room than this, publishers are refused, while what they have sent by then is still
+ * written: a cut of theirs that finds no room would have all others wait behind it, those too who
+ * come to take messages away. They send less in the milliseconds until they are.
+ */
+export const STORE_AHEAD_BYTES = 16 * 2 ** 20;
 /** Room for the trees that a transaction copies to change them, whatever it writes. */
 export const STORE_TREE_BYTES = 2 ** 18;
 /** Bytes of a page, of which a change copies one or two. */
 export const STORE_PAGE_BYTES = 4_096;
+/** A row may need several pages from here on, with what it has beside the change that brings it. */
+export const STORE_LONG_ROW_BYTES: number = (STORE_PAGE_BYTES * 3) / 4;
 /** Room for LMDB's table of readers, which is a file of its own. */
 export const STORE_LOCK_BYTES = 16_384;
 /** Faults of a store that are told one by one; a damaged page may make millions of them. */

@@ -4,7 +4,7 @@
  * disk has not taken it.
  */
 import { lowestBit } from '../base/bits.js';
-import { SHARDS_MAX } from '../base/limits.js';
+import { SHARDS_MAX, STORE_LONG_ROW_BYTES } from '../base/limits.js';
 import { BitChanges } from './bit-changes.js';
 import { POSITION_MAX, type ReplayRow, SESSION_MAX } from './keys.js';
 import { ReplayChanges } from './replay-changes.js';
@@ -188,6 +188,10 @@ export class Cut {
   changes = 0;
   /** It brings messages, and does not only let them go. */
   hasMessages = false;
+  /** Bytes of changes that may need more than a page, whose pages have to follow each other. */
+  longBytes = 0;
+  /** Of the longest of them. */
+  longestBytes = 0;
   /** The run that the segment has named last. */
   #run: CutRun | null = null;
 
@@ -198,7 +202,14 @@ export class Cut {
   add({ bytes, length }: Pick<Segment, 'bytes' | 'length'>): void {
     const reader = new SegmentReader(bytes, length);
     this.#run = null;
-    while (reader.hasMore) this.#addChange(reader);
+    while (reader.hasMore) {
+      const { at } = reader;
+      this.#addChange(reader);
+      const bytes = reader.at - at;
+      if (bytes <= STORE_LONG_ROW_BYTES) continue;
+      this.longBytes += bytes;
+      this.longestBytes = Math.max(this.longestBytes, bytes);
+    }
   }
 
   #addChange(reader: SegmentReader): void {

@@ -175,6 +175,14 @@ export class Environment {
     return pages * main.pageSize;
   }
 
+  /** Another process reads: no page that it may look at is used anew, for as long as it likes. */
+  get isReadElsewhere(): boolean {
+    // Those that were killed are in the list until then.
+    this.#root.readerCheck();
+    const readers = this.#root.readerList().matchAll(/^ *(\d+) \S+ \d+$/gm);
+    return [...readers].some(([, pid]) => Number(pid) !== process.pid);
+  }
+
   /** A table whose rows are read in great numbers, of each no more than what is decoded. */
   scan<V>(name: TableName, decode: RowDecoder<V>): Scan<V> {
     return this.scanInPlace(name, (memory, length, key) => decode(memory.subarray(0, length), key));

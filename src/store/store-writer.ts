@@ -5,6 +5,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import {
+  STORE_AHEAD_BYTES,
   STORE_LOOK_MS,
   STORE_PAGE_BYTES,
   STORE_RETRY_MS,
@@ -58,6 +59,8 @@ interface Written {
   readonly ticket: number;
 }
 
+const NOTHING_LONG = { longBytes: 0, longestBytes: 0 };
+
 export class StoreWriter {
   readonly #options: StoreWriterOptions;
   readonly #words: Int32Array;
@@ -70,6 +73,8 @@ export class StoreWriter {
   /** The cut that the disk has not taken yet. */
   #pending: Written | null = null;
   #why: string | null = null;
+  /** The disk takes what is there, but has too little room for more. */
+  #isLow = false;
   #next: NodeJS.Immediate | null = null;
   readonly #look: NodeJS.Timeout;
   #usedBytes = 0;
@@ -182,7 +187,7 @@ export class StoreWriter {
     this.#pending = null;
     this.#written = ticket;
     for (const [end, position] of positions) end.tell({ kind: 'durable', position });
-    if (this.#why !== null) this.#onWell();
+    if (this.#why !== null && !this.#isLow) this.#onWell();
     this.#usedBytes += bytes;
     const { bytesMax } = this.#options;
     // A guess that may be too high: the look tells.
@@ -193,24 +198,55 @@ export class StoreWriter {
 
   /** @throws DiskFullError */
   #reserve(cut: Cut, bytes: number): void {
-    const used = this.#usedBytes;
     // Each change copies pages of its own at most, and all together no more than there are.
-    const copied = Math.min(2 * STORE_PAGE_BYTES * cut.changes, used);
+    const copied = Math.min(2 * STORE_PAGE_BYTES * cut.changes, this.#usedBytes);
+    const needed = 2 * bytes + copied + STORE_TREE_BYTES;
     // Who takes messages away must find room where no more can come.
-    const spare = cut.hasMessages ? STORE_SPARE_BYTES : 0;
-    const needed = 2 * bytes + copied + STORE_TREE_BYTES + spare;
-    // Of the pages that are free in the file, those of late may not be used yet.
-    const free = Math.max(0, this.#disk.size - used) / 2;
-    if (needed > free) this.#disk.ensure(needed - free);
+    this.#ensure(cut.hasMessages ? needed + STORE_SPARE_BYTES : needed, cut);
+    if (!cut.hasMessages || this.#isLow) return;
+    const why = this.#whyLow(needed, cut);
+    this.#isLow = why !== null;
+    if (why !== null && this.#why === null) this.#say(why);
+  }
+
+  /** Why there is no more room than a cut needs; null: there is enough. */
+  #whyLow(needed: number, cut: Pick<Cut, 'longBytes' | 'longestBytes'>): string | null {
+    try {
+      this.#ensure(needed + STORE_AHEAD_BYTES, cut);
+      return null;
+    } catch (error) {
+      return this.#options.environment.whyFailed(error as Error);
+    }
+  }
+
+  /** @throws DiskFullError */
+  #ensure(needed: number, { longBytes, longestBytes }: Pick<Cut, 'longBytes' | 'longestBytes'>) {
+    try {
+      this.#disk.ensure(needed);
+    } catch (error) {
+      const used = this.#usedBytes;
+      // Of the pages that are free in the file, those of late may not be used yet.
+      const free = Math.max(0, this.#disk.size - used) / 2;
+      if (free === 0 || this.#options.environment.isReadElsewhere) throw error;
+      // So many of them follow each other as there are for each that is in use, at least.
+      const areLongIn = longestBytes * used <= free * STORE_PAGE_BYTES;
+      const behind = STORE_TREE_BYTES + (areLongIn ? 0 : 2 * longBytes);
+      this.#disk.ensure(Math.max(behind, needed - free));
+    }
   }
 
   #onFailed(why: string): void {
+    this.#say(why);
+    setTimeout(() => this.#write(), this.#options.retryMs ?? STORE_RETRY_MS);
+  }
+
+  /** Who publishes what is to be kept is refused from here on. */
+  #say(why: string): void {
     if (this.#why === null) {
       for (const end of this.#ends.values()) end.tell({ kind: 'failing', why });
     }
     this.#why = why;
     this.#options.onFailing(why);
-    setTimeout(() => this.#write(), this.#options.retryMs ?? STORE_RETRY_MS);
   }
 
   #onWell(): void {
@@ -219,12 +255,20 @@ export class StoreWriter {
     this.#options.onFailing(null);
   }
 
+  #lookForRoom(): void {
+    const why = this.#whyLow(STORE_TREE_BYTES, NOTHING_LONG);
+    this.#isLow = why !== null;
+    if (why === null) this.#onWell();
+    else this.#say(why);
+  }
+
   get #isFull(): boolean {
     return this.#words[FULL_WORD] !== 0;
   }
 
   #measure(): void {
     this.#usedBytes = this.#options.environment.usedBytes();
+    if (this.#isLow && this.#pending === null) this.#lookForRoom();
     const { bytesMax } = this.#options;
     const isFull = bytesMax > 0 && this.#usedBytes >= bytesMax;
     if (isFull === this.#isFull) return;

@@ -47,6 +47,8 @@ export class TemporaryStore {
   readonly fullness: boolean[] = [];
   /** Has the disk be full for what comes. */
   isDiskFull = false;
+  /** Bytes that the disk has room for, behind the end of the file. */
+  diskRoom = Number.POSITIVE_INFINITY;
   #closed: Promise<void> | null = null;
 
   constructor(context: Context, folder = temporaryFolder(context), bytesMax = 0) {
@@ -96,7 +98,7 @@ export class TemporaryStore {
     const disk = new DiskReserve(this.environment.path);
     const ensure = disk.ensure.bind(disk);
     disk.ensure = (bytes) => {
-      if (this.isDiskFull) {
+      if (this.isDiskFull || bytes > this.diskRoom) {
         throw new DiskFullError(this.folder, Object.assign(new Error(), { code: 'ENOSPC' }));
       }
       ensure(bytes);
