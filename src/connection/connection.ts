@@ -423,6 +423,7 @@ export class Connection extends Deadline implements FrameSink, Publisher, Transp
   onTransportClosed(reason: CloseReason = CloseReason.connectionLost): void {
     this.close(reason);
     this.cancelDeadline();
+    this.host.durable?.forget(this);
     this.host.onGone(this);
   }
 

@@ -85,6 +85,8 @@ export interface DurableHost {
   mustHold(route: Route, header: number): boolean;
   /** The connection publishes what cannot be kept now: it is read from again when it can. */
   hold(connection: Connection): void;
+  /** It has ended, and waits no more. */
+  forget(connection: Connection): void;
   /**
    * What is journaled and sent from here on is one thing: until `end`.
    * @param isPending its packet ids are journaled, too.

@@ -79,7 +79,7 @@ export class DurableAcks {
   /** Some waits may be over. */
   #isUnanswered = false;
   /** Connections that are not read from until the disk takes more. */
-  readonly #held: Connection[] = [];
+  #held = new Set<Connection>();
   /** By shard: how many marked runs were sent there. */
   readonly #sent = new Int32Array(SHARDS_MAX);
   /** By shard: how many of its marked runs are handled here. */
@@ -143,7 +143,17 @@ export class DurableAcks {
     this.#parts.share.end();
     if ((connection.pauses & Pause.disk) !== 0) return;
     connection.pause(Pause.disk);
-    this.#held.push(connection);
+    this.#held.add(connection);
+  }
+
+  /** It has ended, and is not kept in memory for as long as the disk is full. */
+  forget(connection: Connection): void {
+    this.#held.delete(connection);
+  }
+
+  /** How many are not read from. */
+  get heldConnections(): number {
+    return this.#held.size;
   }
 
   /**
@@ -347,8 +357,10 @@ export class DurableAcks {
 
   /** Once a turn: others may have said something, and the disk may take more. */
   onTurn(): void {
-    if (this.#held.length > 0 && this.#mayGoOn) {
-      for (const connection of this.#held.splice(0)) {
+    if (this.#held.size > 0 && this.#mayGoOn) {
+      const held = this.#held;
+      this.#held = new Set();
+      for (const connection of held) {
         if (!connection.isClosed) connection.unpause(Pause.disk);
       }
     }
