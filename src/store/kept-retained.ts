@@ -166,14 +166,14 @@ export class KeptRetained {
     const last = this.#changes.get(rowKey);
     const older = last === undefined ? this.#lengthOnDisk(rowKey) : (last.message?.length ?? 0);
     if (older === 0 && message === null) return 0;
-    // Where few change nothing has to wait.
+    const { journal } = this.#parts;
+    // Where few change nothing has to wait, but for a disk that takes nothing more.
     const isFlood = this.#changes.size >= this.#atOnceMax || this.#waits.has(last);
-    if (!isAwaited && isFlood) {
+    if (!isAwaited && (isFlood || journal.isFull || journal.isFailing)) {
       this.#waits.put(rowKey, topicKey, message, last, older);
       return older;
     }
     if (last !== undefined) this.#waits.leave(last);
-    const { journal } = this.#parts;
     const position = journal.appended;
     journal.retain(topicKey, message);
     const change = { rowKey, topicKey, message, position, before: older };

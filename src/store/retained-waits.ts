@@ -14,7 +14,10 @@ import type { Journal } from './journal.js';
 import { type RetainedChange, type RetainedChanges, WAITS } from './retained-changes.js';
 
 /** The journal, as far as it is used here. */
-export type JournalOfWaits = Pick<Journal, 'appended' | 'durable' | 'retain' | 'submit'>;
+export type JournalOfWaits = Pick<
+  Journal,
+  'appended' | 'durable' | 'isFailing' | 'isFull' | 'retain' | 'submit'
+>;
 
 /** One a shard. */
 export class RetainedWaits {
@@ -80,7 +83,9 @@ export class RetainedWaits {
    */
   journalSome(): void {
     if (this.#waiting.length > RETAINED_WAITING_MAX) this.#makeDue();
-    if (this.#due.length === 0 || this.#journal.durable < this.#position) return;
+    // What room there is on the disk is for those who are answered.
+    if (this.#due.length === 0 || this.#journal.isFailing) return;
+    if (this.#journal.durable < this.#position) return;
     this.#journalDue(RETAINED_WAITING_SLICE, RETAINED_WAITING_SLICE_BYTES);
   }
 

@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { STORE_AHEAD_BYTES, STORE_TREE_BYTES } from '../../../src/base/limits.js';
+import {
+  RETAINED_WAIT_TICKS,
+  STORE_AHEAD_BYTES,
+  STORE_TREE_BYTES,
+} from '../../../src/base/limits.js';
+import { KeptRetained } from '../../../src/store/kept-retained.js';
 import { eventually } from '../../support/waiting.js';
-import { runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
+import { retainedIn, runOf, TemporaryStore, temporaryFolder } from './temporary-store.js';
 
 const SNAPSHOT = new URL('../../../src/store/store-snapshot.js', import.meta.url).href;
 /** Looks at a store, and goes on doing so. */
@@ -75,5 +80,32 @@ describe('a disk with little room left', () => {
     reader.kill('SIGKILL');
     await closed;
     assert.equal(environment.isReadElsewhere, false);
+  });
+
+  // Nobody who publishes at QoS 0 can be asked to wait. [MQTT-3.3.1-5]: the last of it is retained.
+  test('gathers no more than a journal holds of what few topics retain', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal(() => kept.onDurable());
+    const parts = { journal, reader: store.reader, shardIndex: 0, shardCount: 1 };
+    const kept: KeptRetained = new KeptRetained({ ...parts, isOwn: () => true });
+    store.isDiskFull = true;
+    const filling = 'x'.repeat(2 ** 20);
+    while (!journal.isFull) kept.set('a', `1${filling}`, false);
+    const { appended } = journal;
+    kept.set('a', '1second last', false);
+    kept.set('a', '1last', false);
+    kept.set('b', '1another', false);
+    kept.noteTotals(2, 13);
+    assert.equal(journal.appended, appended);
+    assert.equal(kept.get('a'), '1last');
+    store.isDiskFull = false;
+    await settled();
+    for (let tick = 0; tick < RETAINED_WAIT_TICKS; tick++) kept.onTick();
+    kept.beforeSubmit();
+    await settled();
+    assert.deepEqual(retainedIn(store.reader), [
+      { topicKey: 'a', message: '1last' },
+      { topicKey: 'b', message: '1another' },
+    ]);
   });
 });
