@@ -18,6 +18,8 @@ import { findPublishRoute } from './publish-route.js';
 /** What a record takes in the ring beside its bytes, with the header of a flush. */
 const RECORD_OVERHEAD_BYTES = 2 * recordSpace(0);
 
+const PACKET_ID_BYTES = 2;
+
 /**
  * Handles a run of an open connection; its packet ids, if any, are in the host's scan.
  * @returns false when finding its route takes longer than a share of a turn, or the ring has no
@@ -38,7 +40,7 @@ export function handlePublishRun(
   const { counters, scan } = host;
   const qos = (header >> 1) & 3;
   if (count === 1 && end - start > scan.payloadBytesMax) {
-    const payloadBytes = end - topicStart - topicLength - (qos > 0 ? 2 : 0);
+    const payloadBytes = end - topicStart - topicLength - (qos > 0 ? PACKET_ID_BYTES : 0);
     if (payloadBytes > scan.payloadBytesMax) throw payloadTooLong(connection, payloadBytes);
   }
   const route = findPublishRoute(connection, buffer, topicStart, topicLength);
@@ -49,7 +51,8 @@ export function handlePublishRun(
   }
   const { durable } = host;
   if (durable !== null && qos > 0) {
-    if (durable.mustHold(route, header)) {
+    const isClear = count === 1 && end - topicStart - topicLength === PACKET_ID_BYTES;
+    if (durable.mustHold(route, header, isClear)) {
       // Not acknowledged, so it is the client's still.
       durable.hold(connection);
       return false;

@@ -75,7 +75,8 @@ export function handlePublishRun5(
   }
   const { durable } = host;
   if (durable !== null && qos > 0) {
-    const mustHold = durable.mustHold(route, header);
+    const isClear = count === 1 && view.payloadStart === end;
+    const mustHold = durable.mustHold(route, header, isClear);
     if (mustHold && !durable.isRefusing) {
       durable.hold(connection);
       return false;

@@ -81,8 +81,9 @@ export interface DurableHost {
   /**
    * Whether a message that goes this way is not to be taken now: one of both, or a shard that keeps
    * it has died and has no successor yet.
+   * @param isClear it clears what its topic retains, if it is to be retained at all.
    */
-  mustHold(route: Route, header: number): boolean;
+  mustHold(route: Route, header: number, isClear: boolean): boolean;
   /** The connection publishes what cannot be kept now: it is read from again when it can. */
   hold(connection: Connection): void;
   /** It has ended, and waits no more. */

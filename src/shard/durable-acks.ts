@@ -124,8 +124,10 @@ export class DurableAcks {
     return this.#waits.length + this.#later.length > 0;
   }
 
-  mustHold(route: Route, header: number): boolean {
-    if ((this.isFull || this.isRefusing) && isKept(route, header)) return true;
+  mustHold(route: Route, header: number, isClear: boolean): boolean {
+    if (this.isFull && isKept(route, header)) return true;
+    // What clears a topic makes room.
+    if (this.isRefusing && isKept(route, isClear ? header & ~RETAIN : header)) return true;
     const { cutHolds } = this.#parts.takeover;
     if (cutHolds.areAny && cutHolds.mustHold(route)) return true;
     return this.isOrphaned(route, header);

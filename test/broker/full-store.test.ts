@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
-import type { ServerOptions } from '../../src/index.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
-import { connect } from '../support/packets.js';
+import { connect, publish } from '../support/packets.js';
 import { connect5, publish5 } from '../support/packets5.js';
 import { TestClient } from '../support/test-client.js';
 import { eventually, within } from '../support/waiting.js';
@@ -15,23 +14,28 @@ const authenticator = new URL('../support/lethal-authenticator.js', import.meta.
 /** Reason code: Quota exceeded. */
 const QUOTA_EXCEEDED = 0x97;
 
-/** A broker with two shards whose store is full. @returns who has what it is full of. */
-async function full(
-  context: TestContext,
-  options: ServerOptions = {},
-): Promise<{ broker: Broker; hoarder: string }> {
-  const settings = { ...MAY_BE_SILENT, workers: 2, sessionsProvider: 'lmdb', ...options };
+/** A broker with two shards whose store is soon full. */
+function started(context: TestContext): Promise<Broker> {
+  const settings = { ...MAY_BE_SILENT, workers: 2, sessionsProvider: 'lmdb' } as const;
   const dataDir = temporaryFolder(context);
-  const broker = await startBroker({ ...settings, authenticator, dataDir, storeBytes: 400_000 });
-  const hoarder = unique('hoarder');
+  return startBroker({ ...settings, authenticator, dataDir, storeBytes: 400_000 });
+}
+
+async function says(broker: Broker, what: string): Promise<void> {
+  const isSaid = () => broker.logs.some(({ message }) => message.startsWith(what));
+  await eventually(isSaid, what);
+}
+
+/** One whose store is full. */
+async function full(context: TestContext): Promise<Broker> {
+  const broker = await started(context);
   const topic = unique('hoard');
-  await absent(broker, hoarder, topic);
+  await absent(broker, unique('hoarder'), topic);
   const publisher = await broker.client();
   await publisher.publish(topic, 'x'.repeat(500_000), { qos: 1 });
-  const isSaid = () => broker.logs.some(({ message }) => message.startsWith('the store is full'));
-  await eventually(isSaid, 'the store to be full');
+  await says(broker, 'the store is full');
   await publisher.disconnect();
-  return { broker, hoarder };
+  return broker;
 }
 
 /** A session on shard 0 whose client leaves. */
@@ -50,8 +54,7 @@ describe('while the store is full', () => {
   // [MQTT-4.4.0-1]: who was acknowledged does not send it again. A shard that is dead tells nobody
   // what its sessions have subscribed to.
   test('what is for the sessions of a dead shard is not acknowledged', async (context) => {
-    const { broker } = await full(context);
-    await using _ = broker;
+    await using broker = await full(context);
     const topic = unique('orphaned');
     await absent(broker, unique('absent'), topic);
     const publisher = await openOn(broker, 1);
@@ -74,4 +77,25 @@ describe('while the store is full', () => {
     await Promise.all([died, started]);
     assert.deepEqual([...codes], [QUOTA_EXCEEDED]);
   });
+
+  // [MQTT-3.3.1-10], [MQTT-3.3.1-6]: an empty one is not stored, it makes room.
+  for (const [version, open, cleared] of [
+    ['3.1.1', connect, publish],
+    ['5.0', connect5, publish5],
+  ] as const) {
+    test(`what is retained can be cleared, ${version}`, async (context) => {
+      await using broker = await started(context);
+      const topic = unique('retained');
+      const client = await broker.raw();
+      client.send(open());
+      await client.readPacket('CONNACK');
+      const retained = { topic, qos: 1, retain: true } as const;
+      client.send(cleared({ ...retained, payload: 'x'.repeat(500_000), packetId: 1 }));
+      await client.readPacket('PUBACK');
+      await says(broker, 'the store is full');
+      client.send(cleared({ ...retained, packetId: 2 }));
+      assert.ok(codeOf(await client.readPacket('PUBACK')) < 0x80);
+      await says(broker, 'the store has room again');
+    });
+  }
 });
