@@ -80,8 +80,9 @@ function linesFor(error: unknown): readonly string[] | undefined {
 // other things to do, whatever becomes of what its threads print.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (running?.outlivesOutput) return;
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`surgemq: what is printed is not written: ${error.message}\n`);
+  process.exit(1);
 });
 // Where nobody hears of a fault, there is nobody to tell that of either.
 process.stderr.on('error', () => {});

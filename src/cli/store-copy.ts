@@ -1,5 +1,5 @@
 /** What `surgemq store` writes: `backup`, `restore` and `compact`. */
-import { copyFile, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, link, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode } from '../base/error-code.js';
 import { DataFolder } from '../store/data-folder.js';
@@ -8,6 +8,8 @@ import { StoreSnapshot, storeFileOf } from '../store/store-snapshot.js';
 import { UsageError } from './args.js';
 import type { StoreAction } from './store.js';
 import { isSound } from './store-read.js';
+
+const FILE_MODE = 0o600;
 
 /** Copies the store to a file. */
 export async function backup({ folder, file }: StoreAction): Promise<number> {
@@ -27,9 +29,12 @@ export async function restore({ folder, file }: StoreAction): Promise<number> {
     if (!(await isSound(source))) return 1;
     const target = join(folder, STORE_FILE_NAME);
     const draft = `${target}.new`;
+    await rm(draft, { force: true });
     await copyFile(source, draft);
+    // Whoever may read or write the backup: a store is its owner's alone, to do both.
+    await chmod(draft, FILE_MODE);
     await toDisk(draft);
-    if (await exists(target)) await rename(target, `${target}.replaced`);
+    if (await exists(target)) await keepBeside(target, `${target}.replaced`);
     await replace(draft, target);
   } finally {
     lock.close();
@@ -72,6 +77,13 @@ async function copyStore(source: string, target: string): Promise<void> {
   } finally {
     await snapshot.close();
   }
+}
+
+/** Gives a file a second name. It keeps its own: a broker that finds none begins with nothing. */
+async function keepBeside(path: string, other: string): Promise<void> {
+  await rm(other, { force: true });
+  // Where the file system has no such names there is a moment without.
+  await link(path, other).catch(() => rename(path, other));
 }
 
 /** Gives a file the name of another, so that this survives a power cut. */

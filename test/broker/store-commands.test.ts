@@ -1,7 +1,16 @@
 /** `surgemq store` on what a broker keeps, while it runs and after. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -114,6 +123,40 @@ describe('surgemq store', () => {
     assert.equal(compacted.code, 0, compacted.err);
     assert.ok(statSync(kept.environment.path).size < before / 10);
     assert.match((await store('check', kept.folder)).out, /1 messages.*: nothing is wrong/);
+  });
+
+  // A backup may come from another machine, or by other hands.
+  test('restores to its owner alone what anybody may read and nobody write', async (context) => {
+    const kept = new TemporaryStore(context);
+    const { journal, settled } = kept.journal();
+    journal.putSession(1, 'a', {});
+    await settled();
+    await kept.close();
+    const file = kept.environment.path;
+    const data = temporaryFolder(context);
+    const target = join(data, 'store.mdb');
+    for (const mode of [0o444, 0o666]) {
+      chmodSync(file, mode);
+      assert.equal((await store('restore', file, '--data-dir', data)).code, 0);
+      assert.equal(statSync(target).mode & 0o777, 0o600);
+    }
+    assert.equal((await store('check', `${target}.replaced`)).code, 0);
+  });
+
+  test('says in a line that a dump is not written, as the disk is full', async (context) => {
+    const kept = new TemporaryStore(context);
+    await kept.close();
+    const full = openSync('/dev/full', 'w');
+    context.after(() => closeSync(full));
+    const args = [MAIN, 'store', 'dump', '--data-dir', kept.folder];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
+    let err = '';
+    child.stderr!.on('data', (chunk) => {
+      err += chunk;
+    });
+    const [code] = await once(child, 'close');
+    assert.equal(code, 1);
+    assert.match(err, /^surgemq: what is printed is not written: ENOSPC.*\n$/);
   });
 
   test('says in words what is wrong with a file', async (context) => {
