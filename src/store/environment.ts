@@ -175,10 +175,14 @@ export class Environment {
     return pages * main.pageSize;
   }
 
+  /** Has pages used again that a process was reading which was ended in the middle of it. */
+  forgetDeadReaders(): void {
+    this.#root.readerCheck();
+  }
+
   /** Another process reads: no page that it may look at is used anew, for as long as it likes. */
   get isReadElsewhere(): boolean {
-    // Those that were killed are in the list until then.
-    this.#root.readerCheck();
+    this.forgetDeadReaders();
     const readers = this.#root.readerList().matchAll(/^ *(\d+) \S+ \d+$/gm);
     return [...readers].some(([, pid]) => Number(pid) !== process.pid);
   }

@@ -267,7 +267,9 @@ export class StoreWriter {
   }
 
   #measure(): void {
-    this.#usedBytes = this.#options.environment.usedBytes();
+    const { environment } = this.#options;
+    environment.forgetDeadReaders();
+    this.#usedBytes = environment.usedBytes();
     if (this.#isLow && this.#pending === null) this.#lookForRoom();
     const { bytesMax } = this.#options;
     const isFull = bytesMax > 0 && this.#usedBytes >= bytesMax;

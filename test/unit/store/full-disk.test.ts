@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import {
   RETAINED_WAIT_TICKS,
@@ -21,6 +22,18 @@ const READER = `
   setInterval(() => snapshot, 1_000);
   process.stdout.write('reads');
 `;
+
+/** Has another process read. @returns what kills it. */
+async function readElsewhere({ folder }: TemporaryStore): Promise<() => Promise<void>> {
+  const args = ['--input-type=module', '-e', READER, SNAPSHOT, folder];
+  const reader = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(reader.stdout, 'data');
+  return async () => {
+    const closed = once(reader, 'close');
+    reader.kill('SIGKILL');
+    await closed;
+  };
+}
 
 describe('a disk with little room left', () => {
   // [MQTT-4.3.2-2], README: nothing more is acknowledged, and what was is taken away by who comes.
@@ -72,14 +85,29 @@ describe('a disk with little room left', () => {
     const store = new TemporaryStore(context);
     const { environment } = store;
     assert.equal(environment.isReadElsewhere, false);
-    const args = ['--input-type=module', '-e', READER, SNAPSHOT, store.folder];
-    const reader = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(reader.stdout, 'data');
+    const end = await readElsewhere(store);
     assert.equal(environment.isReadElsewhere, true);
-    const closed = once(reader, 'close');
-    reader.kill('SIGKILL');
-    await closed;
+    await end();
     assert.equal(environment.isReadElsewhere, false);
+  });
+
+  // As when `surgemq store dump` is interrupted: LMDB takes it to read for ever.
+  test('is not filled because of a process that has ended while it read', async (context) => {
+    const store = new TemporaryStore(context);
+    const { journal, settled } = store.journal();
+    const growth = async () => {
+      const before = statSync(store.environment.path).size;
+      for (let n = 0; n < 20; n++) {
+        for (let topic = 0; topic < 20; topic++)
+          journal.retain(`t${topic}`, `1${'x'.repeat(3_000)}`);
+        await settled();
+      }
+      return statSync(store.environment.path).size - before;
+    };
+    const end = await readElsewhere(store);
+    assert.ok((await growth()) > 0);
+    await end();
+    await eventually(async () => (await growth()) === 0, 'pages to be used again');
   });
 
   // Nobody who publishes at QoS 0 can be asked to wait. [MQTT-3.3.1-5]: the last of it is retained.
