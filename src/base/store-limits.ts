@@ -73,6 +73,11 @@ export const PENDING_LOOK_BACK = 100_000;
  * last for a quarter of a billion starts.
  */
 export const PENDING_NUMBERS_AHEAD = 1_000_000;
+/**
+ * Runs of a queue that give way to one longer message while the store is full, some tens of
+ * microseconds: a thousand queues may have to. The next message has more of them do so.
+ */
+export const GIVING_WAY_FOR_BYTES_MAX = 64;
 /** Windows filled from disk in a turn, so that other clients wait for a millisecond at most. */
 export const KEPT_REFILLS_PER_TURN = 8;
 /** Room on the disk that is set aside at a time beside what is needed: a second of a busy store. */

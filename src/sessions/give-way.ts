@@ -3,6 +3,7 @@
  * refuse the newest: the oldest when as much waits as may, or all but the newest of each topic once
  * more waits than an outbox may hold. What is in flight stays.
  */
+import { GIVING_WAY_FOR_BYTES_MAX } from '../base/limits.js';
 import { PUBLISH } from '../protocol/fixed-header.js';
 import { frameEnd } from '../protocol/publish-frame.js';
 import type { Run } from '../protocol/run.js';
@@ -135,15 +136,21 @@ function makeRoom(
 }
 
 /**
- * Has the oldest runs that wait give way until `count` messages have, or nothing more waits that
- * may. @returns how many have.
+ * Has the oldest runs that wait give way until `count` messages have, and as many bytes, or nothing
+ * more waits that may. @returns how many have.
  */
-export function giveWay(messages: WindowMessages, count: number): number {
+export function giveWay(messages: WindowMessages, count: number, bytes: number): number {
   let displaced = 0;
-  while (displaced < count) {
+  let bytesLeft = bytes;
+  let runsLeft = GIVING_WAY_FOR_BYTES_MAX;
+  while (displaced < count || (bytesLeft > 0 && runsLeft-- > 0)) {
+    // What is read for it would count as come.
+    if (messages.isUnread) messages.kept?.refill();
+    const before = messages.queuedBytes;
     const dropped = messages.dropOldest();
     if (dropped === NONE_WAITS) break;
     displaced += dropped;
+    bytesLeft -= before - messages.queuedBytes;
   }
   return displaced;
 }

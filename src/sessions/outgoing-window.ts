@@ -268,7 +268,7 @@ export class OutgoingWindow {
     if (kept !== null) {
       const whenFull = isServed ? null : kept.whenFull;
       if (whenFull === 'drop-newest') return run.count;
-      if (whenFull === 'drop-oldest') this.displaced += giveWay(this.messages, count);
+      if (whenFull === 'drop-oldest') this.displaced += giveWay(this.messages, count, bytes);
       const isLong = !isServed && this.queuedBytes + bytes > KEPT_WINDOW_BYTES;
       if (!kept.staysInMemory && (kept.onDisk > 0 || isLong || !hasRoom)) {
         kept.putOnDisk(run, header, count, bytes, identifiers);

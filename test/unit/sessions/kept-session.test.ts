@@ -213,6 +213,22 @@ describe('a session that is found on disk', () => {
     });
   }
 
+  // Else a store of short messages would grow to as many long ones.
+  test('loses as many bytes as come, by drop-oldest', async (context) => {
+    const store = new TemporaryStore(context);
+    const process = new Process(store, 'drop-oldest');
+    process.kept.begin(process.session);
+    for (let n = 0; n < 10; n++) process.session.enqueue(runOf([`short ${n}`]), 1, false, false);
+    await process.settle();
+    Atomics.store(new Int32Array(store.words), FULL_WORD, 1);
+    const long = runOf(['x'.repeat(100)]);
+    const least = Math.ceil(long.bytes.length / runOf(['short 0']).bytes.length);
+    assert.equal(process.session.enqueue(long, 1, false, false), 0);
+    assert.equal(process.session.displaced, least);
+    await process.settle();
+    assert.match(process.send()[0]!, new RegExp(`short ${least}$`));
+  });
+
   // Else the packet id might stand for another message after a crash.
   test('is sent no message of QoS 2 before that is on disk', async (context) => {
     const { first } = await begun(context);
