@@ -106,6 +106,7 @@ export class LoneConnection {
       isShortOfMemory: false,
       isDebugLogged: false,
       isRingFull: false,
+      durable: null,
       turn: { mayCatchUp: true, catchUp: () => true, onRead: () => false },
       wills: { cancel() {} },
       authenticator: { authenticate: () => true },
