@@ -64,8 +64,11 @@ export class SessionWatch {
    */
   onAbsent(session: Session, awayMs = 0): void {
     const endsAt = this.#parts.deadlines.now + session.expiryMs - awayMs;
-    if (session.delayedWill !== null) session.delayedWill.sessionEndsAt = endsAt;
-    this.#setEnd(session, Math.min(endsAt, session.delayedWill?.dueAt ?? endsAt));
+    const will = session.delayedWill;
+    if (will !== null) will.sessionEndsAt = endsAt;
+    // One that is being published already has no time that is to come.
+    const isDue = will !== null && !will.isLeaving;
+    this.#setEnd(session, isDue ? Math.min(endsAt, will.dueAt) : endsAt);
   }
 
   /** The client is back: what its time has come for is done first, and nothing on its way. */

@@ -137,6 +137,19 @@ describe('the watch over sessions', () => {
     assert.equal(counters.get(Counter.ackTimeouts), 1);
   });
 
+  // [MQTT-3.1.2-5]: the end of its session is not that of its will.
+  test('ends no session whose will waited for room when its client left', () => {
+    const will = prepareWill({ topic: 'w', payload: Buffer.from('x'), qos: 1, retain: false });
+    stuck = [];
+    wills.send(session, will);
+    leave();
+    for (const onPublished of stuck.splice(0)) onPublished();
+    pass(EXPIRY_MS - DAY_MS);
+    assert.deepEqual([expired, published], [[], ['w']]);
+    pass(2 * DAY_MS);
+    assert.deepEqual([expired, published], [['c'], ['w']]);
+  });
+
   test('tells of a session when its client has been away for so long, and not before', () => {
     send('a');
     leave();
