@@ -139,22 +139,26 @@ export function routeNewOnly(
 /** Acknowledges the packet ids in the host's scan, now or when those who read have caught up. */
 export function acknowledge(connection: Connection, type: number, count: number): void {
   const { ackHold } = connection;
-  if (ackHold?.isHolding) holdAcks(connection, ackHold, type, count, 0);
+  if (ackHold?.isHolding) holdAcks(connection, ackHold, type, count, null);
   else appendAcks(connection, type, count);
 }
 
-/** Withholds them. @param reasonCode of all, 0 for those of 3.x, which are of the same bytes. */
+/**
+ * Withholds them. @param reasonCodes one for each; null: 0, as those of 3.x, which are of the same
+ * bytes.
+ */
 export function holdAcks(
   connection: Connection,
   ackHold: AckHold,
   type: number,
   count: number,
-  reasonCode: number,
+  reasonCodes: Uint8Array | null,
 ): void {
   if (ackHold.length >= HELD_ACK_BYTES_MAX) connection.append(ackHold.release());
   const { packetIds } = connection.host.scan;
   const buffer = ackHold.reserve(count * ACK_BYTES_MAX_5);
   for (let index = 0; index < count; index++) {
+    const reasonCode = reasonCodes === null ? 0 : reasonCodes[index];
     ackHold.length = writeAck5(buffer, ackHold.length, type, packetIds[index], reasonCode);
   }
 }

@@ -82,9 +82,8 @@ export function handlePublishRun5(
       return false;
     }
     // Who keeps it may be unknown for the moment: then nobody would, and it is refused as well.
-    if (mustHold && !isAnyKnown(connection, qos, count)) {
-      releaseIds(connection, qos, count);
-      acknowledgeWith(connection, qos, count, ReasonCode.quotaExceeded);
+    if (mustHold) {
+      refuse(connection, qos, count, reasonCodeFor(route));
       return true;
     }
     durable.begin(qos === 2 && connection.session!.kept !== null);
@@ -118,13 +117,23 @@ function releaseIds({ session, host }: Connection, qos: number, count: number): 
   for (let at = 0; at < count; at++) session!.releaseQos2(packetIds[at]);
 }
 
-/** What has come before was taken, whatever is refused now. */
-function isAnyKnown({ session, host }: Connection, qos: number, count: number): boolean {
-  const known = session!.incomingQos2;
-  if (qos !== 2 || known === null) return false;
+/**
+ * Refuses what has not come before, as it would not be kept. What has was taken, and is not
+ * published again [MQTT-4.3.3-10]. @param taken the reason code for that.
+ */
+function refuse(connection: Connection, qos: number, count: number, taken: number): void {
+  const known = qos === 2 ? connection.session!.incomingQos2 : null;
+  const { host } = connection;
   const { packetIds } = host.scan5;
-  for (let at = 0; at < count; at++) if (known.has(packetIds[at])) return true;
-  return false;
+  let isAnyKnown = false;
+  for (let at = 0; at < count; at++) {
+    const isKnown = known?.has(packetIds[at]) ?? false;
+    isAnyKnown ||= isKnown;
+    reasonCodes[at] = isKnown ? taken : ReasonCode.quotaExceeded;
+  }
+  // It may have come by a connection before, and not be durable yet.
+  if (isAnyKnown) host.durable?.waitForAll(connection);
+  acknowledgeEach(connection, qos, count);
 }
 
 /** Whether each payload of a run is the UTF-8 that it is said to be [MQTT 5.0, 3.3.2.3.2]. */
@@ -183,16 +192,22 @@ function acknowledgeWith(
   count: number,
   reasonCode: number,
 ): void {
-  const type = qos === 1 ? PacketType.puback : PacketType.pubrec;
   if (reasonCode === ReasonCode.success) {
-    acknowledge(connection, type, count);
-    return;
-  }
-  const { ackHold } = connection;
-  if (ackHold?.isHolding) {
-    holdAcks(connection, ackHold, type, count, reasonCode);
+    acknowledge(connection, ackTypeOf(qos), count);
     return;
   }
   reasonCodes.fill(reasonCode, 0, count);
-  appendAcks5(connection, type, count, reasonCodes);
+  acknowledgeEach(connection, qos, count);
+}
+
+/** The same, with what `reasonCodes` has for each. */
+function acknowledgeEach(connection: Connection, qos: number, count: number): void {
+  const { ackHold } = connection;
+  const type = ackTypeOf(qos);
+  if (ackHold?.isHolding) holdAcks(connection, ackHold, type, count, reasonCodes);
+  else appendAcks5(connection, type, count, reasonCodes);
+}
+
+function ackTypeOf(qos: number): number {
+  return qos === 1 ? PacketType.puback : PacketType.pubrec;
 }

@@ -78,6 +78,26 @@ describe('while the store is full', () => {
     assert.deepEqual([...codes], [QUOTA_EXCEEDED]);
   });
 
+  // [MQTT-4.3.3-10]: what has come before is taken, and what has not is not, in whichever order
+  // they come again.
+  test('of QoS 2 what came before is acknowledged, and no more of its run', async (context) => {
+    await using broker = await started(context);
+    const topic = unique('again');
+    await absent(broker, unique('absent'), topic);
+    const publisher = await openOn(broker, 1);
+    publisher.send(connect5());
+    await publisher.readPacket('CONNACK');
+    const message = { topic, qos: 2 } as const;
+    publisher.send(publish5({ ...message, payload: 'x'.repeat(500_000), packetId: 2 }));
+    assert.equal(codeOf(await publisher.readPacket('PUBREC')), 0);
+    await says(broker, 'the store is full');
+    const again = [1, 2, 3].map((packetId) => publish5({ ...message, dup: true, packetId }));
+    publisher.send(Buffer.concat(again));
+    const codes: number[] = [];
+    for (const _ of again) codes.push(codeOf(await publisher.readPacket('PUBREC')));
+    assert.deepEqual(codes, [QUOTA_EXCEEDED, 0, QUOTA_EXCEEDED]);
+  });
+
   // [MQTT-3.3.1-10], [MQTT-3.3.1-6]: an empty one is not stored, it makes room.
   for (const [version, open, cleared] of [
     ['3.1.1', connect, publish],
