@@ -80,6 +80,8 @@ export class DurableAcks {
   #isUnanswered = false;
   /** Connections that are not read from until the disk takes more. */
   #held = new Set<Connection>();
+  /** The same, of MQTT 5.0: they are told where that may take long. */
+  #held5 = new Set<Connection>();
   /** By shard: how many marked runs were sent there. */
   readonly #sent = new Int32Array(SHARDS_MAX);
   /** By shard: how many of its marked runs are handled here. */
@@ -145,17 +147,18 @@ export class DurableAcks {
     this.#parts.share.end();
     if ((connection.pauses & Pause.disk) !== 0) return;
     connection.pause(Pause.disk);
-    this.#held.add(connection);
+    (connection.protocolVersion === 5 ? this.#held5 : this.#held).add(connection);
   }
 
   /** It has ended, and is not kept in memory for as long as the disk is full. */
   forget(connection: Connection): void {
     this.#held.delete(connection);
+    this.#held5.delete(connection);
   }
 
   /** How many are not read from. */
   get heldConnections(): number {
-    return this.#held.size;
+    return this.#held.size + this.#held5.size;
   }
 
   /**
@@ -359,17 +362,23 @@ export class DurableAcks {
 
   /** Once a turn: others may have said something, and the disk may take more. */
   onTurn(): void {
-    if (this.#held.size > 0 && this.#mayGoOn) {
-      const held = this.#held;
-      this.#held = new Set();
-      for (const connection of held) {
-        if (!connection.isClosed) connection.unpause(Pause.disk);
-      }
-    }
+    if (this.heldConnections > 0) this.#letGo();
     if (!this.#isUnanswered && !this.hasNews) return;
     this.#isUnanswered = false;
     this.#seen = this.#sum();
     this.#answer();
+  }
+
+  /** Reads from those again who may go on, or are told that they may not. */
+  #letGo(): void {
+    const mayGoOn = this.#mayGoOn;
+    if (!mayGoOn && (this.#held5.size === 0 || !this.isRefusing)) return;
+    const held = [...this.#held5, ...(mayGoOn ? this.#held : [])];
+    this.#held5 = new Set();
+    if (mayGoOn) this.#held = new Set();
+    for (const connection of held) {
+      if (!connection.isClosed) connection.unpause(Pause.disk);
+    }
   }
 
   get #mayGoOn(): boolean {
