@@ -4,7 +4,7 @@
  * before it are given out.
  */
 import { Counter, type Counters } from '../base/counters.js';
-import { KEPT_WINDOW_BYTES } from '../base/limits.js';
+import { GIVING_WAY_FOR_BYTES_MAX, KEPT_WINDOW_BYTES } from '../base/limits.js';
 import { DUP, PUBLISH, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
 import type { AbsentQueues } from '../sessions/absent-queues.js';
@@ -56,6 +56,8 @@ export class GroupQueue {
   #readableAt = 0;
   /** How far the journal was durable when there was nothing to read; -1: it was not so last. */
   #lookedAt = -1;
+  /** Bytes of what has given way last. */
+  #droppedBytes = 0;
 
   constructor(parts: GroupQueueParts, groupKey: string, session: Session) {
     this.#parts = parts;
@@ -115,7 +117,7 @@ export class GroupQueue {
       this.#countDropped(kept, kept.count);
       return 0;
     }
-    if (whenFull === 'drop-oldest') this.#giveWay(kept.count);
+    if (whenFull === 'drop-oldest') this.#giveWay(kept);
     const count = this.#losesOldest && this.#makeRoom(kept) ? kept.count : this.#roomFor(kept);
     if (count < kept.count) this.#countDropped(kept, kept.count - count);
     if (count === 0) {
@@ -290,10 +292,19 @@ export class GroupQueue {
     return true;
   }
 
-  /** Has the oldest give way: so many messages, or all there are. */
-  #giveWay(count: number): void {
+  /**
+   * Has the oldest give way: as many messages as a run has, and as many bytes, or all there are.
+   */
+  #giveWay({ count, bytes }: Run): void {
     let left = count;
-    for (let dropped = 1; left > 0 && dropped > 0; left -= dropped) dropped = this.#dropOldest();
+    let bytesLeft = bytes.length;
+    let runsLeft = GIVING_WAY_FOR_BYTES_MAX;
+    while (left > 0 || (bytesLeft > 0 && runsLeft-- > 0)) {
+      const dropped = this.#dropOldest();
+      if (dropped === 0) break;
+      left -= dropped;
+      bytesLeft -= this.#droppedBytes;
+    }
   }
 
   /** @returns how many messages that were; 0 where none waits, or none can be read yet. */
@@ -304,6 +315,7 @@ export class GroupQueue {
     this.hasGivenWay = true;
     const { run, row } = waited;
     row?.leave();
+    this.#droppedBytes = run.end - run.start;
     this.#parts.counters.add(Counter.droppedSlowConsumer, run.count);
     return run.count;
   }

@@ -247,6 +247,20 @@ describe('the queue of a group', () => {
     });
   }
 
+  // Else a store of short messages would grow to as many long ones.
+  test('loses as many bytes as come, by drop-oldest while the store is full', (context) => {
+    const { first } = begun(context);
+    for (const name of LONG) first.queue.put(runOf(name), null);
+    first.fullness.whenFull = 'drop-oldest';
+    const longer = runOf('long'.padStart(100, '.'));
+    const least = Math.ceil(longer.end / runOf('shrt').end);
+    first.queue.put(longer, null);
+    assert.equal(first.counters.get(Counter.droppedSlowConsumer), least);
+    // A bound for what one message may cost.
+    first.queue.put(longRun('long'), null);
+    assert.ok(first.counters.get(Counter.droppedSlowConsumer) < LONG.length);
+  });
+
   test('ends with its group', async (context) => {
     const { store, first } = begun(context);
     for (const name of LONG) first.queue.put(longRun(name), null);
