@@ -27,7 +27,7 @@ const MOVED_BYTES = 65_536;
 /** What rows are written to, and how far that is durable. */
 export type GroupJournal = Pick<
   Journal,
-  'putSession' | 'dropSession' | 'queue' | 'gone' | 'appended' | 'durable'
+  'putSession' | 'dropSession' | 'queue' | 'gone' | 'appended' | 'durable' | 'isFull'
 >;
 
 export interface GroupRowsParts {
@@ -118,6 +118,11 @@ export class GroupRows {
   /** How long the journal is. */
   get appended(): number {
     return this.#parts.journal.appended;
+  }
+
+  /** As much waits for the disk as may. */
+  get isFull(): boolean {
+    return this.#parts.journal.isFull;
   }
 
   /** How far the journal is durable. */

@@ -158,8 +158,9 @@ export class Groups {
 
   /** Gives members what has waited for one, a piece a turn, and lets publishers go on. */
   onTurn(): void {
-    // What has waited waits on while the ring is full: it would only wait there.
-    const isFull = this.#parts.link.isFull;
+    // What has waited waits on while the ring is full: it would only wait there. What is given out
+    // is written where it goes, and once more when it comes back.
+    const isFull = this.#parts.link.isFull || this.#parts.rows?.isFull === true;
     let isMore = false;
     if (!isFull) for (const group of this.#waiting) isMore = this.#givePiece(group) || isMore;
     if (this.#ringPressure.onTurn() || isMore) this.#parts.schedule();

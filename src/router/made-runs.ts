@@ -1,8 +1,9 @@
 /**
  * Runs that a shard makes itself: wills, messages of the embedding program. Where many clients
  * leave at once, or routes take many steps to be found, they are published over several turns;
- * where the ring is full, when it has room. They keep their order, and wait for what other shards
- * have told anybody of before.
+ * where the ring is full, when it has room, and where as much waits for the disk as may, when it
+ * has taken some. They keep their order, and wait for what other shards have told anybody of
+ * before.
  *
  * What would miss sessions that a shard is still to find in the store is put aside, and what comes
  * behind it goes on: a shard that has died may be waited for by somebody who waits here.
@@ -33,6 +34,7 @@ export class MadeRuns {
   readonly #routes: RouteCache;
   readonly #link: PeerLink;
   readonly #publish: (run: Run, route: Route, done: (() => void) | null) => boolean;
+  readonly #mustWait: (run: Run, route: Route) => boolean;
   /** What is not published yet, in order. */
   readonly #waiting: Made[] = [];
   /** What was put aside, in order. */
@@ -41,20 +43,24 @@ export class MadeRuns {
   #stepsLeft = MADE_RUNS_STEPS_PER_TURN;
   /** What goes on may take a flush, behind which it would go on once more with the same. */
   #isGoingOn = false;
+  #isHeld = false;
   /** Whether what goes this way is to be put aside, until `takeUp`. */
   isTooEarly: (route: Route, header: number) => boolean = () => false;
 
   /**
    * @param publish false when the ring has no room: nothing is done. `done` is to be called in one
    *   piece with what is done.
+   * @param mustWait it is to be kept, and the disk has to take other things first. Default: never.
    */
   constructor(
     { routes, link }: MadeParts,
     publish: (run: Run, route: Route, done: (() => void) | null) => boolean,
+    mustWait: (run: Run, route: Route) => boolean = () => false,
   ) {
     this.#routes = routes;
     this.#link = link;
     this.#publish = publish;
+    this.#mustWait = mustWait;
   }
 
   /** Bytes that wait, as they count for MADE_RUNS_BYTES_MAX. */
@@ -65,6 +71,11 @@ export class MadeRuns {
   /** Whether runs wait, or somebody for them. */
   get areWaiting(): boolean {
     return this.#waiting.length > 0;
+  }
+
+  /** What waits does so for the disk, as far as was seen last. */
+  get isHeld(): boolean {
+    return this.#isHeld;
   }
 
   /** Publishes a run, now or later. @param done called when it is, in one piece with that. */
@@ -101,7 +112,7 @@ export class MadeRuns {
 
   /**
    * A turn begins, or there is room in the ring again: goes on with what waits. @returns whether
-   * there is more that does not wait for the ring.
+   * there is more that waits neither for the ring nor for the disk.
    */
   goOn(): boolean {
     if (this.#isGoingOn) return false;
@@ -109,13 +120,14 @@ export class MadeRuns {
     const waiting = this.#waiting;
     let done = 0;
     this.#isGoingOn = true;
+    this.#isHeld = false;
     try {
       while (done < waiting.length && this.#try(waiting[done]!)) done++;
     } finally {
       this.#isGoingOn = false;
       if (done > 0) waiting.splice(0, done);
     }
-    return waiting.length > 0 && !this.#isRingFull;
+    return waiting.length > 0 && !this.#isRingFull && !this.#isHeld;
   }
 
   get #isRingFull(): boolean {
@@ -135,8 +147,8 @@ export class MadeRuns {
   }
 
   /**
-   * @returns false when the ring has no room, or its route was not found within what is left of the
-   * turn's steps.
+   * @returns false when the ring or the disk has no room, or its route was not found within what is
+   * left of the turn's steps.
    */
   #tryRun(made: Made, run: Run): boolean {
     if (this.#stepsLeft <= 0 || this.#isRingFull) return false;
@@ -144,10 +156,13 @@ export class MadeRuns {
     const route = this.#routes.findKeyWithin(made.topicKey, this.#stepsLeft);
     this.#stepsLeft -= this.#routes.matchSteps - before;
     if (route === null) return false;
-    if (!this.isTooEarly(route, run.header)) return this.#publish(run, route, made.done);
-    this.#aside.push(made);
-    this.#bytes += bytesOf(run);
-    return true;
+    if (this.isTooEarly(route, run.header)) {
+      this.#aside.push(made);
+      this.#bytes += bytesOf(run);
+      return true;
+    }
+    this.#isHeld = this.#mustWait(run, route);
+    return !this.#isHeld && this.#publish(run, route, made.done);
   }
 }
 

@@ -38,6 +38,8 @@ export const NO_PUBLISHER = 0;
 
 /** Of a shard that has a store. */
 export interface DurableSink {
+  /** As much waits for the disk as may. */
+  readonly isFull: boolean;
   /** A marked run was sent to these shards; those of `kept` keep it in their stores. */
   onSent(shards: number, kept: number): void;
   /** The run is journaled until they have it: its packet ids are. */
@@ -76,7 +78,11 @@ export class Router {
     this.#retained = parts.retained;
     this.#pressure = parts.pressure;
     this.delivery = new Delivery(parts);
-    this.made = new MadeRuns(parts, (run, route, done) => this.#publishMade(run, route, done));
+    this.made = new MadeRuns(
+      parts,
+      (run, route, done) => this.#publishMade(run, route, done),
+      ({ header }, route) => this.durable?.isFull === true && isKept(route, header),
+    );
   }
 
   /** Whose messages were dropped. */

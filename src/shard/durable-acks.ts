@@ -128,8 +128,7 @@ export class DurableAcks {
 
   mustHold(route: Route, header: number, isClear: boolean): boolean {
     if (this.isFull && isKept(route, header)) return true;
-    // What clears a topic makes room.
-    if (this.isRefusing && isKept(route, isClear ? header & ~RETAIN : header)) return true;
+    if (this.refuses(route, header, isClear)) return true;
     const { cutHolds } = this.#parts.takeover;
     if (cutHolds.areAny && cutHolds.mustHold(route)) return true;
     return this.isOrphaned(route, header);
@@ -140,6 +139,11 @@ export class DurableAcks {
     if (!this.orphaned.areAny) return false;
     const retainedOwner = (header & RETAIN) === 0 ? -1 : route.retainedOwner;
     return this.orphaned.has(route.topicKey, retainedOwner);
+  }
+
+  /** Whether what goes this way is to be kept, and cannot be. What clears a topic makes room. */
+  refuses(route: Route, header: number, isClear: boolean): boolean {
+    return this.isRefusing && isKept(route, isClear ? header & ~RETAIN : header);
   }
 
   /** The connection publishes what cannot be kept now: it is read from again when it can. */

@@ -1,24 +1,48 @@
 /** A message that the embedding program publishes: as PUBACK would, it says when it is kept. */
+
+import { MADE_RUNS_STEPS_PER_TURN } from '../base/limits.js';
+import { PUBLISH, RETAIN } from '../protocol/fixed-header.js';
 import { willRun } from '../sessions/will.js';
 import { toTopicKey } from '../topics/topic.js';
 import type { InjectedMessage } from './control.js';
 import type { Shard } from './shard.js';
 
+const WORKER_DIED = 'a worker died that may not have kept it: publish it again';
+const NOT_KEPT = 'the store takes nothing more: publish it again later';
+
 /**
  * Publishes it; calls back when that is done, of QoS 1 and 2 when it is on disk where it is to be,
- * or a shard has died that may have lost it.
+ * or with why it is not: the store refuses it, or a shard has died that may have lost it.
  */
 export function publishForProgram(
-  { router, durable, turn }: Shard,
+  shard: Shard,
   message: InjectedMessage,
-  published: (isLost: boolean) => void,
+  published: (why: string | null) => void,
 ): void {
+  const { router, durable, turn } = shard;
+  const topicKey = toTopicKey(message.topic);
+  if (isRefused(shard, message, topicKey)) {
+    published(NOT_KEPT);
+    return;
+  }
   const payload = Buffer.from(message.payload);
-  router.publishRun(willRun({ ...message, payload }), toTopicKey(message.topic));
+  router.publishRun(willRun({ ...message, payload }), topicKey);
   // Also by those that a shard finds which succeeds a dead one.
   router.made.whenAllPublished(() => {
-    if (message.qos === 0 || durable === null) published(false);
-    else durable.whenAllKept(published);
+    if (message.qos === 0 || durable === null) published(null);
+    else durable.whenAllKept((isLost) => published(isLost ? WORKER_DIED : null));
   });
   turn.schedule();
+}
+
+/** As what a client publishes is: see DurableAcks. One whose route takes long to find is not. */
+function isRefused(
+  { durable, routes }: Shard,
+  { qos, retain, payload }: InjectedMessage,
+  topicKey: string,
+): boolean {
+  if (durable === null || qos === 0 || !durable.isRefusing) return false;
+  const route = routes.findKeyWithin(topicKey, MADE_RUNS_STEPS_PER_TURN);
+  const header = PUBLISH | (qos << 1) | (retain ? RETAIN : 0);
+  return route !== null && durable.refuses(route, header, payload.length === 0);
 }

@@ -124,15 +124,12 @@ function onMessage(
   }
 }
 
-/** Why a publication is not known to be kept. */
-const WORKER_DIED = 'a worker died that may not have kept it: publish it again';
-
 function publish(shard: Shard, message: Extract<ToShard, { kind: 'publish' }>): void {
   const { id } = message;
   try {
-    publishForProgram(shard, message.message, (isLost) => {
-      if (!isLost) shard.line.published(id);
-      else shard.line.say({ kind: 'published', id, error: WORKER_DIED });
+    publishForProgram(shard, message.message, (why) => {
+      if (why === null) shard.line.published(id);
+      else shard.line.say({ kind: 'published', id, error: why });
     });
   } catch (error) {
     shard.line.say({ kind: 'published', id, error: String(error) });

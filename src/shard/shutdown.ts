@@ -17,9 +17,11 @@ export async function quiesce(shard: Shard): Promise<void> {
   shard.isStopping = true;
   for (const connection of shard.connections.values()) connection.pause(Pause.quiesced);
   shard.turn.flush();
-  while (shard.link.backlogBytes > 0 || shard.router.made.areWaiting) await nextTurn(shard);
+  const { durable, link, router } = shard;
+  const isStuck = () => router.made.isHeld && durable?.isRefusing === true;
+  while (link.backlogBytes > 0 || (router.made.areWaiting && !isStuck())) await nextTurn(shard);
   // Acks that wait for a disk that works leave before the connections end.
-  while (shard.durable?.isWaiting && !shard.durable.isRefusing) await nextTurn(shard);
+  while (durable?.isWaiting && !durable.isRefusing) await nextTurn(shard);
 }
 
 /**

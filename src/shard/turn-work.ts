@@ -94,7 +94,8 @@ export class TurnWork {
     if (router.made.areWaiting) {
       // Not in the middle of another run, for which this flush makes room.
       if (!router.delivery.isDelivering) router.made.goOn();
-      turn.schedule();
+      // What the disk has taken is heard of.
+      if (!router.made.isHeld) turn.schedule();
     }
     const isToldMore = interest.sendPieces();
     if (takeover.sendPieces() || isToldMore) turn.schedule();

@@ -111,6 +111,31 @@ describe('the owner of a group', () => {
     assert.equal(shard.counters.get(Counter.droppedQueueFull), 0);
   });
 
+  // It is written where it goes, and again when it comes back: a member that comes and goes would
+  // have the journal grow for as long as the disk takes nothing.
+  test('gives out nothing that waits while as much waits for the disk as may', async (context) => {
+    const { whole, shard } = await makeStoredShard(context);
+    const peer = makePeer(whole);
+    join(peer, MemberState.absent, true);
+    publish(peer, 10);
+    const handled = async () => {
+      while (peer.backlogBytes > 0 || shard.link.hasUnread(1)) await turned(shard);
+    };
+    await handled();
+    let isFull = true;
+    Object.defineProperty(shard.store!.journal, 'isFull', { get: () => isFull });
+    peer.send(RecordKind.groupLeave, 1, 1, 1, 0, 0, Buffer.alloc(0), 0, 0);
+    join(peer, MemberState.here, true);
+    await handled();
+    const runs = () => drainAll(peer).filter(([kind]) => kind === RecordKind.groupRun).length;
+    for (let turns = 0; turns < 10; turns++) {
+      await turned(shard);
+      assert.equal(runs(), 0);
+    }
+    isFull = false;
+    await whenTurned(whole, () => runs() === 1, 'it to be given out');
+  });
+
   // What waits is kept for the members of a session that moves, however often it does.
   test('waits for members anew each time that they are all on their way', async (context) => {
     const { whole, shard } = await makeStoredShard(context);

@@ -5,7 +5,7 @@ import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { retainedOwnerOf } from '../../../src/router/route.js';
 import { onPeerLoaded } from '../../../src/shard/peers.js';
 import { publishForProgram } from '../../../src/shard/program-publication.js';
-import { DURABLE_WORDS } from '../../../src/store/store-words.js';
+import { DURABLE_WORDS, FULL_WORD } from '../../../src/store/store-words.js';
 import { eventually } from '../../support/waiting.js';
 import { makeStoredShard, type StoredShard } from './stored-shard.js';
 
@@ -23,8 +23,8 @@ describe('a publication of the embedding program', () => {
   });
 
   function publish(topic: string, qos: 0 | 1, retain = false): void {
-    publishForProgram(made.shard, { topic, payload, qos, retain }, (isLost) =>
-      confirmed.push(isLost),
+    publishForProgram(made.shard, { topic, payload, qos, retain }, (why) =>
+      confirmed.push(why !== null),
     );
   }
 
@@ -71,5 +71,38 @@ describe('a publication of the embedding program', () => {
     made.shard.schedule();
     await isConfirmed();
     assert.deepEqual(confirmed, [true]);
+  });
+
+  // As a publisher of MQTT 5.0 is told 0x97: else a program alone would have the store grow on.
+  test('is refused while the store is full, if it is to be kept', () => {
+    const { shard, store } = made;
+    Atomics.store(new Int32Array(store.words), FULL_WORD, 1);
+    const { appended } = shard.store!.journal;
+    publish('a', 1, true);
+    assert.deepEqual(confirmed, [true]);
+    assert.equal(shard.store!.journal.appended, appended);
+    publish('a', 1);
+    shard.turn.flush();
+    assert.deepEqual(confirmed, [true, false]);
+  });
+
+  // A disk that fails takes nothing for as long as it likes, and the journal is in memory. Wills go
+  // the same way.
+  test('waits while as much waits for the disk as may', async () => {
+    const { shard } = made;
+    const { journal } = shard.store!;
+    let isFull = true;
+    Object.defineProperty(journal, 'isFull', { get: () => isFull });
+    const { appended } = journal;
+    publish('a', 1, true);
+    publish('a', 1, true);
+    shard.turn.flush();
+    assert.equal(journal.appended, appended);
+    assert.deepEqual(confirmed, []);
+    assert.ok(shard.router.made.bytes > 0);
+    isFull = false;
+    shard.schedule();
+    await eventually(() => confirmed.length === 2, 'both to be confirmed');
+    assert.deepEqual(confirmed, [false, false]);
   });
 });
