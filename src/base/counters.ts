@@ -95,7 +95,10 @@ export const Counter = {
   retainedBytes: 47,
   /** Messages sent and not acknowledged, those that absent clients left so among them. */
   inflightMessages: 48,
-  /** Messages that wait to be sent for the first time, to absent clients too. */
+  /**
+   * Messages that wait to be sent for the first time, to absent clients too, in memory or on disk.
+   * What a session had on disk when the broker started counts when it is first needed.
+   */
   queuedMessages: 49,
   /** What these take of maxQueuedTotalBytes, with those sent that are kept to be sent again. */
   queuedBytes: 50,

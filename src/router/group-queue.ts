@@ -56,6 +56,8 @@ export class GroupQueue {
   #readableAt = 0;
   /** How far the journal was durable when there was nothing to read; -1: it was not so last. */
   #lookedAt = -1;
+  /** Messages on disk alone that count among those that wait. */
+  #counted = 0;
   /** Bytes of what has given way last. */
   #droppedBytes = 0;
 
@@ -76,6 +78,7 @@ export class GroupQueue {
     this.#former = rows.take(this.#groupKey);
     this.#own = this.#former.pop() ?? rows.begin(this.#groupKey);
     this.#all.push(...this.#former, this.#own);
+    this.#count();
   }
 
   /** Messages that wait; of some on disk it is not known whether they are gone. */
@@ -91,6 +94,13 @@ export class GroupQueue {
   /** Position behind the last that is on disk alone. */
   get end(): number {
     return this.#own?.to ?? 0;
+  }
+
+  /** What is on disk alone has changed. */
+  #count(): void {
+    const onDisk = this.#onDisk;
+    this.#parts.absentQueues.queuedMessages += onDisk - this.#counted;
+    this.#counted = onDisk;
   }
 
   get #onDisk(): number {
@@ -160,6 +170,7 @@ export class GroupQueue {
     const others = [this.#own, this.#returned];
     this.#readableAt = this.#rows!.appended;
     this.#former = this.#all.filter((each) => leftOf(each) > 0 && !others.includes(each));
+    this.#count();
     return true;
   }
 
@@ -184,6 +195,7 @@ export class GroupQueue {
       row?.leave();
       if (isOnDisk) {
         this.#diskBytes += bytes.length;
+        this.#count();
         return 0;
       }
       own.from = own.to;
@@ -232,6 +244,7 @@ export class GroupQueue {
     const read = own === null ? 0 : this.#read(rows, own, this.#ownUpTo(upTo));
     this.#lookedAt = read === 0 ? rows.durable : -1;
     if (this.#onDisk === 0) this.#diskBytes = 0;
+    this.#count();
     return read;
   }
 
@@ -240,6 +253,8 @@ export class GroupQueue {
     const { messages } = this;
     this.#session.end();
     for (const stretch of this.#all) this.#rows?.drop(stretch);
+    this.#parts.absentQueues.queuedMessages -= this.#counted;
+    this.#counted = 0;
     return messages;
   }
 
@@ -256,6 +271,7 @@ export class GroupQueue {
       this.#append(run, deliveryHeader, rows.at(stretch.number, position));
       read += count;
     }
+    if (read > 0) this.#count();
     return read;
   }
 

@@ -9,6 +9,7 @@ import { QOS_MASK } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
 
 const QOS2 = 0x04;
+const UNCOUNTED = -1;
 
 /** What a queue is journaled in: store/journal.ts is one. */
 export interface QueueJournal {
@@ -36,6 +37,8 @@ export interface KeptQueueHost {
   readonly whenFull: StoreFullPolicy | null;
   /** False: whatever is sent counts as durable. */
   readonly waits: boolean;
+  /** Messages that sessions which are here have on disk alone. */
+  diskMessages: number;
   /** `note` is to be called before the journal is submitted. */
   addDirty(queue: KeptQueue): void;
 }
@@ -95,6 +98,8 @@ export class KeptQueue {
   staysInMemory = false;
   /** See KeptQueueHost. */
   isDirty = false;
+  /** Of its messages on disk alone those that the shard counts; UNCOUNTED: its session has gone. */
+  #counted = UNCOUNTED;
   readonly #host: KeptQueueHost;
   /** Rows that begin before this position are gone, as far as the journal knows. */
   #leftTo = 0;
@@ -120,6 +125,7 @@ export class KeptQueue {
     this.durableTo = next;
     this.#leftTo = position;
     this.#left = position;
+    this.#count();
   }
 
   /** Goes on where the queue of another shard was. */
@@ -128,6 +134,7 @@ export class KeptQueue {
     this.diskFrom = diskFrom;
     this.diskBytes = diskBytes;
     this.hole = hole;
+    this.#count();
     if (isUnsettled) this.#unsettledAt = this.#host.journal.appended;
     // Nothing is known of what it has asked for last.
     this.durableTo = 0;
@@ -176,6 +183,7 @@ export class KeptQueue {
     this.onQueued(run, header, count, bytes, identifiers);
     this.diskFrom = diskFrom;
     this.diskBytes += bytes;
+    this.#count();
   }
 
   /** The window has taken `count` messages from disk, `bytes` long. */
@@ -183,6 +191,30 @@ export class KeptQueue {
     this.diskFrom += count;
     this.diskBytes = this.onDisk === 0 ? 0 : Math.max(0, this.diskBytes - bytes);
     this.durableTo = Math.max(this.durableTo, this.diskFrom);
+    this.#count();
+  }
+
+  /** What is on disk alone begins at a later position: those before have given way. */
+  passTo(position: number): void {
+    this.diskFrom = position;
+    this.#count();
+  }
+
+  /** Whether what it has on disk alone is counted: while a session here has it. */
+  setCounted(isCounted: boolean): void {
+    if (isCounted === this.#counted >= 0) return;
+    if (isCounted) this.#counted = 0;
+    this.#count();
+    if (isCounted) return;
+    this.#host.diskMessages -= this.#counted;
+    this.#counted = UNCOUNTED;
+  }
+
+  #count(): void {
+    const { onDisk } = this;
+    if (this.#counted === UNCOUNTED || this.#counted === onDisk) return;
+    this.#host.diskMessages += onDisk - this.#counted;
+    this.#counted = onDisk;
   }
 
   /** All rows that begin before this position have been acknowledged in full. */

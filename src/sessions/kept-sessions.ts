@@ -53,6 +53,7 @@ export class KeptSessions implements KeptSessionHost {
   readonly journal: Journal;
   readonly reader: KeptReader;
   readonly waits: boolean;
+  diskMessages = 0;
   readonly #storeFull: StoreFullPolicy;
   readonly #shardIndex: number;
   #nextNumber: number;

@@ -101,8 +101,7 @@ export class Session extends Deadline {
   receiver: Receiver | null = null;
   /** What is published for its client, unless that comes back in time: see delayed-wills.ts. */
   delayedWill: DelayedWill | null = null;
-  /** What of it is on disk; null: nothing is. */
-  kept: KeptSession | null = null;
+  #kept: KeptSession | null = null;
   /** Made by the first QoS 1 or 2 delivery. */
   window: OutgoingWindow | null = null;
   /** Made by the first QoS 2 publication of the client. */
@@ -311,6 +310,17 @@ export class Session extends Deadline {
       replay: this.replay === null ? null : this.replay.place(),
       kept: this.kept === null ? null : this.kept.move(),
     };
+  }
+
+  /** What of it is on disk; null: nothing is. */
+  get kept(): KeptSession | null {
+    return this.#kept;
+  }
+
+  set kept(kept: KeptSession | null) {
+    if (kept !== this.#kept) this.#kept?.queue.setCounted(false);
+    this.#kept = kept;
+    kept?.queue.setCounted(true);
   }
 
   /** Takes the oldest run out, for another shard; null when there is none. See OutgoingWindow. */

@@ -233,7 +233,7 @@ export class WindowMessages {
     const { kept } = this;
     if (kept === null || this.queuedMessages > 0) return false;
     kept.hole += position - kept.diskFrom;
-    kept.diskFrom = position;
+    kept.passTo(position);
     if (this.inflight.span === 0) this.#closeHole(kept);
     return true;
   }

@@ -261,7 +261,7 @@ export class SessionRegistry {
       store.delete(session.clientId);
       counters.add(Counter.sessions, -1);
     }
-    counters.add(Counter.droppedExpired, session.window?.queuedMessages ?? 0);
+    counters.add(Counter.droppedExpired, session.window?.waiting ?? 0);
     // Its delay is over with the session [MQTT-3.1.2-8]. Before its row goes, which says so.
     this.#parts.wills.publish(session);
     this.#parts.rows?.drop(session);

@@ -135,7 +135,7 @@ export class SessionWatch {
   #expire(session: Session): void {
     const { counters, log, onExpired } = this.#parts;
     const { clientId, window } = session;
-    const queued = window === null ? 0 : window.queuedMessages + window.inflight;
+    const queued = window === null ? 0 : window.waiting + window.inflight;
     counters.add(Counter.expiredSessions, 1);
     log('info', { clientId, queued }, 'session expired: its client was away too long');
     onExpired(session);

@@ -44,7 +44,7 @@ export class Sweeper {
 
   /** One look at everything. `now` is coarse time in milliseconds. */
   sweep(now: number): void {
-    const { counters, registry, line, sessionWatch } = this.#shard;
+    const { counters, registry, line, sessionWatch, store } = this.#shard;
     // The thread was busy: what clients have taken meanwhile is to be seen before they are judged.
     const isLate = now - this.#lookedAt > 2 * SWEEP_MS;
     this.#lookedAt = now;
@@ -52,7 +52,8 @@ export class Sweeper {
     if (this.#isPutOff) return;
     const { inflightMessages, queuedMessages, total } = registry.absentQueues;
     counters.set(Counter.inflightMessages, sessionWatch.inflightMessages + inflightMessages);
-    counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages);
+    const onDisk = store === null ? 0 : store.kept.diskMessages;
+    counters.set(Counter.queuedMessages, sessionWatch.queuedMessages + queuedMessages + onDisk);
     counters.set(Counter.queuedBytes, total.bytes);
     counters.set(Counter.unfinishedBytes, this.#shard.unfinished.bytes);
     this.#countPassed();
