@@ -3,8 +3,10 @@
  */
 import { Counter } from '../base/counters.js';
 import { HELD_ACK_BYTES_MAX } from '../base/limits.js';
+import { RETAIN } from '../protocol/fixed-header.js';
 import { PacketType } from '../protocol/packet.js';
-import { frameEnd } from '../protocol/publish-frame.js';
+import { bodyOf, frameEnd } from '../protocol/publish-frame.js';
+import { RETAINED_PREFIX_BYTES } from '../protocol/retained-form.js';
 import { ACK_BYTES_MAX_5, writeAck5 } from '../protocol/v5/index.js';
 import { recordSpace } from '../router/ring.js';
 import type { Route } from '../router/route.js';
@@ -18,7 +20,8 @@ import { findPublishRoute } from './publish-route.js';
 /** What a record takes in the ring beside its bytes, with the header of a flush. */
 const RECORD_OVERHEAD_BYTES = 2 * recordSpace(0);
 
-const PACKET_ID_BYTES = 2;
+export const TOPIC_LENGTH_BYTES = 2;
+export const PACKET_ID_BYTES = 2;
 
 /**
  * Handles a run of an open connection; its packet ids, if any, are in the host's scan.
@@ -51,8 +54,9 @@ export function handlePublishRun(
   }
   const { durable } = host;
   if (durable !== null && qos > 0) {
-    const isClear = count === 1 && end - topicStart - topicLength === PACKET_ID_BYTES;
-    if (durable.mustHold(route, header, isClear)) {
+    const headBytes = TOPIC_LENGTH_BYTES + topicLength + PACKET_ID_BYTES;
+    const retained = retainedLength(buffer, start, end, header, count, headBytes);
+    if (durable.mustHold(route, header, retained)) {
       // Not acknowledged, so it is the client's still.
       durable.hold(connection);
       return false;
@@ -78,6 +82,27 @@ export function handlePublishRun(
     acknowledge(connection, PacketType.puback, count);
   }
   return true;
+}
+
+/**
+ * How long the message is that its topic retains behind a run; 0: none.
+ * @param headBytes of each frame before its payload, without its fixed header and properties.
+ * @param propertyBytes as in Run.
+ */
+export function retainedLength(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  header: number,
+  count: number,
+  headBytes: number,
+  propertyBytes = 0,
+): number {
+  if ((header & RETAIN) === 0) return 0;
+  let last = start;
+  for (let passed = 1; passed < count; passed++) last = frameEnd(buffer, last);
+  if (bodyOf(buffer, last) + headBytes + propertyBytes === end) return 0;
+  return end - last + (propertyBytes === 0 ? 0 : RETAINED_PREFIX_BYTES);
 }
 
 /** What a run takes in the ring at most: of QoS 2 each message may be a record of its own. */

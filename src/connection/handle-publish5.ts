@@ -14,7 +14,15 @@ import { PLAIN_RUN, type RunTraits } from '../router/run-traits.js';
 import { appendAcks5 } from './append-acks.js';
 import { CanonicalRun } from './canonical-run.js';
 import type { Connection } from './connection.js';
-import { acknowledge, holdAcks, ringBytes, routeNewOnly } from './handle-publish.js';
+import {
+  acknowledge,
+  holdAcks,
+  PACKET_ID_BYTES,
+  retainedLength,
+  ringBytes,
+  routeNewOnly,
+  TOPIC_LENGTH_BYTES,
+} from './handle-publish.js';
 import { IncomingAliases, unknownAlias } from './incoming-aliases.js';
 import { notePayload, payloadTooLong } from './publish-limits.js';
 import { findPublishRoute } from './publish-route.js';
@@ -75,14 +83,13 @@ export function handlePublishRun5(
   }
   const { durable } = host;
   if (durable !== null && qos > 0) {
-    const isClear = count === 1 && view.payloadStart === end;
-    const mustHold = durable.mustHold(route, header, isClear);
-    if (mustHold && !durable.isRefusing) {
-      durable.hold(connection);
-      return false;
-    }
-    // Who keeps it may be unknown for the moment: then nobody would, and it is refused as well.
-    if (mustHold) {
+    const retained = retainedByRun(header, count, length);
+    if (durable.mustHold(route, header, retained)) {
+      // Who keeps it may be unknown for the moment: then nobody would, and it is refused as well.
+      if (!durable.isRefusing && !durable.refuses(route, header, retained)) {
+        durable.hold(connection);
+        return false;
+      }
       refuse(connection, qos, count, reasonCodeFor(route));
       return true;
     }
@@ -115,6 +122,14 @@ function releaseIds({ session, host }: Connection, qos: number, count: number): 
   if (qos !== 2) return;
   const { packetIds } = host.scan5;
   for (let at = 0; at < count; at++) session!.releaseQos2(packetIds[at]);
+}
+
+/** How long the message is that the topic of the run at hand retains then; 0: none. */
+function retainedByRun(header: number, count: number, topicLength: number): number {
+  if ((header & RETAIN) === 0) return 0;
+  const { buffer, start, end, propertyBytes } = run;
+  const headBytes = TOPIC_LENGTH_BYTES + topicLength + PACKET_ID_BYTES;
+  return retainedLength(buffer, start, end, header, count, headBytes, propertyBytes);
 }
 
 /**

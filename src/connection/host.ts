@@ -81,9 +81,11 @@ export interface DurableHost {
   /**
    * Whether a message that goes this way is not to be taken now: one of both, or a shard that keeps
    * it has died and has no successor yet.
-   * @param isClear it clears what its topic retains, if it is to be retained at all.
+   * @param retained how long the message is that its topic retains then; 0: none.
    */
-  mustHold(route: Route, header: number, isClear: boolean): boolean;
+  mustHold(route: Route, header: number, retained: number): boolean;
+  /** Whether such a message is to be kept, and cannot be for as long as may be. */
+  refuses(route: Route, header: number, retained: number): boolean;
   /** The connection publishes what cannot be kept now: it is read from again when it can. */
   hold(connection: Connection): void;
   /** It has ended, and waits no more. */

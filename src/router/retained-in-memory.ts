@@ -9,6 +9,8 @@ import type { RetainedTopics } from './retained-store.js';
 export class RetainedInMemory implements RetainedTopics {
   readonly #topics: TopicsProvider<Session, RetainedMessage>;
 
+  readonly isFull = false;
+
   constructor(topics: TopicsProvider<Session, RetainedMessage>) {
     this.#topics = topics;
   }

@@ -39,6 +39,8 @@ export function retainedShare(limits: RetainedLimits, shardCount: number): Retai
 
 /** Where the messages are: retained-in-memory.ts, or on disk (store/kept-retained.ts). */
 export interface RetainedTopics {
+  /** Nothing that takes more room is to be kept, but what somebody is answered for already. */
+  readonly isFull: boolean;
   /** How long a topic's message is; 0: there is none. */
   lengthOf(topicKey: string): number;
   get(topicKey: string): RetainedMessage | undefined;
@@ -98,7 +100,7 @@ export class RetainedStore {
     const isAwaited = (header & QOS_MASK) !== 0;
     if (last < 0) {
       this.#clear(topicKey, isAwaited);
-    } else if (this.#hasRoom(topicKey, end - last)) {
+    } else if (this.#hasRoom(topicKey, end - last, isAwaited)) {
       const message = takeRetained(buffer, last, end, traits);
       const older = this.#topics.set(topicKey, message, isAwaited);
       this.#account(older === 0 ? 1 : 0, message.length - older);
@@ -142,9 +144,11 @@ export class RetainedStore {
     return this.#topics.match(filterKey, levelsMax);
   }
 
-  #hasRoom(topicKey: string, length: number): boolean {
+  #hasRoom(topicKey: string, length: number, isAwaited: boolean): boolean {
     const { maxRetainedMessages, maxRetainedBytes } = this.share;
-    if (this.#memory.isShort) return this.#topics.lengthOf(topicKey) >= length;
+    if (this.#memory.isShort || (!isAwaited && this.#topics.isFull)) {
+      return this.#topics.lengthOf(topicKey) >= length;
+    }
     const isInBytes = this.#bytes + length <= maxRetainedBytes;
     if (isInBytes && this.#messages < maxRetainedMessages) return true;
     const older = this.#topics.lengthOf(topicKey);

@@ -8,8 +8,8 @@
 import { lowestBit } from '../base/bits.js';
 import { CloseReason } from '../base/errors.js';
 import { SHARDS_MAX } from '../base/limits.js';
-import { type Connection, Pause } from '../connection/connection.js';
-import { RETAIN } from '../protocol/fixed-header.js';
+import type { Connection } from '../connection/connection.js';
+import { QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
 import { OrphanedTopics } from '../router/orphaned-topics.js';
 import type { PeerLink } from '../router/peer-link.js';
@@ -18,8 +18,10 @@ import { isKept } from '../router/router.js';
 import type { TurnArena } from '../router/turn-arena.js';
 import type { KeptSessions } from '../sessions/kept-sessions.js';
 import type { Journal } from '../store/journal.js';
+import type { KeptRetained } from '../store/kept-retained.js';
 import { DURABLE_WORDS } from '../store/store-words.js';
 import type { CutHolds } from './cut-holds.js';
+import { HeldPublishers } from './held-publishers.js';
 
 const NOTHING = Buffer.alloc(0);
 const NO_TARGETS = new Int32Array(0);
@@ -57,6 +59,7 @@ export interface DurableAcksParts {
   readonly rejects: boolean;
   readonly journal: Journal;
   readonly kept: KeptSessions;
+  readonly retained: Pick<KeptRetained, 'lengthOf'>;
   readonly link: PeerLink;
   readonly arena: Pick<TurnArena, 'isHeld'>;
   readonly takeover: { readonly cutHolds: Pick<CutHolds, 'areAny' | 'mustHold'> };
@@ -78,10 +81,9 @@ export class DurableAcks {
   #submits = 0;
   /** Some waits may be over. */
   #isUnanswered = false;
-  /** Connections that are not read from until the disk takes more. */
-  #held = new Set<Connection>();
-  /** The same, of MQTT 5.0: they are told where that may take long. */
-  #held5 = new Set<Connection>();
+  readonly #held = new HeldPublishers();
+  /** What was looked at last is refused, as there is no room for it. */
+  #needsRoom = false;
   /** By shard: how many marked runs were sent there. */
   readonly #sent = new Int32Array(SHARDS_MAX);
   /** By shard: how many of its marked runs are handled here. */
@@ -121,14 +123,21 @@ export class DurableAcks {
     return journal.isFailing || (journal.isStoreFull && this.#parts.rejects);
   }
 
+  /** Something that is to be kept may not be. */
+  get mayRefuse(): boolean {
+    const { journal } = this.#parts;
+    return journal.isFailing || journal.isStoreFull;
+  }
+
   /** Somebody waits to be answered. */
   get isWaiting(): boolean {
     return this.#waits.length + this.#later.length > 0;
   }
 
-  mustHold(route: Route, header: number, isClear: boolean): boolean {
+  mustHold(route: Route, header: number, retained: number): boolean {
     if (this.isFull && isKept(route, header)) return true;
-    if (this.refuses(route, header, isClear)) return true;
+    this.#needsRoom = this.refuses(route, header, retained);
+    if (this.#needsRoom) return true;
     const { cutHolds } = this.#parts.takeover;
     if (cutHolds.areAny && cutHolds.mustHold(route)) return true;
     return this.isOrphaned(route, header);
@@ -141,28 +150,32 @@ export class DurableAcks {
     return this.orphaned.has(route.topicKey, retainedOwner);
   }
 
-  /** Whether what goes this way is to be kept, and cannot be. What clears a topic makes room. */
-  refuses(route: Route, header: number, isClear: boolean): boolean {
-    return this.isRefusing && isKept(route, isClear ? header & ~RETAIN : header);
+  /**
+   * Whether what goes this way is to be kept, and cannot be. Of what is retained nothing gives way:
+   * whatever the policy, a full store takes what takes no more room than what it replaces.
+   */
+  refuses(route: Route, header: number, retained: number): boolean {
+    const { journal, retained: topics } = this.#parts;
+    if (!this.mayRefuse) return false;
+    if (this.isRefusing && isKept(route, header & ~RETAIN)) return true;
+    if (retained === 0 || (header & QOS_MASK) === 0) return false;
+    return journal.isFailing || retained > topics.lengthOf(route.topicKey);
   }
 
   /** The connection publishes what cannot be kept now: it is read from again when it can. */
   hold(connection: Connection): void {
     this.#parts.share.end();
-    if ((connection.pauses & Pause.disk) !== 0) return;
-    connection.pause(Pause.disk);
-    (connection.protocolVersion === 5 ? this.#held5 : this.#held).add(connection);
+    this.#held.add(connection, this.#needsRoom);
   }
 
   /** It has ended, and is not kept in memory for as long as the disk is full. */
   forget(connection: Connection): void {
-    this.#held.delete(connection);
-    this.#held5.delete(connection);
+    this.#held.forget(connection);
   }
 
   /** How many are not read from. */
   get heldConnections(): number {
-    return this.#held.size + this.#held5.size;
+    return this.#held.size;
   }
 
   /**
@@ -366,23 +379,14 @@ export class DurableAcks {
 
   /** Once a turn: others may have said something, and the disk may take more. */
   onTurn(): void {
-    if (this.heldConnections > 0) this.#letGo();
+    if (this.#held.size > 0) {
+      if (this.#mayGoOn) this.#held.letGo(this.#parts.journal.isStoreFull);
+      else if (this.isRefusing) this.#held.tell();
+    }
     if (!this.#isUnanswered && !this.hasNews) return;
     this.#isUnanswered = false;
     this.#seen = this.#sum();
     this.#answer();
-  }
-
-  /** Reads from those again who may go on, or are told that they may not. */
-  #letGo(): void {
-    const mayGoOn = this.#mayGoOn;
-    if (!mayGoOn && (this.#held5.size === 0 || !this.isRefusing)) return;
-    const held = [...this.#held5, ...(mayGoOn ? this.#held : [])];
-    this.#held5 = new Set();
-    if (mayGoOn) this.#held = new Set();
-    for (const connection of held) {
-      if (!connection.isClosed) connection.unpause(Pause.disk);
-    }
   }
 
   get #mayGoOn(): boolean {

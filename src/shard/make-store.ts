@@ -83,13 +83,13 @@ export function isLoading({ store }: Pick<Shard, 'store'>): boolean {
 export function makeDurableAcks(shard: Shard, shardCount: number): DurableAcks | null {
   const { store, shardIndex, link, share, arena, takeover, router } = shard;
   if (store === null) return null;
-  const { journal, kept, start } = store;
+  const { journal, kept, retained, start } = store;
   const waits = start.durability !== 'none';
   const rejects = shard.config.storeFull === 'reject';
   const own = { shardIndex, shardCount, waits, rejects, words: start.words };
   const schedule = () => shard.schedule();
   const delivery = { onReleased: () => shard.router.delivery.onReleased() };
-  const parts = { journal, kept, link, share, arena, takeover, delivery, schedule };
+  const parts = { journal, kept, retained, link, share, arena, takeover, delivery, schedule };
   const durable = new DurableAcks({ ...own, ...parts });
   router.durable = durable;
   router.made.isTooEarly = (route, header) => isLoading(shard) || durable.isOrphaned(route, header);

@@ -21,12 +21,12 @@ export function publishForProgram(
 ): void {
   const { router, durable, turn } = shard;
   const topicKey = toTopicKey(message.topic);
-  if (isRefused(shard, message, topicKey)) {
+  const run = willRun({ ...message, payload: Buffer.from(message.payload) });
+  if (isRefused(shard, message, topicKey, run.bytes.length)) {
     published(NOT_KEPT);
     return;
   }
-  const payload = Buffer.from(message.payload);
-  router.publishRun(willRun({ ...message, payload }), topicKey);
+  router.publishRun(run, topicKey);
   // Also by those that a shard finds which succeeds a dead one.
   router.made.whenAllPublished(() => {
     if (message.qos === 0 || durable === null) published(null);
@@ -40,9 +40,11 @@ function isRefused(
   { durable, routes }: Shard,
   { qos, retain, payload }: InjectedMessage,
   topicKey: string,
+  bytes: number,
 ): boolean {
-  if (durable === null || qos === 0 || !durable.isRefusing) return false;
+  if (durable === null || qos === 0 || !durable.mayRefuse) return false;
   const route = routes.findKeyWithin(topicKey, MADE_RUNS_STEPS_PER_TURN);
   const header = PUBLISH | (qos << 1) | (retain ? RETAIN : 0);
-  return route !== null && durable.refuses(route, header, payload.length === 0);
+  const retained = retain && payload.length > 0 ? bytes : 0;
+  return route !== null && durable.refuses(route, header, retained);
 }

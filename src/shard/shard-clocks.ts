@@ -24,6 +24,8 @@ export function startClocks(shard: Shard): void {
     shard.memory.check();
     shard.routes.sweep();
     if (shard.store?.retained.onTick()) shard.schedule();
+    // That the store has room again is a word in shared memory, which wakes nobody.
+    if (shard.durable !== null && shard.durable.heldConnections > 0) shard.schedule();
   });
   ticker.start();
   shard.loopDelay.start((lateMs) => shard.counters.seen(sharedMs(), lateMs));

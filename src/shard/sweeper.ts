@@ -18,7 +18,8 @@ const DROPS: readonly { counter: number; gauges: readonly CounterName[]; message
     counter: Counter.droppedRetained,
     gauges: ['retainedMessages', 'retainedBytes'],
     message:
-      'messages not retained: raise maxRetainedMessages or maxRetainedBytes, or clear topics',
+      'messages not retained: raise maxRetainedMessages, maxRetainedBytes or storeBytes, or ' +
+      'clear topics',
   },
   {
     counter: Counter.droppedTotalBytes,

@@ -57,8 +57,14 @@ export class KeptRetained {
     this.#table = reader.retainedTable(shardCount === 1 ? null : isOwn);
   }
 
-  /** How long a topic's message is; 0: there is none. */
+  /** The store has as many bytes as it may. */
+  get isFull(): boolean {
+    return this.#parts.journal.isStoreFull;
+  }
+
+  /** How long a topic's message is, of another shard's topic as it is on disk; 0: there is none. */
   lengthOf(topicKey: string): number {
+    if (!this.#parts.isOwn(topicKey)) this.#parts.reader.renew();
     return this.#lengthOf(retainedKey(topicKey));
   }
 

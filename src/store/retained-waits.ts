@@ -16,7 +16,7 @@ import { type RetainedChange, type RetainedChanges, WAITS } from './retained-cha
 /** The journal, as far as it is used here. */
 export type JournalOfWaits = Pick<
   Journal,
-  'appended' | 'durable' | 'isFailing' | 'isFull' | 'retain' | 'submit'
+  'appended' | 'durable' | 'isFailing' | 'isFull' | 'isStoreFull' | 'retain' | 'submit'
 >;
 
 /** One a shard. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
+import { STORE_FULL_POLICIES, type StoreFullPolicy } from '../../src/base/store-full-policy.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
 import { connect, publish } from '../support/packets.js';
@@ -15,10 +16,10 @@ const authenticator = new URL('../support/lethal-authenticator.js', import.meta.
 const QUOTA_EXCEEDED = 0x97;
 
 /** A broker with two shards whose store is soon full. */
-function started(context: TestContext): Promise<Broker> {
+function started(context: TestContext, storeFull: StoreFullPolicy = 'reject'): Promise<Broker> {
   const settings = { ...MAY_BE_SILENT, workers: 2, sessionsProvider: 'lmdb' } as const;
   const dataDir = temporaryFolder(context);
-  return startBroker({ ...settings, authenticator, dataDir, storeBytes: 400_000 });
+  return startBroker({ ...settings, authenticator, dataDir, storeFull, storeBytes: 400_000 });
 }
 
 async function says(broker: Broker, what: string): Promise<void> {
@@ -118,4 +119,67 @@ describe('while the store is full', () => {
       await says(broker, 'the store has room again');
     });
   }
+
+  // Nothing that is retained gives way to anything: a store of nothing else would grow on.
+  for (const policy of STORE_FULL_POLICIES) {
+    test(`only what is retained in place of as much is taken, ${policy}`, async (context) => {
+      await using broker = await started(context, policy);
+      const client = await broker.raw();
+      client.send(connect5());
+      await client.readPacket('CONNACK');
+      const retain = async (topic: string, length: number): Promise<number> => {
+        const message = { topic, payload: 'x'.repeat(length), qos: 1, retain: true } as const;
+        client.send(publish5({ ...message, packetId: 1 }));
+        return codeOf(await client.readPacket('PUBACK'));
+      };
+      // Of both shards.
+      const topics = Array.from({ length: 8 }, () => unique('retained'));
+      for (const topic of topics) await retain(topic, 1_000);
+      await retain(unique('retained'), 500_000);
+      await says(broker, 'the store is full');
+      for (const topic of topics) {
+        assert.equal(await retain(topic, 1_001), QUOTA_EXCEEDED);
+        assert.ok((await retain(topic, 1_000)) < 0x80);
+        assert.equal(await retain(unique('new'), 1), QUOTA_EXCEEDED);
+      }
+    });
+
+    // [MQTT-3.3.1-7]: it need not be kept, and what was retained before it goes.
+    test(`what is retained at QoS 0 is dropped where it takes more, ${policy}`, async (context) => {
+      await using broker = await started(context, policy);
+      const client = await broker.client();
+      const { server } = broker;
+      const topic = unique('retained');
+      await client.publish(topic, 'x'.repeat(500_000), { qos: 1, retain: true });
+      await says(broker, 'the store is full');
+      await client.publish(topic, 'y'.repeat(500_000), { retain: true });
+      for (let n = 0; n < 8; n++) await client.publish(unique('new'), 'new', { retain: true });
+      await eventually(() => server.stats().droppedRetained === 8, 'the others to be dropped');
+      assert.equal(server.stats().retainedMessages, 1);
+    });
+  }
+
+  // [MQTT-4.4.0-1]: MQTT 3.1.1 has no way to say so.
+  test('what would be retained is not acknowledged without room, 3.1.1', async (context) => {
+    await using broker = await started(context, 'drop-oldest');
+    const [topic, other] = [unique('retained'), unique('other')];
+    const client = await broker.client();
+    await client.publish(topic, 'x'.repeat(500_000), { qos: 1, retain: true });
+    await says(broker, 'the store is full');
+    const late = await broker.raw();
+    late.send(connect());
+    await late.readPacket('CONNACK');
+    late.send(publish({ topic: other, payload: 'x', qos: 1, retain: true, packetId: 7 }));
+    let isAnswered = false;
+    const answer = late.readPacket('PUBACK').then((packet) => {
+      isAnswered = true;
+      return packet;
+    });
+    // Not for the sake of others, which may wait for something else.
+    for (let n = 0; n < 20; n++) await client.publish(unique('any'), 'x', { qos: 1 });
+    assert.equal(isAnswered, false);
+    await client.publish(topic, '', { qos: 1, retain: true });
+    await says(broker, 'the store has room again');
+    await answer;
+  });
 });

@@ -463,8 +463,7 @@ test('what is published for a session that comes waits for the disk', async (con
   shard.durable!.onSent(THERE, THERE);
   record(whole, RecordKind.handoverFilters, 1, [[TOPIC, 1]]);
   const session = shard.registry.get(CLIENT_ID)!;
-  const waits = (topic: string) =>
-    shard.durable!.mustHold(shard.routes.findKey(topic), QOS1, false);
+  const waits = (topic: string) => shard.durable!.mustHold(shard.routes.findKey(topic), QOS1, 0);
   await eventually(() => waits(TOPIC), 'its publishers to wait');
   assert.deepEqual([session.sourceMask, waits('other')], [0, false]);
   // The other shard has it on disk.
