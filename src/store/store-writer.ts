@@ -78,6 +78,8 @@ export class StoreWriter {
   #next: NodeJS.Immediate | null = null;
   readonly #look: NodeJS.Timeout;
   #usedBytes = 0;
+  /** With what was written since the last look, at most; the other is a guess. */
+  #usedAtMost = 0;
   #isClosing = false;
   /** The largest number of a session that was ever put in a cut. */
   #sessionMax = 0;
@@ -189,18 +191,24 @@ export class StoreWriter {
     for (const [end, position] of positions) end.tell({ kind: 'durable', position });
     if (this.#why !== null && !this.#isLow) this.#onWell();
     this.#usedBytes += bytes;
+    this.#usedAtMost += this.#takenAtMost(cut, bytes);
     const { bytesMax } = this.#options;
-    // A guess that may be too high: the look tells.
-    if (bytesMax > 0 && this.#usedBytes >= bytesMax && !this.#isFull) this.#measure();
+    // It is far less most often: the look tells, which costs little beside a commit.
+    if (bytesMax > 0 && this.#usedAtMost >= bytesMax && !this.#isFull) this.#measure();
     for (const resolve of this.#onProgress.splice(0)) resolve();
     this.#schedule();
   }
 
+  /** How much room a cut takes at most. */
+  #takenAtMost({ changes }: Cut, bytes: number): number {
+    // Each change copies pages of its own at most, and all together no more than there are.
+    const copied = Math.min(2 * STORE_PAGE_BYTES * changes, this.#usedBytes);
+    return 2 * bytes + copied + STORE_TREE_BYTES;
+  }
+
   /** @throws DiskFullError */
   #reserve(cut: Cut, bytes: number): void {
-    // Each change copies pages of its own at most, and all together no more than there are.
-    const copied = Math.min(2 * STORE_PAGE_BYTES * cut.changes, this.#usedBytes);
-    const needed = 2 * bytes + copied + STORE_TREE_BYTES;
+    const needed = this.#takenAtMost(cut, bytes);
     // Who takes messages away must find room where no more can come.
     this.#ensure(cut.hasMessages ? needed + STORE_SPARE_BYTES : needed, cut);
     if (!cut.hasMessages || this.#isLow) return;
@@ -270,6 +278,7 @@ export class StoreWriter {
     const { environment } = this.#options;
     environment.forgetDeadReaders();
     this.#usedBytes = environment.usedBytes();
+    this.#usedAtMost = this.#usedBytes;
     if (this.#isLow && this.#pending === null) this.#lookForRoom();
     const { bytesMax } = this.#options;
     const isFull = bytesMax > 0 && this.#usedBytes >= bytesMax;

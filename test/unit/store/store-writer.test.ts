@@ -370,4 +370,23 @@ describe('the store', () => {
     while (journal.isStoreFull) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.deepEqual(store.fullness, [true, false]);
   });
+
+  // Of a message that many wait for, the rows take several times what the segment has of them.
+  test('is full with the cut that uses up its bytes, however small its rows', async (context) => {
+    // The look that comes each second would tell, too.
+    context.mock.timers.enable({ apis: ['setInterval'] });
+    const store = new TemporaryStore(context, undefined, 1_000_000);
+    const { journal, settled } = store.journal();
+    let before = 0;
+    for (let position = 0; !journal.isStoreFull; position++) {
+      before = store.environment.usedBytes();
+      assert.ok(before < 1_000_000, `${before} bytes`);
+      const run = runOf(`${position}`);
+      for (let session = 1; session <= 500; session++) {
+        journal.queue(session, position, run, run.bytes.length, 0x32, 1);
+      }
+      await settled();
+    }
+    assert.ok(store.environment.usedBytes() >= 1_000_000);
+  });
 });
