@@ -19,6 +19,7 @@ describe('a sweeper', () => {
     counters = new Counters();
     const shard = {
       counters,
+      store: null,
       sessionWatch: { inflightMessages: 0, queuedMessages: 0 },
       registry: { absentQueues: new AbsentQueues() },
       unfinished: { bytes: 0 },
