@@ -193,9 +193,7 @@ export class DurableAcks {
   /** A marked run was sent to these shards; those of `kept` are waited for. */
   onSent(shards: number, kept: number): void {
     const live = shards & this.#parts.link.liveMask;
-    for (let left = live; left !== 0; left &= left - 1) {
-      this.#sent[lowestBit(left)]!++;
-    }
+    for (let left = live; left !== 0; left &= left - 1) this.#sent[lowestBit(left)]!++;
     this.#shards |= kept & live;
     this.#pending = kept & live;
   }
