@@ -127,7 +127,7 @@ export class Groups {
     }
     // It has no members yet: this shard is a successor.
     if (this.#parts.rows?.has(groupKey))
-      this.#parts.rows.putFound(groupKey, keptOf(run), run.header);
+      this.#parts.rows.putFoundFirst(groupKey, keptOf(run), run.header);
     else this.#parts.counters.add(Counter.droppedExpired, run.count);
     row?.leave();
   }
@@ -270,7 +270,7 @@ export class Groups {
       if (!isGivingOut) return;
       // What has come into memory for that is looked at, too.
       group.left = queue.hasGivenWay ? queue.inMemory : group.left + inMemory;
-      if (inMemory === 0) group.upTo = queue.end;
+      if (inMemory === 0 || queue.hasGivenWay) group.upTo = queue.end;
     }
   }
 

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { Counter } from '../../../src/base/counters.js';
 import { GROUP_FOUND_MS } from '../../../src/base/limits.js';
 import { encodePublish } from '../../../src/protocol/publish-frame.js';
-import { MemberState, ownerOfGroup } from '../../../src/router/group-link.js';
+import { MemberState, ownerOfGroup, sendBack } from '../../../src/router/group-link.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { packRecord } from '../../../src/router/record-body.js';
 import { RecordKind } from '../../../src/router/records.js';
@@ -134,6 +134,32 @@ describe('the owner of a group', () => {
     }
     isFull = false;
     await whenTurned(whole, () => runs() === 1, 'it to be given out');
+  });
+
+  // What comes back goes first; what came before it is not forgotten behind that (5.0, 4.8.2).
+  test('gives all that waits, whatever comes back meanwhile', async (context) => {
+    const { whole, shard } = await makeStoredShard(context);
+    const peer = makePeer(whole);
+    join(peer, MemberState.absent, true);
+    publish(peer, 1);
+    while (shard.link.hasUnread(1)) await turned(shard);
+    // All within one turn: its member is here, a message comes, and one that it has had before.
+    peer.send(RecordKind.groupState, 1, 1, MemberState.here, 0, 0, Buffer.alloc(0), 0, 0);
+    publish(peer, 1);
+    const buffer = encodePublish('t', Buffer.alloc(1), QOS_1, 1);
+    const traits = { propertyBytes: 0, expiresAt: 0, source: 0, publisherId: 0 };
+    const frame = { buffer, start: 0, end: buffer.length, header: QOS_1, topicKey: 't', count: 1 };
+    sendBack(peer, 0, ownGroupKey(), { ...frame, ...traits }, null);
+    peer.flush();
+    let runs = 0;
+    await whenTurned(
+      whole,
+      () => {
+        runs += drainAll(peer).filter(([kind]) => kind === RecordKind.groupRun).length;
+        return runs === 3;
+      },
+      'all three',
+    );
   });
 
   // What waits is kept for the members of a session that moves, however often it does.
