@@ -54,6 +54,8 @@ export class GroupQueue {
   readonly #all: Stretch[] = [];
   /** Nothing is read until this position of the journal is durable: what is gone is there still. */
   #readableAt = 0;
+  /** The same of what was found, and is not all there: until then the first is not at its end. */
+  #foundAt = 0;
   /** How far the journal was durable when there was nothing to read; -1: it was not so last. */
   #lookedAt = -1;
   /** Messages on disk alone that count among those that wait. */
@@ -78,6 +80,12 @@ export class GroupQueue {
     this.#former = rows.take(this.#groupKey);
     this.#own = this.#former.pop() ?? rows.begin(this.#groupKey);
     this.#all.push(...this.#former, this.#own);
+    this.#foundAt = rows.appended;
+    // What has waited in memory by now gets its rows.
+    for (let left = this.#session.window?.messages.runs.length ?? 0; left > 0; left--) {
+      const { run } = this.take()!;
+      this.#putKept(rows, this.#own, this.#onDisk, keptOf(run), run, null);
+    }
     this.#count();
   }
 
@@ -165,6 +173,7 @@ export class GroupQueue {
       const stretch = this.#all.find(({ number }) => number === row?.number);
       if (row === null || stretch === undefined) continue;
       stretch.from = Math.min(stretch.from, row.position);
+      stretch.messages += run.count;
       this.#diskBytes += run.end - run.start;
     }
     const others = [this.#own, this.#returned];
@@ -194,12 +203,13 @@ export class GroupQueue {
       place = rows.put(own, this.#groupKey, run);
       row?.leave();
       if (isOnDisk) {
+        own.messages += kept.count;
         this.#diskBytes += bytes.length;
         this.#count();
         return 0;
       }
-      own.from = own.to;
     }
+    own.from = own.to;
     this.#append(kept, PUBLISH | (header & (QOS_MASK | RETAIN)), place);
     return kept.count;
   }
@@ -218,7 +228,7 @@ export class GroupQueue {
   /** Whether more is on disk, of what was put there before position `upTo`. */
   hasMore(upTo: number): boolean {
     if (leftOf(this.#returned) > 0 || this.#former.length > 0) return true;
-    return this.#ownUpTo(upTo) > (this.#own?.from ?? 0);
+    return leftOf(this.#own) > 0 && this.#ownUpTo(upTo) > this.#own!.from;
   }
 
   /**
@@ -238,6 +248,10 @@ export class GroupQueue {
     for (let former = this.#former[0]; former !== undefined; former = this.#former[0]) {
       const read = this.#read(rows, former, former.to);
       if (read > 0) return read;
+      if (leftOf(former) > 0 && rows.durable < this.#foundAt) {
+        this.#lookedAt = rows.durable;
+        return 0;
+      }
       this.#former.shift();
     }
     const own = this.#own;
@@ -265,8 +279,13 @@ export class GroupQueue {
   #read(rows: GroupRows, stretch: Stretch, upTo: number): number {
     let read = 0;
     for (const { position, run, count, deliveryHeader } of rows.entries(stretch)) {
-      if (position >= upTo) break;
+      if (position >= upTo) {
+        // What was before it is gone.
+        stretch.from = Math.max(stretch.from, upTo);
+        break;
+      }
       stretch.from = position + count;
+      stretch.messages = stretch.from < stretch.to ? Math.max(0, stretch.messages - count) : 0;
       this.#diskBytes = Math.max(0, this.#diskBytes - run.bytes.length);
       this.#append(run, deliveryHeader, rows.at(stretch.number, position));
       read += count;
@@ -351,9 +370,9 @@ export class GroupQueue {
   }
 }
 
-/** Its messages, as far as it has no gaps. */
+/** Its messages, as far as is known. */
 function leftOf(stretch: Stretch | null): number {
-  return stretch === null ? 0 : stretch.to - stretch.from;
+  return stretch === null ? 0 : stretch.messages;
 }
 
 /** Its bytes copied, as what queues keep. */

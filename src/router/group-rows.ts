@@ -15,7 +15,7 @@ import { PUBLISH, QOS_MASK, RETAIN } from '../protocol/fixed-header.js';
 import type { Run } from '../protocol/run.js';
 import type { KeptRow } from '../sessions/membership.js';
 import type { Journal } from '../store/journal.js';
-import type { StoreReader } from '../store/store-reader.js';
+import type { QueueEnds, StoreReader } from '../store/store-reader.js';
 import type { StoredSession } from '../store/stored-session.js';
 import { type GroupRun, ownerOfGroup } from './group-link.js';
 
@@ -57,6 +57,8 @@ export interface Stretch {
   readonly number: number;
   from: number;
   to: number;
+  /** Of those the ones that are on disk alone; of one that was found the gaps are among them. */
+  messages: number;
 }
 
 /** Loose entries of a shard, those of a former life of it too. */
@@ -110,6 +112,8 @@ export class GroupRows {
   #loose: Stretch | null = null;
   /** By dead shard: what was loose when it got a successor. */
   readonly #left = new Map<number, Loose[]>();
+  /** By group of which something was found: what was on its way, which is before all that. */
+  readonly #first = new Map<string, Stretch>();
 
   constructor(parts: GroupRowsParts) {
     this.#parts = parts;
@@ -146,7 +150,7 @@ export class GroupRows {
     const number = nextNumber();
     const head: GroupHead = { home: shardIndex, groupKey, ...(isReturned && { isReturned }) };
     journal.putSession(number, idOf(number), head);
-    return { number, from: 0, to: 0 };
+    return { number, from: 0, to: 0, messages: 0 };
   }
 
   /** Puts a run behind a stretch. @param target see LooseRun. */
@@ -201,17 +205,25 @@ export class GroupRows {
   load(stored: Iterable<StoredSession>, isSuccessor: boolean): void {
     const { shardIndex, shardCount, reader } = this.#parts;
     const loose: Loose[] = [];
-    for (const { number, head } of stored) {
+    // Of what members gave back to several shards in turn, the last came from the front of others.
+    const inOrder = [...stored].sort((one, other) => one.number - other.number);
+    for (const { number, head } of inOrder) {
       const { groupKey, home, lookedTo = 0, isReturned = false } = head as GroupHead;
-      const ends = reader.ends(number);
-      const stretch = { number, from: ends?.first ?? 0, to: ends?.next ?? 0 };
+      const stretch = stretchOf(number, reader.ends(number));
       if (groupKey === null) loose.push({ stretch, home });
-      else if (this.#isOwner(groupKey)) this.#find(groupKey, stretch, lookedTo, isReturned);
+      else if (!this.#isOwner(groupKey)) continue;
+      else if (isReturned && stretch.to === 0) this.drop(stretch);
+      else this.#find(groupKey, stretch, lookedTo, isReturned);
     }
+    const taken: Loose[] = [];
     for (const { stretch, home } of loose) {
       const isOurs = isSuccessor ? home === shardIndex : home % shardCount === shardIndex;
       if (stretch.to === 0 && isOurs) this.drop(stretch);
-      else if (isOurs || !isSuccessor) this.#takeLoose({ home, stretch }, isSuccessor);
+      else if (isOurs || !isSuccessor) taken.push({ home, stretch });
+    }
+    // What a member gave back is older than what was on its way to it.
+    for (const isBack of [true, false]) {
+      for (const each of taken) this.#takeLoose(each, isBack, isSuccessor);
     }
   }
 
@@ -246,6 +258,7 @@ export class GroupRows {
   take(groupKey: string): Stretch[] {
     const found = this.#found.get(groupKey) ?? [];
     this.#found.delete(groupKey);
+    this.#first.delete(groupKey);
     return found;
   }
 
@@ -253,17 +266,32 @@ export class GroupRows {
   forgetFound(): void {
     for (const stretches of this.#found.values()) for (const each of stretches) this.drop(each);
     this.#found.clear();
+    this.#first.clear();
   }
 
   /** Puts a run behind what was found of a group. */
   putFound(groupKey: string, run: Run, deliveryHeader: number): void {
     const own = this.#found.get(groupKey)?.at(-1);
-    if (own === undefined) return;
+    if (own !== undefined) this.#putBehind(own, groupKey, run, deliveryHeader);
+  }
+
+  /** Puts a run that a member was given before what was found of a group, behind others like it. */
+  putFoundFirst(groupKey: string, run: Run, deliveryHeader: number): void {
+    const found = this.#found.get(groupKey);
+    if (found === undefined) return;
+    const first = this.#first.get(groupKey) ?? this.begin(groupKey, true);
+    if (!this.#first.has(groupKey)) found.unshift(first);
+    this.#first.set(groupKey, first);
+    this.#putBehind(first, groupKey, run, deliveryHeader);
+  }
+
+  #putBehind(stretch: Stretch, groupKey: string, run: Run, deliveryHeader: number): void {
+    const { number, to } = stretch;
     const { bytes, count } = run;
     const { journal } = this.#parts;
-    const { length } = bytes;
-    journal.queue(own.number, own.to, run, length, deliveryHeader, count, undefined, groupKey);
-    own.to += count;
+    journal.queue(number, to, run, bytes.length, deliveryHeader, count, undefined, groupKey);
+    stretch.to += count;
+    stretch.messages += count;
   }
 
   #isOwner(groupKey: string): boolean {
@@ -279,13 +307,17 @@ export class GroupRows {
     this.#looked.set(groupKey, { number: known.at(-1)!.number, to });
   }
 
-  /** Moves loose entries to the queues of their groups, those that this shard owns. */
-  #takeLoose(loose: Loose, isSuccessor: boolean): void {
+  /**
+   * Moves loose entries to their groups, those that this shard owns.
+   * @param isBack those that were on their way back, or the others.
+   */
+  #takeLoose({ home, stretch }: Loose, isBack: boolean, isSuccessor: boolean): void {
     const { shardIndex } = this.#parts;
+    const loose = { home, stretch: { ...stretch } };
     for (const { groupKey, run, header, row, target } of this.#runsOf(loose)) {
       const isWithOthers = isSuccessor && target !== null && target !== shardIndex;
-      if (isWithOthers || !this.#isOwner(groupKey)) continue;
-      this.putFound(groupKey, run, header);
+      if ((target === null) !== isBack || isWithOthers || !this.#isOwner(groupKey)) continue;
+      this.putFoundFirst(groupKey, run, header);
       row.leave();
     }
   }
@@ -301,7 +333,7 @@ export class GroupRows {
     for (const { number, head } of reader.sessionsOfNoClient()) {
       const { groupKey, home } = head as GroupHead;
       const ends = groupKey === null && number !== this.#loose?.number ? reader.ends(number) : null;
-      if (ends !== null) left.push({ home, stretch: { number, from: ends.first, to: ends.next } });
+      if (ends !== null) left.push({ home, stretch: stretchOf(number, ends) });
     }
     // Not all of it may be there yet.
     if (this.#loose !== null) left.push({ home: shardIndex, stretch: { ...this.#loose, from: 0 } });
@@ -333,6 +365,13 @@ export class GroupRows {
       if (entries.length === 0) return;
     }
   }
+}
+
+/** Of what was found of it. */
+function stretchOf(number: number, ends: QueueEnds | null): Stretch {
+  if (ends === null) return { number, from: 0, to: 0, messages: 0 };
+  const { first, next } = ends;
+  return { number, from: first, to: next, messages: next - first };
 }
 
 function idOf(number: number): string {

@@ -45,7 +45,7 @@ class Process {
   readonly fullness: { whenFull: StoreFullPolicy | null } = { whenFull: null };
   readonly #journal: TestJournal;
 
-  constructor(store: TemporaryStore, limits = LIMITS, totalBytes = 100_000_000) {
+  constructor(store: TemporaryStore, limits = LIMITS, totalBytes = 100_000_000, isKept = true) {
     this.#journal = store.journal();
     const { journal } = this.#journal;
     const { reader } = store;
@@ -61,7 +61,7 @@ class Process {
     const { total: queuedTotal, rows } = this;
     this.queue = new GroupQueue({ counters, queuedTotal, absentQueues, rows }, KEY, session);
     this.counters = counters;
-    this.queue.keep(this.rows);
+    if (isKept) this.queue.keep(this.rows);
   }
 
   settle(): Promise<void> {
@@ -182,6 +182,88 @@ describe('the queue of a group', () => {
     assert.equal(queue.readOn(queue.end), 0);
     await first.settle();
     assert.deepEqual(first.takeAll().sort(), ['aaaa', 'back', 'cccc']);
+  });
+
+  // [MQTT-4.6.0-6], MQTT 5.0, 4.8.2: what is given back is older than all that waits.
+  test('has them in order though processes end again and again', async (context) => {
+    // Rows stand on disk by hashes of their names: some of the numbers below go either way.
+    for (let n = 0; n < 8; n++) {
+      const store = new TemporaryStore(context);
+      const first = new Process(store);
+      first.queue.put(runOf('eeee'), null);
+      for (const name of ['aaaa', 'bbbb', 'cccc', 'dddd']) first.queue.putBack(runOf(name), null);
+      await first.settle();
+      const second = new Process(store);
+      second.queue.readOn(second.queue.end);
+      const again = [second.queue.take()!, second.queue.take()!];
+      for (const { run, row } of again) second.queue.putBack(run, row);
+      await second.settle();
+      assert.deepEqual(new Process(store).takeAll(), ['aaaa', 'bbbb', 'cccc', 'dddd', 'eeee']);
+    }
+  });
+
+  test('leaves nothing on disk of what was given back, and is gone', async (context) => {
+    const { store, first } = begun(context);
+    await first.settle();
+    const { sessions } = store.rows();
+    for (let n = 0; n < 3; n++) {
+      const process = new Process(store);
+      process.queue.putBack(runOf('back'), null);
+      process.takeAll();
+      await process.settle();
+    }
+    const last = new Process(store);
+    await last.settle();
+    assert.equal(store.rows().sessions, sessions);
+  });
+
+  // [MQTT-4.6.0-6]: what was on its way to a member, or back, is older than all that waits.
+  test('has what was on its way first when the process has ended', async (context) => {
+    const { store, first } = begun(context);
+    first.queue.put(runOf('eeee'), null);
+    first.queue.putBack(runOf('dddd'), null);
+    first.rows.putLoose(KEY, runOf('bbbb'), 0);
+    first.rows.putLoose(KEY, runOf('cccc'), 0);
+    first.rows.putLoose(KEY, runOf('aaaa'), null);
+    await first.settle();
+    const second = new Process(store);
+    // The first of it is on its way to disk.
+    assert.equal(second.queue.readOn(second.queue.end), 0);
+    await second.settle();
+    assert.deepEqual(second.takeAll(), ['aaaa', 'bbbb', 'cccc', 'dddd', 'eeee']);
+  });
+
+  // A member whose session outlives its connection joins while others' messages wait.
+  test('keeps what waited in memory when it comes to be kept', async (context) => {
+    const store = new TemporaryStore(context);
+    const process = new Process(store, LIMITS, 100_000_000, false);
+    for (const name of ['bbbb', 'cccc']) process.queue.put(runOf(name), null);
+    process.queue.keep(process.rows);
+    process.queue.put(runOf('dddd'), null);
+    process.queue.putBack(runOf('aaaa'), null);
+    await process.settle();
+    assert.deepEqual(process.takeAll(), ['aaaa', 'bbbb', 'cccc', 'dddd']);
+  });
+
+  // What of it is gone is on disk no more: it neither waits nor counts.
+  test('knows how much waits behind what was put behind others', async (context) => {
+    const { store } = begun(context);
+    const process = new Process(store, { ...LIMITS, maxQueuedMessages: 20 });
+    const { queue } = process;
+    queue.put(runOf('wait'), null);
+    for (const name of LONG) {
+      queue.put(runOf(name), null);
+      const waits = queue.take()!;
+      queue.put(waits.run, waits.row);
+      queue.take()!.row?.leave();
+    }
+    queue.putBack(runOf('back'), null);
+    assert.equal(queue.messages, 2);
+    queue.put(runOf('last'), null);
+    await process.settle();
+    assert.deepEqual(process.takeAll(), ['back', 'wait', 'last']);
+    assert.equal(queue.messages, 0);
+    assert.equal(queue.hasMore(queue.end), false);
   });
 
   // Each was acknowledged to its publisher, and within the bounds of its member's queue.
