@@ -39,7 +39,11 @@ export function* leftUndone(
   }
 }
 
-/** Whether a member here has what a row is about, of a group that the dead shard had. */
+/**
+ * Whether a member here has what a row is about, of a group that the dead shard had. To be asked
+ * for when its successor is welcomed: what is given back from then on goes to that one, and rows
+ * that are gone by the time that they are looked at may be there still.
+ */
 export function heldRows(members: Iterable<Holder>, dead: number): (row: GroupRow) => boolean {
   const sessions = new Set<Session>();
   const held = new Set<string>();

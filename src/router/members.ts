@@ -47,6 +47,8 @@ export class Members {
   readonly #behind = new Set<LocalMember>();
   /** Those with something to acknowledge, where their groups want to know how much. */
   readonly #loaded = new Set<LocalMember>();
+  /** By dead shard: whether a run of it had arrived when its successor was welcomed. */
+  readonly #arrived = new Map<number, (row: GroupRow) => boolean>();
   /** What the record that follows has, if it expires. */
   #expiresAt = 0;
   /** Of the group that a run comes back of next. */
@@ -176,7 +178,9 @@ export class Members {
 
   /** A dead peer has a successor, which owns its groups. */
   welcomePeer(index: number): void {
-    this.#parts.rows?.noteSuccessor(index);
+    const { rows } = this.#parts;
+    rows?.noteSuccessor(index);
+    if (rows !== null) this.#arrived.set(index, heldRows(this.#members.values(), index));
     for (const member of [...this.#members.values()]) {
       if (member.owner !== index) continue;
       if (member.hasLeft) this.#members.delete(member.id);
@@ -187,8 +191,9 @@ export class Members {
   /** The successor has found what there was, and what is here is on disk. */
   onPeerLoaded(index: number): void {
     const { rows, shardIndex, shardCount, link, schedule } = this.#parts;
-    if (rows === null) return;
-    const isHeld = heldRows(this.#members.values(), index);
+    const isHeld = this.#arrived.get(index);
+    this.#arrived.delete(index);
+    if (rows === null || isHeld === undefined) return;
     for (const loose of leftUndone(rows, index, shardIndex, shardCount, isHeld)) {
       const { groupKey, run, header, row } = loose;
       const back = toGroupRun(run, topicKeyOf(run), 0, run.bytes.length, header, run.count);

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
-import { ownerOfGroup } from '../../../src/router/group-link.js';
+import { ownerOfGroup, sendToMember, toGroupRun } from '../../../src/router/group-link.js';
+import type { LocalMember } from '../../../src/router/group-parts.js';
 import { unpackInterestChange } from '../../../src/router/interest.js';
 import type { PeerLink } from '../../../src/router/peer-link.js';
 import { type InterestChange, RecordKind } from '../../../src/router/records.js';
@@ -14,6 +15,7 @@ import { loadStore } from '../../../src/shard/load-store.js';
 import { dropPeer, onPeerLoaded, welcomePeer } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
 import { DURABLE_WORDS } from '../../../src/store/store-words.js';
+import { makeOutlet } from '../../support/outlet.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
 import { makeStoredShard } from './stored-shard.js';
@@ -548,3 +550,40 @@ function fillRing({ shard }: WholeShard): void {
     shard.link.send(RecordKind.handoverMore, 2, 0, 0, 0, 0, bytes, 0, bytes.length);
   }
 }
+
+// MQTT 5.0, 4.8.2; [MQTT-4.3.3-1]: what it has goes back by itself.
+test('what a member gives back to its group on a successor goes back once', async (context) => {
+  const { whole, shard, dead, settled, durable } = await makeScene(context);
+  const groupKey = groupOwnedBy(1);
+  const session = shard.registry.create('member', Number.POSITIVE_INFINITY, 4, 64);
+  shard.registry.keep(session);
+  session.attach(makeOutlet({ isStalled: true }));
+  shard.registry.subscribe(session, [[groupKey, 2]], () => {});
+  dead.putSession(GROUP, `\0${GROUP}`, { home: 1, groupKey: null });
+  const run = message('held');
+  const { length } = run.bytes;
+  dead.queue(GROUP, 0, run, length, 0x34, 1, [0], groupKey);
+  await settled();
+  const peer = makePeer(whole);
+  const { id } = session.memberships!.get(groupKey) as LocalMember;
+  const row = { number: GROUP, position: 0 };
+  sendToMember(peer, 0, id, toGroupRun(run, TOPIC, 0, length, 0x34, 1), row);
+  peer.flush();
+  const { held } = session.memberships!.get(groupKey) as LocalMember;
+  const isHeld = () => {
+    shard.schedule();
+    return held.length === 1;
+  };
+  await eventually(isHeld, 'the run to be held');
+  dropPeer(shard, 1);
+  await new Promise<void>((forgotten) => shard.deadPeers.whenForgotten(1, forgotten));
+  welcome(whole);
+  session.detach();
+  shard.members.onGone(session);
+  onPeerLoaded(shard, 1);
+  await durable();
+  shard.turn.flush();
+  const kinds: number[] = [];
+  makePeer(whole).drain({ onRecord: (_, kind) => kinds.push(kind) }, RING_BYTES);
+  assert.equal(kinds.filter((kind) => kind === RecordKind.groupReturn).length, 1);
+});
