@@ -208,6 +208,54 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'groups: what waited in memory gets no rows as its group comes to be kept',
+    test: 'unit/router/group-queue.test.ts',
+    red: 'keeps what waited in memory when it comes to be kept',
+    edits: [
+      {
+        file: 'src/router/group-queue.ts',
+        text: 'this.#putKept(rows, this.#own, this.#onDisk, keptOf(run), run, null);',
+        by: 'this.#append(keptOf(run), run.header, undefined as never);',
+      },
+    ],
+  },
+  {
+    name: 'groups: what was on its way goes behind what waited at a start',
+    test: 'unit/router/group-queue.test.ts',
+    red: 'has what was on its way first when the process has ended',
+    edits: [
+      {
+        file: 'src/router/group-rows.ts',
+        text: 'this.putFoundFirst(groupKey, run, header);',
+        by: 'this.putFound(groupKey, run, header);',
+      },
+    ],
+  },
+  {
+    name: 'groups: what comes back ends the look at what came before it',
+    test: 'unit/shard/group-owner.test.ts',
+    red: 'gives all that waits, whatever comes back meanwhile',
+    edits: [
+      {
+        file: 'src/router/groups.ts',
+        text: 'if (inMemory === 0 || queue.hasGivenWay) group.upTo = queue.end;',
+        by: 'if (inMemory === 0) group.upTo = queue.end;',
+      },
+    ],
+  },
+  {
+    name: 'groups: what goes back to a successor goes back once more',
+    test: 'unit/shard/found-in-store.test.ts',
+    red: 'what a member gives back to its group on a successor goes back once',
+    edits: [
+      {
+        file: 'src/router/members.ts',
+        text: 'const isHeld = this.#arrived.get(index);',
+        by: 'const isHeld = heldRows(this.#members.values(), index);',
+      },
+    ],
+  },
+  {
     name: 'groups: the pace of before a pause goes on behind it',
     test: 'unit/router/group-strategy.test.ts',
     red: 'deals out evenly again behind a pause',
