@@ -269,4 +269,16 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'left: who waits for the disk is not looked after',
+    test: 'unit/connection/connection-deadlines.test.ts',
+    red: 'with what it publishes, and has left is closed within seconds',
+    edits: [
+      {
+        file: 'src/connection/left-look.ts',
+        text: 'const LASTING = Pause.disk | Pause.subackOwed;',
+        by: 'const LASTING = Pause.subackOwed;',
+      },
+    ],
+  },
 ];

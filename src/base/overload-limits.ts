@@ -27,11 +27,12 @@ export const RATE_DEBT_PLACES = 8;
 export const RATE_DEBT_MS_MAX = 3_600_000;
 
 /**
- * Between two looks whether a client that waits for its rate has left, in milliseconds; whoever has
- * and owes more than this is closed. Else one that sends a read full of messages and leaves, again
- * and again, would hold thousands of descriptors for hours.
+ * Between two looks whether a client has left of which nothing is read, in milliseconds: one that
+ * waits for its rate and owes more than this, or for the disk, is closed then. Else one that sends
+ * a read full of messages and leaves, again and again, would hold thousands of descriptors for
+ * hours.
  */
-export const RATE_LEFT_LOOK_MS = 5_000;
+export const LEFT_LOOK_MS = 5_000;
 
 /**
  * Between two looks of the primary at what the process uses, in milliseconds: at most, and at least

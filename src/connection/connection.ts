@@ -291,6 +291,7 @@ export class Connection extends Deadline implements FrameSink, Publisher, Transp
 
   pause(reason: number): void {
     if (this.#pauses === 0 && this.state !== ConnectionState.closed) this.transport.pause();
+    this.#reading.onPause(reason);
     this.#pauses |= reason;
   }
 

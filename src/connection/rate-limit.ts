@@ -2,14 +2,14 @@
  * Messages and bytes a second that one client may send: two token buckets, each of a second's
  * worth. What is read is handled whole and paid for behind that, so a read may leave a debt, which
  * the client waits out: nothing is read from it, nothing of what it sends is dropped. One that has
- * left meanwhile is not waited for longer than RATE_LEFT_LOOK_MS, and its next connection owes what
+ * left meanwhile is not waited for longer than LEFT_LOOK_MS, and its next connection owes what
  * it owed.
  */
 import { sharedMs } from '../base/clock.js';
 import { Counter } from '../base/counters.js';
 import { Deadline } from '../base/deadlines.js';
 import { CloseReason } from '../base/errors.js';
-import { RATE_LEFT_LOOK_MS } from '../base/limits.js';
+import { LEFT_LOOK_MS } from '../base/limits.js';
 import { type Connection, Pause } from './connection.js';
 
 /** One for a connection whose rates are limited; its deadline is the end of a pause. */
@@ -63,7 +63,7 @@ export class RateLimit extends Deadline {
     const owed = this.#msOwed();
     const connection = this.#connection;
     if (owed <= 0) connection.goOnBelowRate();
-    else if (owed > RATE_LEFT_LOOK_MS && connection.transport.hasLeft)
+    else if (owed > LEFT_LOOK_MS && connection.transport.hasLeft)
       connection.close(CloseReason.connectionLost);
     else this.#wait();
   }
@@ -85,7 +85,7 @@ export class RateLimit extends Deadline {
 
   #wait(): void {
     const { deadlines } = this.#connection.host;
-    deadlines.set(this, deadlines.now, Math.min(this.#msOwed(), RATE_LEFT_LOOK_MS));
+    deadlines.set(this, deadlines.now, Math.min(this.#msOwed(), LEFT_LOOK_MS));
   }
 }
 

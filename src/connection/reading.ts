@@ -23,6 +23,7 @@ import { failConnection } from './fail.js';
 import { mayBeForNewcomer } from './for-newcomer.js';
 import { foreignProtocol } from './foreign-protocol.js';
 import { Gather } from './gather.js';
+import { beginsToLast, LeftLook } from './left-look.js';
 import type { UnfinishedHolder } from './unfinished-packets.js';
 
 /** First byte of CONNECT, with the flags that 3.1.1 asks for [MQTT-2.2.2-1]. */
@@ -51,6 +52,8 @@ export class Reading implements Servable, UnfinishedHolder {
    * was no time for in this turn.
    */
   #gather: Gather | null = null;
+  /** Made by the first pause that may last. */
+  #leftLook: LeftLook | null = null;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -205,9 +208,18 @@ export class Reading implements Servable, UnfinishedHolder {
     return this.#gather === null ? 0 : this.#gather.length;
   }
 
+  /** Nothing is to be read for one more reason. */
+  onPause(reason: number): void {
+    const { isClosed, pauses } = this.#connection;
+    if (isClosed || !beginsToLast(reason, pauses)) return;
+    this.#leftLook ??= new LeftLook(this.#connection);
+    this.#leftLook.begin();
+  }
+
   /** The connection is closed: what is not handled never will be. */
   clear(): void {
     this.#letGo();
+    this.#leftLook?.cancelDeadline();
   }
 
   closeUnfinished(reason: CloseReason, detail: string): void {

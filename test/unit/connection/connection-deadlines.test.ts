@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter } from '../../../src/base/counters.js';
 import { CloseReason } from '../../../src/base/errors.js';
 import {
+  LEFT_LOOK_MS,
   LINGER_MS,
   STAMP_SLACK_MS,
   SWEEP_MS,
@@ -83,22 +84,24 @@ describe('a client that is not read from', () => {
   const limit = 60_000 * 1.5;
 
   /** It is read from until it is paused. */
-  function paused(): LoneConnection {
+  function paused(reason: number): LoneConnection {
     const lone = new LoneConnection();
     lone.open(60);
     lone.read(PINGREQ);
-    lone.connection.pause(Pause.disk);
+    lone.connection.pause(reason);
     return lone;
   }
 
   test('is not taken for silent', () => {
-    const lone = paused();
-    lone.pass(10 * limit);
-    assert.equal(lone.closedFor, null);
+    for (const reason of [Pause.slowReader, Pause.disk]) {
+      const lone = paused(reason);
+      lone.pass(10 * limit);
+      assert.equal(lone.closedFor, null);
+    }
   });
 
   test('is closed when it has left and was not read from for as long as it may be silent', () => {
-    const lone = paused();
+    const lone = paused(Pause.slowReader);
     lone.socket.hasLeft = true;
     const from = lone.now;
     lone.pass(10 * limit);
@@ -108,15 +111,55 @@ describe('a client that is not read from', () => {
   });
 
   test('that has left is read to its end where it is read from again', () => {
-    const lone = paused();
+    const lone = paused(Pause.slowReader);
     lone.socket.hasLeft = true;
     lone.pass(limit / 2);
-    lone.connection.unpause(Pause.disk);
+    lone.connection.unpause(Pause.slowReader);
     lone.read(PINGREQ);
-    lone.connection.pause(Pause.disk);
+    lone.connection.pause(Pause.slowReader);
     lone.pass(limit * 0.9);
     assert.equal(lone.closedFor, null);
   });
+});
+
+// Such a pause lasts until an operator makes room, and clients may ask for no keep alive.
+describe('a client that waits for the disk', () => {
+  for (const [what, reason] of [
+    ['with what it publishes', Pause.disk],
+    ['with so many replies that it is not read', Pause.subackOwed],
+  ] as const) {
+    /** It is read from until it waits. */
+    function held(): LoneConnection {
+      const lone = new LoneConnection();
+      lone.open();
+      lone.connection.pause(reason);
+      return lone;
+    }
+
+    test(`${what}, and has left is closed within seconds`, () => {
+      const lone = held();
+      lone.pass(10 * LEFT_LOOK_MS);
+      assert.equal(lone.closedFor, null);
+      lone.socket.hasLeft = true;
+      const from = lone.now;
+      lone.pass(10 * LEFT_LOOK_MS);
+      assert.equal(lone.closedFor, CloseReason.connectionLost);
+      assert.ok(lone.now - from <= LEFT_LOOK_MS + LATE_MS, `${lone.now - from} ms`);
+    });
+
+    test(`${what}, and has left is read to its end where it need not wait for long`, () => {
+      const lone = held();
+      lone.socket.hasLeft = true;
+      for (let n = 0; n < 3; n++) {
+        lone.pass(LEFT_LOOK_MS * 0.8);
+        lone.connection.unpause(reason);
+        lone.connection.pause(reason);
+      }
+      lone.connection.unpause(reason);
+      lone.pass(2 * LEFT_LOOK_MS);
+      assert.equal(lone.closedFor, null);
+    });
+  }
 });
 
 describe('an unfinished packet', () => {
