@@ -5,10 +5,10 @@ import type { TableName } from './environment.js';
 import {
   BitKind,
   BLOCK_BITS,
+  kindsStart,
   owedKey,
   positionOf,
   ReplayRow,
-  replaysStart,
   retainedKey,
   runKey,
   runNumberOf,
@@ -77,7 +77,7 @@ class Check {
     this.#snapshot = snapshot;
     this.#onFault = onFault;
     for (const { key } of snapshot.rows('doomed')) this.#doomed.add(sessionOf(key));
-    const [start, end] = [replaysStart(ReplayRow.ended), replaysStart(ReplayRow.ended + 1)];
+    const [start, end] = [kindsStart(ReplayRow.ended), kindsStart(ReplayRow.ended + 1)];
     for (const { key } of snapshot.rows('replays', start, end)) {
       this.#ended.add(key.toString('latin1', 1));
     }

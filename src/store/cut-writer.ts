@@ -23,7 +23,7 @@ import {
   subscriptionKey,
 } from './keys.js';
 import { PendingRuns } from './pending-runs.js';
-import { readRows } from './read-rows.js';
+import { lastKeyOf, readRows } from './read-rows.js';
 import { EndedReplays } from './replay-changes.js';
 import { RunPlace, readEntryRow } from './stored-entry.js';
 import { numberOfSession } from './stored-session.js';
@@ -85,11 +85,6 @@ export class CutWriter {
   /** There is something to take away, whatever the next cut brings. */
   get isSweeping(): boolean {
     return this.#doomed.size > 0 || this.#endedReplays.areAny;
-  }
-
-  /** The largest number of those sessions; 0: there is none. */
-  get doomedMax(): number {
-    return Math.max(0, ...this.#doomed);
   }
 
   /**
@@ -237,9 +232,9 @@ export class CutWriter {
   #look(number: number): KnownRows {
     const { queue, bits } = this.#environment.tables;
     const [start, end] = [sessionStart(number), sessionStart(number + 1)];
-    const lastKey = lastOf(queue, start, end);
+    const lastKey = lastKeyOf(queue, start, end);
     const hasBits = OF_POSITIONS.some(
-      (kind) => lastOf(bits, bitsStart(kind, number), bitsStart(kind, number + 1)) !== null,
+      (kind) => lastKeyOf(bits, bitsStart(kind, number), bitsStart(kind, number + 1)) !== null,
     );
     return { first: 0, last: lastKey === null ? NONE : positionOf(lastKey), hasBits };
   }
@@ -285,7 +280,7 @@ export class CutWriter {
   }
 
   #lastRun(): number {
-    const last = lastOf(this.#environment.tables.runs, runKey(0), undefined);
+    const last = lastKeyOf(this.#environment.tables.runs, runKey(0), undefined);
     return last === null ? -1 : runNumberOf(last);
   }
 
@@ -402,12 +397,4 @@ function removeRange(table: Table, start: Buffer, end: Buffer): void {
     for (const key of found) table.removeSync(key);
     if (found.length < STORE_READ_ROWS) return;
   }
-}
-
-/** The last key of a range; null: it is empty. */
-function lastOf(table: Table, start: Buffer, end: Buffer | undefined): Buffer | null {
-  const range = end === undefined ? {} : { start: end };
-  const options = { ...range, end: start, inclusiveEnd: true, reverse: true, limit: 1 };
-  for (const key of table.getKeys(options)) return key;
-  return null;
 }

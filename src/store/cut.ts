@@ -182,7 +182,7 @@ export class Cut {
   readonly handled = new Map<number, number>();
   /** By row: the shards that have it. */
   readonly arrived = new Map<number, number>();
-  /** The largest number of a session among all that were put. */
+  /** The largest number of a session that something is said of. */
   sessionMax = 0;
   /** Made in all. */
   changes = 0;
@@ -360,6 +360,7 @@ export class Cut {
     if (session === undefined) {
       session = new CutSession(number);
       this.sessions.set(number, session);
+      this.sessionMax = Math.max(this.sessionMax, number);
     }
     return session;
   }

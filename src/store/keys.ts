@@ -152,8 +152,8 @@ export function endedKey(session: number, generation: number | null): Buffer {
   return generation === null ? start : Buffer.concat([start, generationBytes(generation)]);
 }
 
-/** Where all rows of a kind begin; where they end is where those of the next begin. */
-export function replaysStart(kind: number): Buffer {
+/** Where all rows of a kind of bits or replays begin; where they end those of the next begin. */
+export function kindsStart(kind: number): Buffer {
   return Buffer.from([kind]);
 }
 

@@ -44,3 +44,11 @@ export function* scanRows<V>(
     isBehind = true;
   }
 }
+
+/** The last key of a range; null: it is empty. */
+export function lastKeyOf(table: Table, start: Buffer, end?: Buffer): Buffer | null {
+  const range = end === undefined ? {} : { start: end };
+  const options = { ...range, end: start, inclusiveEnd: true, reverse: true, limit: 1 };
+  for (const key of table.getKeys(options)) return key;
+  return null;
+}

@@ -8,9 +8,9 @@ import type { Table } from './environment.js';
 import {
   behindAll,
   endedKey,
+  kindsStart,
   owedKey,
   ReplayRow,
-  replaysStart,
   sentKey,
   topicsOfEnded,
 } from './keys.js';
@@ -77,7 +77,7 @@ export class EndedReplays {
 
   constructor(table: Table) {
     this.#table = table;
-    const rows = readRows(table, replaysStart(ReplayRow.ended), replaysStart(ReplayRow.ended + 1));
+    const rows = readRows(table, kindsStart(ReplayRow.ended), kindsStart(ReplayRow.ended + 1));
     this.#ended = new Set(Array.from(rows, ({ key }) => key.toString('latin1')));
     this.#endedThen = this.#ended;
   }

@@ -12,12 +12,12 @@ import {
   bitsStart,
   blockOf,
   entryKey,
+  kindsStart,
   owedKey,
   PARTITIONS,
   partitionStart,
   positionOf,
   ReplayRow,
-  replaysStart,
   runKey,
   runNumberOf,
   sentKey,
@@ -139,11 +139,7 @@ export class StoreReader {
     const all = new Map<number, OwedFilter[]>();
     let last = -1;
     let owed: OwedFilter[] = [];
-    for (const { key, value } of readRows(
-      replays,
-      replaysStart(filter),
-      replaysStart(filter + 1),
-    )) {
+    for (const { key, value } of readRows(replays, kindsStart(filter), kindsStart(filter + 1))) {
       const session = sessionOf(key, 1);
       if (session !== last) {
         last = session;

@@ -3,10 +3,9 @@ import type { MessagePort } from 'node:worker_threads';
 import { ConfigError } from '../base/errors.js';
 import { SHARDS_MAX } from '../base/limits.js';
 import { Environment } from './environment.js';
-import { scanRows } from './read-rows.js';
+import { largestSession } from './largest-session.js';
 import type { FromStore, StoreStart, ToStore } from './store-messages.js';
 import { StoreWriter } from './store-writer.js';
-import { numberOfSession } from './stored-session.js';
 
 /** Runs until the primary says `close`. @param port to the primary. */
 export function runStore(start: StoreStart, port: MessagePort): void {
@@ -35,7 +34,7 @@ class StoreTask {
   readonly #tell: (message: FromStore) => void;
   /** Ports to the shards as they run now. */
   readonly #ports = new Map<number, MessagePort>();
-  /** The largest number of a session that there was at the start. */
+  /** The largest number of a session of which anything was left at the start. */
   readonly #sessionMax: number;
 
   constructor(
@@ -81,11 +80,4 @@ class StoreTask {
     const base = Math.ceil((sessionMax + 1) / SHARDS_MAX) * SHARDS_MAX;
     this.#tell({ kind: 'attached', shardIndex, base });
   }
-}
-
-function largestSession(environment: Environment): number {
-  let largest = 0;
-  const numbers = environment.scan('sessions', numberOfSession);
-  for (const { value } of scanRows(numbers)) largest = Math.max(largest, value);
-  return largest;
 }

@@ -81,7 +81,7 @@ export class StoreWriter {
   /** With what was written since the last look, at most; the other is a guess. */
   #usedAtMost = 0;
   #isClosing = false;
-  /** The largest number of a session that was ever put in a cut. */
+  /** The largest number of a session that was ever in a cut. */
   #sessionMax = 0;
   /** Called whenever something has become durable. */
   #onProgress: (() => void)[] = [];
@@ -98,9 +98,9 @@ export class StoreWriter {
     if (this.#cutWriter.isSweeping) this.#schedule();
   }
 
-  /** The largest number of a session that a journal has put, or whose entries are still there. */
+  /** The largest number of a session that a journal has spoken of; 0: of none. */
   get sessionMax(): number {
-    return Math.max(this.#sessionMax, this.#cutWriter.doomedMax);
+    return this.#sessionMax;
   }
 
   /** Takes what a journal submits from now on. Nothing may have been posted there. */
