@@ -51,7 +51,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/shard/takeover.ts',
-        text: `registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+        text: `former?.outlet?.closeConnection(CloseReason.takenOver);
     this.#endAbsence(clientId);
 `,
         by: '',
@@ -68,7 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
         text: `} else if (request.cleanStart) {
       const isStored = session.kept !== null;
       registry.end(session);
-      if (isStored) this.#beginAnew(pending);
+      if (isStored) this.#beginAnew(pending, session);
       else this.#begin(pending);
     } else {`,
         by: '} else {',
@@ -305,6 +305,30 @@ export const MUTATIONS: readonly Mutation[] = [
         file: 'src/shard/takeover.ts',
         text: 'if (this.#parts.registry.isStored) this.cutHolds.add(session, former, shards, cut);',
         by: 'if (this.#parts.registry === null) this.cutHolds.add(session, former, shards, cut);',
+      },
+    ],
+  },
+  {
+    name: "wills: held against the rights of whoever has claimed the leaver's session",
+    test: 'unit/shard/wills-in-store.test.ts',
+    red: 'a will that is found is published but where who has left it may not publish it',
+    edits: [
+      {
+        file: 'src/shard/make-access.ts',
+        text: 'leftBy === null ? rights : shard.access.rightsOf(leftBy, session.clientId)',
+        by: 'rights',
+      },
+    ],
+  },
+  {
+    name: 'wills: the row of a discarded session goes before its will',
+    test: 'unit/shard/wills-in-store.test.ts',
+    red: 'so is one that is discarded for a client of another shard',
+    edits: [
+      {
+        file: 'src/shard/session-registry.ts',
+        text: 'wills.whenSent(session, () => rows?.drop(session, kept))',
+        by: 'rows?.drop(session, kept)',
       },
     ],
   },

@@ -3,6 +3,7 @@
  * is over or its session ends, whichever comes first, and not at all when its client is back before
  * [MQTT-3.1.3-9]. So it lies with its session, and moves with it.
  */
+import type { AccessRule } from '../base/access-rule.js';
 import { RecordError } from '../base/errors.js';
 import { DELAYED_WILLS_BYTES_MAX, QUEUED_RUN_COST_BYTES } from '../base/limits.js';
 import type { Run } from '../protocol/run.js';
@@ -10,6 +11,12 @@ import { checkFrames, checkRun } from '../protocol/run-check.js';
 import { propertyBytesOf } from '../protocol/v5/index.js';
 import type { Session } from './session.js';
 import { type PreparedWill, runOfWill } from './will.js';
+
+/** Who has left a Will, as far as access rules go. */
+export interface WillOwner {
+  readonly username: string | null;
+  readonly rules: readonly AccessRule[] | null;
+}
 
 /** One that waits. Times are of the clock of the shard's deadlines. */
 export interface DelayedWill {
@@ -19,6 +26,10 @@ export interface DelayedWill {
   sessionEndsAt: number;
   /** It is being published, which may take until others have room for it, or are there. */
   isLeaving: boolean;
+  /** Where its session is somebody else's by now: whose rights count. */
+  leftBy: WillOwner | null;
+  /** What is done when it is published, as its session has ended; null: that goes on. */
+  behind: (() => void)[] | null;
 }
 
 /** One on its way to another shard, as plain data. */
@@ -30,6 +41,8 @@ export interface MovedWill {
   readonly expirySeconds: number | null;
   /** What is left of its delay. */
   readonly leftMs: number;
+  /** Null, or not there: it is of whom its session is. */
+  readonly leftBy?: WillOwner | null;
 }
 
 /** Publishes the will of a session, and calls back when it has. */
@@ -93,8 +106,29 @@ export class DelayedWills {
     this.#publish(runOfWill(will), will.topicKey, session, () => {
       // The client may have come and left another one meanwhile.
       if (session.delayedWill === delayed) this.#take(session);
-      this.#onSent(session, delayed.sessionEndsAt);
+      if (delayed.behind === null) this.#onSent(session, delayed.sessionEndsAt);
+      else for (const done of delayed.behind) done();
     });
+  }
+
+  /** Its session has ended: calls back when it is published, in one piece with that. */
+  whenSent({ delayedWill }: Session, done: () => void): void {
+    if (delayedWill === null) done();
+    else delayedWill.behind = [...(delayedWill.behind ?? []), done];
+  }
+
+  /** Calls back when nothing waits for the Will of a session that has ended: see `whenSent`. */
+  whenGone(session: Session | undefined, done: () => void): void {
+    if (session === undefined || session.delayedWill?.behind == null) done();
+    else this.whenSent(session, done);
+  }
+
+  /** The same now: others are to find nothing of that session, though it is published here. */
+  waitNoLonger({ delayedWill }: Session): void {
+    if (delayedWill?.behind == null) return;
+    const { behind } = delayedWill;
+    delayedWill.behind = [];
+    for (const done of behind) done();
   }
 
   /** Takes it out for another shard; null where there is none, or it is published from here. */
@@ -102,14 +136,17 @@ export class DelayedWills {
     const isLeaving = session.delayedWill?.isLeaving === true;
     const moved = isLeaving ? null : this.copy(session, now);
     this.#take(session);
-    return moved;
+    if (moved === null) return null;
+    // There it is of whoever has claimed it.
+    const { username, rules } = session;
+    return { ...moved, leftBy: moved.leftBy ?? { username, rules } };
   }
 
   /** As plain data; null where there is none. */
   copy({ delayedWill }: Session, now: number): MovedWill | null {
     if (delayedWill === null) return null;
-    const { will, isLeaving, dueAt } = delayedWill;
-    return movedOf(will, isLeaving ? 0 : Math.max(0, dueAt - now));
+    const { will, isLeaving, dueAt, leftBy } = delayedWill;
+    return { ...movedOf(will, isLeaving ? 0 : Math.max(0, dueAt - now)), leftBy };
   }
 
   /**
@@ -117,7 +154,8 @@ export class DelayedWills {
    * @throws RecordError when it is none.
    */
   arrive(session: Session, moved: unknown, now: number): void {
-    const { bytes, header, topicLength, propertyBytes, expirySeconds, leftMs } = checkMoved(moved);
+    const { bytes, leftMs, leftBy, ...facts } = checkMoved(moved);
+    const { header, topicLength, propertyBytes, expirySeconds } = facts;
     const frame = Buffer.from(bytes);
     const topicStart = checkRun(frame, 0, frame.length, header, topicLength, 1);
     checkFrames(frame, 0, frame.length, 1);
@@ -127,13 +165,19 @@ export class DelayedWills {
     }
     const topicKey = frame.toString('latin1', topicStart, topicStart + topicLength);
     const will = { bytes: frame, header, topicLength, topicKey, propertyBytes, expirySeconds };
-    this.#hold(session, will, now + leftMs);
+    this.#hold(session, will, now + leftMs, leftBy ?? null);
   }
 
-  #hold(session: Session, will: PreparedWill, dueAt: number): void {
+  #hold(
+    session: Session,
+    will: PreparedWill,
+    dueAt: number,
+    leftBy: WillOwner | null = null,
+  ): void {
     this.#take(session);
     const sessionEndsAt = Number.POSITIVE_INFINITY;
-    session.delayedWill = { will, dueAt, sessionEndsAt, isLeaving: false };
+    const waits = { isLeaving: false, behind: null };
+    session.delayedWill = { will, dueAt, sessionEndsAt, leftBy, ...waits };
     this.#bytes += costOf(will);
   }
 
@@ -162,6 +206,13 @@ function checkMoved(value: unknown): MovedWill {
   const { header, topicLength, propertyBytes, expirySeconds, leftMs } = moved;
   const numbers = [header, topicLength, propertyBytes, expirySeconds ?? 0, leftMs];
   const areNumbers = numbers.every((each) => typeof each === 'number' && each >= 0);
-  if (areNumbers && moved.bytes instanceof Uint8Array) return moved;
+  if (areNumbers && moved.bytes instanceof Uint8Array && isOwner(moved.leftBy)) return moved;
   throw new RecordError('a record is no will');
+}
+
+function isOwner(leftBy: WillOwner | null | undefined): boolean {
+  if (leftBy == null) return true;
+  const { username, rules } = leftBy;
+  const isNamed = username === null || typeof username === 'string';
+  return isNamed && (rules === null || Array.isArray(rules));
 }

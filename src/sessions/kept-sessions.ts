@@ -130,22 +130,21 @@ export class KeptSessions implements KeptSessionHost {
   }
 
   /** Its row says where it is. */
-  onSaved({ clientId, kept }: Session): void {
+  onSaved({ clientId, kept }: Pick<Session, 'clientId' | 'kept'>): void {
     if (kept === null || kept.emptyTail === NO_NUMBER) return;
     this.journal.dropSession(kept.emptyTail, tailOf(clientId));
     kept.emptyTail = NO_NUMBER;
   }
 
   /** It has ended, with all that is on disk. */
-  drop(session: Session): void {
-    const { clientId, kept } = session;
+  drop({ clientId }: Session, kept: KeptSession | null): void {
     if (kept === null) return;
     if (kept.isTail) {
       this.endTail(clientId, kept, null);
       return;
     }
     this.journal.dropSession(kept.queue.number, clientId);
-    this.onSaved(session);
+    this.onSaved({ clientId, kept });
   }
 
   addDirty(queue: KeptQueue): void {

@@ -42,7 +42,10 @@ export function makeAccess(
 /** Makes what publishes the delayed wills of a shard. */
 export function makeWills(shard: Shard): DelayedWills {
   const publish: PublishWill = (run, topicKey, session, published) => {
-    if (session.rights?.mayPublish(topicKey) === false) {
+    const leftBy = session.delayedWill?.leftBy ?? null;
+    const { rights } = session;
+    const own = leftBy === null ? rights : shard.access.rightsOf(leftBy, session.clientId);
+    if (own?.mayPublish(topicKey) === false) {
       shard.access.onForbidden(session, 'will', topicKey, 1);
       published();
     } else {

@@ -262,9 +262,11 @@ export class SessionRegistry {
       counters.add(Counter.sessions, -1);
     }
     counters.add(Counter.droppedExpired, session.window?.waiting ?? 0);
-    // Its delay is over with the session [MQTT-3.1.2-8]. Before its row goes, which says so.
-    this.#parts.wills.publish(session);
-    this.#parts.rows?.drop(session);
+    // Its delay is over with the session [MQTT-3.1.2-8]. Until it is published it is in the row.
+    const { wills, rows } = this.#parts;
+    const { kept } = session;
+    wills.publish(session);
+    if (kept !== null) wills.whenSent(session, () => rows?.drop(session, kept));
     const subscriptions = session.end();
     this.#ended.push({ session, filterKeys: subscriptions.keys() });
     this.#endedFilters += subscriptions.size;

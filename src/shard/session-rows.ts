@@ -73,9 +73,9 @@ export class SessionRows {
     this.#parts.kept.endTail(clientId, tail, kept);
   }
 
-  /** It has ended. */
-  drop(session: Session): void {
-    this.#parts.kept.drop(session);
+  /** It has ended. @param kept what was kept of it: that is the session's until it ends. */
+  drop(session: Session, kept: KeptSession | null = session.kept): void {
+    this.#parts.kept.drop(session, kept);
   }
 
   /** What is on disk is another shard's from here on, and does not end with it here. */
@@ -98,13 +98,18 @@ export class SessionRows {
   }
 
   /** Has its will, if it has one, wait for what is left of its delay. */
-  recallWill(session: Session, { will, willAt, leftAt }: SessionRow): void {
+  recallWill(session: Session, row: SessionRow): void {
+    const { will, willAt, leftAt, username, rules } = row;
     if (will === null) return;
     const { wills, deadlines } = this.#parts;
+    // Who has claimed the session may be somebody else.
+    const isOwn = session.username === username && session.rules === rules;
+    const leftBy = will.leftBy ?? (isOwn ? null : { username, rules });
     // The connection of a client that was here has ended with its shard: the delay begins.
     const leftMs = leftAt === 0 ? will.leftMs : Math.max(0, willAt - Date.now());
     // A clock that was set back adds none.
-    wills.arrive(session, { ...will, leftMs: Math.min(will.leftMs, leftMs) }, deadlines.now);
+    const rest = { leftMs: Math.min(will.leftMs, leftMs), leftBy };
+    wills.arrive(session, { ...will, ...rest }, deadlines.now);
   }
 
   /** What another shard has had on disk is this one's. */

@@ -78,6 +78,11 @@ export class ShardAccess implements AccessHost {
     const { username, rules } = admitted;
     const isSame = session.username === username && session.rules === null && rules === null;
     if (isSame && session.rights !== null) return;
+    const { delayedWill } = session;
+    // Of who has left it, whatever whoever has claimed the session may do.
+    if (delayedWill !== null) {
+      delayedWill.leftBy ??= { username: session.username, rules: session.rules };
+    }
     session.username = username;
     session.rules = rules;
     this.#give(session, this.rightsOf(admitted, session.clientId));

@@ -4,7 +4,6 @@
  * session stays or moves here: how is told in handover.ts. Claims on one client id are granted one
  * at a time, the next when the session of the last is in place.
  */
-
 import { ANONYMOUS } from '../access/admission.js';
 import { Counter, type Counters } from '../base/counters.js';
 import { CloseReason } from '../base/errors.js';
@@ -100,7 +99,7 @@ export class Takeover {
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
     this.#departures = new Departures({ ...parts, sizes: parts.sizes ?? SIZES });
-    this.#releases = new Releases(parts.registry, this.#departures);
+    this.#releases = new Releases(parts.registry, this.#departures, parts.wills);
     this.cutHolds = new CutHolds(parts);
     const arrivalParts = {
       ...parts,
@@ -155,18 +154,18 @@ export class Takeover {
 
   /** Another shard has claimed a client id that is held here. */
   onRelease(message: Extract<ToShard, { kind: 'release' }>): void {
-    const { registry, schedule, afterMade } = this.#parts;
+    const { registry, wills, schedule, afterMade, whenDurable } = this.#parts;
     const { clientId, to, newClaim, discard } = message;
-    registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+    const former = registry.get(clientId);
+    former?.outlet?.closeConnection(CloseReason.takenOver);
     schedule();
     const session = this.#endAbsence(clientId);
     if (discard && session !== undefined) registry.end(session);
-    const { whenDurable } = this.#parts;
-    const release = this.#releases.add(discard ? undefined : session, to, newClaim);
+    const release = this.#releases.add(discard ? undefined : session, former, to, newClaim);
     // Whatever the old connection has published is on the ring before this.
     const offer = () => afterMade(release);
-    if (discard) whenDurable(offer);
-    else offer();
+    if (discard) wills.whenGone(former, () => whenDurable(offer));
+    else wills.whenGone(former, offer);
   }
 
   /** A hand-over record from shard `from`; its words are those of RecordKind. */
@@ -277,7 +276,7 @@ export class Takeover {
       const isThere = registry.recover(session, missed);
       if (isThere && request.cleanStart) {
         registry.discard(session);
-        this.#beginAnew(pending);
+        this.#beginAnew(pending, session);
       } else {
         replays.recall(session);
         this.#settle(pending, session, isThere);
@@ -313,18 +312,20 @@ export class Takeover {
   }
 
   /** The same, behind one that was in the store: it is not there any more when its client knows. */
-  #beginAnew(pending: PendingClaim): void {
+  #beginAnew(pending: PendingClaim, former: Session): void {
+    const { shardIndex, wills, whenDurable } = this.#parts;
     // Whatever becomes of the shard that it was on.
-    pending.from = this.#parts.shardIndex;
-    this.#parts.whenDurable(() => this.#begin(pending));
+    pending.from = shardIndex;
+    wills.whenGone(former, () => whenDurable(() => this.#begin(pending)));
   }
 
   #takeLocal(pending: PendingClaim): void {
-    const { registry, afterMade } = this.#parts;
+    const { registry, wills, afterMade } = this.#parts;
     const { clientId } = pending.connection;
-    registry.get(clientId)?.outlet?.closeConnection(CloseReason.takenOver);
+    const former = registry.get(clientId);
+    former?.outlet?.closeConnection(CloseReason.takenOver);
     this.#endAbsence(clientId);
-    afterMade(() => this.#takeLeft(pending));
+    afterMade(() => wills.whenGone(former, () => this.#takeLeft(pending)));
   }
 
   /** @returns the session that is there for the client which is back; none that has expired. */
@@ -346,7 +347,7 @@ export class Takeover {
     } else if (request.cleanStart) {
       const isStored = session.kept !== null;
       registry.end(session);
-      if (isStored) this.#beginAnew(pending);
+      if (isStored) this.#beginAnew(pending, session);
       else this.#begin(pending);
     } else {
       session.claim = pending.claim;

@@ -1,6 +1,7 @@
 /** Wills that a shard finds in the store, or leaves there. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { AccessRule } from '../../../src/base/access-rule.js';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
 import { ConnectionState } from '../../../src/connection/connection.js';
 import { movedOf } from '../../../src/sessions/delayed-wills.js';
@@ -13,6 +14,7 @@ import type { SessionRow } from '../../../src/shard/session-rows.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames } from '../sessions/frames.js';
 import { makeStoredShard } from './stored-shard.js';
+import type { WholeShard } from './whole-shard.js';
 
 const HOUR_MS = 3_600_000;
 const TOPIC = 'a/b';
@@ -20,6 +22,9 @@ const TOPIC = 'a/b';
 const READER = 33;
 const LEAVER = 34;
 const WILL = prepareWill({ topic: TOPIC, payload: Buffer.from('gone'), qos: 1, retain: false });
+
+const ALLOWED: readonly AccessRule[] = [{ effect: 'allow', actions: ['publish'], filter: '#' }];
+const DENIED: readonly AccessRule[] = [{ effect: 'deny', actions: ['publish'], filter: '#' }];
 
 const ROW: SessionRow = {
   home: 0,
@@ -147,6 +152,43 @@ test('the will of a session that left for a shard that died stays with it', asyn
   assert.ok((rowOf('leaver')?.will?.leftMs ?? 0) > 0);
 });
 
+/** A CONNECT of the leaver, as far as it has come. */
+interface Coming {
+  isAttached: boolean;
+  readonly refused: ClaimRefusal[];
+}
+
+/** Has the leaver's client id be claimed. @param from the shard that has its session. */
+function claim(
+  { shard, said }: WholeShard,
+  from: number,
+  cleanStart: boolean,
+  admission: object | null = null,
+): Coming {
+  const coming: Coming = { isAttached: false, refused: [] };
+  const connection = {
+    ...{ clientId: 'leaver', state: ConnectionState.connecting, admission },
+    profile: shard.profiles.common,
+    attach: () => {
+      coming.isAttached = true;
+      return true;
+    },
+    refuse: (why: ClaimRefusal) => coming.refused.push(why),
+  };
+  const request = { will: null, protocolVersion: 5, cleanStart, sessionExpiryMs: HOUR_MS };
+  shard.takeover.claim(connection as never, request as never);
+  shard.line.flush();
+  const claims = said.flatMap((each) => (each.kind === 'claims' ? each.claims : []));
+  shard.takeover.onGranted(claims[0]!.claim, from);
+  return coming;
+}
+
+/** The shard that had the session has died, and has a successor. */
+function succeed(shard: WholeShard['shard']): void {
+  shard.takeover.dropPeer(1);
+  shard.takeover.recover(1, missedOn(shard, 1));
+}
+
 // [MQTT-3.1.3-9], [MQTT-3.14.4-3]: the session ends, or goes on in time.
 for (const [cleanStart, leftMs, expected] of [
   [true, HOUR_MS, ['gone']],
@@ -161,27 +203,76 @@ for (const [cleanStart, leftMs, expected] of [
     const { whole, shard, load, payloads, rowOf } = scene;
     await load();
     loadAll(shard);
-    const refused: ClaimRefusal[] = [];
-    let isAttached = false;
-    const connection = {
-      ...{ clientId: 'leaver', state: ConnectionState.connecting, admission: null },
-      profile: shard.profiles.common,
-      attach: () => {
-        isAttached = true;
-        return true;
-      },
-      refuse: (why: ClaimRefusal) => refused.push(why),
-    };
-    const request = { will: null, protocolVersion: 5, cleanStart, sessionExpiryMs: HOUR_MS };
-    shard.takeover.claim(connection as never, request as never);
-    shard.line.flush();
-    const claims = whole.said.flatMap((each) => (each.kind === 'claims' ? each.claims : []));
-    shard.takeover.onGranted(claims[0]!.claim, 1);
-    shard.takeover.dropPeer(1);
-    shard.takeover.recover(1, missedOn(shard, 1));
+    const coming = claim(whole, 1, cleanStart);
+    succeed(shard);
     assert.deepEqual(await payloads(), expected);
-    await eventually(() => isAttached, 'the client to have its session');
-    assert.deepEqual(refused, []);
+    await eventually(() => coming.isAttached, 'the client to have its session');
+    assert.deepEqual(coming.refused, []);
     assert.equal(rowOf('leaver')?.will, null);
   });
 }
+
+// Whoever claims the client id may be somebody else.
+for (const [who, hisRules, rules, expected] of [
+  ['claims it may not', DENIED, ALLOWED, ['gone']],
+  ['has left it may not', ALLOWED, DENIED, []],
+] as const) {
+  test(`a will that is found is published but where who ${who} publish it`, async (context) => {
+    const row = { home: 1, leftAt: 0, username: 'leaver', rules };
+    const { whole, shard, load, payloads } = await makeScene(context, 0, row);
+    await load();
+    loadAll(shard);
+    claim(whole, 1, false, { username: 'somebody', rules: hisRules });
+    succeed(shard);
+    assert.deepEqual(await payloads(), expected);
+  });
+}
+
+// [MQTT-3.1.3-9]: killed meanwhile, a broker lost it.
+test('a discarded session is on disk until its will is published', async (context) => {
+  const willAt = Date.now() + HOUR_MS;
+  const scene = await makeScene(context, HOUR_MS, { willAt });
+  const { whole, shard, load, payloads, rowOf } = scene;
+  await load();
+  const coming = claim(whole, 0, true);
+  assert.deepEqual(await payloads(), []);
+  assert.ok(rowOf('leaver')?.will);
+  // [MQTT-3.1.2-4]: he would find it again then.
+  assert.equal(coming.isAttached, false);
+  loadAll(shard);
+  assert.deepEqual(await payloads(), ['gone']);
+  await eventually(() => coming.isAttached, 'the client to have its session');
+  await payloads();
+  assert.equal(rowOf('leaver')?.will, null);
+});
+
+test('so is one that is discarded for a client of another shard', async (context) => {
+  const scene = await makeScene(context, HOUR_MS, { willAt: Date.now() + HOUR_MS });
+  const { shard, load, payloads, rowOf } = scene;
+  await load();
+  const { claim: former } = shard.registry.get('leaver')!;
+  const newClaim = SHARDS_MAX + 1;
+  const release = { kind: 'release', clientId: 'leaver', claim: former, to: 1, newClaim } as const;
+  shard.takeover.onRelease({ ...release, discard: true });
+  assert.deepEqual(await payloads(), []);
+  assert.ok(rowOf('leaver')?.will);
+  loadAll(shard);
+  assert.deepEqual(await payloads(), ['gone']);
+  assert.equal(rowOf('leaver'), null);
+});
+
+// [MQTT-3.1.2-8]: once, and whoever succeeds the dead shard looks for the client id.
+test('not where the shard that claims it dies before its will is published', async (context) => {
+  const scene = await makeScene(context, HOUR_MS, { willAt: Date.now() + HOUR_MS });
+  const { shard, load, payloads, rowOf } = scene;
+  await load();
+  const { claim: former } = shard.registry.get('leaver')!;
+  const newClaim = SHARDS_MAX + 1;
+  const release = { kind: 'release', clientId: 'leaver', claim: former, to: 1, newClaim } as const;
+  shard.takeover.onRelease({ ...release, discard: true });
+  shard.takeover.dropPeer(1);
+  assert.deepEqual(await payloads(), []);
+  assert.equal(rowOf('leaver'), null);
+  loadAll(shard);
+  assert.deepEqual(await payloads(), ['gone']);
+});
