@@ -332,4 +332,16 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'wills: the delay of those that a stop has left passes while nobody can come back',
+    test: 'broker/found-wills.test.ts',
+    red: 'is not published where the client is back before its delay is over',
+    edits: [
+      {
+        file: 'src/connection/leave-will.ts',
+        text: 'host.deadlines.now + delayMsOf(will));\n    return;',
+        by: 'host.deadlines.now);\n    return;',
+      },
+    ],
+  },
 ];

@@ -389,7 +389,7 @@ export class Connection extends Deadline implements FrameSink, Publisher, Transp
     } else {
       this.transport.destroy();
     }
-    if (will !== null && reason !== CloseReason.serverShutdown) leaveWill(host, session, will);
+    if (will !== null) leaveWill(host, session, will, reason);
     host.onClosed(this, session, reason);
   }
 

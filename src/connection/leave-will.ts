@@ -1,4 +1,5 @@
 /** The Will of a connection that has ended without DISCONNECT. */
+import { CloseReason } from '../base/errors.js';
 import { isPublishable } from '../router/route.js';
 import type { Session } from '../sessions/session.js';
 import { delayMsOf, prepareWill, runOfWill, type Will } from '../sessions/will.js';
@@ -6,12 +7,23 @@ import type { ConnectionHost } from './host.js';
 
 /**
  * Publishes it [MQTT-3.1.2-8], where the client could have published it itself; or leaves it with
- * the session, if that outlives the connection, for its Will Delay Interval.
+ * the session, if that outlives the connection, for its Will Delay Interval, or to the next start.
  */
-export function leaveWill(host: ConnectionHost, session: Session | null, will: Will): void {
+export function leaveWill(
+  host: ConnectionHost,
+  session: Session | null,
+  will: Will,
+  reason: CloseReason,
+): void {
   const prepared = prepareWill(will);
   const { topicKey } = prepared;
   if (!isPublishable(topicKey)) return;
+  if (reason === CloseReason.serverShutdown) {
+    // What is not on disk goes with the process, and so do those who would be told.
+    const isKept = session !== null && session.kept !== null;
+    if (isKept) host.wills.defer(session, prepared, host.deadlines.now + delayMsOf(will));
+    return;
+  }
   if (session?.rights?.mayPublish(topicKey) === false) {
     host.access.onForbidden(session, 'publish', topicKey, 1);
     return;

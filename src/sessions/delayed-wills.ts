@@ -26,6 +26,8 @@ export interface DelayedWill {
   sessionEndsAt: number;
   /** It is being published, which may take until others have room for it, or are there. */
   isLeaving: boolean;
+  /** The broker stops, so that no client can come back: its delay begins with the next start. */
+  isDeferred: boolean;
   /** Where its session is somebody else's by now: whose rights count. */
   leftBy: WillOwner | null;
   /** What is done when it is published, as its session has ended; null: that goes on. */
@@ -90,6 +92,15 @@ export class DelayedWills {
   send(session: Session, will: PreparedWill): void {
     this.#hold(session, will, 0);
     this.publish(session);
+  }
+
+  /**
+   * Leaves the Will of a client that is there while the broker stops to the next start [MQTT 5.0,
+   * 3.1.2.5]: in its session's row, for its delay from then on.
+   */
+  defer(session: Session, will: PreparedWill, dueAt: number): void {
+    this.#hold(session, will, dueAt);
+    session.delayedWill!.isDeferred = true;
   }
 
   /** The client is back, in time: it is not published [MQTT-3.1.3-9]. */
@@ -176,7 +187,7 @@ export class DelayedWills {
   ): void {
     this.#take(session);
     const sessionEndsAt = Number.POSITIVE_INFINITY;
-    const waits = { isLeaving: false, behind: null };
+    const waits = { isLeaving: false, isDeferred: false, behind: null };
     session.delayedWill = { will, dueAt, sessionEndsAt, leftBy, ...waits };
     this.#bytes += costOf(will);
   }

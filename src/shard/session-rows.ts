@@ -25,8 +25,8 @@ export interface SessionRow extends StoredQueue {
   /** Date when its client left, in milliseconds; 0: it was here. */
   readonly leftAt: number;
   /**
-   * What is published for it, and the date when. Of a client that is here: should the shard die,
-   * or the broker, which ends its connection.
+   * What is published for it, and the date when; Infinity: its delay begins with the next start. Of
+   * a client that is here: should the shard die, or the broker, which ends its connection.
    */
   readonly will: MovedWill | null;
   readonly willAt: number;
@@ -136,7 +136,7 @@ export class SessionRows {
       inflightMax: Math.max(window, kept.inflightMax),
       next: kept.next,
       lookedTo: kept.lookedTo,
-      willAt: will === null || isHere ? 0 : Date.now() + will.leftMs,
+      willAt: will === null || isHere ? 0 : willAtOf(session, will),
     };
     this.#parts.kept.journal.putSession(kept.queue.number, clientId, row);
     this.#parts.kept.onSaved(session);
@@ -171,6 +171,11 @@ export class SessionRows {
 /** The will that a client comes with. */
 function willOf({ will }: ComingClient): MovedWill | null {
   return will === null ? null : movedOf(prepareWill(will), delayMsOf(will));
+}
+
+/** The date when the will of a client that has left is published. */
+function willAtOf({ delayedWill }: Session, { leftMs }: MovedWill): number {
+  return delayedWill?.isDeferred === true ? Number.POSITIVE_INFINITY : Date.now() + leftMs;
 }
 
 /** How many messages of a session's queue have been sent, counted from its oldest row. */

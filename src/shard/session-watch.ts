@@ -24,8 +24,8 @@ export interface SessionWatchParts {
   readonly deadlines: Pick<Deadlines<Session>, 'now' | 'set'>;
   log(level: 'info' | 'warn', fields: object, message: string): void;
   /**
-   * Some shards are still to find what they have in the store: nobody's time comes, as a will would
-   * miss their sessions.
+   * Some shards are still to find what they have in the store, or the broker stops: nobody's time
+   * comes, as a will would miss their sessions.
    */
   isTooEarly(): boolean;
   /** The client of this session has been away for too long. */

@@ -46,7 +46,8 @@ export function watchSessions(shard: Shard): SessionWatch {
     deadlines,
     wills,
     log: shard.log.bind(shard),
-    isTooEarly: () => isLoading(shard),
+    // Nor is it one's time while the shard stops: who would hear of a will may have gone.
+    isTooEarly: () => isLoading(shard) || shard.isStopping,
     onExpired: (session) => {
       shard.registry.end(session);
       // The primary is told at the end of a turn.

@@ -5,9 +5,11 @@ import { SHARDS_MAX } from '../../src/base/limits.js';
 import { movedOf } from '../../src/sessions/delayed-wills.js';
 import { prepareWill } from '../../src/sessions/will.js';
 import type { SessionRow } from '../../src/shard/session-rows.js';
-import { type Broker, startBroker } from '../support/broker.js';
+import { type Broker, startBroker, unique } from '../support/broker.js';
+import { connect } from '../support/packets.js';
+import { connect5, prop } from '../support/packets5.js';
 import type { TestClient } from '../support/test-client.js';
-import { TemporaryStore } from '../unit/store/temporary-store.js';
+import { TemporaryStore, temporaryFolder } from '../unit/store/temporary-store.js';
 
 const WORKERS = 2;
 /** Wills, half of them on each shard. */
@@ -15,6 +17,9 @@ const WILLS = Array.from({ length: 20 }, (_, n) => n);
 const FILTER = 'w/+';
 const SHARED = `$share/g/${FILTER}`;
 const HOUR_MS = 3_600_000;
+/** Properties of 5.0. */
+const SESSION_EXPIRY = 0x11;
+const WILL_DELAY = 0x18;
 const topicOf = (n: number) => `w/${n}`;
 const leaverOf = (n: number) => `leaver ${n}`;
 
@@ -109,4 +114,64 @@ describe('a will that is found at a start', () => {
       }
     });
   }
+});
+
+describe('the will of a client that is there when the broker stops', () => {
+  const WATCHER = 'watcher';
+
+  /** A broker that is stopped while a client is there. @returns the client's id. */
+  async function stopped(dataDir: string, properties: Buffer | null): Promise<string> {
+    await using broker = await serve(dataDir);
+    const watcher = await resume(broker, WATCHER);
+    await watcher.subscribe([FILTER, 1]);
+    const clientId = unique('there');
+    const client = await broker.raw();
+    const will = { topic: 'w/1', payload: 'gone', qos: 1 as const };
+    if (properties === null) {
+      client.send(connect({ clientId, cleanSession: false, will }));
+    } else {
+      const delay = prop.uint32(WILL_DELAY, HOUR_MS / 1_000);
+      client.send(connect5({ clientId, properties, will: { ...will, properties: delay } }));
+    }
+    await client.readPacket('CONNACK');
+    // Before the test closes its clients.
+    await broker.server.close();
+    return clientId;
+  }
+
+  // [MQTT-3.1.2-8]; MQTT 5.0, 3.1.2.5: a server that shuts down may defer it to its next start.
+  test('is published at the next start, once', async (context) => {
+    const dataDir = temporaryFolder(context);
+    await stopped(dataDir, null);
+    {
+      await using broker = await serve(dataDir);
+      const watcher = await resume(broker, WATCHER);
+      assert.equal((await watcher.nextMessage()).payload, 'gone');
+    }
+    await using broker = await serve(dataDir);
+    await (await broker.client()).publish('w/end', 'end', { qos: 1 });
+    assert.deepEqual(await (await resume(broker, WATCHER)).messagesUntil('end'), []);
+  });
+
+  // [MQTT-3.1.3-9]
+  test('is not published where the client is back before its delay is over', async (context) => {
+    const dataDir = temporaryFolder(context);
+    const clientId = await stopped(dataDir, prop.uint32(SESSION_EXPIRY, HOUR_MS / 1_000));
+    {
+      await using broker = await serve(dataDir);
+      assert.ok((await resume(broker, clientId)).sessionPresent);
+    }
+    await using broker = await serve(dataDir);
+    await (await broker.client()).publish('w/end', 'end', { qos: 1 });
+    assert.deepEqual(await (await resume(broker, WATCHER)).messagesUntil('end'), []);
+  });
+
+  // [MQTT-3.1.3-9]: its session ends.
+  test('is published where the client begins anew, whatever its delay', async (context) => {
+    const dataDir = temporaryFolder(context);
+    const clientId = await stopped(dataDir, prop.uint32(SESSION_EXPIRY, HOUR_MS / 1_000));
+    await using broker = await serve(dataDir);
+    await broker.client({ clientId });
+    assert.equal((await (await resume(broker, WATCHER)).nextMessage()).payload, 'gone');
+  });
 });

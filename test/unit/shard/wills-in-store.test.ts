@@ -99,6 +99,21 @@ test('a will that is due is published when all shards are there', async (context
   assert.ok(row.leftAt <= Date.now() - 2 * HOUR_MS, `${row.leftAt - leftAt} ms later`);
 });
 
+// Who was there when the broker stopped cannot come back before it starts.
+test('the delay of a will that a stop has left begins with the start', async (context) => {
+  const leftAt = Date.now() - HOUR_MS;
+  const willAt = Number.POSITIVE_INFINITY;
+  const scene = await makeScene(context, 60_000, { leftAt, willAt });
+  const { shard, load, payloads } = scene;
+  await load();
+  loadAll(shard);
+  const { now } = shard.deadlines;
+  shard.deadlines.advance(now + 59_000);
+  assert.deepEqual(await payloads(), []);
+  shard.deadlines.advance(now + 62_000);
+  assert.deepEqual(await payloads(), ['gone']);
+});
+
 // Killed then, a broker lost it, or published it twice.
 test('that it is published is one thing with what is on its way', async (context) => {
   const scene = await makeScene(context, 0, {});
