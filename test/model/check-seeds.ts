@@ -24,6 +24,8 @@ export interface CheckOptions extends HistoryOptions {
   readonly faultySeedsMax: number;
   /** Told of each seed, with the faults by rule. */
   readonly onSeed?: (seed: number, faults: readonly Fault[]) => void;
+  /** Told where the store and the log of a seed with faults are, which are kept for that. */
+  readonly onKept?: (seed: number, folder: string) => void;
 }
 
 /** What came out. */
@@ -89,6 +91,14 @@ class Brokers implements AsyncDisposable {
   async renew(): Promise<void> {
     await this.#broker?.close();
     this.#broker = null;
+  }
+
+  /** The next is a new one. @returns the folder of this one, which stays; null: it has none. */
+  async keep(): Promise<string | null> {
+    const { process = null } = this.#broker ?? {};
+    if (process === null) return null;
+    this.#broker = null;
+    return await process.keep();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,6 +169,8 @@ export async function checkSeeds(options: CheckOptions): Promise<CheckReport> {
     options.onSeed?.(seed, result.faults);
     if (result.faults.length === 0) continue;
     faulty++;
+    const folder = options.onKept === undefined ? null : await brokers.keep();
+    if (folder !== null) options.onKept?.(seed, folder);
     for (const { rule } of result.faults) {
       faultCounts.set(rule, (faultCounts.get(rule) ?? 0) + 1);
     }

@@ -13,6 +13,8 @@ export interface BrokerProcess {
   readonly start: () => Promise<void>;
   /** Errors of its log since they were last taken. */
   readonly takeFaults: () => Fault[];
+  /** Ends it, and leaves its folder to whoever looks into it. @returns that folder. */
+  readonly keep: () => Promise<string>;
 }
 
 /** A running broker. */
@@ -48,6 +50,11 @@ export async function startProcess(workers: number, ringBytes?: number): Promise
       start: () => broker.start(),
       takeFaults: () =>
         faults.lines.splice(0).map((text) => ({ rule: 'theBrokerSaysNoError', text })),
+      keep: async () => {
+        // As it is: a stop in order would write what it has not.
+        await broker.kill();
+        return broker.folder;
+      },
     },
     raw: () => RawClient.open(endpoint),
     close: async () => {
