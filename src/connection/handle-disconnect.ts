@@ -9,7 +9,7 @@ import { violation } from './packet-errors.js';
 /**
  * Ends the connection, without its will where the client goes in order [MQTT-3.14.4-3], and answers
  * what was asked for before: acks that are withheld go out, and when SUBACKs wait for the other
- * shards the end waits for them, DISCONNECT_WAIT_MS at most.
+ * shards, or anything for the disk, the end waits for them, DISCONNECT_WAIT_MS at most.
  * @param reasonCode of MQTT 5.0; 0 in 3.x. @param expirySeconds a new Session Expiry Interval.
  * @throws ProtocolError for one of a session that was to end with its connection: what a client
  *   says so is no DISCONNECT [MQTT-3.14.2-2].
@@ -21,7 +21,7 @@ export function handleDisconnect(
 ): void {
   const { ackHold } = connection;
   if (expirySeconds !== undefined) changeExpiry(connection, expirySeconds);
-  if (reasonCode === NORMAL_DISCONNECTION) connection.will = null;
+  if (reasonCode === NORMAL_DISCONNECTION && connection.will !== null) forgetWill(connection);
   if (ackHold !== null && ackHold.length > 0) connection.append(ackHold.release());
   if (connection.replies === null) {
     connection.close(CloseReason.clientDisconnected);
@@ -31,6 +31,18 @@ export function handleDisconnect(
   connection.pause(Pause.leaving);
   const { deadlines } = connection.host;
   deadlines.set(connection, deadlines.now, DISCONNECT_WAIT_MS);
+}
+
+/**
+ * A start would publish it, were the broker killed before the disk knows: the connection ends
+ * behind that, so that who sees it end knows.
+ */
+function forgetWill(connection: Connection): void {
+  const { host, session } = connection;
+  connection.will = null;
+  if (session!.kept === null) return;
+  host.wills.forget(session!);
+  host.durable?.wait(connection);
 }
 
 /** No SUBACK is owed any more: ends a connection that has sent DISCONNECT. */

@@ -61,13 +61,20 @@ export class DelayedWills {
   readonly #publish: PublishWill;
   readonly #onSent: (session: Session, sessionEndsAt: number) => void;
 
-  /** @param onSent a will is published, and is not to be once more, whatever its session is. */
+  readonly #onForgotten: (session: Session) => void;
+
+  /**
+   * @param onSent a will is published, and is not to be once more, whatever its session is.
+   * @param onForgotten that of a client which is here is not to be published at all.
+   */
   constructor(
     publish: PublishWill,
     onSent: (session: Session, sessionEndsAt: number) => void = () => {},
+    onForgotten: (session: Session) => void = () => {},
   ) {
     this.#publish = publish;
     this.#onSent = onSent;
+    this.#onForgotten = onForgotten;
   }
 
   /** Bytes of all that wait, with what they cost beside. */
@@ -101,6 +108,11 @@ export class DelayedWills {
   defer(session: Session, will: PreparedWill, dueAt: number): void {
     this.#hold(session, will, dueAt);
     session.delayedWill!.isDeferred = true;
+  }
+
+  /** The client of a session goes in order: its Will is not published [MQTT-3.14.4-3]. */
+  forget(session: Session): void {
+    this.#onForgotten(session);
   }
 
   /** The client is back, in time: it is not published [MQTT-3.1.3-9]. */

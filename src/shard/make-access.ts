@@ -53,11 +53,12 @@ export function makeWills(shard: Shard): DelayedWills {
     }
     shard.schedule();
   };
-  return new DelayedWills(publish, (session, sessionEndsAt) => {
+  const onSent = (session: Session, sessionEndsAt: number): void => {
     // Of one that is here its row has said so since it came.
     if (session.outlet !== null) return;
     const leftMs = sessionEndsAt - shard.deadlines.now;
     const awayMs = Number.isFinite(leftMs) ? session.expiryMs - leftMs : 0;
     shard.store?.rows.save(session, undefined, awayMs);
-  });
+  };
+  return new DelayedWills(publish, onSent, (session) => shard.store?.rows.forgetWill(session));
 }

@@ -112,6 +112,12 @@ export class SessionRows {
     wills.arrive(session, { ...will, ...rest }, deadlines.now);
   }
 
+  /** Its client is here, and its will is not to be published: as `save` of one without. */
+  forgetWill(session: Session): void {
+    if (session.kept === null) return;
+    this.save(session, { receiveMaximum: session.kept.queue.inflightMax, will: null });
+  }
+
   /** What another shard has had on disk is this one's. */
   arrive(moved: MovedKept): KeptSession | null {
     return this.#parts.kept.arrive(moved);

@@ -165,6 +165,36 @@ describe('the will of a client that is here', () => {
     }
     assert.equal(faults.total, 0, faults.lines.join('\n'));
   });
+
+  // [MQTT-3.14.4-3], [MQTT-3.1.2-10]: who sees its connection end has gone in order.
+  test('is not published behind a kill once a DISCONNECT was answered by the end', async () => {
+    const faults = new Faults();
+    const plan = { workers: 2, environment: {}, command: null };
+    const broker = await KillableBroker.at(plan, faults);
+    const endpoint = { host: '127.0.0.1', port: broker.port };
+    const resume = (options: object) =>
+      TestClient.connect(endpoint, { cleanSession: false, ...options });
+    try {
+      await broker.start();
+      await (await resume({ clientId: 'watcher' })).subscribe(['w/+', 1]);
+      for (let kills = 0; kills < 5; kills++) {
+        const will = { topic: 'w/0', payload: 'gone', qos: 1 };
+        const clients = await Promise.all(
+          ['a', 'b', 'c'].map((clientId) => resume({ clientId, will })),
+        );
+        await Promise.all(clients.map((client) => client.disconnect()));
+        await broker.kill();
+        await broker.start();
+        const watcher = await resume({ clientId: 'watcher' });
+        await watcher.publish('w/end', 'end', { qos: 1 });
+        assert.deepEqual(await watcher.messagesUntil('end'), []);
+      }
+    } finally {
+      await broker.stop();
+      broker.remove();
+    }
+    assert.equal(faults.total, 0, faults.lines.join('\n'));
+  });
 });
 
 describe('while a shard is dead', () => {
