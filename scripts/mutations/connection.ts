@@ -172,9 +172,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'src/connection/handle-disconnect.ts',
-        text: `if (reasonCode === NORMAL_DISCONNECTION) connection.will = null;
-`,
-        by: '',
+        text: 'if (reasonCode === NORMAL_DISCONNECTION && connection.will !== null)',
+        by: 'if (reasonCode === NORMAL_DISCONNECTION && connection.will === null)',
       },
     ],
   },
