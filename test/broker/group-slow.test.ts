@@ -10,6 +10,7 @@ import { type Broker, startBroker, unique } from '../support/broker.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
 import { connect } from '../support/packets.js';
 import { Series } from '../support/series.js';
+import { AT_ONCE, publishBehind } from '../support/slow.js';
 import { numbers } from '../support/suite.js';
 import { TestClient } from '../support/test-client.js';
 import { within } from '../support/waiting.js';
@@ -17,10 +18,6 @@ import { temporaryFolder } from '../unit/store/temporary-store.js';
 
 const authenticator = new URL('../support/lethal-authenticator.js', import.meta.url).href;
 const PAYLOAD_BYTES = 16_384;
-/** Of each write of the publisher. */
-const AT_ONCE = 20;
-/** Published when nobody waits for the slow member any more: more than is kept in memory. */
-const BEHIND = 100;
 
 type QoS = 1 | 2;
 
@@ -46,19 +43,6 @@ async function openMember(
   return member;
 }
 
-/** Times that nobody waits for this client any more. */
-function givenUp(broker: Broker, clientId: string): number {
-  return broker.logs.filter(
-    ({ message, fields }) => fields.clientId === clientId && message.startsWith('slow consumer'),
-  ).length;
-}
-
-async function publishBehind({ broker, clientId, series }: Slow): Promise<void> {
-  const before = givenUp(broker, clientId);
-  while (givenUp(broker, clientId) === before) await series.publish(AT_ONCE);
-  for (let n = 0; n < BEHIND; n += AT_ONCE) await series.publish(AT_ONCE);
-}
-
 /** @param shardIndex of the slow member; its group may be owned by any shard. */
 async function begin(broker: Broker, shardIndex: number, qos: QoS): Promise<Slow> {
   const topic = unique('topic');
@@ -69,7 +53,7 @@ async function begin(broker: Broker, shardIndex: number, qos: QoS): Promise<Slow
   const series = new Series(publisher, topic, qos, PAYLOAD_BYTES);
   slow.raw.pauseReading();
   const group = { broker, clientId, filter, series, slow };
-  await publishBehind(group);
+  await publishBehind(broker, clientId, series);
   return group;
 }
 
@@ -151,13 +135,13 @@ function describeSlow(workers: number, qos: QoS): void {
       test(`gets all in order when it reads, again and again, ${on}`, async (context) => {
         await using broker = await start(context, workers);
         const group = await begin(broker, shardIndex, qos);
-        const { series, slow } = group;
+        const { series, slow, clientId } = group;
         for (const round of [1, 2]) {
           slow.raw.resumeReading();
           await series.publish(AT_ONCE);
           await slow.until(() => slow.messages.length >= series.last, `all, round ${round}`);
           slow.raw.pauseReading();
-          await publishBehind(group);
+          await publishBehind(broker, clientId, series);
         }
         slow.raw.resumeReading();
         await slow.until(() => slow.messages.length >= series.last, `all ${series.last}`);
@@ -194,7 +178,7 @@ async function outlive(context: TestContext, qos: QoS, owner: 0 | 1, victim: 0 |
   const publisher = await TestClient.over(raw, { clientId: unique('publisher') });
   const series = new Series(publisher, topic, qos, PAYLOAD_BYTES);
   slow.raw.pauseReading();
-  await publishBehind({ broker, clientId, filter, series, slow });
+  await publishBehind(broker, clientId, series);
   await kill(broker, victim);
   await slow.cut();
   const again = await TestClient.over(await openOn(broker, 1), { clientId, cleanSession: false });

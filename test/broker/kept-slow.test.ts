@@ -2,34 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { ServerOptions } from '../../src/index.js';
-import { type Broker, startBroker, unique } from '../support/broker.js';
+import { startBroker, unique } from '../support/broker.js';
+import { Series } from '../support/series.js';
+import { publishBehind } from '../support/slow.js';
 import { numbers } from '../support/suite.js';
 import type { TestClient } from '../support/test-client.js';
 import { temporaryFolder } from '../unit/store/temporary-store.js';
 
 const PAYLOAD_BYTES = 16_384;
-/** Of each write of the publisher. */
-const AT_ONCE = 20;
-/** Published when nobody waits for the reader any more: several times what is kept in memory. */
-const ON_DISK = 100;
-
-/** Times that nobody waits for this client any more. */
-function givenUp(broker: Broker, clientId: string): number {
-  return broker.logs.filter(
-    ({ message, fields }) => fields.clientId === clientId && message.startsWith('slow consumer'),
-  ).length;
-}
-
-/** Publishes numbers while the reader does not read, until it is given up, and then some more. */
-async function publishBehind(
-  broker: Broker,
-  clientId: string,
-  publish: (count: number) => Promise<void>,
-): Promise<void> {
-  const before = givenUp(broker, clientId);
-  while (givenUp(broker, clientId) === before) await publish(AT_ONCE);
-  for (let n = 0; n < ON_DISK; n += AT_ONCE) await publish(AT_ONCE);
-}
 
 async function readLate(context: TestContext, qos: 1 | 2, settings: ServerOptions): Promise<void> {
   const store = { sessionsProvider: 'lmdb', dataDir: temporaryFolder(context) } as const;
@@ -39,25 +19,20 @@ async function readLate(context: TestContext, qos: 1 | 2, settings: ServerOption
   const reader: TestClient = await broker.client({ clientId, cleanSession: false });
   await reader.subscribe([topic, qos]);
   const publisher = await broker.client({ clientId: unique('publisher') });
-  let last = 0;
-  const publish = async (count: number): Promise<void> => {
-    const texts = numbers(last + 1, last + count).map((n) => n.padEnd(PAYLOAD_BYTES));
-    await publisher.publishAll(topic, texts, { qos });
-    last += count;
-  };
+  const series = new Series(publisher, topic, qos, PAYLOAD_BYTES);
   // Again when it has caught up, and on the same connection.
   for (const round of [1, 2]) {
     reader.raw.pauseReading();
-    await publishBehind(broker, clientId, publish);
+    await publishBehind(broker, clientId, series);
     reader.raw.resumeReading();
-    await reader.until(() => reader.messages.length >= last, `${last} messages, round ${round}`);
-    await publish(1);
-    await reader.until(() => reader.messages.length >= last, `the newest, round ${round}`);
+    await reader.until(() => reader.messages.length >= series.last, `all, round ${round}`);
+    await series.publish(1);
+    await reader.until(() => reader.messages.length >= series.last, `the newest, round ${round}`);
   }
   await reader.ping();
   assert.deepEqual(
     reader.payloads.map((text) => text.trim()),
-    numbers(1, last),
+    numbers(1, series.last),
   );
 }
 
