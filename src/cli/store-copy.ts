@@ -3,13 +3,11 @@ import { chmod, copyFile, link, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { errorCode } from '../base/error-code.js';
 import { DataFolder } from '../store/data-folder.js';
-import { STORE_FILE_NAME } from '../store/environment.js';
+import { STORE_FILE_MODE, STORE_FILE_NAME } from '../store/environment.js';
 import { StoreSnapshot, storeFileOf } from '../store/store-snapshot.js';
 import { UsageError } from './args.js';
 import type { StoreAction } from './store.js';
 import { isSound } from './store-read.js';
-
-const FILE_MODE = 0o600;
 
 /** Copies the store to a file. */
 export async function backup({ folder, file }: StoreAction): Promise<number> {
@@ -32,7 +30,7 @@ export async function restore({ folder, file }: StoreAction): Promise<number> {
     await rm(draft, { force: true });
     await copyFile(source, draft);
     // Whoever may read or write the backup: a store is its owner's alone, to do both.
-    await chmod(draft, FILE_MODE);
+    await chmod(draft, STORE_FILE_MODE);
     await toDisk(draft);
     if (await exists(target)) await keepBeside(target, `${target}.replaced`);
     await replace(draft, target);

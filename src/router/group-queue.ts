@@ -153,10 +153,11 @@ export class GroupQueue {
   putBack(run: GroupRun, row: GroupRow | null): number {
     const rows = this.#rows;
     if (rows === null) return this.put(run, row);
-    const isFirst = this.#returned === null;
-    const returned = this.#returned ?? rows.begin(this.#groupKey, true);
-    if (isFirst) this.#all.push(returned);
-    this.#returned = returned;
+    if (this.#returned === null) {
+      this.#returned = rows.begin(this.#groupKey, true);
+      this.#all.push(this.#returned);
+    }
+    const returned = this.#returned;
     this.hasGivenWay = this.#unreadBehind(returned);
     this.#lookedAt = -1;
     return this.#putKept(rows, returned, leftOf(returned), keptOf(run), run, row);

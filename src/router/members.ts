@@ -19,7 +19,6 @@ import type { LocalMember, MemberParts, Returned } from './group-parts.js';
 import { heldRows, leftUndone } from './group-recovery.js';
 import type { GroupRow } from './group-rows.js';
 import { Groups } from './groups.js';
-
 import { identityOf, isLongIdentity, readJoin } from './member-identity.js';
 import {
   beginMember,

@@ -60,7 +60,6 @@ export class DelayedWills {
   #bytes = 0;
   readonly #publish: PublishWill;
   readonly #onSent: (session: Session, sessionEndsAt: number) => void;
-
   readonly #onForgotten: (session: Session) => void;
 
   /**

@@ -43,7 +43,7 @@ export type Table = Database<Buffer, Buffer>;
 export type TextTable = Database<Buffer, string>;
 
 /** Its owner alone may look at what clients have said. */
-const FILE_MODE = 0o600;
+export const STORE_FILE_MODE = 0o600;
 /** Name of the file in the folder. */
 export const STORE_FILE_NAME = 'store.mdb';
 /** Of what is written today: a newer one is refused, an older one is migrated. */
@@ -119,7 +119,7 @@ export class Environment {
         noSync: durability !== 'fsync',
         // Else a commit returns before the disk has it.
         overlappingSync: false,
-        ...{ permissionsMode: FILE_MODE },
+        ...{ permissionsMode: STORE_FILE_MODE },
       });
       this.#refuseNewer(migrations.length + 1);
       const tables = TABLES.map((name) => [name, this.#openTable(name)] as const);

@@ -3,17 +3,15 @@
  * whose clients read nothing: what was theirs goes to others, and nothing is lost.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { ownerOfGroup } from '../../src/router/group-link.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
+import { killShard } from '../support/kill-shard.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
-import { connect } from '../support/packets.js';
 import { Series } from '../support/series.js';
 import { AT_ONCE, publishBehind } from '../support/slow.js';
 import { numbers } from '../support/suite.js';
 import { TestClient } from '../support/test-client.js';
-import { within } from '../support/waiting.js';
 import { temporaryFolder } from '../unit/store/temporary-store.js';
 
 const authenticator = new URL('../support/lethal-authenticator.js', import.meta.url).href;
@@ -159,14 +157,6 @@ function groupOn(shardIndex: number, topic: string): string {
   }
 }
 
-/** Kills a shard; resolves when its successor is there. */
-async function kill(broker: Broker, shardIndex: number): Promise<void> {
-  const started = within(once(broker.server, 'shardStarted'), 'its successor');
-  const lethal = await openOn(broker, shardIndex);
-  lethal.send(connect({ clientId: unique('lethal') }));
-  await started;
-}
-
 /** The slow member is on shard 1, and its group on shard `owner`; one of the two dies. */
 async function outlive(context: TestContext, qos: QoS, owner: 0 | 1, victim: 0 | 1): Promise<void> {
   await using broker = await start(context, 2);
@@ -179,7 +169,7 @@ async function outlive(context: TestContext, qos: QoS, owner: 0 | 1, victim: 0 |
   const series = new Series(publisher, topic, qos, PAYLOAD_BYTES);
   slow.raw.pauseReading();
   await publishBehind(broker, clientId, series);
-  await kill(broker, victim);
+  await killShard(broker, victim);
   await slow.cut();
   const again = await TestClient.over(await openOn(broker, 1), { clientId, cleanSession: false });
   assert.equal(again.sessionPresent, true);

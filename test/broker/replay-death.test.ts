@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { retainedOwnerOf } from '../../src/router/route.js';
 import { type Broker, startBroker, unique } from '../support/broker.js';
+import { killShard } from '../support/kill-shard.js';
 import { MAY_BE_SILENT, openOn } from '../support/on-shard.js';
 import { connect } from '../support/packets.js';
 import { TestClient } from '../support/test-client.js';
@@ -66,16 +67,6 @@ class Taker {
   }
 }
 
-/** Kills a shard; resolves when its successor is there. */
-async function kill(broker: Broker, shardIndex: number): Promise<void> {
-  const died = within(once(broker.server, 'shardDied'), 'the shard to die');
-  const started = within(once(broker.server, 'shardStarted'), 'its successor');
-  const lethal = await openOn(broker, shardIndex);
-  lethal.send(connect({ clientId: unique('lethal') }));
-  assert.equal((await died)[0], shardIndex);
-  await started;
-}
-
 async function replayOverDeath(context: TestContext, qos: 1 | 2, victim: number): Promise<void> {
   const dataDir = temporaryFolder(context);
   await using broker = await startBroker({
@@ -96,7 +87,7 @@ async function replayOverDeath(context: TestContext, qos: 1 | 2, victim: number)
   await taker.connect(broker, 1, UNTIL_DEATH);
   assert.equal(taker.client.sessionPresent, true);
   await taker.has(UNTIL_DEATH);
-  await kill(broker, victim);
+  await killShard(broker, victim);
   if (victim === 1) await taker.client.untilClosed();
   else await taker.client.cut();
   await taker.connect(broker, 1, Number.POSITIVE_INFINITY);
