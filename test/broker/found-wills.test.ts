@@ -1,4 +1,5 @@
 /** Wills that a broker finds on disk when it starts, each to be published once, to everybody. */
+
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../src/base/limits.js';
@@ -9,6 +10,7 @@ import { type Broker, startBroker, unique } from '../support/broker.js';
 import { connect } from '../support/packets.js';
 import { connect5, prop } from '../support/packets5.js';
 import type { TestClient } from '../support/test-client.js';
+import { SESSION_ROW } from '../unit/shard/session-row.js';
 import { TemporaryStore, temporaryFolder } from '../unit/store/temporary-store.js';
 
 const WORKERS = 2;
@@ -23,19 +25,7 @@ const WILL_DELAY = 0x18;
 const topicOf = (n: number) => `w/${n}`;
 const leaverOf = (n: number) => `leaver ${n}`;
 
-const ROW: SessionRow = {
-  home: 0,
-  expiryMs: Number.POSITIVE_INFINITY,
-  protocolVersion: 5,
-  username: null,
-  rules: null,
-  leftAt: Date.now() - HOUR_MS,
-  mayBeSent: 0,
-  next: 0,
-  lookedTo: 0,
-  will: null,
-  willAt: 0,
-};
+const ROW: SessionRow = { ...SESSION_ROW, leftAt: Date.now() - HOUR_MS };
 
 /** Wills that have to be published at a start, as the rows of their sessions say it. */
 const CASES: readonly [what: string, leftMs: number, row: Partial<SessionRow>][] = [

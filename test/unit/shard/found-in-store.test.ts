@@ -1,4 +1,5 @@
 /** What a shard finds in the store, and what was on its way, when it or another one has died. */
+
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { SHARDS_MAX } from '../../../src/base/limits.js';
@@ -18,6 +19,7 @@ import { DURABLE_WORDS } from '../../../src/store/store-words.js';
 import { makeOutlet } from '../../support/outlet.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames, runOf } from '../sessions/frames.js';
+import { SESSION_ROW } from './session-row.js';
 import { makeStoredShard } from './stored-shard.js';
 import { makePeer, RING_BYTES, type WholeShard } from './whole-shard.js';
 
@@ -33,19 +35,7 @@ const GROUP = 35;
 const HERE = 1;
 const THERE = 2;
 
-const ROW: SessionRow = {
-  home: 1,
-  expiryMs: Number.POSITIVE_INFINITY,
-  protocolVersion: 4,
-  username: null,
-  rules: null,
-  leftAt: 0,
-  mayBeSent: 0,
-  next: 0,
-  lookedTo: 0,
-  will: null,
-  willAt: 0,
-};
+const ROW: SessionRow = { ...SESSION_ROW, home: 1, protocolVersion: 4 };
 
 /** What moves of a queue that has been empty ever since. */
 const NO_QUEUE = {

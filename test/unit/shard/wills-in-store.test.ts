@@ -1,4 +1,5 @@
 /** Wills that a shard finds in the store, or leaves there. */
+
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { AccessRule } from '../../../src/base/access-rule.js';
@@ -13,6 +14,7 @@ import { dropPeer, onPeerLoaded } from '../../../src/shard/peers.js';
 import type { SessionRow } from '../../../src/shard/session-rows.js';
 import { eventually } from '../../support/waiting.js';
 import { readFrames } from '../sessions/frames.js';
+import { SESSION_ROW } from './session-row.js';
 import { makeStoredShard } from './stored-shard.js';
 import type { WholeShard } from './whole-shard.js';
 
@@ -26,19 +28,7 @@ const WILL = prepareWill({ topic: TOPIC, payload: Buffer.from('gone'), qos: 1, r
 const ALLOWED: readonly AccessRule[] = [{ effect: 'allow', actions: ['publish'], filter: '#' }];
 const DENIED: readonly AccessRule[] = [{ effect: 'deny', actions: ['publish'], filter: '#' }];
 
-const ROW: SessionRow = {
-  home: 0,
-  expiryMs: Number.POSITIVE_INFINITY,
-  protocolVersion: 5,
-  username: null,
-  rules: null,
-  leftAt: Date.now() - HOUR_MS,
-  mayBeSent: 0,
-  next: 0,
-  lookedTo: 0,
-  will: null,
-  willAt: 0,
-};
+const ROW: SessionRow = { ...SESSION_ROW, leftAt: Date.now() - HOUR_MS };
 
 /** Shard 0 of two, and a store with a reader of wills and one whose will waits. */
 async function makeScene(context: TestContext, leftMs: number, row: Partial<SessionRow>) {
